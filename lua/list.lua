@@ -1,0 +1,110 @@
+-- A page of the messages that match some filters, newest first.
+--
+-- KEYS[1]  the partition's tag. Reads behind it  :by:<dimension>[:<value>]  :msg:<id>
+-- ARGV[1]  JSON {"filters": [[dimension, value], …], "status": "", "recipient_id": "",
+--          "limit": 50, "scan": 1000, "after_us": "", "after_id": ""}: at least one filter, all
+--          must hold, value '' for a dimension of a single index; status '' for any; recipient_id
+--          a whole phone number to compare beside its index, or ''; limit rows at most are
+--          returned and scan index entries looked at; after_us (µs as text) and after_id: start
+--          behind this position, '' at the newest.
+-- Returns  the position of the last entry looked at, as its created_us and id, both '' when there
+--          is nothing more behind it; then the packed records.
+-- Cost     O(log N + scan) of the smallest index among the filters; reading a row costs about
+--          1 µs, passing over one that another filter rules out about 1 µs.
+
+local CHUNK = 100
+
+local query = cjson.decode(ARGV[1])
+
+-- The smallest of the filters' indexes, its size, and the others.
+local function smallest_index()
+  local smallest, size, others = nil, nil, {}
+  for _, filter in ipairs(query.filters) do
+    local key = key_of('by', filter[1], filter[2])
+    local entries = call('ZCARD', key)
+    if not smallest or entries < size then
+      others[#others + 1] = smallest
+      smallest, size = key, entries
+    else
+      others[#others + 1] = key
+    end
+  end
+  return smallest, others
+end
+
+-- How many entries of the index come before those behind the position. The position's own entry
+-- may be gone by now, and many may share its microsecond: among those it is looked for by halves.
+local function start_rank(index)
+  if query.after_us == '' then
+    return 0
+  end
+  local low = call('ZCOUNT', index, '(' .. query.after_us, '+inf')
+  local high = low + call('ZCOUNT', index, query.after_us, query.after_us)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if precedes(call('ZREVRANGE', index, middle, middle)[1], query.after_id) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+local function in_all(indexes, id)
+  for _, index in ipairs(indexes) do
+    if not call('ZSCORE', index, id) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Two phone numbers are one recipient's when one is the ending of the other.
+local function same_number(a, b)
+  return string.sub(a, -#b) == b or string.sub(b, -#a) == a
+end
+
+local function matches(packed)
+  local head = query.status .. SEPARATOR
+  if query.status ~= '' and string.sub(packed, 1, #head) ~= head then
+    return false
+  end
+  return query.recipient_id == ''
+    or same_number(split(packed, SEPARATOR)[RECIPIENT_ID], query.recipient_id)
+end
+
+local index, others = smallest_index()
+local rank = start_rank(index)
+local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= ''
+local chunk = sieved and CHUNK or query.limit
+local reply = {'', ''}
+local looked_at, last = 0, nil
+
+while looked_at < query.scan and #reply - 2 < query.limit do
+  local entries = call('ZREVRANGE', index, rank + looked_at, rank + looked_at + chunk - 1)
+  if #entries == 0 then
+    return reply
+  end
+  local ids, keys = {}, {}
+  for _, id in ipairs(entries) do
+    if in_all(others, id) then
+      ids[#ids + 1] = id
+      keys[#keys + 1] = tag .. ':msg:' .. id
+    end
+  end
+  last = entries[#entries]
+  for i, packed in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
+    if matches(packed) then
+      reply[#reply + 1] = packed
+      if #reply - 2 == query.limit then
+        last = ids[i]
+        break
+      end
+    end
+  end
+  looked_at = looked_at + #entries
+end
+
+reply[1], reply[2] = digits(tonumber(call('ZSCORE', index, last))), last
+return reply

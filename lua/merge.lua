@@ -1,0 +1,221 @@
+-- Merges a batch of reports into their messages: records, indexes and counters in one step.
+-- The only writer of messages. Repeating a batch changes nothing.
+--
+-- KEYS[1]  the partition's tag. Reads and writes behind it
+--            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
+-- ARGV[1]  JSON [[id, …], [report, …]], as many ids as reports, at most 256; a report is
+--          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message, context]
+--          as reports.Report has it: ms and µs as integers, texts '' where not given, context []
+--          or the texts of reports.Context. An empty batch shows whether the server takes writes.
+-- Returns  for each report, in order: the message's status after it, and its outcome: 'created',
+--          'changed' or 'unchanged'.
+-- Cost     O(1) a report save for its indexes, O(log N) of the index where it enters one.
+--          About 5 µs for a status change and 25 µs for a new message.
+
+local RECEIVED = 4
+
+-- Returns whether the report said something new of the status or its time.
+local function merge_status(record, status, at_ms)
+  local changed = false
+  if RANK[status] > (RANK[record[STATUS]] or 0) then
+    record[STATUS] = status
+    changed = true
+  end
+  local field = TIME_OF[status]
+  if record[field] == '' or at_ms < tonumber(record[field]) then
+    record[field] = digits(at_ms)
+    changed = true
+  end
+  return changed
+end
+
+-- The earliest failure's error stays; at equal times the smaller code, then the smaller message.
+local function merge_error(record, at_ms, code, message)
+  if code == '' and message == '' then
+    return false
+  end
+  local known_ms = tonumber(record[ERROR_MS])
+  if known_ms then
+    local old_code, old_message = record[ERROR_CODE], record[ERROR_MESSAGE]
+    local earlier = at_ms < known_ms
+      or (at_ms == known_ms and (precedes(code, old_code)
+        or (code == old_code and precedes(message, old_message))))
+    if not earlier then
+      return false
+    end
+  end
+  record[ERROR_MS], record[ERROR_CODE], record[ERROR_MESSAGE] = digits(at_ms), code, message
+  return true
+end
+
+-- The recipient of status updates counts while no track-send has named one.
+local function merge_recipient(record, recipient_id)
+  local known = record[RECIPIENT_ID]
+  if recipient_id == '' or record[CONTEXT_US] ~= '' then
+    return false
+  end
+  if known ~= '' and not precedes(recipient_id, known) then
+    return false
+  end
+  record[RECIPIENT_ID] = recipient_id
+  return true
+end
+
+-- When each field of the record's context was received, by its place in the context; -1 for one
+-- that no track-send has named.
+local function stamps_of(record)
+  local tracked_us = tonumber(record[CONTEXT_US]) or -1
+  local stamps = split(record[STAMPS], ',')
+  for place, field in ipairs(CONTEXT) do
+    if tracked_us == -1 or record[field] == '' then
+      stamps[place] = -1
+    else
+      stamps[place] = tonumber(stamps[place]) or tracked_us
+    end
+  end
+  return stamps, tracked_us
+end
+
+-- Of two track-sends the later received fills and replaces what it names, the earlier fills what
+-- is missing; received in the same microsecond, the greater text stays.
+local function merge_context(record, context, received_us)
+  local stamps, tracked_us = stamps_of(record)
+  local changed = received_us > tracked_us
+  for place, field in ipairs(CONTEXT) do
+    local value, known = context[place], record[field]
+    if value ~= '' and (received_us > stamps[place]
+        or (received_us == stamps[place] and precedes(known, value))) then
+      record[field], stamps[place] = value, received_us
+      changed = true
+    end
+  end
+  tracked_us = math.max(tracked_us, received_us)
+  local older = false
+  for place, stamp in ipairs(stamps) do
+    if stamp == -1 or stamp == tracked_us then
+      stamps[place] = ''
+    else
+      stamps[place], older = digits(stamp), true
+    end
+  end
+  record[CONTEXT_US] = digits(tracked_us)
+  record[STAMPS] = older and table.concat(stamps, ',') or ''
+  return changed
+end
+
+local function new_record(wamid, received_us)
+  local record = {}
+  for field = 1, FIELDS do
+    record[field] = ''
+  end
+  record[WAMID], record[CREATED_US] = wamid, digits(received_us)
+  return record
+end
+
+-- Merges one report into its record; returns whether that changed anything.
+local function merge(record, report)
+  local _, status, at_ms, received_us, recipient_id, code, message, context = unpack(report)
+  local changed = merge_status(record, status, at_ms)
+  if status == 'failed' then
+    changed = merge_error(record, at_ms, code, message) or changed
+  end
+  if #context > 0 then
+    return merge_context(record, context, received_us) or changed
+  end
+  return merge_recipient(record, recipient_id) or changed
+end
+
+-- What is to be added to each counter when the batch is through: key -> field -> number.
+local counts = {}
+
+local function count(key, field, number)
+  local fields = counts[key]
+  if not fields then
+    fields = {}
+    counts[key] = fields
+  end
+  fields[field] = (fields[field] or 0) + number
+end
+
+local function count_record(dimension, value, record, number)
+  local key = key_of('count', dimension.name, value)
+  count(key, record[STATUS], number)
+  if record[ERROR_CODE] ~= '' then
+    count(key, 'error:' .. record[ERROR_CODE], number)
+  end
+end
+
+-- Takes a message out of the index entries and counters of its old record and puts it into those
+-- of its new one: old is nil for a message that is created, new for one that is deleted.
+local function move(id, old, new)
+  for _, dimension in ipairs(DIMENSIONS) do
+    local value_of, field = VALUE_OF[dimension.value], dimension.field
+    local from = old and value_of(old[field])
+    local to = new and value_of(new[field])
+    if from ~= to then
+      if from then
+        call('ZREM', key_of('by', dimension.name, from), id)
+      end
+      if to then
+        call('ZADD', key_of('by', dimension.name, to), new[CREATED_US], id)
+      end
+    end
+    if dimension.counted then
+      if from then
+        count_record(dimension, from, old, -1)
+      end
+      if to then
+        count_record(dimension, to, new, 1)
+      end
+    end
+  end
+end
+
+local function write_counts()
+  for key, fields in pairs(counts) do
+    for field, number in pairs(fields) do
+      if number ~= 0 and call('HINCRBY', key, field, number) == 0 then
+        call('HDEL', key, field)
+      end
+    end
+  end
+end
+
+local ids, reports = unpack(cjson.decode(ARGV[1]))
+if #ids == 0 then
+  return {}
+end
+
+local keys = {}
+for i, id in ipairs(ids) do
+  keys[i] = tag .. ':msg:' .. id
+end
+local packed = call('MGET', unpack(keys))
+
+local old, new, dirty, reply = {}, {}, {}, {}
+for i, report in ipairs(reports) do
+  local id = ids[i]
+  local outcome = 'changed'
+  if not new[id] then
+    if packed[i] then
+      old[id] = split(packed[i], SEPARATOR)
+      new[id] = {unpack(old[id])}
+    else
+      new[id] = new_record(report[1], report[RECEIVED])
+      outcome = 'created'
+    end
+  end
+  if merge(new[id], report) then
+    dirty[id] = true
+  else
+    outcome = 'unchanged'
+  end
+  reply[2 * i - 1], reply[2 * i] = new[id][STATUS], outcome
+end
+
+for id in pairs(dirty) do
+  move(id, old[id], new[id])
+  call('SET', tag .. ':msg:' .. id, table.concat(new[id], SEPARATOR))
+end
+write_counts()
+return reply

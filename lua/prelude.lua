@@ -1,0 +1,71 @@
+-- Stands before every script: the rules rendered from Python, and what the scripts share.
+-- Reads and writes nothing itself.
+
+-- The one way to Redis. Tests put a stricter function here, which refuses every key that does not
+-- begin with the tag.
+local call = redis.call
+
+--@rules
+
+local tag = KEYS[1]
+
+-- A number of up to 16 digits as text; tostring and .. keep only 14 of them.
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+-- Whether a comes before b by their bytes. Redis's own < on strings follows the server's locale.
+local function precedes(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then
+      return x < y
+    end
+  end
+  return #a < #b
+end
+
+-- The fields of a text, in their order.
+local function split(text, separator)
+  local fields, count = {}, 0
+  for field in string.gmatch(text .. separator, '([^' .. separator .. ']*)' .. separator) do
+    count = count + 1
+    fields[count] = field
+  end
+  return fields
+end
+
+-- The function of each keys.Value: the value by which a record is in a dimension's index, nil if
+-- it isn't; '' where the dimension is a single index.
+local VALUE_OF = {
+  field = function(text)
+    if text ~= '' then
+      return text
+    end
+  end,
+  ending = function(text)
+    if #text >= 10 and #text <= 15 and not string.find(text, '[^0-9]') then
+      return string.sub(text, -10)
+    end
+    if text ~= '' then
+      return text
+    end
+  end,
+  absent = function(text)
+    if text == '' then
+      return ''
+    end
+  end,
+  always = function()
+    return ''
+  end,
+}
+
+-- The key of a dimension's index ('by') or counters ('count') for a value.
+local function key_of(kind, name, value)
+  local key = tag .. ':' .. kind .. ':' .. name
+  if value == '' then
+    return key
+  end
+  return key .. ':' .. value
+end

@@ -1,0 +1,97 @@
+"""Puts the service together: contexts, routes, middlewares; runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from service import handlers
+from service.config import Settings
+from service.connect import check, connect
+from service.handlers import HEALTH, METRICS, STORE
+from service.middleware import JsonServer, authenticate, observe
+from service.scripts import Scripts
+from service.store import Observer, Store
+from service.telemetry import Health, Metrics
+
+log = logging.getLogger(__name__)
+
+WEBHOOKS = "/api/webhooks"
+MAX_BODY_BYTES = 1024**2
+
+ROUTES = (
+    ("POST", f"{WEBHOOKS}/track-send/", handlers.track_send),
+    ("POST", f"{WEBHOOKS}/message-status/", handlers.status_update),
+    ("POST", f"{WEBHOOKS}/message-status-lookup/", handlers.status_lookup),
+    ("GET", f"{WEBHOOKS}/message-logs/", handlers.message_logs),
+    ("GET", f"{WEBHOOKS}/message-logs/latest/", handlers.message_logs_latest),
+    ("GET", "/healthz", handlers.healthz),
+    ("GET", "/readyz", handlers.readyz),
+    ("GET", "/metrics", handlers.metrics),
+)
+"""Method, path and handler of every endpoint. A path with a trailing slash is there without it
+too."""
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The application. Its store is opened when it starts and closed when it has stopped."""
+    metrics = Metrics()
+    app = web.Application(
+        middlewares=[observe(metrics, settings.http), authenticate(settings.auth.tokens)],
+        client_max_size=MAX_BODY_BYTES,
+    )
+    app[METRICS] = metrics
+    app[HEALTH] = Health()
+    for method, path, handler in ROUTES:
+        for form in {path, path.rstrip("/")}:
+            app.router.add_route(method, form, handler)
+
+    async def store(app: web.Application) -> AsyncIterator[None]:
+        async with connect(settings) as server:
+            scripts = Scripts(server.execute, shebang=server.shebang)
+            for warning in await check(server, scripts, settings):
+                log.warning("store_may_lose_data", extra={"reason": warning})
+            app[STORE] = Store(
+                server,
+                scripts,
+                partitions=settings.redis.partitions,
+                patience_s=settings.redis.patience_s,
+                observer=Observer(metrics.merged, metrics.redis_failed),
+            )
+            metrics.watch_queue(lambda: app[STORE].depth)
+            yield
+            await app[STORE].close()
+
+    app.cleanup_ctx.append(store)
+    return app
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner with a server that answers in JSON whatever it is sent."""
+
+    async def _make_server(self) -> web.Server:
+        return JsonServer.like(await super()._make_server())
+
+
+async def serve(app: web.Application, settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: what was accepted is finished and written."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = Runner(app, access_log=None, shutdown_timeout=settings.http.drain_s)
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, settings.http.host, settings.http.port, backlog=1024)
+        await site.start()
+        log.info("started", extra={"address": site.name})
+        await stop.wait()
+        app[HEALTH].draining = True
+        log.info("draining")
+    finally:
+        await runner.cleanup()
+    log.info("stopped")

@@ -1,0 +1,161 @@
+"""The settings: from `config.toml` and the environment to frozen, typed values.
+
+The only reader of both. A setting of a section is `TRACKER_<SECTION>__<NAME>` in the environment,
+one outside of the sections `TRACKER_<NAME>`; the environment wins. A secret may also be in a file
+that `<its variable>_FILE` names. An empty variable counts as not set.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from service.errors import ConfigError
+
+PREFIX = "TRACKER_"
+SHARED_TOKEN = "DJANGO_RSVP_SECRET"  # noqa: S105  the name of a variable, not a secret
+"""The variable that the guide's callers hold their token in: one more token, if set."""
+
+_SECRETS = {("auth", "tokens"), ("redis", "url")}
+
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where and how the service answers."""
+
+    host: Annotated[str, Meta(description="the address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="the port; 0 takes a free one")] = 8080
+    access_log: Annotated[
+        bool, Meta(description="log every request, not only failed and slow ones")
+    ] = False
+    slow_s: Annotated[Seconds, Meta(description="log a request that took longer, in seconds")] = 1.0
+    drain_s: Annotated[
+        Seconds, Meta(description="how long a stop waits for requests under way, in seconds")
+    ] = 10.0
+
+
+class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may call."""
+
+    tokens: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(description="the values of X-Webhook-Token that are let in; a secret"),
+    ] = []
+
+    def __repr__(self) -> str:
+        return f"Auth(tokens=<{len(self.tokens)} hidden>)"
+
+
+class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The store."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="redis://, rediss://, unix://, redis+cluster://, rediss+cluster:// or "
+            "fakeredis://; unset: a private server in the data folder; a secret"
+        ),
+    ] = ""
+    partitions: Annotated[
+        int,
+        Meta(ge=1, le=4096, description="slots to spread over: 1, or say 32 on Redis Cluster"),
+    ] = 1
+    strict: Annotated[
+        bool, Meta(description="refuse to start where Redis may lose data, instead of warning")
+    ] = False
+    patience_s: Annotated[
+        float,
+        Meta(gt=0, le=4.5, description="how long a request may wait for Redis, in seconds"),
+    ] = 4.0
+    connections: Annotated[
+        int, Meta(ge=1, le=10_000, description="connections to a server at the most")
+    ] = 32
+
+    def __repr__(self) -> str:
+        return f"Redis(url=<hidden>, partitions={self.partitions})"
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is logged."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="the least level logged")
+    ] = "info"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings."""
+
+    data_dir: Annotated[
+        str, Meta(description="the folder of the private server and of the token made for it")
+    ] = "data"
+    http: Http = Http()
+    auth: Auth = Auth()
+    redis: Redis = Redis()
+    log: Log = Log()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the service runs a Redis of its own."""
+        return not self.redis.url
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """The settings of a file and an environment.
+
+    Args:
+        path: of the `config.toml`; None takes the one in the working folder, if there is one.
+        environment: as `os.environ`.
+
+    Raises:
+        ConfigError: the file can't be read, or a setting is unknown or out of its range.
+    """
+    tables = _read_file(path)
+    for name, value in environment.items():
+        if name.startswith(PREFIX) and value:
+            _set(tables, name, value)
+    if shared := environment.get(SHARED_TOKEN):
+        auth = tables.setdefault("auth", {})
+        auth["tokens"] = [*auth.get("tokens", []), shared]
+    try:
+        return msgspec.convert(tables, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"The settings are wrong: {error}.") from None
+
+
+def _read_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        path = Path("config.toml")
+        if not path.exists():
+            return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} can't be read: {error}.") from None
+
+
+def _set(tables: dict[str, Any], name: str, value: str) -> None:
+    """Puts one variable where the file would have it."""
+    *sections, key = name.removeprefix(PREFIX).lower().split("__")
+    if key.endswith("_file") and (*sections, key.removesuffix("_file")) in _SECRETS:
+        key, value = key.removesuffix("_file"), _read_secret(name, value)
+    table = tables
+    for section in sections:
+        table = table.setdefault(section, {})
+    if (*sections, key) == ("auth", "tokens"):
+        table[key] = [token.strip() for token in value.split(",") if token.strip()]
+    else:
+        table[key] = value
+
+
+def _read_secret(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The file that {name} names can't be read: {error}.") from None

@@ -1,0 +1,295 @@
+"""From a URL to a server that answers: embedded, one Redis, a cluster, or fakeredis.
+
+Also the checks of what is behind the URL, made at start and by `--check`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from fakeredis import FakeAsyncRedis
+from redis import asyncio as driver
+from redis import exceptions as faults
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from service import config
+from service.embedded import embedded_server
+from service.errors import ConfigError, StartError
+from service.keys import SCHEMA_VERSION
+from service.scripts import Layout, Scripts
+
+log = logging.getLogger(__name__)
+
+_START_S = 15.0
+_LOADING_S = 300.0
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+_OLDEST = (7, 0)
+
+_HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
+_PASSING = (
+    faults.ConnectionError,
+    faults.TimeoutError,
+    faults.ReadOnlyError,
+    faults.ClusterDownError,
+    faults.TryAgainError,
+    faults.AskError,
+    faults.RedisClusterException,
+    OSError,
+)
+"""Errors after which the same command may succeed in a moment: a restart, a failover, a slot on
+the move. AskError includes MovedError. All our commands may be repeated."""
+
+
+class Server(ABC):
+    """What holds the store, seen as one: `execute` finds the right node and waits for it."""
+
+    shebang = True
+    """Whether scripts may begin with a `#!lua` line."""
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    async def execute(self, tag: str, *command: Any) -> Any:
+        """Sends a command to the server that holds a partition.
+
+        Tries again, ever more slowly, while the server is away or a slot is on the move; so the
+        caller sets the time limit.
+
+        Raises:
+            RedisError: the server refused the command.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                reply = await self._send(tag, *command)
+            except _HOPELESS:
+                raise
+            except _PASSING as error:
+                self._note_loss(error)
+            else:
+                self._note_return()
+                return reply
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _note_loss(self, error: Exception) -> None:
+        if not self._lost:
+            self._lost = True
+            log.warning("redis_lost", extra={"error": type(error).__name__})
+
+    def _note_return(self) -> None:
+        if self._lost:
+            self._lost = False
+            log.warning("redis_back")
+
+    @abstractmethod
+    async def _send(self, tag: str, *command: Any) -> Any:
+        """One try."""
+
+    @abstractmethod
+    async def info(self) -> list[dict[str, Any]]:
+        """INFO of every server that takes writes."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Closes all connections."""
+
+
+class OneServer(Server):
+    """A single server, or one behind a name that fails over by itself."""
+
+    def __init__(self, client: driver.Redis) -> None:
+        super().__init__()
+        self._client = client
+
+    async def _send(self, tag: str, *command: Any) -> Any:  # noqa: ARG002  it holds all partitions
+        return await self._client.execute_command(*command)
+
+    async def info(self) -> list[dict[str, Any]]:
+        """INFO of the one."""
+        return [await self._client.info()]
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._client.aclose()
+
+
+class FakeServer(OneServer):
+    """fakeredis in this process: its Lua doesn't know the `#!lua` line."""
+
+    shebang = False
+
+    async def info(self) -> list[dict[str, Any]]:
+        """Nothing: there is no server."""
+        return []
+
+
+class Cluster(Server):
+    """Redis Cluster.
+
+    Commands go to a partition's node directly. The driver's own routing follows ASK, which during
+    the move of a slot would run a script on a node that has only part of the keys: half of a
+    record would be written and the other half lost. Here ASK means to wait for the move's end.
+    """
+
+    def __init__(self, client: driver.RedisCluster, connections: int) -> None:
+        super().__init__()
+        self._client = client
+        self._free = asyncio.Semaphore(connections)
+
+    async def _send(self, tag: str, *command: Any) -> Any:
+        await self._client.initialize()
+        node = cast("ClusterNode", self._client.get_node_from_key(tag))
+        try:
+            async with self._free:
+                return await node.execute_command(*command)
+        except _PASSING:
+            await self._client.nodes_manager.initialize()
+            raise
+
+    async def info(self) -> list[dict[str, Any]]:
+        """INFO of every master."""
+        await self._client.initialize()
+        return [await node.execute_command("INFO") for node in self._client.get_primaries()]
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._client.aclose()
+
+
+@asynccontextmanager
+async def connect(settings: config.Settings) -> AsyncIterator[Server]:
+    """The server of the settings; starts and stops the embedded one.
+
+    Raises:
+        ConfigError: the URL is none that we know.
+        StartError: the embedded server doesn't start.
+    """
+    async with AsyncExitStack() as stack:
+        url = settings.redis.url
+        if settings.embedded:
+            url = await stack.enter_async_context(embedded_server(settings.data_dir))
+        server = _server_of(url, settings.redis)
+        stack.push_async_callback(server.close)
+        yield server
+
+
+def _server_of(url: str, settings: config.Redis) -> Server:
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_timeout": settings.patience_s / 2,
+        "socket_connect_timeout": settings.patience_s / 2,
+    }
+    try:
+        scheme = urlsplit(url).scheme
+        if scheme == "fakeredis":
+            return FakeServer(FakeAsyncRedis())
+        if scheme in ("redis+cluster", "rediss+cluster"):
+            return _cluster(url, settings, options)
+        if scheme in ("redis", "rediss", "unix"):
+            return _one_server(url, settings, options)
+    except ValueError:
+        pass  # the driver's text may hold the URL, and so its password
+    raise ConfigError(
+        "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
+        "redis+cluster://host:port,host:port, rediss+cluster://… or fakeredis://."
+    )
+
+
+def _one_server(url: str, settings: config.Redis, options: dict[str, Any]) -> Server:
+    pool = driver.BlockingConnectionPool.from_url(
+        url,
+        max_connections=settings.connections,
+        timeout=settings.patience_s,
+        retry=Retry(NoBackoff(), 0),
+        **options,
+    )
+    return OneServer(driver.Redis.from_pool(pool))
+
+
+def _cluster(url: str, settings: config.Redis, options: dict[str, Any]) -> Server:
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    nodes = []
+    for host in hosts.split(","):
+        name, _, port = host.rpartition(":")
+        nodes.append(ClusterNode(name.strip("[]"), int(port)))
+    user, _, password = credentials.partition(":")
+    client = driver.RedisCluster(
+        startup_nodes=nodes,
+        max_connections=settings.connections,
+        username=unquote(user) or None,
+        password=unquote(password) or None,
+        ssl=parts.scheme == "rediss+cluster",
+        retry=Retry(NoBackoff(), 0),
+        **options,
+    )
+    return Cluster(client, settings.connections)
+
+
+async def check(server: Server, scripts: Scripts, settings: config.Settings) -> list[str]:
+    """What is wrong with the store, and claims an empty one for this layout.
+
+    Returns:
+        a sentence for each thing that may lose data.
+
+    Raises:
+        StartError: the store can't be used: not reachable, too old, laid out otherwise, or it may
+            lose data and `redis.strict` is set.
+    """
+    try:
+        async with asyncio.timeout(_LOADING_S if settings.embedded else _START_S):
+            layout = await scripts.schema(settings.redis.partitions)
+            found = await server.info()
+    except TimeoutError:
+        raise StartError("Redis doesn't answer, or takes no writes.") from None
+    except (faults.RedisError, faults.RedisClusterException) as error:
+        raise StartError(f"Redis can't be used: {type(error).__name__}: {error}.") from None
+    _check_layout(layout, settings.redis.partitions)
+    warnings = [warning for info in found for warning in _weaknesses(info)]
+    if isinstance(server, FakeServer):
+        warnings.append("fakeredis:// is for tests and a look around: nothing is kept.")
+    if warnings and settings.redis.strict:
+        raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
+    return warnings
+
+
+def _check_layout(layout: Layout, partitions: int) -> None:
+    if layout.version != SCHEMA_VERSION:
+        raise StartError(
+            f"The store was written with schema version {layout.version}; this service has "
+            f"{SCHEMA_VERSION}."
+        )
+    if layout.partitions != partitions:
+        raise StartError(
+            f"The store has {layout.partitions} partitions, redis.partitions says {partitions}. "
+            f"Set it to {layout.partitions}."
+        )
+
+
+def _weaknesses(info: dict[str, Any]) -> list[str]:
+    """What a server with this INFO may lose."""
+    version = str(info.get("valkey_version") or info["redis_version"])
+    if tuple(map(int, version.split(".")[:2])) < _OLDEST:
+        raise StartError(f"Redis {version} is too old: 7.0 is the oldest that will do.")
+    weaknesses = []
+    policy = info.get("maxmemory_policy")
+    if policy != "noeviction":
+        weaknesses.append(
+            f"Redis deletes messages when its memory is full (maxmemory-policy is {policy}): "
+            "set it to noeviction."
+        )
+    if not info.get("aof_enabled"):
+        weaknesses.append(
+            "Redis loses its latest writes when it stops (appendonly is off): set it to yes."
+        )
+    return weaknesses

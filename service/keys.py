@@ -1,0 +1,99 @@
+"""Every key in Redis, the dimensions that messages are indexed by, and a message's partition.
+
+All keys of a partition begin with its tag, `{wa:<partition>}`, which Redis Cluster hashes to one
+slot (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags), so a
+script may touch any of them.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import crc_hqx
+from enum import StrEnum
+from hashlib import sha1
+from typing import NamedTuple
+from uuid import UUID
+
+SCHEMA_VERSION = 1
+"""Of what the keys hold. A store written by another version is refused at start."""
+
+_NAMESPACE = UUID("7c5fdb3c-93a5-4b0e-8c52-9f6f4b1f0c1e").bytes
+
+
+class Value(StrEnum):
+    """How a dimension takes its value from a record; `prelude.lua` has a function for each."""
+
+    FIELD = "field"
+    """The field's text; without one the message is not in the index."""
+    ENDING = "ending"
+    """The last ten digits of the phone number in the field, or the whole of another text."""
+    ABSENT = "absent"
+    """One index of all messages that lack the field."""
+    ALWAYS = "always"
+    """One index of all messages."""
+
+
+class Dimension(NamedTuple):
+    """One way to find messages: an index, and counters where `counted`."""
+
+    name: str
+    value: Value
+    field: str
+    counted: bool = False
+
+
+DIMENSIONS = (
+    Dimension("event", Value.FIELD, "event_id", counted=True),
+    Dimension("registration", Value.FIELD, "registration_id"),
+    Dimension("guest", Value.FIELD, "guest_id"),
+    Dimension("recipient", Value.ENDING, "recipient_id"),
+    Dimension("template", Value.FIELD, "template_name", counted=True),
+    Dimension("standalone", Value.ABSENT, "event_id"),
+    Dimension("all", Value.ALWAYS, "wamid", counted=True),
+)
+
+CATALOGUE = (
+    ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
+    ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
+    ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
+    ("schema", "hash", "the schema version and the number of partitions; in partition 0 only"),
+)
+"""Every key there may be, behind its tag and a colon: name, type, what it holds."""
+
+
+def partition_of(wamid: str, partitions: int) -> int:
+    """The partition that everything about this message lives in (CRC16, as Redis Cluster has)."""
+    return crc_hqx(wamid.encode(), 0) % partitions
+
+
+def tag_of(partition: int) -> str:
+    """What every key of the partition begins with."""
+    return f"{{wa:{partition}}}"
+
+
+def id_of(wamid: str) -> str:
+    """The message's id as keys and indexes hold it: 22 characters instead of the wamid's 58."""
+    digest = sha1(_NAMESPACE + wamid.encode(), usedforsecurity=False).digest()
+    return urlsafe_b64encode(digest[:16])[:22].decode()
+
+
+def uuid_of(message_id: str) -> str:
+    """The id as callers see it: the version 5 UUID of the wamid (RFC 9562, section 5.5)."""
+    return str(UUID(bytes=urlsafe_b64decode(message_id + "=="), version=5))
+
+
+def message_key(tag: str, message_id: str) -> str:
+    """Where the message's record is."""
+    return f"{tag}:msg:{message_id}"
+
+
+def schema_key() -> str:
+    """Where the store says how it is laid out."""
+    return f"{tag_of(0)}:schema"
+
+
+def ending_of(recipient_id: str) -> str:
+    """The value of `Value.ENDING`: what a number shares with and without its country code."""
+    if recipient_id.isascii() and recipient_id.isdigit() and 10 <= len(recipient_id) <= 15:
+        return recipient_id[-10:]
+    return recipient_id

@@ -1,0 +1,191 @@
+"""What every request goes through: its id, its token, errors to JSON, the access event, metrics."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+from collections.abc import Sequence
+from itertools import count
+from secrets import token_hex
+from time import perf_counter
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_request import BaseRequest
+
+from service.config import Http
+from service.errors import Forbidden, RequestError, Unauthorized, Unavailable
+from service.telemetry import Metrics, request_id
+
+log = logging.getLogger(__name__)
+
+
+GUARDED = "/api/"
+"""What begins with this needs a token."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_RETRY_AFTER_S = "1"
+_SENTENCES = {
+    404: "There is nothing at this address.",
+    405: "This method is not allowed here; the Allow header lists those that are.",
+    413: "The body is too large; at most 1 MiB is allowed.",
+    417: "The only expectation that is met is 100-continue.",
+}
+
+_made = count()
+_process = token_hex(6)
+
+
+def request_id_of(request: BaseRequest) -> str:
+    """The id that the caller gave the request, if it is a sane one, or a new one."""
+    given = request.headers.get("X-Request-ID")
+    if given and _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{_process}-{next(_made):x}"
+
+
+def error_response(status: int, sentence: str, field: str | None = None) -> web.Response:
+    """An error as the contract has it."""
+    body: dict[str, object] = {"ok": False, "error": sentence}
+    if field:
+        body["field"] = field
+    response = web.json_bytes_response(body, dumps=orjson.dumps, status=status)
+    if status == Unauthorized.status:
+        response.headers["WWW-Authenticate"] = "X-Webhook-Token"
+    if status == Unavailable.status:
+        response.headers["Retry-After"] = _RETRY_AFTER_S
+    return response
+
+
+def http_error_response(error: web.HTTPException) -> web.Response:
+    """An error that aiohttp raised, as the contract has it."""
+    sentence = _SENTENCES.get(error.status, f"{error.reason}.")
+    response = error_response(error.status, sentence)
+    if allow := error.headers.get("Allow"):
+        response.headers["Allow"] = allow
+    return response
+
+
+def observe(metrics: Metrics, settings: Http) -> Middleware:
+    """The outermost middleware: ids, metrics, log events, and an answer whatever happens."""
+
+    @web.middleware
+    async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started_s = perf_counter()
+        known = request_id_of(request)
+        request_id.set(known)
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001  every error has its answer
+            response = _answer(request, error)
+        response.headers["X-Request-ID"] = known
+        took_s = perf_counter() - started_s
+        route = route_of(request)
+        metrics.request(route, response.status, took_s)
+        if took_s > settings.slow_s or settings.access_log:
+            event = "request_slow" if took_s > settings.slow_s else "request"
+            extra = {"route": route, "status": response.status, "ms": round(took_s * 1000, 3)}
+            log.info(event, extra=extra)
+        return response
+
+    return observed
+
+
+def route_of(request: web.Request) -> str:
+    """The route's path for logs and metrics, in its canonical form; never what the caller sent."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return "unknown"
+    path = resource.canonical
+    return path if path.endswith("/") or not path.startswith(GUARDED) else f"{path}/"
+
+
+def _answer(request: web.Request, error: Exception) -> web.Response:
+    """The response to an error, which is logged here and nowhere else."""
+    extra: dict[str, object] = {"route": route_of(request), "method": request.method}
+    if isinstance(error, Unavailable):
+        log.error("store_unavailable", extra=extra | {"status": 503, "reason": error.reason})
+        return error_response(error.status, error.sentence)
+    if isinstance(error, RequestError):
+        extra |= {"status": error.status, "error": error.sentence}
+        log.warning("request_refused", extra=extra)
+        return error_response(error.status, error.sentence, error.field)
+    if isinstance(error, web.HTTPException):
+        log.warning("request_refused", extra=extra | {"status": error.status})
+        return http_error_response(error)
+    if isinstance(error, web.RequestPayloadError):
+        log.warning("request_refused", extra=extra | {"status": 400})
+        return error_response(400, "The body can't be read: its encoding is broken.")
+    log.error("request_failed", extra=extra | {"status": 500}, exc_info=error)
+    return error_response(500, "Something went wrong here; the request id leads to the log.")
+
+
+def authenticate(tokens: Sequence[str]) -> Middleware:
+    """Lets in who has one of the tokens, before the body is looked at."""
+    expected = [token.encode() for token in tokens]
+
+    @web.middleware
+    async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(GUARDED):
+            given = request.headers.get("X-Webhook-Token", "").encode(errors="surrogateescape")
+            if not given:
+                raise Unauthorized("The header X-Webhook-Token is missing.")
+            if not any(hmac.compare_digest(given, token) for token in expected):
+                raise Forbidden("The X-Webhook-Token is not one that is let in.")
+        return await handler(request)
+
+    return authenticated
+
+
+class Protocol(RequestHandler):
+    """Answers in JSON what never reaches a middleware: a malformed request line, a bad chunk."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  holds what the caller sent
+    ) -> web.StreamResponse:
+        """As RequestHandler has it, save for the form; always closes the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the response has been sent already")
+        known = request_id_of(request)
+        extra = {"status": status, "request_id": known, "error": type(exc).__name__}
+        log.warning("request_malformed", extra=extra)
+        response = error_response(status, "The request is not well-formed HTTP.")
+        response.headers["X-Request-ID"] = known
+        response.force_close()
+        return response
+
+
+class JsonServer(web.Server):
+    """aiohttp's server with `Protocol`, and a JSON answer to what its router raises."""
+
+    @classmethod
+    def like(cls, server: web.Server) -> JsonServer:
+        """The same server with our protocol."""
+        handle = server.request_handler
+
+        async def answered(request: BaseRequest) -> web.StreamResponse:
+            try:
+                return await handle(request)
+            except web.HTTPException as error:
+                return http_error_response(error)
+
+        return cls(
+            answered,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
+            **server._kwargs,  # noqa: SLF001
+        )
+
+    def __call__(self) -> RequestHandler:
+        """A connection's protocol."""
+        return Protocol(self, loop=self._loop, **self._kwargs)

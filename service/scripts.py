@@ -1,0 +1,192 @@
+"""The Lua scripts: read from `lua/`, rendered with the rules, called by their hash.
+
+A script is sent as its `#!lua` line, the prelude with the rules of `reports` and `keys` rendered
+into it, and its own body. Rendering is ordered, so that every worker has the same hash of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from enum import StrEnum
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import NoScriptError
+
+from service.keys import DIMENSIONS, SCHEMA_VERSION, id_of, tag_of
+from service.reports import PACKED_FIELDS, RANK, SEPARATOR, Context, Report, Status
+
+MAX_BATCH = 256
+"""Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so."""
+
+MAX_SCAN = 1_000
+"""Index entries that one list call looks at, for the same reason."""
+
+Execute = Callable[..., Awaitable[Any]]
+"""`execute(tag, *command)`: sends a command to the server that holds the tag's partition."""
+
+_PACKAGED = Path(__file__).parent / "lua"
+_FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "lua"
+
+_SHEBANGS = {"merge": "#!lua\n", "schema": "#!lua\n", "list": "#!lua flags=no-writes\n"}
+"""Makes a full or read-only server refuse a script before its first write, and answer reads still
+(https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags)."""
+
+
+class Outcome(StrEnum):
+    """What a report did to its message's record."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+class Merged(NamedTuple):
+    """A report was written: the message's status after it, and what it did to the record."""
+
+    status: Status
+    outcome: Outcome
+
+
+class Position(NamedTuple):
+    """A place in the order of messages, newest first: behind the message with these two."""
+
+    created_us: int
+    message_id: str
+
+
+class Scan(NamedTuple):
+    """What one list call found in a partition, and where it stopped; None: nothing more there."""
+
+    packed: list[bytes]
+    stopped: Position | None
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which messages to list.
+
+    Attributes:
+        filters: dimension and value, at least one; all must hold.
+        status: only messages now at this status, `""` for all.
+        recipient_id: a phone number of ten digits or more to compare in full, `""` for none.
+    """
+
+    filters: Sequence[tuple[str, str]]
+    status: str = ""
+    recipient_id: str = ""
+
+
+class Layout(NamedTuple):
+    """How a store is laid out."""
+
+    version: int
+    partitions: int
+
+
+_MERGED = {
+    (status.encode(), outcome.encode()): Merged(status, outcome)
+    for status in Status
+    for outcome in Outcome
+}
+
+
+def _rules() -> str:
+    """The order of statuses, the fields of a record and the dimensions, as Lua."""
+    fields = PACKED_FIELDS
+    return "\n".join(
+        [
+            f"local SEPARATOR = '\\{ord(SEPARATOR)}'",
+            f"local FIELDS = {len(fields)}",
+            f"local {', '.join(map(str.upper, fields))} = {_list(range(1, len(fields) + 1))}",
+            f"local RANK = {{{_list(f'{status} = {RANK[status]}' for status in Status)}}}",
+            f"local TIME_OF = {{{_list(f'{s} = {s.upper()}_MS' for s in Status)}}}",
+            f"local CONTEXT = {{{_list(map(str.upper, Context.__struct_fields__))}}}",
+            "local DIMENSIONS = {",
+            *(
+                f"  {{name = '{name}', value = '{value}', field = {field.upper()},"
+                f" counted = {str(counted).lower()}}},"
+                for name, value, field, counted in DIMENSIONS
+            ),
+            "}",
+        ]
+    )
+
+
+def _list(items: Iterable[object]) -> str:
+    return ", ".join(map(str, items))
+
+
+def render(name: str, call: str = "redis.call") -> str:
+    """The text of `lua/<name>.lua` as a server gets it, without its `#!lua` line.
+
+    Args:
+        name: of the script.
+        call: the Lua expression that scripts call Redis through; tests give a stricter one.
+    """
+    prelude = (_FOLDER / "prelude.lua").read_text()
+    prelude = prelude.replace("--@rules", _rules())
+    prelude = prelude.replace("local call = redis.call", f"local call = {call}")
+    return prelude + (_FOLDER / f"{name}.lua").read_text()
+
+
+class _Script:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Scripts:
+    """One typed method a script.
+
+    Args:
+        execute: sends a command to the server of a partition.
+        shebang: whether the server knows the `#!lua` line; fakeredis doesn't.
+        call: as in `render`.
+    """
+
+    def __init__(self, execute: Execute, *, shebang: bool, call: str = "redis.call") -> None:
+        self._execute = execute
+        self._scripts = {
+            name: _Script((line if shebang else "") + render(name, call))
+            for name, line in _SHEBANGS.items()
+        }
+
+    async def _run(self, name: str, partition: int, argument: bytes) -> Any:  # noqa: ANN401
+        """EVALSHA; EVAL on a server that doesn't have the script: new, restarted or flushed.
+
+        EVAL leaves it there (https://redis.io/docs/latest/develop/programmability/eval-intro/).
+        """
+        script, tag = self._scripts[name], tag_of(partition)
+        try:
+            return await self._execute(tag, "EVALSHA", script.sha, 1, tag, argument)
+        except NoScriptError:
+            return await self._execute(tag, "EVAL", script.text, 1, tag, argument)
+
+    async def merge(self, partition: int, reports: Sequence[Report]) -> list[Merged]:
+        """Writes up to `MAX_BATCH` reports, all of that partition; answers in their order."""
+        ids = [id_of(report.wamid) for report in reports]
+        reply = iter(await self._run("merge", partition, msgspec.json.encode((ids, reports))))
+        return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
+
+    async def list(
+        self, partition: int, selection: Selection, limit: int, after: Position | None
+    ) -> Scan:
+        """Up to `limit` matching messages of the partition behind `after`, newest first."""
+        query = msgspec.structs.asdict(selection) | {
+            "limit": limit,
+            "scan": MAX_SCAN,
+            "after_us": str(after.created_us) if after else "",
+            "after_id": after.message_id if after else "",
+        }
+        stopped_us, stopped_id, *packed = await self._run(
+            "list", partition, msgspec.json.encode(query)
+        )
+        stopped = Position(int(stopped_us), stopped_id.decode()) if stopped_us else None
+        return Scan(packed, stopped)
+
+    async def schema(self, partitions: int) -> Layout:
+        """Claims an empty store for this layout; returns the layout that the store has."""
+        wanted = msgspec.json.encode({"version": SCHEMA_VERSION, "partitions": partitions})
+        return Layout(*await self._run("schema", 0, wanted))

@@ -1,0 +1,214 @@
+"""The store of messages: writes reports, finds records. Knows nothing of HTTP.
+
+Writes touch one partition; reads ask all of them and put the answers together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from heapq import merge as merge_sorted
+from itertools import islice
+from typing import NamedTuple
+
+from redis import exceptions as faults
+
+from service.committer import Committer
+from service.connect import Server
+from service.errors import Unavailable
+from service.keys import id_of, message_key, partition_of, tag_of
+from service.reports import Record, Report, unpack
+from service.scripts import Merged, Position, Scripts, Selection
+
+REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (TimeoutError, "timeout"),
+    (faults.TimeoutError, "timeout"),
+    (faults.AuthenticationError, "refused"),
+    (faults.AuthorizationError, "refused"),
+    (faults.NoPermissionError, "refused"),
+    (faults.ConnectionError, "connection"),
+    (faults.OutOfMemoryError, "full"),
+    (faults.ReadOnlyError, "readonly"),
+    (faults.RedisError, "error"),
+    (faults.RedisClusterException, "cluster"),
+    (OSError, "connection"),
+)
+"""Why the store was unavailable, by what the driver raised; the first that fits."""
+
+_FAULTS = tuple(fault for fault, _ in REASONS)
+
+
+class Page(NamedTuple):
+    """Records, newest first, and the position behind which more follow; None: none do."""
+
+    records: list[Record]
+    following: Position | None
+
+
+class Observer(NamedTuple):
+    """Who is told what the store does, for metrics.
+
+    Attributes:
+        merged: gets each batch that was written and its outcomes.
+        failed: gets the reason, one of `REASONS`, of each trip to Redis that failed.
+    """
+
+    merged: Callable[[Sequence[Report], Sequence[Merged]], None]
+    failed: Callable[[str], None]
+
+
+class Store:
+    """Made inside the event loop that uses it.
+
+    Args:
+        server: where the keys are.
+        scripts: of that server.
+        partitions: how many the store has.
+        patience_s: how long a call may take, in seconds; it raises Unavailable then. A page gives
+            half of that to looking, and returns with what it has found.
+        observer: is told of batches and failures.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        scripts: Scripts,
+        *,
+        partitions: int,
+        patience_s: float,
+        observer: Observer,
+    ) -> None:
+        self._server = server
+        self._scripts = scripts
+        self._partitions = partitions
+        self._patience_s = patience_s
+        self._observer = observer
+        self._committer = Committer(self._merge, patience_s=patience_s)
+
+    @property
+    def depth(self) -> int:
+        """Reports that wait to be written."""
+        return self._committer.depth
+
+    def submit(self, report: Report) -> asyncio.Future[Merged]:
+        """Writes a report, together with others.
+
+        Returns:
+            its answer, or Unavailable when it isn't known to be written.
+        """
+        return self._committer.submit(partition_of(report.wamid, self._partitions), report)
+
+    async def _merge(
+        self, partition: int, reports: Sequence[Report], until_s: float
+    ) -> list[Merged]:
+        async with self._available(), asyncio.timeout_at(until_s):
+            merged = await self._scripts.merge(partition, reports)
+        self._observer.merged(reports, merged)
+        return merged
+
+    async def lookup(self, wamids: Iterable[str]) -> dict[str, Record]:
+        """The records of those of the messages that are known, by wamid."""
+        by_partition: dict[int, list[str]] = {}
+        for wamid in wamids:
+            by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
+        async with self._available(), asyncio.timeout(self._patience_s):
+            found = await asyncio.gather(*(self._read(*some) for some in by_partition.items()))
+        return {record.wamid: record for records in found for record in records}
+
+    async def _read(self, partition: int, wamids: Sequence[str]) -> list[Record]:
+        tag = tag_of(partition)
+        keys = [message_key(tag, id_of(wamid)) for wamid in wamids]
+        return [
+            unpack(packed) for packed in await self._server.execute(tag, "MGET", *keys) if packed
+        ]
+
+    async def page(self, selection: Selection, limit: int, after: Position | None = None) -> Page:
+        """The matching messages behind a position, newest first.
+
+        Returns:
+            `limit` records if there are as many. Fewer with a position to go on from when a rare
+            combination of filters takes too long to look for.
+        """
+        scans = [
+            _PartitionScan(self._scripts, p, selection, after) for p in range(self._partitions)
+        ]
+        give_up_s = asyncio.get_running_loop().time() + self._patience_s / 2
+        wanted = limit + 1  # one more shows whether another page follows
+        async with self._available(), asyncio.timeout(self._patience_s):
+            while short := [scan for scan in scans if scan.lacks(wanted)]:
+                await asyncio.gather(*(scan.advance(wanted) for scan in short))
+                if asyncio.get_running_loop().time() > give_up_s:
+                    break
+        return _page_of(scans, limit)
+
+    async def latest(self, selection: Selection) -> Record | None:
+        """The most recent of the matching messages."""
+        page = await self.page(selection, 1)
+        return page.records[0] if page.records else None
+
+    async def probe(self) -> None:
+        """Makes sure that every partition answers, has the scripts and takes writes.
+
+        Raises:
+            Unavailable: one doesn't.
+        """
+        async with self._available(), asyncio.timeout(self._patience_s / 2):
+            await asyncio.gather(
+                *(self._scripts.merge(partition, []) for partition in range(self._partitions))
+            )
+
+    async def close(self) -> None:
+        """Writes what was submitted."""
+        await self._committer.close()
+
+    @asynccontextmanager
+    async def _available(self) -> AsyncIterator[None]:
+        """Turns what the driver raises into Unavailable."""
+        try:
+            yield
+        except _FAULTS as error:
+            reason = next(reason for fault, reason in REASONS if isinstance(error, fault))
+            self._observer.failed(reason)
+            raise Unavailable(reason) from error
+
+
+class _PartitionScan:
+    """How far a page has come in one partition."""
+
+    def __init__(
+        self, scripts: Scripts, partition: int, selection: Selection, after: Position | None
+    ) -> None:
+        self._scripts = scripts
+        self._partition = partition
+        self._selection = selection
+        self._position = after
+        self.rows: list[tuple[Position, Record]] = []
+        self.stopped: Position | None = after
+        self._through = False
+
+    def lacks(self, wanted: int) -> bool:
+        """Whether it has fewer rows than wanted, and may find more."""
+        return len(self.rows) < wanted and not self._through
+
+    async def advance(self, wanted: int) -> None:
+        """One more look, at a bounded number of entries."""
+        scan = await self._scripts.list(
+            self._partition, self._selection, wanted - len(self.rows), self._position
+        )
+        records = [unpack(packed) for packed in scan.packed]
+        self.rows += [(Position(r.created_us, id_of(r.wamid)), r) for r in records]
+        self._position = self.stopped = scan.stopped
+        self._through = scan.stopped is None
+
+
+def _page_of(scans: Sequence[_PartitionScan], limit: int) -> Page:
+    """The newest rows of all partitions, as far back as every partition has been looked through."""
+    reached = [scan.stopped for scan in scans if scan.stopped is not None]
+    horizon = max(reached, default=None)
+    rows = merge_sorted(*(scan.rows for scan in scans), key=lambda row: row[0], reverse=True)
+    known = [row for row in islice(rows, limit + 1) if horizon is None or row[0] >= horizon]
+    records = [record for _, record in known[:limit]]
+    if len(known) > limit:
+        return Page(records, known[limit - 1][0])
+    return Page(records, horizon)

@@ -1,0 +1,138 @@
+"""What an operator sees: JSON log events, metrics for Prometheus, the health of the service."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from service.reports import Report
+from service.scripts import MAX_BATCH, Merged
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they'd double the series
+
+request_id: ContextVar[str] = ContextVar("request_id")
+"""Of the request under way; stands in every log event about it."""
+
+_STANDARD = set(vars(logging.makeLogRecord({})))
+_LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BATCH_SIZES = tuple(2**power for power in range(MAX_BATCH.bit_length()))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, the request's id, and what `extra` has.
+
+    Of an exception it gives the type and the places, never the text, which may hold what a caller
+    sent.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of an event."""
+        event: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        if known := request_id.get(""):
+            event["request_id"] = known
+        event |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[0]:
+            event["exception"] = record.exc_info[0].__name__
+            event["places"] = [
+                f"{place.filename}:{place.lineno} {place.name}"
+                for place in traceback.extract_tb(record.exc_info[2])
+            ]
+        return orjson.dumps(event, default=str).decode()
+
+
+def log_to_stderr(level: str) -> None:
+    """Has the whole process log JSON lines from this level on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class Metrics:
+    """The metrics of one service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Histogram(
+            "tracker_request_seconds",
+            "Requests by route and status, and how long they took.",
+            ["route", "status"],
+            buckets=_LATENCIES_S,
+            registry=self.registry,
+        )
+        self._reports = Counter(
+            "tracker_reports",
+            "Reports merged, by the status reported and what that did to the record.",
+            ["status", "outcome"],
+            registry=self.registry,
+        )
+        self._batches = Histogram(
+            "tracker_batch_reports",
+            "Reports in a batch that was merged.",
+            buckets=_BATCH_SIZES,
+            registry=self.registry,
+        )
+        self._redis_errors = Counter(
+            "tracker_redis_errors",
+            "Trips to Redis that failed, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._queue = Gauge(
+            "tracker_queue_reports",
+            "Reports that wait for a batch to take them.",
+            registry=self.registry,
+        )
+        self._children: dict[tuple[str, int], Histogram] = {}
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        child = self._children.get((route, status))
+        if child is None:
+            child = self._children[route, status] = self._requests.labels(route, str(status))
+        child.observe(seconds)
+
+    def merged(self, reports: Sequence[Report], merged: Sequence[Merged]) -> None:
+        """A batch was written."""
+        self._batches.observe(len(reports))
+        tally = Tally((r.status, m.outcome) for r, m in zip(reports, merged, strict=True))
+        for (status, outcome), number in tally.items():
+            self._reports.labels(status, outcome).inc(number)
+
+    def redis_failed(self, reason: str) -> None:
+        """A trip to Redis failed."""
+        self._redis_errors.labels(reason).inc()
+
+    def watch_queue(self, depth: Callable[[], int]) -> None:
+        """Has the queue's depth read whenever the metrics are."""
+        self._queue.set_function(depth)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class Health:
+    """Whether the service goes on taking requests."""
+
+    draining = False
