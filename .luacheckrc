@@ -1,0 +1,29 @@
+-- What runs is prelude.lua, with the rules rendered from Python in its middle, then one script. So a
+-- script sees the prelude's locals, read here from the file itself, and the rules, named here.
+local rules = {
+  "CONTEXT", "DIMENSIONS", "FIELDS", "RANK", "SEPARATOR", "TIME_OF",
+  -- the fields of reports.Record
+  "STATUS", "CREATED_US", "SENT_MS", "DELIVERED_MS", "READ_MS", "FAILED_MS", "ERROR_MS",
+  "ERROR_CODE", "ERROR_MESSAGE", "WAMID", "RECIPIENT_ID", "EVENT_ID", "REGISTRATION_ID",
+  "GUEST_ID", "TEMPLATE_NAME", "FLOW_TYPE", "MESSAGE_TYPE", "GUEST_NAME", "CONTEXT_US", "STAMPS",
+}
+
+local prelude = {}
+local file = io.open("lua/prelude.lua")
+if file then
+  for line in file:lines() do
+    local names = line:match("^local function ([%w_]+)") or line:match("^local ([%w_, ]+)")
+    for name in (names or ""):gmatch("[%w_]+") do prelude[#prelude + 1] = name end
+  end
+  file:close()
+end
+
+std = "lua51"
+max_line_length = 100
+-- Without cmsgpack, struct and bit: fakeredis has none of them.
+read_globals = { "KEYS", "ARGV", "redis", "cjson", unpack(rules) }
+-- Redis refuses these; print would write to nowhere.
+not_globals = { "dofile", "io", "loadfile", "module", "os", "package", "print", "require" }
+
+files["lua/*.lua"] = { read_globals = prelude }
+files["lua/prelude.lua"] = { ignore = { "211" } } -- its locals are used by the scripts

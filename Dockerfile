@@ -1,0 +1,33 @@
+# The first stage downloads what constraints.txt names, checks every hash, and installs from
+# these files alone; the second takes the finished environment and none of the tools.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /src
+COPY constraints.txt .
+RUN pip wheel --no-cache-dir --no-deps --require-hashes --wheel-dir /wheels -r constraints.txt
+COPY pyproject.toml README.md ./
+COPY lua lua
+COPY service service
+RUN pip wheel --no-cache-dir --no-deps --no-index --find-links /wheels --wheel-dir /wheels . \
+ && python -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir --no-index --find-links /wheels message-tracker
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --user-group --no-create-home tracker \
+ && install -d -o tracker -g tracker -m 0700 /data
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    TRACKER_DATA_DIR=/data \
+    TRACKER_HTTP__HOST=0.0.0.0 \
+    TRACKER_HTTP__PORT=8080
+# A config.toml may be mounted here.
+WORKDIR /app
+# By number, so that Kubernetes can tell that it is not root.
+USER 10001
+VOLUME /data
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+# Not urllib: it would ask a proxy that the environment names.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['TRACKER_HTTP__PORT']), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+CMD ["python", "-m", "service"]

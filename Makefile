@@ -1,0 +1,56 @@
+# Everything runs in .venv, which `make install` makes; any Python of 3.11 or newer will do:
+# `make run PYTHON=python3.12`.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test quick lint types bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## make .venv and install the pinned dependencies
+
+# The mark is touched last, so an install that broke off is done again. A .venv keeps the Python
+# that it was made with: to change that, `make clean` first.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(BIN)/python -c 'import pip' 2>/dev/null || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not: try make $(or $(MAKECMDGOALS),install) PYTHON=python3.11"; \
+	    exit 1; }; \
+	  $(PYTHON) -m venv --clear .venv; }
+	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
+	# pip has no hash to check for a folder, so the project goes in by itself.
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: install ## start the service on http://127.0.0.1:8080
+	@exec $(BIN)/python -m service
+
+test: install ## the whole suite, with coverage
+	$(BIN)/python -m pytest --cov
+
+quick: install ## the suite without what is slow
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: install ## ruff, hadolint and, where it is installed, luacheck
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/hadolint Dockerfile
+	@if command -v luacheck >/dev/null; then luacheck --quiet lua; \
+	  else echo 'luacheck is not installed: the scripts were not looked at.'; fi
+
+types: install ## mypy, strict
+	$(BIN)/mypy
+
+bench: install ## measure against a bare handler
+	$(BIN)/python -m bench
+
+lock: install ## pin the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --no-emit-index-url --no-header --extra dev --output-file constraints.txt pyproject.toml
+
+clean: ## remove what was made, but not data/
+	rm -rf .venv dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
