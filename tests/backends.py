@@ -1,0 +1,162 @@
+"""Stores for tests on each backend, and what must hold in them whatever happened before."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from service.config import Auth, Redis, Settings
+from service.connect import Cluster, OneServer, Server, check, connect
+from service.keys import DIMENSIONS, Value, ending_of, id_of, message_key, partition_of, tag_of
+from service.reports import Record, Report, record_of, unpack
+from service.scripts import Scripts
+from service.store import Observer, Store
+
+STRICT_CALL = """function(command, ...)
+  local keys = {...}
+  local last = command == 'MGET' and #keys or 1
+  for i = 1, last do
+    if string.sub(keys[i], 1, #KEYS[1] + 1) ~= KEYS[1] .. ':' then
+      error('a key outside of the partition: ' .. keys[i])
+    end
+  end
+  return redis.call(command, ...)
+end"""
+"""Stands for `redis.call` in the scripts under test: refuses every key without the tag."""
+
+Contents = dict[str, Any]
+"""All keys and what they hold: text, hash or sorted set as Python has them."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of store."""
+
+    url: str
+    partitions: int
+
+
+@dataclass
+class Bench:
+    """An open store with what tests look into it by."""
+
+    store: Store
+    scripts: Scripts
+    server: Server
+    partitions: int
+    failures: list[str]
+
+    async def merge(self, *reports: Report) -> None:
+        """Merges the reports one after the other."""
+        for report in reports:
+            await self.scripts.merge(partition_of(report.wamid, self.partitions), [report])
+
+    async def record(self, wamid: str) -> Record | None:
+        """The record of a message."""
+        return (await self.store.lookup([wamid])).get(wamid)
+
+    async def contents(self) -> Contents:
+        """Everything in the store."""
+        found: Contents = {}
+        for node in await nodes_of(self.server):
+            for key in await node.execute_command("KEYS", "*"):
+                found[key.decode()] = await _held(node, key)
+        return found
+
+    async def check_invariants(self) -> list[Record]:
+        """Indexes equal records, counters equal a recount, no key is outside the catalogue.
+
+        Returns:
+            all records.
+        """
+        contents = await self.contents()
+        records = [unpack(held) for held in contents.values() if isinstance(held, bytes)]
+        schema = {f"{tag_of(0)}:schema": {"version": 1, "partitions": self.partitions}}
+        assert contents == schema | expected_contents(contents, records, self.partitions)
+        return records
+
+
+async def nodes_of(server: Server) -> list[Any]:
+    """The driver's clients of all servers that hold the store."""
+    if isinstance(server, Cluster):
+        await server._client.initialize()
+        return list(server._client.get_primaries())
+    assert isinstance(server, OneServer)
+    return [server._client]
+
+
+async def _held(node: Any, key: bytes) -> Any:  # noqa: ANN401  what a key may hold
+    kind = await node.execute_command("TYPE", key)
+    if kind in {b"string", "string"}:
+        return await node.execute_command("GET", key)
+    if kind in {b"hash", "hash"}:
+        fields = await node.execute_command("HGETALL", key)
+        return {name.decode(): int(number) for name, number in fields.items()}
+    assert kind in {b"zset", "zset"}, (key, kind)
+    entries = await node.execute_command("ZRANGE", key, 0, -1, "WITHSCORES", withscores=True)
+    return {member.decode(): int(score) for member, score in entries}
+
+
+def expected_contents(contents: Contents, records: Sequence[Record], partitions: int) -> Contents:
+    """What the store must hold if these are its records: worked out from them anew."""
+    expected: dict[str, Any] = defaultdict(lambda: defaultdict(int))
+    for record in records:
+        message_id, tag = id_of(record.wamid), tag_of(partition_of(record.wamid, partitions))
+        key = message_key(tag, message_id)
+        expected[key] = contents.get(key)
+        for dimension in DIMENSIONS:
+            value = _value_of(dimension.value, _field(record, dimension.field))
+            if value is None:
+                continue
+            name = f"{dimension.name}:{value}" if value else dimension.name
+            expected[f"{tag}:by:{name}"][message_id] = record.created_us
+            if dimension.counted:
+                expected[f"{tag}:count:{name}"][record.status.value] += 1
+                if record.error_code:
+                    expected[f"{tag}:count:{name}"][f"error:{record.error_code}"] += 1
+    return dict(expected)
+
+
+def _field(record: Record, name: str) -> str:
+    return str(getattr(record if name == "wamid" else record.context, name))
+
+
+def _value_of(kind: Value, text: str) -> str | None:
+    if kind is Value.ALWAYS:
+        return ""
+    if kind is Value.ABSENT:
+        return None if text else ""
+    return (ending_of(text) if kind is Value.ENDING else text) or None
+
+
+def expected_records(reports: Sequence[Report]) -> dict[str, Record]:
+    """The records that these reports make, in the order in which they were merged."""
+    by_wamid: dict[str, list[Report]] = defaultdict(list)
+    for report in reports:
+        by_wamid[report.wamid].append(report)
+    return {wamid: record_of(some) for wamid, some in by_wamid.items()}
+
+
+@asynccontextmanager
+async def open_store(backend: Backend) -> AsyncIterator[Bench]:
+    """An empty store on a backend, its scripts strict about keys."""
+    settings = Settings(
+        auth=Auth(tokens=["unused"]),
+        redis=Redis(url=backend.url, partitions=backend.partitions),
+    )
+    failures: list[str] = []
+    async with connect(settings) as server:
+        for node in await nodes_of(server):
+            await node.execute_command("FLUSHALL")
+        scripts = Scripts(server.execute, shebang=server.shebang, call=STRICT_CALL)
+        await check(server, scripts, settings)
+        store = Store(
+            server,
+            scripts,
+            partitions=backend.partitions,
+            patience_s=4.0,
+            observer=Observer(lambda _reports, _merged: None, failures.append),
+        )
+        yield Bench(store, scripts, server, backend.partitions, failures)
+        await store.close()

