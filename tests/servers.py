@@ -104,7 +104,7 @@ class RedisServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  no other threads yet
             )
         try:
             wait_until(self._answers, f"{self._command[0]} to answer", START_TIMEOUT_S)
