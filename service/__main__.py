@@ -35,7 +35,7 @@ def main(config: Path | None, *, only_check: bool) -> None:
     try:
         settings = with_token(load(config, os.environ))
         log_to_stderr(settings.log.level)
-        run = _check(settings) if only_check else serve(create_app(settings), settings)
+        run = _check(settings) if only_check else serve(create_app(settings))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run)
     except (StartError, OSError) as error:

@@ -1,8 +1,9 @@
-"""Puts the service together: contexts, routes, middlewares; runs it until it is told to stop."""
+"""Puts the service together: contexts, routes, the entrance; runs it until it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
@@ -13,12 +14,14 @@ from service import handlers
 from service.config import Settings
 from service.connect import check, connect
 from service.handlers import HEALTH, METRICS, STORE
-from service.middleware import JsonServer, authenticate, observe
+from service.middleware import JsonServer, entrance
 from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Health, Metrics
 
 log = logging.getLogger(__name__)
+
+SETTINGS = web.AppKey("settings", Settings)
 
 WEBHOOKS = "/api/webhooks"
 MAX_BODY_BYTES = 1024**2
@@ -40,10 +43,8 @@ too."""
 def create_app(settings: Settings) -> web.Application:
     """The application. Its store is opened when it starts and closed when it has stopped."""
     metrics = Metrics()
-    app = web.Application(
-        middlewares=[observe(metrics, settings.http), authenticate(settings.auth.tokens)],
-        client_max_size=MAX_BODY_BYTES,
-    )
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app[SETTINGS] = settings
     app[METRICS] = metrics
     app[HEALTH] = Health()
     for method, path, handler in ROUTES:
@@ -71,23 +72,36 @@ def create_app(settings: Settings) -> web.Application:
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner with a server that answers in JSON whatever it is sent."""
+    """aiohttp's runner with our entrance before the application."""
 
     async def _make_server(self) -> web.Server:
-        return JsonServer.like(await super()._make_server())
+        server = await super()._make_server()
+        settings = self.app[SETTINGS]
+        return JsonServer.like(
+            server,
+            entrance(
+                server.request_handler,
+                metrics=self.app[METRICS],
+                settings=settings.http,
+                tokens=settings.auth.tokens,
+            ),
+        )
 
 
-async def serve(app: web.Application, settings: Settings) -> None:
+async def serve(app: web.Application) -> None:
     """Serves until SIGTERM or SIGINT, then drains: what was accepted is finished and written."""
+    http = app[SETTINGS].http
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = Runner(app, access_log=None, shutdown_timeout=settings.http.drain_s)
+    runner = Runner(app, access_log=None, shutdown_timeout=http.drain_s)
     try:
         await runner.setup()
-        site = web.TCPSite(runner, settings.http.host, settings.http.port, backlog=1024)
+        site = web.TCPSite(runner, http.host, http.port, backlog=1024)
         await site.start()
+        gc.collect()
+        gc.freeze()  # what is there now stays: collections needn't look through it again
         log.info("started", extra={"address": site.name})
         await stop.wait()
         app[HEALTH].draining = True

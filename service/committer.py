@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
 
 from service.errors import Unavailable
 from service.reports import Report
@@ -22,10 +21,8 @@ Merge = Callable[[int, Sequence[Report], float], Awaitable[list[Merged]]]
 Unavailable; by `until_s` of the loop's clock at the latest."""
 
 
-class _Waiting(NamedTuple):
-    report: Report
-    answer: asyncio.Future[Merged]
-    since_s: float
+_Waiting = tuple[Report, asyncio.Future[Merged], float]
+"""A report, its answer, and since when it waits, in seconds of the loop's clock."""
 
 
 class Committer:
@@ -58,7 +55,7 @@ class Committer:
             others of its batch don't notice.
         """
         answer: asyncio.Future[Merged] = self._loop.create_future()
-        entry = _Waiting(report, answer, self._loop.time())
+        entry = (report, answer, self._loop.time())
         queue = self._waiting.get(partition)
         if queue is None:
             self._waiting[partition] = [entry]
@@ -79,23 +76,24 @@ class Committer:
     async def _commit(self, partition: int, batch: Sequence[_Waiting]) -> None:
         """Every report of the batch is answered when this returns."""
         try:
-            until_s = batch[0].since_s + self._patience_s
-            merged = await self._merge(partition, [entry.report for entry in batch], until_s)
+            _, _, oldest_s = batch[0]
+            until_s = oldest_s + self._patience_s
+            merged = await self._merge(partition, [report for report, _, _ in batch], until_s)
         except Unavailable as error:
             self._fail(batch, error.reason)
         except Exception:
             log.exception("batch_failed")
             self._fail(batch, "fault")
         else:
-            for entry, answer in zip(batch, merged, strict=True):
-                if not entry.answer.done():
-                    entry.answer.set_result(answer)
+            for (_, answer, _), result in zip(batch, merged, strict=True):
+                if not answer.done():
+                    answer.set_result(result)
 
     def _fail(self, batch: Sequence[_Waiting], reason: str) -> None:
         """Every caller gets an exception of its own, since raising one changes it."""
-        for entry in batch:
-            if not entry.answer.done():
-                entry.answer.set_exception(Unavailable(reason))
+        for _, answer, _ in batch:
+            if not answer.done():
+                answer.set_exception(Unavailable(reason))
 
     async def close(self) -> None:
         """Waits until everything submitted is answered."""

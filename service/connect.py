@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from fakeredis import FakeAsyncRedis
+from fakeredis import FakeAsyncRedis, FakeServer
 from redis import asyncio as driver
 from redis import exceptions as faults
 from redis.asyncio.cluster import ClusterNode
@@ -123,7 +123,7 @@ class OneServer(Server):
         await self._client.aclose()
 
 
-class FakeServer(OneServer):
+class Fake(OneServer):
     """fakeredis in this process: its Lua doesn't know the `#!lua` line."""
 
     shebang = False
@@ -192,7 +192,7 @@ def _server_of(url: str, settings: config.Redis) -> Server:
     try:
         scheme = urlsplit(url).scheme
         if scheme == "fakeredis":
-            return FakeServer(FakeAsyncRedis())
+            return Fake(FakeAsyncRedis(server=FakeServer()))
         if scheme in ("redis+cluster", "rediss+cluster"):
             return _cluster(url, settings, options)
         if scheme in ("redis", "rediss", "unix"):
@@ -256,7 +256,7 @@ async def check(server: Server, scripts: Scripts, settings: config.Settings) -> 
         raise StartError(f"Redis can't be used: {type(error).__name__}: {error}.") from None
     _check_layout(layout, settings.redis.partitions)
     warnings = [warning for info in found for warning in _weaknesses(info)]
-    if isinstance(server, FakeServer):
+    if isinstance(server, Fake):
         warnings.append("fakeredis:// is for tests and a look around: nothing is kept.")
     if warnings and settings.redis.strict:
         raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))

@@ -7,8 +7,8 @@ script may touch any of them.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import crc_hqx
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64, crc_hqx
 from enum import StrEnum
 from hashlib import sha1
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from uuid import UUID
 SCHEMA_VERSION = 1
 """Of what the keys hold. A store written by another version is refused at start."""
 
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
 _NAMESPACE = UUID("7c5fdb3c-93a5-4b0e-8c52-9f6f4b1f0c1e").bytes
 
 
@@ -74,7 +75,7 @@ def tag_of(partition: int) -> str:
 def id_of(wamid: str) -> str:
     """The message's id as keys and indexes hold it: 22 characters instead of the wamid's 58."""
     digest = sha1(_NAMESPACE + wamid.encode(), usedforsecurity=False).digest()
-    return urlsafe_b64encode(digest[:16])[:22].decode()
+    return b2a_base64(digest[:16])[:22].translate(_URLSAFE).decode()
 
 
 def uuid_of(message_id: str) -> str:

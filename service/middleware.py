@@ -5,16 +5,17 @@ from __future__ import annotations
 import hmac
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
 
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
+from aiohttp.web_urldispatcher import AbstractResource
 
 from service.config import Http
 from service.errors import Forbidden, RequestError, Unauthorized, Unavailable
@@ -22,6 +23,8 @@ from service.telemetry import Metrics, request_id
 
 log = logging.getLogger(__name__)
 
+
+Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 GUARDED = "/api/"
 """What begins with this needs a token."""
@@ -69,41 +72,60 @@ def http_error_response(error: web.HTTPException) -> web.Response:
     return response
 
 
-def observe(metrics: Metrics, settings: Http) -> Middleware:
-    """The outermost middleware: ids, metrics, log events, and an answer whatever happens."""
+def entrance(handle: Handle, *, metrics: Metrics, settings: Http, tokens: Sequence[str]) -> Handle:
+    """What every request goes through before and after the application.
 
-    @web.middleware
-    async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    One function around the whole application, and no aiohttp middlewares: those don't see what
+    the router and the `Expect` header raise, and each costs more than all that is done here.
+
+    Args:
+        handle: the application.
+        metrics: are told of each request.
+        settings: which requests are logged.
+        tokens: who has one of these is let in; at least one.
+    """
+    expected = [token.encode() for token in tokens]
+
+    async def entered(request: BaseRequest) -> web.StreamResponse:
         started_s = perf_counter()
         known = request_id_of(request)
         request_id.set(known)
         try:
-            response = await handler(request)
+            if request.path.startswith(GUARDED):
+                _let_in(request, expected)
+            response = await handle(request)
         except Exception as error:  # noqa: BLE001  every error has its answer
             response = _answer(request, error)
         response.headers["X-Request-ID"] = known
         took_s = perf_counter() - started_s
-        route = route_of(request)
-        metrics.request(route, response.status, took_s)
+        metrics.request(route_of(request), response.status, took_s)
         if took_s > settings.slow_s or settings.access_log:
-            event = "request_slow" if took_s > settings.slow_s else "request"
-            extra = {"route": route, "status": response.status, "ms": round(took_s * 1000, 3)}
-            log.info(event, extra=extra)
+            _log_access(request, response.status, took_s, slow=took_s > settings.slow_s)
         return response
 
-    return observed
+    return entered
 
 
-def route_of(request: web.Request) -> str:
+def _log_access(request: BaseRequest, status: int, took_s: float, *, slow: bool) -> None:
+    extra = {"route": route_of(request), "status": status, "ms": round(took_s * 1000, 3)}
+    log.info("request_slow" if slow else "request", extra=extra)
+
+
+def route_of(request: BaseRequest) -> str:
     """The route's path for logs and metrics, in its canonical form; never what the caller sent."""
-    resource = request.match_info.route.resource
+    match: web.UrlMappingMatchInfo | None = getattr(request, "match_info", None)
+    return _path_of(match.route.resource if match else None)
+
+
+@cache
+def _path_of(resource: AbstractResource | None) -> str:
     if resource is None:
         return "unknown"
     path = resource.canonical
     return path if path.endswith("/") or not path.startswith(GUARDED) else f"{path}/"
 
 
-def _answer(request: web.Request, error: Exception) -> web.Response:
+def _answer(request: BaseRequest, error: Exception) -> web.Response:
     """The response to an error, which is logged here and nowhere else."""
     extra: dict[str, object] = {"route": route_of(request), "method": request.method}
     if isinstance(error, Unavailable):
@@ -123,21 +145,14 @@ def _answer(request: web.Request, error: Exception) -> web.Response:
     return error_response(500, "Something went wrong here; the request id leads to the log.")
 
 
-def authenticate(tokens: Sequence[str]) -> Middleware:
-    """Lets in who has one of the tokens, before the body is looked at."""
-    expected = [token.encode() for token in tokens]
-
-    @web.middleware
-    async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(GUARDED):
-            given = request.headers.get("X-Webhook-Token", "").encode(errors="surrogateescape")
-            if not given:
-                raise Unauthorized("The header X-Webhook-Token is missing.")
-            if not any(hmac.compare_digest(given, token) for token in expected):
-                raise Forbidden("The X-Webhook-Token is not one that is let in.")
-        return await handler(request)
-
-    return authenticated
+def _let_in(request: BaseRequest, tokens: Sequence[bytes]) -> None:
+    given = request.headers.get("X-Webhook-Token", "").encode(errors="surrogateescape")
+    if not given:
+        raise Unauthorized("The header X-Webhook-Token is missing.")
+    for token in tokens:
+        if hmac.compare_digest(given, token):
+            return
+    raise Forbidden("The X-Webhook-Token is not one that is let in.")
 
 
 class Protocol(RequestHandler):
@@ -165,21 +180,13 @@ class Protocol(RequestHandler):
 
 
 class JsonServer(web.Server):
-    """aiohttp's server with `Protocol`, and a JSON answer to what its router raises."""
+    """aiohttp's server with `Protocol`."""
 
     @classmethod
-    def like(cls, server: web.Server) -> JsonServer:
-        """The same server with our protocol."""
-        handle = server.request_handler
-
-        async def answered(request: BaseRequest) -> web.StreamResponse:
-            try:
-                return await handle(request)
-            except web.HTTPException as error:
-                return http_error_response(error)
-
+    def like(cls, server: web.Server, handle: Handle) -> JsonServer:
+        """The same server with our protocol and another handler."""
         return cls(
-            answered,
+            handle,
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
             loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
