@@ -113,8 +113,9 @@ def _log_access(request: BaseRequest, status: int, took_s: float, *, slow: bool)
 
 def route_of(request: BaseRequest) -> str:
     """The route's path for logs and metrics, in its canonical form; never what the caller sent."""
-    match: web.UrlMappingMatchInfo | None = getattr(request, "match_info", None)
-    return _path_of(match.route.resource if match else None)
+    # Not request.match_info, which asserts where a request was refused before it was routed.
+    match: web.UrlMappingMatchInfo | None = getattr(request, "_match_info", None)
+    return _path_of(None if match is None else match.route.resource)
 
 
 @cache

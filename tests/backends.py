@@ -86,7 +86,7 @@ async def nodes_of(server: Server) -> list[Any]:
     return [server._client]
 
 
-async def _held(node: Any, key: bytes) -> Any:  # noqa: ANN401  what a key may hold
+async def _held(node: Any, key: bytes) -> Any:
     kind = await node.execute_command("TYPE", key)
     if kind in {b"string", "string"}:
         return await node.execute_command("GET", key)

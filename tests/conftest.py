@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import AppRunner, Application, Request
+from aiohttp.web import Application, AppRunner, Request
 
 from service.app import Runner, create_app
 from service.config import Auth, Settings
@@ -62,7 +63,7 @@ async def store(backend: Backend) -> AsyncIterator[Bench]:
 class JsonTestServer(TestServer):
     """aiohttp's test server with our runner, so that malformed requests are answered as in life."""
 
-    async def _make_runner(self, **kwargs: object) -> AppRunner:
+    async def _make_runner(self, **kwargs: Any) -> AppRunner:
         return Runner(self.app, **kwargs)
 
 

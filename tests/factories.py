@@ -13,9 +13,9 @@ BASE_US = BASE_MS * 1000
 _received_us = count(BASE_US)
 
 
-def status_report(status: Status, *, at_s: int = 0, **fields: Any) -> Report:
+def status_report(status: Status, *, at_s: int = 0, **fields: str | int) -> Report:
     """A status update, `at_s` seconds after `BASE_MS`; each is received after the one before."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "wamid": "wamid.A",
         "received_us": next(_received_us),
         "at_ms": BASE_MS + at_s * 1000,
@@ -51,12 +51,12 @@ def event_send(number: int, **fields: str) -> dict[str, str]:
     return body | fields
 
 
-def status_update(number: int, status: str, **fields: object) -> dict[str, object]:
+def status_update(number: int, reported: str, **fields: object) -> dict[str, object]:
     """The body of a status update for the message of that number."""
     body = {
         "wamid": f"wamid.{number}",
         "recipient_id": f"9198765{number:05}",
-        "status": status,
+        "status": reported,
         "timestamp": "2024-01-15T10:30:00.000Z",
     }
     return body | fields

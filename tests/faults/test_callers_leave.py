@@ -1,0 +1,96 @@
+"""Callers disconnect in the middle of their requests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import orjson
+import pytest
+from aiohttp.web import AppRunner
+
+from service.app import create_app
+from service.config import Auth, Redis, Settings
+from service.handlers import STORE
+from tests.conftest import TOKEN, JsonTestServer
+from tests.factories import event_send
+from tests.faults.scenes import SEND, eventually, records_at
+from tests.servers import RedisServer
+
+CALLERS = 40
+
+
+class _Service(JsonTestServer):
+    """Cancels the handler of a caller who has left, which `aiohttp` can be told to do, or not."""
+
+    def __init__(self, url: str, *, cancels: bool) -> None:
+        self._cancels = cancels
+        super().__init__(create_app(Settings(auth=Auth(tokens=[TOKEN]), redis=Redis(url=url))))
+
+    async def _make_runner(self, **kwargs: object) -> AppRunner:
+        return await super()._make_runner(**(kwargs | {"handler_cancellation": self._cancels}))
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _call(service: _Service, number: int) -> Connection:
+    """A connection on which a track-send was written."""
+    reader, writer = await asyncio.open_connection(service.host, service.port)
+    body = orjson.dumps(event_send(number))
+    head = f"POST {SEND} HTTP/1.1\r\nHost: here\r\nX-Webhook-Token: {TOKEN}\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return reader, writer
+
+
+async def _leave(connection: Connection) -> None:
+    connection[1].close()
+    with suppress(OSError):
+        await connection[1].wait_closed()
+
+
+def _connected(service: _Service) -> int:
+    """How many callers the service sees; one who has left may still be in its list."""
+    return sum(protocol.transport is not None for protocol in service.handler.connections)
+
+
+@asynccontextmanager
+async def _paused(redis: RedisServer) -> AsyncIterator[None]:
+    redis.pause()
+    try:
+        yield
+    finally:
+        redis.resume()
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_callers_that_leave_change_nothing_for_the_others_of_their_batch(
+    redis: RedisServer, cancels: bool
+) -> None:
+    async with _Service(redis.url, cancels=cancels) as service:
+        store = service.app[STORE]
+        async with _paused(redis):
+            calls = [await _call(service, number) for number in range(CALLERS)]
+            await eventually(lambda: store.depth == CALLERS - 1, "all reports to be accepted")
+            for connection in calls[::2]:
+                await _leave(connection)
+            await eventually(lambda: _connected(service) == CALLERS // 2, "the service to notice")
+        for reader, writer in calls[1::2]:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            await _leave((reader, writer))
+        assert store.depth == 0
+    records = await records_at(redis.url)
+    assert set(records) == {f"wamid.{number}" for number in range(CALLERS)}
+
+
+async def test_a_caller_that_leaves_in_the_middle_of_its_body_writes_nothing(
+    redis: RedisServer,
+) -> None:
+    async with _Service(redis.url, cancels=False) as service:
+        _, writer = await asyncio.open_connection(service.host, service.port)
+        head = f"POST {SEND} HTTP/1.1\r\nHost: here\r\nX-Webhook-Token: {TOKEN}\r\n"
+        body = orjson.dumps(event_send(1))
+        writer.write(f"{head}Content-Length: {len(body) + 1}\r\n\r\n".encode() + body)
+        await eventually(lambda: _connected(service) == 1, "the call to arrive")
+        await _leave((asyncio.StreamReader(), writer))
+        await eventually(lambda: _connected(service) == 0, "the service to notice")
+    assert await records_at(redis.url) == {}

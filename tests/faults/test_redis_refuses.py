@@ -1,0 +1,162 @@
+"""Redis is there and won't: no password, no writes, no memory, no time."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from time import monotonic
+
+import pytest
+from redis import Redis as Driver
+
+from tests.conftest import Client
+from tests.factories import event_send, status_update
+from tests.faults.scenes import (
+    LOGS,
+    LONGEST_S,
+    LOOKUP,
+    SEND,
+    STATUS,
+    readiness,
+    records_at,
+    service_on,
+    until_ready,
+)
+from tests.servers import RedisServer, free_port
+
+Refusal = Callable[[RedisServer], AbstractContextManager[None]]
+
+
+@contextmanager
+def _replica_of_a_dead_master(redis: RedisServer) -> Iterator[None]:
+    redis.command("REPLICAOF", "127.0.0.1", free_port())
+    try:
+        yield
+    finally:
+        redis.command("REPLICAOF", "NO", "ONE")
+
+
+@contextmanager
+def _full_memory(redis: RedisServer) -> Iterator[None]:
+    redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    redis.command("CONFIG", "SET", "maxmemory", "1mb")
+    try:
+        yield
+    finally:
+        redis.command("CONFIG", "SET", "maxmemory", "0")
+
+
+@contextmanager
+def _too_few_replicas(redis: RedisServer) -> Iterator[None]:
+    redis.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    try:
+        yield
+    finally:
+        redis.command("CONFIG", "SET", "min-replicas-to-write", "0")
+
+
+@contextmanager
+def _no_password(redis: RedisServer) -> Iterator[None]:
+    """The password is changed behind the service's back, and its connections are closed."""
+    with redis.client() as admin:
+        _set_password(admin, "a-new-password")
+        try:
+            yield
+        finally:
+            _set_password(admin, "")
+
+
+def _set_password(admin: Driver, password: str) -> None:
+    admin.execute_command("CONFIG", "SET", "requirepass", password)
+    admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+async def _post(client: Client, path: str, body: object) -> int:
+    """The status of a request, which is answered in time, and when it is a 503, properly."""
+    started_s = monotonic()
+    async with client.post(path, json=body) as response:
+        answer = await response.json()
+    assert monotonic() - started_s < LONGEST_S
+    assert answer["ok"] is (response.status == 200)
+    assert (response.status == 503) == ("Retry-After" in response.headers)
+    return response.status
+
+
+REFUSALS = [
+    pytest.param(_full_memory, "full", id="full"),
+    pytest.param(_too_few_replicas, "error", id="too few replicas"),
+    pytest.param(_replica_of_a_dead_master, "readonly", id="replica"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "reason"), REFUSALS)
+async def test_writes_are_refused_and_reads_go_on(
+    redis: RedisServer, refusal: Refusal, reason: str
+) -> None:
+    async with service_on(redis.url, patience_s=1.0) as client:
+        assert await _post(client, SEND, event_send(1)) == 200
+        with refusal(redis):
+            sends = (_post(client, SEND, event_send(number)) for number in (1, 2))
+            update = _post(client, STATUS, status_update(1, "read"))
+            assert set(await asyncio.gather(*sends, update)) == {503}
+            async with client.post(LOOKUP, json={"wamids": ["wamid.1"]}) as response:
+                assert (await response.json())["statuses"]["wamid.1"]["status"] == "sent"
+            async with client.get(LOGS) as response:
+                assert [log["wamid"] for log in (await response.json())["logs"]] == ["wamid.1"]
+            assert (await readiness(client))[0] == 503
+        await until_ready(client)
+        assert await _post(client, SEND, event_send(2)) == 200
+        assert await _post(client, STATUS, status_update(1, "read")) == 200
+    records = await records_at(redis.url)
+    assert {wamid: record.status for wamid, record in records.items()} == {
+        "wamid.1": "read",
+        "wamid.2": "sent",
+    }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"), [*REFUSALS, pytest.param(_no_password, "refused", id="password")]
+)
+async def test_readiness_says_why_the_store_is_not_available(
+    redis: RedisServer, refusal: Refusal, reason: str
+) -> None:
+    async with service_on(redis.url, patience_s=1.0) as client:
+        with refusal(redis):
+            assert await readiness(client) == (503, f"The store is not available: {reason}.")
+        await until_ready(client)
+
+
+async def test_a_password_changed_behind_the_service_stops_it_until_it_is_back(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with service_on(redis.url) as client:
+        assert await _post(client, SEND, event_send(1)) == 200
+        with _no_password(redis):
+            assert await _post(client, STATUS, status_update(1, "read")) == 503
+            assert (await client.post(LOOKUP, json={"wamids": ["wamid.1"]})).status == 503
+            assert (await client.get(LOGS)).status == 503
+            assert (await readiness(client))[0] == 503
+        await until_ready(client)
+        assert await _post(client, STATUS, status_update(1, "read")) == 200
+    assert (await records_at(redis.url))["wamid.1"].status == "read"
+    assert "password" not in caplog.text
+
+
+async def test_a_redis_that_is_busy_with_a_script_is_waited_for(redis: RedisServer) -> None:
+    """A script of somebody else's that doesn't end, until it is killed."""
+    redis.command("CONFIG", "SET", "busy-reply-threshold", "50")
+    async with service_on(redis.url) as client:
+        blocked = asyncio.create_task(asyncio.to_thread(_run_forever, redis))
+        try:
+            while (await readiness(client))[0] == 200:
+                pass
+            assert await _post(client, SEND, event_send(1)) == 503
+        finally:
+            redis.command("SCRIPT", "KILL")
+            await blocked
+        await until_ready(client)
+        assert await _post(client, SEND, event_send(1)) == 200
+
+
+def _run_forever(redis: RedisServer) -> None:
+    with redis.client() as caller, pytest.raises(Exception, match="(?i)script.*kill"):
+        caller.execute_command("EVAL", "while true do end", 0)
