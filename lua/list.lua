@@ -29,7 +29,7 @@ local function smallest_index()
       others[#others + 1] = key
     end
   end
-  return smallest, others
+  return smallest, size, others
 end
 
 -- How many entries of the index come before those behind the position. The position's own entry
@@ -74,18 +74,15 @@ local function matches(packed)
     or same_number(split(packed, SEPARATOR)[RECIPIENT_ID], query.recipient_id)
 end
 
-local index, others = smallest_index()
+local index, size, others = smallest_index()
 local rank = start_rank(index)
 local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= ''
 local chunk = sieved and CHUNK or query.limit
 local reply = {'', ''}
-local looked_at, last = 0, nil
+local looked_at, last, final = 0, nil, nil
 
-while looked_at < query.scan and #reply - 2 < query.limit do
+while rank + looked_at < size and looked_at < query.scan and #reply - 2 < query.limit do
   local entries = call('ZREVRANGE', index, rank + looked_at, rank + looked_at + chunk - 1)
-  if #entries == 0 then
-    return reply
-  end
   local ids, keys = {}, {}
   for _, id in ipairs(entries) do
     if in_all(others, id) then
@@ -93,9 +90,10 @@ while looked_at < query.scan and #reply - 2 < query.limit do
       keys[#keys + 1] = tag .. ':msg:' .. id
     end
   end
-  last = entries[#entries]
+  final = entries[#entries]
+  last = final
   for i, packed in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
-    if matches(packed) then
+    if packed and matches(packed) then
       reply[#reply + 1] = packed
       if #reply - 2 == query.limit then
         last = ids[i]
@@ -106,5 +104,7 @@ while looked_at < query.scan and #reply - 2 < query.limit do
   looked_at = looked_at + #entries
 end
 
-reply[1], reply[2] = digits(tonumber(call('ZSCORE', index, last))), last
+if rank + looked_at < size or last ~= final then
+  reply[1], reply[2] = digits(tonumber(call('ZSCORE', index, last))), last
+end
 return reply

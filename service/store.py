@@ -65,9 +65,9 @@ class Store:
         server: where the keys are.
         scripts: of that server.
         partitions: how many the store has.
-        patience_s: how long a call may take, in seconds; it raises Unavailable then. A page gives
-            half of that to looking, and returns with what it has found.
+        patience_s: how long a call may take, in seconds; it raises Unavailable then.
         observer: is told of batches and failures.
+        scan_s: how long a page looks for rare matches before it comes short, in seconds.
     """
 
     def __init__(
@@ -78,12 +78,14 @@ class Store:
         partitions: int,
         patience_s: float,
         observer: Observer,
+        scan_s: float = 2.0,
     ) -> None:
         self._server = server
         self._scripts = scripts
         self._partitions = partitions
         self._patience_s = patience_s
         self._observer = observer
+        self._scan_s = scan_s
         self._committer = Committer(self._merge, patience_s=patience_s)
 
     @property
@@ -133,12 +135,13 @@ class Store:
         scans = [
             _PartitionScan(self._scripts, p, selection, after) for p in range(self._partitions)
         ]
-        give_up_s = asyncio.get_running_loop().time() + self._patience_s / 2
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + self._scan_s
         wanted = limit + 1  # one more shows whether another page follows
         async with self._available(), asyncio.timeout(self._patience_s):
             while short := [scan for scan in scans if scan.lacks(wanted)]:
                 await asyncio.gather(*(scan.advance(wanted) for scan in short))
-                if asyncio.get_running_loop().time() > give_up_s:
+                if loop.time() > give_up_s:
                     break
         return _page_of(scans, limit)
 

@@ -1,0 +1,117 @@
+"""`list.lua`: order, positions, filters, bounds; on every backend."""
+
+from service.keys import id_of, tag_of
+from service.reports import Status, unpack
+from service.scripts import MAX_SCAN, Position, Scan, Selection
+from tests.backends import Bench
+from tests.factories import BASE_US, send_report, status_report
+
+EVERYTHING = Selection([("all", "")])
+
+
+def wamids(scan: Scan) -> list[str]:
+    return [unpack(packed).wamid for packed in scan.packed]
+
+
+async def put(bench: Bench, number: int, received_us: int, **context: str) -> None:
+    """A message straight into partition 0, so that all of a test's are in one."""
+    report = send_report(wamid=f"wamid.{number}", received_us=received_us, **context)
+    await bench.scripts.merge(0, [report])
+
+
+async def walk(bench: Bench, selection: Selection, limit: int) -> list[str]:
+    """All pages of partition 0, in chunks of this limit."""
+    seen: list[str] = []
+    after = None
+    while True:
+        scan = await bench.scripts.list(0, selection, limit, after)
+        seen += wamids(scan)
+        if scan.stopped is None:
+            return seen
+        after = scan.stopped
+
+
+async def test_the_newest_come_first(store: Bench) -> None:
+    for number in range(5):
+        await put(store, number, BASE_US + number)
+    scan = await store.scripts.list(0, EVERYTHING, 3, None)
+    assert wamids(scan) == ["wamid.4", "wamid.3", "wamid.2"]
+    assert scan.stopped == Position(BASE_US + 2, id_of("wamid.2"))
+    rest = await store.scripts.list(0, EVERYTHING, 3, scan.stopped)
+    assert wamids(rest) == ["wamid.1", "wamid.0"]
+    assert rest.stopped is None
+
+
+async def test_messages_of_one_microsecond_are_neither_skipped_nor_repeated(store: Bench) -> None:
+    for number in range(30):
+        await put(store, number, BASE_US + number // 20)
+    for limit in (1, 7, 20):
+        seen = await walk(store, EVERYTHING, limit)
+        assert len(seen) == 30
+        assert seen == await walk(store, EVERYTHING, 100)
+
+
+async def test_a_position_outlives_its_message(store: Bench) -> None:
+    """The message that ended a page has moved to another event before the next is asked for."""
+    for number in range(6):
+        await put(store, number, BASE_US + number // 3, event_id="e")
+    selection = Selection([("event", "e")])
+    scan = await store.scripts.list(0, selection, 2, None)
+    before = wamids(scan)
+    moved = unpack(scan.packed[-1]).wamid
+    await store.scripts.merge(0, [send_report(wamid=moved, event_id="other")])
+    rest = await store.scripts.list(0, selection, 10, scan.stopped)
+    assert sorted(before + wamids(rest)) == [f"wamid.{number}" for number in range(6)]
+
+
+async def test_all_filters_must_hold(store: Bench) -> None:
+    for number in range(40):
+        await put(
+            store, number, BASE_US + number, event_id=f"e{number % 2}", guest_id=f"g{number % 5}"
+        )
+    await store.scripts.merge(0, [status_report(Status.READ, wamid="wamid.7")])
+    by_both = Selection([("event", "e1"), ("guest", "g2")])
+    assert await walk(store, by_both, 2) == ["wamid.37", "wamid.27", "wamid.17", "wamid.7"]
+    read = Selection([("event", "e1"), ("guest", "g2")], status="read")
+    assert await walk(store, read, 2) == ["wamid.7"]
+    assert await walk(store, Selection([("event", "e1"), ("event", "e0")]), 2) == []
+    assert await walk(store, Selection([("event", "unknown")]), 2) == []
+
+
+async def test_whole_numbers_are_compared_behind_their_ending(store: Bench) -> None:
+    for number, recipient_id in enumerate(["919876543210", "449876543210", "9876543210"]):
+        await put(store, number, BASE_US + number, recipient_id=recipient_id)
+    ending = [("recipient", "9876543210")]
+    for asked, found in [("919876543210", [2, 0]), ("9876543210", [2, 1, 0])]:
+        selection = Selection(ending, recipient_id=asked)
+        assert await walk(store, selection, 10) == [f"wamid.{number}" for number in found]
+
+
+async def test_one_call_looks_at_a_bounded_number_of_entries(store: Bench) -> None:
+    """A filter that nothing passes: the call returns where it stopped, for the next to go on."""
+    reports = [
+        send_report(wamid=f"wamid.{number}", received_us=BASE_US + number)
+        for number in range(MAX_SCAN + 150)
+    ]
+    for start in range(0, len(reports), 200):
+        await store.scripts.merge(0, reports[start : start + 200])
+    failed = Selection([("all", "")], status="failed")
+    first = await store.scripts.list(0, failed, 50, None)
+    assert first.packed == []
+    assert first.stopped == Position(BASE_US + 150, id_of("wamid.150"))
+    second = await store.scripts.list(0, failed, 50, first.stopped)
+    assert second == Scan([], None)
+
+
+async def test_the_smallest_index_is_walked(store: Bench) -> None:
+    """With one message of the event among very many, one call is enough to be through."""
+    reports = [
+        send_report(wamid=f"wamid.{number}", received_us=BASE_US + number, template_name="t")
+        for number in range(MAX_SCAN + 100)
+    ]
+    for start in range(0, len(reports), 200):
+        await store.scripts.merge(0, reports[start : start + 200])
+    await store.scripts.merge(0, [send_report(wamid="wamid.3", event_id="rare")])
+    scan = await store.scripts.list(0, Selection([("template", "t"), ("event", "rare")]), 50, None)
+    assert (wamids(scan), scan.stopped) == (["wamid.3"], None)
+    assert (await store.server.execute(tag_of(0), "ZCARD", f"{tag_of(0)}:by:event:rare")) == 1

@@ -1,0 +1,78 @@
+"""What the scripts say of themselves, and how they are rendered."""
+
+import re
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service import scripts
+from service.keys import CATALOGUE, DIMENSIONS, Value
+from service.reports import PACKED_FIELDS, RANK, Status
+from service.scripts import render
+
+LUA = Path(__file__).parents[2] / "lua"
+NAMES = sorted(path.stem for path in LUA.glob("*.lua") if path.stem != "prelude")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_header_is_whole(name: str) -> None:
+    """Purpose, key with its patterns, arguments, reply, cost; in this order."""
+    header = (LUA / f"{name}.lua").read_text().split("\n\n")[0]
+    assert all(line.startswith("--") for line in header.splitlines())
+    parts = re.findall(r"^-- (KEYS\[1\]|ARGV\[1\]|Returns|Cost) ", header, re.MULTILINE)
+    assert parts == ["KEYS[1]", "ARGV[1]", "Returns", "Cost"]
+    patterns = {pattern for pattern, _, _ in CATALOGUE}
+    named = set(re.findall(r" :((?:msg|by|count|schema)\S*)", header))
+    assert named
+    assert named <= patterns
+
+
+def test_every_script_is_loaded() -> None:
+    assert sorted(scripts._SHEBANGS) == NAMES
+
+
+def test_every_worker_renders_the_same() -> None:
+    code = "from service.scripts import render; print(render('merge'))"
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed},
+            cwd=LUA.parent,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert texts == {f"{render('merge')}\n".encode()}
+
+
+def test_the_linter_knows_the_rendered_names() -> None:
+    """`.luacheckrc` lists the names that rendering adds; a new field belongs there too."""
+    known = set(re.findall(r'"([A-Z_]+)"', (LUA.parent / ".luacheckrc").read_text()))
+    rendered = {name.upper() for name in PACKED_FIELDS}
+    rendered |= set(re.findall(r"^local ([A-Z_]+) =", scripts._rules(), re.MULTILINE))
+    assert rendered <= known
+
+
+def test_the_rules_are_those_of_python() -> None:
+    rules = scripts._rules()
+    assert list(RANK) == list(Status)
+    assert "local RANK = {sent = 1, delivered = 2, read = 3, failed = 4}" in rules
+    for dimension in DIMENSIONS:
+        assert f"name = '{dimension.name}', value = '{dimension.value}'" in rules
+    prelude = (LUA / "prelude.lua").read_text()
+    assert set(re.findall(r"^  (\w+) = function", prelude, re.MULTILINE)) == set(Value)
+
+
+def test_no_script_compares_texts_by_locale() -> None:
+    """Redis' Lua compares texts with strcoll: `precedes` is for that. Numbers may use `<`."""
+    for name in [*NAMES, "prelude"]:
+        for line in (LUA / f"{name}.lua").read_text().splitlines():
+            code = line.partition("--")[0]
+            for left, right in re.findall(r"(\S+) (?:<|>|<=|>=) (\S+)", code):
+                for word in (left, right):
+                    bare = word.strip(string.punctuation)
+                    assert not re.search(r"(wamid|code|message|recipient|value|known)$", bare), line
