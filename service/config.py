@@ -120,13 +120,14 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     for name, value in environment.items():
         if name.startswith(PREFIX) and value:
             _set(tables, name, value)
-    if shared := environment.get(SHARED_TOKEN):
-        auth = tables.setdefault("auth", {})
-        auth["tokens"] = [*auth.get("tokens", []), shared]
     try:
-        return msgspec.convert(tables, Settings, strict=False)
+        settings = msgspec.convert(tables, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"The settings are wrong: {error}.") from None
+    if shared := environment.get(SHARED_TOKEN):
+        auth = Auth(tokens=[*settings.auth.tokens, shared])
+        return msgspec.structs.replace(settings, auth=auth)
+    return settings
 
 
 def _read_file(path: Path | None) -> dict[str, Any]:
@@ -148,6 +149,8 @@ def _set(tables: dict[str, Any], name: str, value: str) -> None:
     table = tables
     for section in sections:
         table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{name} is no setting: {section} has no parts.")
     if (*sections, key) == ("auth", "tokens"):
         table[key] = [token.strip() for token in value.split(",") if token.strip()]
     else:

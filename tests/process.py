@@ -92,6 +92,12 @@ class Service:
 
     def start(self) -> Self:
         """Starts it and waits until it is ready."""
+        self.launch()
+        wait_until(self._ready, "the service to be ready", START_TIMEOUT_S)
+        return self
+
+    def launch(self) -> None:
+        """Starts it."""
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "service"],
@@ -102,8 +108,6 @@ class Service:
                 stderr=stderr,
                 preexec_fn=_die_with_parent,
             )
-        wait_until(self._ready, "the service to be ready", START_TIMEOUT_S)
-        return self
 
     def _ready(self) -> bool:
         if not self.running:

@@ -8,8 +8,10 @@ from time import monotonic
 import pytest
 from redis import Redis as Driver
 
+from service.errors import Unavailable
+from service.handlers import STORE
 from tests.conftest import Client
-from tests.factories import event_send, status_update
+from tests.factories import event_send, send_report, status_update
 from tests.faults.scenes import (
     LOGS,
     LONGEST_S,
@@ -33,6 +35,15 @@ def _replica_of_a_dead_master(redis: RedisServer) -> Iterator[None]:
         yield
     finally:
         redis.command("REPLICAOF", "NO", "ONE")
+
+
+@contextmanager
+def _paused(redis: RedisServer) -> Iterator[None]:
+    redis.pause()
+    try:
+        yield
+    finally:
+        redis.resume()
 
 
 @contextmanager
@@ -88,16 +99,15 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("refusal", "reason"), REFUSALS)
+@pytest.mark.parametrize(("refusal", "_reason"), REFUSALS)
 async def test_writes_are_refused_and_reads_go_on(
-    redis: RedisServer, refusal: Refusal, reason: str
+    redis: RedisServer, refusal: Refusal, _reason: str
 ) -> None:
     async with service_on(redis.url, patience_s=1.0) as client:
         assert await _post(client, SEND, event_send(1)) == 200
         with refusal(redis):
-            sends = (_post(client, SEND, event_send(number)) for number in (1, 2))
-            update = _post(client, STATUS, status_update(1, "read"))
-            assert set(await asyncio.gather(*sends, update)) == {503}
+            assert await _post(client, SEND, event_send(2)) == 503
+            assert await _post(client, STATUS, status_update(1, "read")) == 503
             async with client.post(LOOKUP, json={"wamids": ["wamid.1"]}) as response:
                 assert (await response.json())["statuses"]["wamid.1"]["status"] == "sent"
             async with client.get(LOGS) as response:
@@ -122,6 +132,28 @@ async def test_readiness_says_why_the_store_is_not_available(
     async with service_on(redis.url, patience_s=1.0) as client:
         with refusal(redis):
             assert await readiness(client) == (503, f"The store is not available: {reason}.")
+        await until_ready(client)
+
+
+@pytest.mark.parametrize("refusal", [_replica_of_a_dead_master, _paused])
+async def test_a_batch_that_queued_until_its_time_was_up_is_answered_at_once(
+    redis: RedisServer, refusal: Refusal
+) -> None:
+    """Reports of the same moment: the first is at Redis until they have all run out of time."""
+    async with service_on(redis.url, patience_s=0.5) as client:
+        lookups = (client.post(LOOKUP, json={"wamids": ["wamid.1"]}) for _ in range(8))
+        for response in await asyncio.gather(*lookups):  # leaves connections that are not in use
+            assert response.status == 200
+        with refusal(redis):
+            store = client.app[STORE]
+            answers = [store.submit(send_report(wamid="wamid.1"))]
+            await asyncio.sleep(0)  # its batch is on its way
+            answers += [store.submit(send_report(wamid=f"wamid.{n}")) for n in (2, 3)]
+            assert store.depth == 2
+            _, waiting = await asyncio.wait(answers, timeout=LONGEST_S / 2)
+            assert not waiting
+            for answer in answers:
+                assert isinstance(answer.exception(), Unavailable)
         await until_ready(client)
 
 
