@@ -23,8 +23,6 @@ SHARED_TOKEN = "DJANGO_RSVP_SECRET"  # noqa: S105  the name of a variable, not a
 
 _SECRETS = {("auth", "tokens"), ("redis", "url")}
 
-Seconds = Annotated[float, Meta(gt=0)]
-
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where and how the service answers."""
@@ -34,9 +32,11 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access_log: Annotated[
         bool, Meta(description="log every request, not only failed and slow ones")
     ] = False
-    slow_s: Annotated[Seconds, Meta(description="log a request that took longer, in seconds")] = 1.0
+    slow_s: Annotated[
+        float, Meta(gt=0, description="log a request that took longer, in seconds")
+    ] = 1.0
     drain_s: Annotated[
-        Seconds, Meta(description="how long a stop waits for requests under way, in seconds")
+        float, Meta(gt=0, description="how long a stop waits for requests under way, in seconds")
     ] = 10.0
 
 

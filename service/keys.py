@@ -1,5 +1,7 @@
 """Every key in Redis, the dimensions that messages are indexed by, and a message's partition.
 
+Also the values that say which messages are asked for.
+
 All keys of a partition begin with its tag, `{wa:<partition>}`, which Redis Cluster hashes to one
 slot (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags), so a
 script may touch any of them.
@@ -9,10 +11,13 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64, crc_hqx
+from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import sha1
 from typing import NamedTuple
 from uuid import UUID
+
+import msgspec
 
 SCHEMA_VERSION = 1
 """Of what the keys hold. A store written by another version is refused at start."""
@@ -60,6 +65,27 @@ CATALOGUE = (
     ("schema", "hash", "the schema version and the number of partitions; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which messages to list.
+
+    Attributes:
+        filters: dimension and value, at least one; all must hold.
+        status: only messages now at this status, `""` for all.
+        recipient_id: a phone number of ten digits or more to compare in full, `""` for none.
+    """
+
+    filters: Sequence[tuple[str, str]]
+    status: str = ""
+    recipient_id: str = ""
+
+
+class Position(NamedTuple):
+    """A place in the order of messages, newest first: behind the message with these two."""
+
+    created_us: int
+    message_id: str
 
 
 def partition_of(wamid: str, partitions: int) -> int:

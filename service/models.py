@@ -28,9 +28,8 @@ import msgspec
 from msgspec import Meta
 
 from service.errors import BadRequest
-from service.keys import ending_of, id_of, uuid_of
+from service.keys import Position, Selection, ending_of, id_of, uuid_of
 from service.reports import Context, Record, Report, Status
-from service.scripts import Position, Selection
 
 MAX_WAMIDS = 1_000
 _MAX_ERROR_TEXT = 1_000

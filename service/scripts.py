@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError
 
-from service.keys import DIMENSIONS, SCHEMA_VERSION, id_of, tag_of
+from service.keys import DIMENSIONS, SCHEMA_VERSION, Position, Selection, id_of, tag_of
 from service.reports import PACKED_FIELDS, RANK, SEPARATOR, Context, Report, Status
 
 MAX_BATCH = 256
@@ -50,32 +50,11 @@ class Merged(NamedTuple):
     outcome: Outcome
 
 
-class Position(NamedTuple):
-    """A place in the order of messages, newest first: behind the message with these two."""
-
-    created_us: int
-    message_id: str
-
-
 class Scan(NamedTuple):
     """What one list call found in a partition, and where it stopped; None: nothing more there."""
 
     packed: list[bytes]
     stopped: Position | None
-
-
-class Selection(msgspec.Struct, frozen=True):
-    """Which messages to list.
-
-    Attributes:
-        filters: dimension and value, at least one; all must hold.
-        status: only messages now at this status, `""` for all.
-        recipient_id: a phone number of ten digits or more to compare in full, `""` for none.
-    """
-
-    filters: Sequence[tuple[str, str]]
-    status: str = ""
-    recipient_id: str = ""
 
 
 class Layout(NamedTuple):

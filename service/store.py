@@ -17,9 +17,9 @@ from redis import exceptions as faults
 from service.committer import Committer
 from service.connect import Server
 from service.errors import Unavailable
-from service.keys import id_of, message_key, partition_of, tag_of
+from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
 from service.reports import Record, Report, unpack
-from service.scripts import Merged, Position, Scripts, Selection
+from service.scripts import Merged, Scripts
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),

@@ -85,7 +85,7 @@ class TestErrors:
             b"\xff",
             b'{"wamid": "\xff"}',
             b'{"wamid": NaN}',
-            b'{"wamid": "a", "status": "read", "timestamp": "1705314600", "x": "\\ud83d", "y": NaN}',
+            b'{"wamid": "a", "status": "read", "timestamp": 1705314600, "x": "\\ud83d", "y": NaN}',
             b"[" * 100_000,
             b'{"a":' * 50_000,
         ],

@@ -1,8 +1,8 @@
 """`list.lua`: order, positions, filters, bounds; on every backend."""
 
-from service.keys import id_of, tag_of
+from service.keys import Position, Selection, id_of, tag_of
 from service.reports import Status, unpack
-from service.scripts import MAX_SCAN, Position, Scan, Selection
+from service.scripts import MAX_SCAN, Scan
 from tests.backends import Bench
 from tests.factories import BASE_US, send_report, status_report
 

@@ -7,9 +7,9 @@ import pytest
 from service.config import Auth, Redis, Settings
 from service.connect import check, connect
 from service.errors import StartError, Unavailable
-from service.keys import id_of, partition_of
+from service.keys import Position, Selection, id_of, partition_of
 from service.reports import Status
-from service.scripts import MAX_BATCH, Merged, Outcome, Position, Scripts, Selection
+from service.scripts import MAX_BATCH, Merged, Outcome, Scripts
 from service.store import Observer, Page, Store
 from tests.backends import Backend, Bench, nodes_of
 from tests.factories import BASE_US, send_report, status_report

@@ -1,0 +1,68 @@
+"""The modules import one way, and only a few know the driver or HTTP."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SERVICE = Path(__file__).parents[2] / "service"
+
+LAYERS = [
+    {"errors", "reports", "config"},
+    {"models", "keys"},
+    {"scripts", "embedded"},
+    {"committer", "connect"},
+    {"store"},
+    {"telemetry"},
+    {"handlers", "middleware"},
+    {"app"},
+    {"__main__"},
+]
+"""A module imports from its own layer and those before it."""
+
+KNOWN_BY = {
+    "redis": {"scripts", "connect", "store"},
+    "aiohttp": {"handlers", "middleware", "app", "__main__", "telemetry"},
+}
+
+
+def imports_of(module: str) -> set[str]:
+    """Every module that this one imports, by its full name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((SERVICE / f"{module}.py").read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer_of(module: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if module in layer)
+
+
+MODULES = sorted(path.stem for path in SERVICE.glob("*.py") if path.stem != "__init__")
+
+
+def test_every_module_has_its_layer() -> None:
+    assert sorted(name for layer in LAYERS for name in layer) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module: str) -> None:
+    for name in imports_of(module):
+        package, _, imported = name.partition(".")
+        imported = imported.partition(".")[0]
+        if package == "service" and imported in MODULES:
+            assert layer_of(imported) <= layer_of(module), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("library", KNOWN_BY)
+def test_only_some_know_a_library(library: str) -> None:
+    knowing = {
+        module
+        for module in MODULES
+        if any(name.split(".")[0] == library for name in imports_of(module))
+    }
+    assert knowing <= KNOWN_BY[library]

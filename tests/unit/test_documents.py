@@ -1,0 +1,76 @@
+"""The README and `config.toml` say of settings, keys and dimensions what the code has."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from service.app import ROUTES
+from service.config import Settings
+from service.keys import CATALOGUE, DIMENSIONS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def settings_of(section: type[msgspec.Struct] = Settings, prefix: str = "") -> dict[str, Any]:
+    """Every setting by its dotted name: default and help text."""
+    found: dict[str, Any] = {}
+    hints = get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        name = f"{prefix}{field.name}"
+        if isinstance(field.default, msgspec.Struct):
+            found |= settings_of(type(field.default), f"{name}.")
+        else:
+            default = [] if field.default_factory is list else field.default
+            meta = next(
+                part for part in get_args(hints[field.name]) if hasattr(part, "description")
+            )
+            found[name] = (default, meta.description)
+    return found
+
+
+def test_the_readme_has_every_setting_with_its_default_and_help() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_.]+)` \| `(TRACKER_\w+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE
+    )
+    documented = {name: (variable, default, text) for name, variable, default, text in rows}
+    expected = {}
+    for name, (default, text) in settings_of().items():
+        variable = "TRACKER_" + name.replace(".", "__").upper()
+        shown = f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        expected[name] = (variable, shown if default not in ("", []) else "none", text)
+    assert documented == expected
+
+
+def test_config_toml_has_every_setting_with_its_default_and_help() -> None:
+    text = (ROOT / "config.toml").read_text()
+    tables = tomllib.loads(text)
+    assert msgspec.convert(tables, Settings) == Settings()
+    flat = {
+        f"{section}.{name}" if name else section: value
+        for section, held in tables.items()
+        for name, value in (held.items() if isinstance(held, dict) else [("", held)])
+    }
+    settings = settings_of()
+    assert flat == {name: default for name, (default, _) in settings.items()}
+    folded = re.sub(r"\n +# ", " ", text)
+    for name, (_, help_text) in settings.items():
+        key = name.rpartition(".")[2]
+        assert re.search(rf"^{key} = .*# {re.escape(help_text)}", folded, re.MULTILINE), name
+
+
+def test_the_readme_has_the_key_catalogue() -> None:
+    for pattern, kind, holds in CATALOGUE:
+        assert f"| `{pattern}` | {kind} | {holds} |" in README
+    sentence = README.partition("The dimensions are")[2].partition("They are one table")[0]
+    dimensions, _, counted = sentence.partition("counters are kept for")
+    assert re.findall(r"`(\w+)`", dimensions) == [dimension.name for dimension in DIMENSIONS]
+    assert re.findall(r"`(\w+)`", counted) == [d.name for d in DIMENSIONS if d.counted]
+
+
+def test_the_readme_names_every_route() -> None:
+    for _, path, _ in ROUTES:
+        assert path.rstrip("/") in README
