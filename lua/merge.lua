@@ -14,6 +14,14 @@
 
 local RECEIVED = 4
 
+-- The record with '' for every field that it lacks.
+local function filled(record)
+  for field = #record + 1, FIELDS do
+    record[field] = ''
+  end
+  return record
+end
+
 -- Returns whether the report said something new of the status or its time.
 local function merge_status(record, status, at_ms)
   local changed = false
@@ -104,10 +112,7 @@ local function merge_context(record, context, received_us)
 end
 
 local function new_record(wamid, received_us)
-  local record = {}
-  for field = 1, FIELDS do
-    record[field] = ''
-  end
+  local record = filled({})
   record[WAMID], record[CREATED_US] = wamid, digits(received_us)
   return record
 end
@@ -198,7 +203,7 @@ for i, report in ipairs(reports) do
   local outcome = 'changed'
   if not new[id] then
     if packed[i] then
-      old[id] = split(packed[i], SEPARATOR)
+      old[id] = filled(split(packed[i], SEPARATOR))
       new[id] = {unpack(old[id])}
     else
       new[id] = new_record(report[1], report[RECEIVED])

@@ -32,7 +32,10 @@ RANK = {status: rank for rank, status in enumerate(Status, start=1)}
 
 
 class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a track-send says of a message; `""` is what it doesn't name."""
+    """What a track-send says of a message; `""` is what it doesn't name.
+
+    A further field goes to the end: records packed before it was there are read as not naming it.
+    """
 
     recipient_id: str = ""
     event_id: str = ""
@@ -82,11 +85,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         error_code: `""` for none.
         error_message: `""` for none.
         wamid: Meta's id of the message.
-        context: each field as the latest track-send has it that names it. Without any track-send
-            `recipient_id` is the smallest text among the status updates.
         context_us: `received_us` of the latest track-send; None: nobody tracked the message.
         stamps: `received_us` of each context field that is older than `context_us`, in the
             order of `Context`, comma-separated; `""` when there is none, as nearly always.
+        context: each field as the latest track-send has it that names it. Without any track-send
+            `recipient_id` is the smallest text among the status updates.
     """
 
     status: Status
@@ -99,16 +102,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     error_code: str
     error_message: str
     wamid: str
-    context: Context
     context_us: int | None
     stamps: str
+    context: Context
 
 
-PACKED_FIELDS = tuple(
-    name
-    for field in Record.__struct_fields__
-    for name in (Context.__struct_fields__ if field == "context" else (field,))
-)
+PACKED_FIELDS = Record.__struct_fields__[:-1] + Context.__struct_fields__
 """The fields of a record in the order in which `merge.lua` packs them into one text."""
 
 
@@ -126,9 +125,9 @@ def unpack(packed: bytes) -> Record:
         error_code=fields[7],
         error_message=fields[8],
         wamid=fields[9],
-        context=Context(*fields[10:18]),
-        context_us=_number(fields[18]),
-        stamps=fields[19],
+        context_us=_number(fields[10]),
+        stamps=fields[11],
+        context=Context(*fields[12:]),
     )
 
 
@@ -162,9 +161,9 @@ def record_of(reports: Sequence[Report]) -> Record:
         error_code=error_code,
         error_message=error_message,
         wamid=reports[0].wamid,
-        context=context,
         context_us=context_us,
         stamps=stamps,
+        context=context,
     )
 
 

@@ -7,8 +7,8 @@ import pytest
 from service.config import Auth, Redis, Settings
 from service.connect import check, connect
 from service.errors import StartError, Unavailable
-from service.keys import Position, Selection, id_of, partition_of
-from service.reports import Status
+from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
+from service.reports import SEPARATOR, Context, Status
 from service.scripts import MAX_BATCH, Merged, Outcome, Scripts
 from service.store import Observer, Page, Store
 from tests.backends import Backend, Bench, nodes_of
@@ -157,3 +157,20 @@ async def test_nobody_answers_at_that_address() -> None:
         with pytest.raises(Unavailable):
             await store.probe()
         assert failures == ["timeout"] * 3
+
+
+async def test_a_record_from_before_a_field_was_added_is_read_and_merged(store: Bench) -> None:
+    await store.merge(send_report(event_id="e"))
+    tag = tag_of(partition_of("wamid.A", store.partitions))
+    key = message_key(tag, id_of("wamid.A"))
+    packed: bytes = await store.server.execute(tag, "GET", key)
+    assert packed.endswith(SEPARATOR.encode())  # the last field is empty
+    await store.server.execute(tag, "SET", key, packed[:-1])
+    before = await store.record("wamid.A")
+    assert before is not None
+    assert before.context == Context(recipient_id="919876543210", event_id="e")
+    await store.merge(send_report(guest_name="Jane"))
+    after = await store.record("wamid.A")
+    assert after is not None
+    assert (after.context.event_id, after.context.guest_name) == ("e", "Jane")
+    await store.check_invariants()
