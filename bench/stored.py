@@ -93,9 +93,11 @@ async def _fill(server: Server, count: int) -> None:
         for n, (wamid, context) in enumerate(_messages(count))
     )
     async with Redis(unix_socket_path=server.socket, protocol=2) as client:
-        scripts = Scripts(lambda _, *command: client.execute_command(*command), shebang=True)
+        scripts = Scripts(
+            lambda _until_s, _tag, *command: client.execute_command(*command), shebang=True
+        )
         while batch := list(islice(reports, MAX_BATCH)):
-            await scripts.merge(0, batch)
+            await scripts.merge(0, batch, asyncio.get_running_loop().time() + 10)
 
 
 async def _used_memory(server: Server) -> int:

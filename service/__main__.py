@@ -35,7 +35,7 @@ def main(config: Path | None, *, only_check: bool) -> None:
     try:
         settings = with_token(load(config, os.environ))
         log_to_stderr(settings.log.level)
-        run = _check(settings) if only_check else serve(create_app(settings))
+        run = _check(settings) if only_check else _serve(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run)
     except (StartError, OSError) as error:
@@ -60,14 +60,20 @@ def with_token(settings: Settings) -> Settings:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as text:
             text.write(token_urlsafe(32))
-    _invite(file, settings)
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))
 
 
-def _invite(file: Path, settings: Settings) -> None:
-    url = f"http://{settings.http.host}:{settings.http.port}/api/webhooks/message-logs/"
-    header = f'"X-Webhook-Token: $(cat {shlex.quote(str(file))})"'
-    click.echo(f"The token is in {file}. Try:\n\n  curl -H {header} {url}\n")
+async def _serve(settings: Settings) -> None:
+    await serve(create_app(settings), lambda address: _invite(settings, address))
+
+
+def _invite(settings: Settings, address: str) -> None:
+    """In the trial mode, says how to call the service."""
+    file = Path(settings.data_dir).absolute() / _TOKEN_FILE
+    if settings.embedded and file.exists():
+        header = f'"X-Webhook-Token: $(cat {shlex.quote(str(file))})"'
+        click.echo(f"The token is in {file}. Try:\n")
+        click.echo(f"  curl -H {header} {address}/api/webhooks/message-logs/\n")
 
 
 async def _check(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
@@ -49,7 +49,10 @@ def create_app(settings: Settings) -> web.Application:
     app[HEALTH] = Health()
     for method, path, handler in ROUTES:
         for form in {path, path.rstrip("/")}:
-            app.router.add_route(method, form, handler)
+            if method == "GET":
+                app.router.add_get(form, handler)  # and HEAD
+            else:
+                app.router.add_post(form, handler)
 
     async def store(app: web.Application) -> AsyncIterator[None]:
         async with connect(settings) as server:
@@ -88,24 +91,46 @@ class Runner(web.AppRunner):
         )
 
 
-async def serve(app: web.Application) -> None:
-    """Serves until SIGTERM or SIGINT, then drains: what was accepted is finished and written."""
-    http = app[SETTINGS].http
+async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: what was accepted is finished and written.
+
+    Args:
+        app: made by `create_app`.
+        on_start: is told the service's address once it listens.
+
+    Raises:
+        StartError: the store can't be used.
+        OSError: the address is taken.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = Runner(app, access_log=None, shutdown_timeout=http.drain_s)
+    runner = Runner(app, access_log=None, shutdown_timeout=app[SETTINGS].http.drain_s)
+    starting = asyncio.create_task(_listen(runner))
+    stopping = asyncio.create_task(stop.wait())
     try:
-        await runner.setup()
-        site = web.TCPSite(runner, http.host, http.port, backlog=1024)
-        await site.start()
-        gc.collect()
-        gc.freeze()  # what is there now stays: collections needn't look through it again
-        log.info("started", extra={"address": site.name})
-        await stop.wait()
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            on_start(await starting)
+            await stopping
         app[HEALTH].draining = True
         log.info("draining")
     finally:
+        starting.cancel()
+        await asyncio.wait({starting})
+        stopping.cancel()
         await runner.cleanup()
     log.info("stopped")
+
+
+async def _listen(runner: Runner) -> str:
+    """Opens the store, then the port; returns the address."""
+    await runner.setup()
+    http = runner.app[SETTINGS].http
+    site = web.TCPSite(runner, http.host, http.port, backlog=1024)
+    await site.start()
+    gc.collect()
+    gc.freeze()  # what is there now stays: collections needn't look through it again
+    log.info("started", extra={"address": site.name})
+    return site.name

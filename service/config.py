@@ -7,6 +7,7 @@ that `<its variable>_FILE` names. An empty variable counts as not set.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -152,7 +153,7 @@ def _set(tables: dict[str, Any], name: str, value: str) -> None:
         if not isinstance(table, dict):
             raise ConfigError(f"{name} is no setting: {section} has no parts.")
     if (*sections, key) == ("auth", "tokens"):
-        table[key] = [token.strip() for token in value.split(",") if token.strip()]
+        table[key] = [token for token in re.split(r"[,\s]+", value) if token]
     else:
         table[key] = value
 

@@ -28,7 +28,7 @@ from service.scripts import Layout, Scripts
 
 log = logging.getLogger(__name__)
 
-_START_S = 15.0
+_START_S = 10.0
 _LOADING_S = 300.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
@@ -58,28 +58,40 @@ class Server(ABC):
     def __init__(self) -> None:
         self._lost = False
 
-    async def execute(self, tag: str, *command: Any) -> Any:
+    async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
         """Sends a command to the server that holds a partition.
 
-        Tries again, ever more slowly, while the server is away or a slot is on the move; so the
-        caller sets the time limit.
+        Tries again, ever more slowly, while the server is away or a slot is on the move.
+
+        Args:
+            until_s: when to give up, in seconds of the loop's clock.
+            tag: of the partition.
+            command: its name and arguments.
 
         Raises:
-            RedisError: the server refused the command.
+            RedisError: the server refused the command, or was away until the last try.
+            TimeoutError: there was no time for a try, or no answer.
         """
+        loop = asyncio.get_running_loop()
         pause_s = _FIRST_PAUSE_S
-        while True:
+        while loop.time() < until_s:
             try:
-                reply = await self._send(tag, *command)
+                # Its time limit may go unnoticed: asyncio.wait_for in Python 3.11, by which the
+                # driver sends, can swallow a cancellation. The socket's own limit ends it then.
+                async with asyncio.timeout_at(until_s):
+                    reply = await self._send(tag, *command)
             except _HOPELESS:
                 raise
             except _PASSING as error:
                 self._note_loss(error)
+                if loop.time() + pause_s >= until_s:
+                    raise
             else:
                 self._note_return()
                 return reply
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        raise TimeoutError
 
     def _note_loss(self, error: Exception) -> None:
         if not self._lost:
@@ -246,14 +258,15 @@ async def check(server: Server, scripts: Scripts, settings: config.Settings) -> 
         StartError: the store can't be used: not reachable, too old, laid out otherwise, or it may
             lose data and `redis.strict` is set.
     """
+    wait_s = _LOADING_S if settings.embedded else _START_S
+    until_s = asyncio.get_running_loop().time() + wait_s
     try:
-        async with asyncio.timeout(_LOADING_S if settings.embedded else _START_S):
-            layout = await scripts.schema(settings.redis.partitions)
+        async with asyncio.timeout_at(until_s):
+            layout = await scripts.schema(settings.redis.partitions, until_s)
             found = await server.info()
-    except TimeoutError:
-        raise StartError("Redis doesn't answer, or takes no writes.") from None
-    except (faults.RedisError, faults.RedisClusterException) as error:
-        raise StartError(f"Redis can't be used: {type(error).__name__}: {error}.") from None
+    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
+        text = str(error).rstrip(".") or "it doesn't answer"
+        raise StartError(f"Redis can't be used: {type(error).__name__}: {text}.") from None
     _check_layout(layout, settings.redis.partitions)
     warnings = [warning for info in found for warning in _weaknesses(info)]
     if isinstance(server, Fake):

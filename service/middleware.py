@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import AbstractResource
+from multidict import istr
 
 from service.config import Http
 from service.errors import Forbidden, RequestError, Unauthorized, Unavailable
@@ -29,7 +30,9 @@ Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 GUARDED = "/api/"
 """What begins with this needs a token."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_TOKEN = istr("X-Webhook-Token")
+_REQUEST_ID = istr("X-Request-ID")
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _RETRY_AFTER_S = "1"
 _SENTENCES = {
     404: "There is nothing at this address.",
@@ -44,8 +47,8 @@ _process = token_hex(6)
 
 def request_id_of(request: BaseRequest) -> str:
     """The id that the caller gave the request, if it is a sane one, or a new one."""
-    given = request.headers.get("X-Request-ID")
-    if given and _REQUEST_ID.fullmatch(given):
+    given = request.headers.get(_REQUEST_ID)
+    if given and _SANE_ID.fullmatch(given):
         return given
     return f"{_process}-{next(_made):x}"
 
@@ -92,11 +95,11 @@ def entrance(handle: Handle, *, metrics: Metrics, settings: Http, tokens: Sequen
         request_id.set(known)
         try:
             if request.path.startswith(GUARDED):
-                _let_in(request, expected)
+                _let_in(request.headers.get(_TOKEN), expected)
             response = await handle(request)
         except Exception as error:  # noqa: BLE001  every error has its answer
             response = _answer(request, error)
-        response.headers["X-Request-ID"] = known
+        response.headers[_REQUEST_ID] = known
         took_s = perf_counter() - started_s
         metrics.request(route_of(request), response.status, took_s)
         if took_s > settings.slow_s or settings.access_log:
@@ -146,12 +149,12 @@ def _answer(request: BaseRequest, error: Exception) -> web.Response:
     return error_response(500, "Something went wrong here; the request id leads to the log.")
 
 
-def _let_in(request: BaseRequest, tokens: Sequence[bytes]) -> None:
-    given = request.headers.get("X-Webhook-Token", "").encode(errors="surrogateescape")
+def _let_in(given: str | None, tokens: Sequence[bytes]) -> None:
     if not given:
         raise Unauthorized("The header X-Webhook-Token is missing.")
+    encoded = given.encode(errors="surrogateescape")
     for token in tokens:
-        if hmac.compare_digest(given, token):
+        if hmac.compare_digest(encoded, token):
             return
     raise Forbidden("The X-Webhook-Token is not one that is let in.")
 
@@ -175,7 +178,7 @@ class Protocol(RequestHandler):
         extra = {"status": status, "request_id": known, "error": type(exc).__name__}
         log.warning("request_malformed", extra=extra)
         response = error_response(status, "The request is not well-formed HTTP.")
-        response.headers["X-Request-ID"] = known
+        response.headers[_REQUEST_ID] = known
         response.force_close()
         return response
 

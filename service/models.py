@@ -202,23 +202,23 @@ class Reader(Generic[Model]):
             BadRequest: it isn't JSON, not an object, or a field is missing or ill-typed.
         """
         try:
-            model = self._decode(raw)
+            model = self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            raise self._bad_request(error, "The body must be a JSON object.") from None
+        except (ValueError, RecursionError):
+            model = self._odd_body(raw)
+        # JSON holds control characters only as escapes (\), save for these beginnings in UTF-8.
+        if 0x5C in raw or 0x7F in raw or 0xC2 in raw:
+            self._refuse_controls(model)
+        return model
+
+    def _odd_body(self, raw: bytes) -> Model:
+        try:
+            return self._decoder.decode(self._without_lone_surrogates(raw))
         except msgspec.ValidationError as error:
             raise self._bad_request(error, "The body must be a JSON object.") from None
         except (ValueError, RecursionError):
             raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
-        # JSON holds control characters only as escapes, save for these two beginnings in UTF-8.
-        if b"\\" in raw or b"\x7f" in raw or b"\xc2" in raw:
-            self._refuse_controls(model)
-        return model
-
-    def _decode(self, raw: bytes) -> Model:
-        try:
-            return self._decoder.decode(raw)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            return self._decoder.decode(self._without_lone_surrogates(raw))
 
     def _refuse_controls(self, model: Model) -> None:
         for name, allowed in self._allowed.items():
@@ -304,7 +304,7 @@ def _text(value: str | int | None, field: str, limit: int = 128) -> str:
 
 
 def _required(value: str | int, field: str, limit: int = 128) -> str:
-    text = _text(value, field, limit)
+    text = value if isinstance(value, str) else _text(value, field, limit)
     if not text:
         raise BadRequest(f"{field} is required and must not be empty.", field)
     return text
@@ -411,15 +411,17 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
     """
     status = _STATUSES[request.status]
     recipient_id = _text(request.recipient_id, "recipient_id")
+    if recipient_id:
+        recipient_id = recipient_of(recipient_id, "recipient_id")
     code, message = error_of(request.errors) if status is Status.FAILED else ("", "")
     return Report(
-        wamid=_required(request.wamid, "wamid", 256),
-        status=status,
-        at_ms=time_of(request.timestamp, received_us // 1000),
-        received_us=received_us,
-        recipient_id=recipient_of(recipient_id, "recipient_id") if recipient_id else "",
-        error_code=code,
-        error_message=message,
+        _required(request.wamid, "wamid", 256),
+        status,
+        time_of(request.timestamp, received_us // 1000),
+        received_us,
+        recipient_id,
+        code,
+        message,
     )
 
 

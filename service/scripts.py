@@ -25,7 +25,8 @@ MAX_SCAN = 1_000
 """Index entries that one list call looks at, for the same reason."""
 
 Execute = Callable[..., Awaitable[Any]]
-"""`execute(tag, *command)`: sends a command to the server that holds the tag's partition."""
+"""`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
+gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
 
 _PACKAGED = Path(__file__).parent / "lua"
 _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "lua"
@@ -132,25 +133,33 @@ class Scripts:
             for name, line in _SHEBANGS.items()
         }
 
-    async def _run(self, name: str, partition: int, argument: bytes) -> Any:  # noqa: ANN401
+    async def _run(self, name: str, partition: int, argument: bytes, until_s: float) -> Any:  # noqa: ANN401
         """EVALSHA; EVAL on a server that doesn't have the script: new, restarted or flushed.
 
         EVAL leaves it there (https://redis.io/docs/latest/develop/programmability/eval-intro/).
         """
         script, tag = self._scripts[name], tag_of(partition)
         try:
-            return await self._execute(tag, "EVALSHA", script.sha, 1, tag, argument)
+            return await self._execute(until_s, tag, "EVALSHA", script.sha, 1, tag, argument)
         except NoScriptError:
-            return await self._execute(tag, "EVAL", script.text, 1, tag, argument)
+            return await self._execute(until_s, tag, "EVAL", script.text, 1, tag, argument)
 
-    async def merge(self, partition: int, reports: Sequence[Report]) -> list[Merged]:
+    async def merge(
+        self, partition: int, reports: Sequence[Report], until_s: float
+    ) -> list[Merged]:
         """Writes up to `MAX_BATCH` reports, all of that partition; answers in their order."""
         ids = [id_of(report.wamid) for report in reports]
-        reply = iter(await self._run("merge", partition, msgspec.json.encode((ids, reports))))
+        batch = msgspec.json.encode((ids, reports))
+        reply = iter(await self._run("merge", partition, batch, until_s))
         return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
 
     async def list(
-        self, partition: int, selection: Selection, limit: int, after: Position | None
+        self,
+        partition: int,
+        selection: Selection,
+        limit: int,
+        after: Position | None,
+        until_s: float,
     ) -> Scan:
         """Up to `limit` matching messages of the partition behind `after`, newest first."""
         query = msgspec.structs.asdict(selection) | {
@@ -160,12 +169,12 @@ class Scripts:
             "after_id": after.message_id if after else "",
         }
         stopped_us, stopped_id, *packed = await self._run(
-            "list", partition, msgspec.json.encode(query)
+            "list", partition, msgspec.json.encode(query), until_s
         )
         stopped = Position(int(stopped_us), stopped_id.decode()) if stopped_us else None
         return Scan(packed, stopped)
 
-    async def schema(self, partitions: int) -> Layout:
+    async def schema(self, partitions: int, until_s: float) -> Layout:
         """Claims an empty store for this layout; returns the layout that the store has."""
         wanted = msgspec.json.encode({"version": SCHEMA_VERSION, "partitions": partitions})
-        return Layout(*await self._run("schema", 0, wanted))
+        return Layout(*await self._run("schema", 0, wanted, until_s))

@@ -87,6 +87,7 @@ class Store:
         self._observer = observer
         self._scan_s = scan_s
         self._committer = Committer(self._merge, patience_s=patience_s)
+        self._now_s = asyncio.get_running_loop().time
 
     @property
     def depth(self) -> int:
@@ -104,8 +105,8 @@ class Store:
     async def _merge(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
-        async with self._available(), asyncio.timeout_at(until_s):
-            merged = await self._scripts.merge(partition, reports)
+        async with self._available():
+            merged = await self._scripts.merge(partition, reports, until_s)
         self._observer.merged(reports, merged)
         return merged
 
@@ -114,16 +115,18 @@ class Store:
         by_partition: dict[int, list[str]] = {}
         for wamid in wamids:
             by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
-        async with self._available(), asyncio.timeout(self._patience_s):
-            found = await asyncio.gather(*(self._read(*some) for some in by_partition.items()))
+        until_s = self._now_s() + self._patience_s
+        async with self._available():
+            found = await asyncio.gather(
+                *(self._read(*some, until_s) for some in by_partition.items())
+            )
         return {record.wamid: record for records in found for record in records}
 
-    async def _read(self, partition: int, wamids: Sequence[str]) -> list[Record]:
+    async def _read(self, partition: int, wamids: Sequence[str], until_s: float) -> list[Record]:
         tag = tag_of(partition)
         keys = [message_key(tag, id_of(wamid)) for wamid in wamids]
-        return [
-            unpack(packed) for packed in await self._server.execute(tag, "MGET", *keys) if packed
-        ]
+        found = await self._server.execute(until_s, tag, "MGET", *keys)
+        return [unpack(packed) for packed in found if packed]
 
     async def page(self, selection: Selection, limit: int, after: Position | None = None) -> Page:
         """The matching messages behind a position, newest first.
@@ -135,13 +138,13 @@ class Store:
         scans = [
             _PartitionScan(self._scripts, p, selection, after) for p in range(self._partitions)
         ]
-        loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + self._scan_s
+        started_s = self._now_s()
+        until_s = started_s + self._patience_s
         wanted = limit + 1  # one more shows whether another page follows
-        async with self._available(), asyncio.timeout(self._patience_s):
+        async with self._available():
             while short := [scan for scan in scans if scan.lacks(wanted)]:
-                await asyncio.gather(*(scan.advance(wanted) for scan in short))
-                if loop.time() > give_up_s:
+                await asyncio.gather(*(scan.advance(wanted, until_s) for scan in short))
+                if self._now_s() > started_s + self._scan_s:
                     break
         return _page_of(scans, limit)
 
@@ -156,10 +159,10 @@ class Store:
         Raises:
             Unavailable: one doesn't.
         """
-        async with self._available(), asyncio.timeout(self._patience_s / 2):
-            await asyncio.gather(
-                *(self._scripts.merge(partition, []) for partition in range(self._partitions))
-            )
+        until_s = self._now_s() + self._patience_s / 2
+        partitions = range(self._partitions)
+        async with self._available():
+            await asyncio.gather(*(self._scripts.merge(p, [], until_s) for p in partitions))
 
     async def close(self) -> None:
         """Writes what was submitted."""
@@ -185,7 +188,6 @@ class _PartitionScan:
         self._scripts = scripts
         self._partition = partition
         self._selection = selection
-        self._position = after
         self.rows: list[tuple[Position, Record]] = []
         self.stopped: Position | None = after
         self._through = False
@@ -194,14 +196,14 @@ class _PartitionScan:
         """Whether it has fewer rows than wanted, and may find more."""
         return len(self.rows) < wanted and not self._through
 
-    async def advance(self, wanted: int) -> None:
+    async def advance(self, wanted: int, until_s: float) -> None:
         """One more look, at a bounded number of entries."""
         scan = await self._scripts.list(
-            self._partition, self._selection, wanted - len(self.rows), self._position
+            self._partition, self._selection, wanted - len(self.rows), self.stopped, until_s
         )
         records = [unpack(packed) for packed in scan.packed]
         self.rows += [(Position(r.created_us, id_of(r.wamid)), r) for r in records]
-        self._position = self.stopped = scan.stopped
+        self.stopped = scan.stopped
         self._through = scan.stopped is None
 
 

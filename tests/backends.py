@@ -1,5 +1,6 @@
 """Stores for tests on each backend, and what must hold in them whatever happened before."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -50,7 +51,12 @@ class Bench:
     async def merge(self, *reports: Report) -> None:
         """Merges the reports one after the other."""
         for report in reports:
-            await self.scripts.merge(partition_of(report.wamid, self.partitions), [report])
+            partition = partition_of(report.wamid, self.partitions)
+            await self.scripts.merge(partition, [report], soon_s())
+
+    async def execute(self, tag: str, *command: Any) -> Any:
+        """Runs a command where the partition is."""
+        return await self.server.execute(soon_s(), tag, *command)
 
     async def record(self, wamid: str) -> Record | None:
         """The record of a message."""
@@ -75,6 +81,11 @@ class Bench:
         schema = {f"{tag_of(0)}:schema": {"version": 1, "partitions": self.partitions}}
         assert contents == schema | expected_contents(contents, records, self.partitions)
         return records
+
+
+def soon_s() -> float:
+    """A time limit that nothing in a test should reach, of the loop's clock."""
+    return asyncio.get_running_loop().time() + 10
 
 
 async def nodes_of(server: Server) -> list[Any]:

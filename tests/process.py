@@ -33,13 +33,11 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "TRACKER_HTTP__PORT": "0"} | variables
 
 
-def run(
-    *arguments: str, cwd: Path, timeout_s: float = 30.0, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs `python -m service` to its end.
 
     Raises:
-        TimeoutExpired: it goes on longer than that; it is killed then.
+        TimeoutExpired: it goes on longer than `START_TIMEOUT_S`; it is killed then.
     """
     return subprocess.run(
         [sys.executable, "-m", "service", *arguments],
@@ -48,7 +46,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=START_TIMEOUT_S,
         check=False,
     )
 
@@ -106,7 +104,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  no other thread forks here
             )
 
     def _ready(self) -> bool:

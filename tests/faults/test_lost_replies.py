@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
 from service.reports import Record
 from tests.conftest import Client
 from tests.factories import event_send, status_update
@@ -75,15 +73,15 @@ async def test_a_reply_cut_anywhere_has_the_merge_repeated(redis: RedisServer) -
     _check(await records_at(redis.url), 1 + len(REPLY))
 
 
-@pytest.mark.parametrize("position", [0, 1, 20, 100, 200])
-async def test_a_request_cut_anywhere_has_the_merge_repeated(
-    redis: RedisServer, position: int
-) -> None:
+async def test_a_request_cut_anywhere_has_the_merge_repeated(redis: RedisServer) -> None:
+    positions = [0, 1, 20, 100, 200]
     async with _cut_off(redis) as (client, proxy):
-        proxy.cuts = [Cut(request=position)]
-        assert await _tell(client, 1) == [200, 200, 200]
-        assert (await _outcomes(client)).get("unchanged", 0) == 0
-    _check(await records_at(redis.url), 2)
+        for number, position in enumerate(positions, start=1):
+            proxy.cuts = [Cut(request=position)]
+            assert await _tell(client, number) == [200, 200, 200]
+            assert not proxy.cuts
+        assert "unchanged" not in await _outcomes(client)
+    _check(await records_at(redis.url), 1 + len(positions))
 
 
 async def test_cuts_again_and_again_under_load_count_nothing_twice(redis: RedisServer) -> None:

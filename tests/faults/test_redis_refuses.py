@@ -103,7 +103,7 @@ REFUSALS = [
 async def test_writes_are_refused_and_reads_go_on(
     redis: RedisServer, refusal: Refusal, _reason: str
 ) -> None:
-    async with service_on(redis.url, patience_s=1.0) as client:
+    async with service_on(redis.url, patience_s=0.5) as client:
         assert await _post(client, SEND, event_send(1)) == 200
         with refusal(redis):
             assert await _post(client, SEND, event_send(2)) == 503
@@ -129,7 +129,7 @@ async def test_writes_are_refused_and_reads_go_on(
 async def test_readiness_says_why_the_store_is_not_available(
     redis: RedisServer, refusal: Refusal, reason: str
 ) -> None:
-    async with service_on(redis.url, patience_s=1.0) as client:
+    async with service_on(redis.url, patience_s=0.5) as client:
         with refusal(redis):
             assert await readiness(client) == (503, f"The store is not available: {reason}.")
         await until_ready(client)
@@ -190,5 +190,5 @@ async def test_a_redis_that_is_busy_with_a_script_is_waited_for(redis: RedisServ
 
 
 def _run_forever(redis: RedisServer) -> None:
-    with redis.client() as caller, pytest.raises(Exception, match="(?i)script.*kill"):
+    with redis.client() as caller, pytest.raises(Exception, match=r"(?i)script.*kill"):
         caller.execute_command("EVAL", "while true do end", 0)

@@ -69,10 +69,14 @@ async def _requests_under_way(service: Service) -> AsyncIterator[list[asyncio.Ta
     headers = {"X-Webhook-Token": TOKEN}
     timeout = aiohttp.ClientTimeout(2 * LONGEST_S)
     async with aiohttp.ClientSession(service.url, headers=headers, timeout=timeout) as session:
-        requests = [asyncio.create_task(_post(session, n)) for n in range(CALLERS)]
+        requests = [asyncio.create_task(_post(session, 0))]
         try:
-            while await _queued(session) < CALLERS - 1:
-                pass
+            for _ in range(3):  # after that the first batch is on its way, with it alone
+                await _queued(session)
+            requests += [asyncio.create_task(_post(session, n)) for n in range(1, CALLERS)]
+            async with asyncio.timeout(LONGEST_S):
+                while await _queued(session) < CALLERS - 1:
+                    pass
             yield requests
         finally:
             for request in requests:
@@ -83,7 +87,9 @@ async def _requests_under_way(service: Service) -> AsyncIterator[list[asyncio.Ta
 async def _queued(session: aiohttp.ClientSession) -> float:
     async with session.get("/metrics") as response:
         lines = (await response.text()).splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("tracker_queue_reports "))
+    return next(
+        float(line.split()[1]) for line in lines if line.startswith("tracker_queue_reports ")
+    )
 
 
 async def _draining(service: Service) -> None:
@@ -104,7 +110,7 @@ async def test_what_was_answered_under_load_is_in_the_store(
     assert [event["event"] for event in service.events()] == ["started", "draining", "stopped"]
 
 
-@pytest.mark.parametrize("again", [0, 1, 3])
+@pytest.mark.parametrize("again", [0, 2])
 async def test_requests_under_way_are_answered_and_no_more_are_accepted(
     redis: RedisServer, service: Service, again: int
 ) -> None:
@@ -127,6 +133,7 @@ async def test_requests_under_way_are_answered_and_no_more_are_accepted(
     assert len(service.events("stopped")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", [_paused, _replica, _dead])
 async def test_it_ends_in_time_while_redis_is_away(
     redis: RedisServer, tmp_path: Path, away: Away
@@ -149,13 +156,6 @@ async def test_it_ends_in_time_while_redis_is_away(
         assert answers == [503] * CALLERS
         assert service.wait()[0] == 0
         assert len(service.events("stopped")) == 1
-
-
-async def test_an_idle_service_ends_at_once(service: Service) -> None:
-    service.send_signal(signal.SIGTERM)
-    code, took_s = service.wait()
-    assert code == 0
-    assert took_s < 2
 
 
 def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: Path) -> None:

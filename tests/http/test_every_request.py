@@ -238,6 +238,12 @@ class TestOperations:
             async with anyone.get(path) as response:
                 assert response.status == 200
 
+    async def test_head_answers_like_get(self, client: Client) -> None:
+        for path in ("/healthz", f"{API}/message-logs"):
+            async with client.head(path) as response:
+                assert response.status == 200
+                assert await response.read() == b""
+
     async def test_metrics_count_requests_and_reports(self, client: Client) -> None:
         for status in ("delivered", "delivered", "read"):
             async with client.post(STATUS, json=status_update(1, status)) as response:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.keys import partition_of
 from service.reports import Record, Report, Status, record_of
-from tests.backends import Backend, expected_records, open_store
+from tests.backends import Backend, expected_records, open_store, soon_s
 from tests.factories import reports, send_report, status_report
 
 pytestmark = pytest.mark.timeout(180)
@@ -48,7 +48,7 @@ def test_batches_and_repetitions_change_nothing(
                     if partition_of(report.wamid, backend.partitions) == partition
                 ]
                 for start in range(0, len(mine), cut):
-                    await bench.scripts.merge(partition, mine[start : start + cut])
+                    await bench.scripts.merge(partition, mine[start : start + cut], soon_s())
             return {record.wamid: record for record in await bench.check_invariants()}
 
     assert asyncio.run(scenario()) == expected_records(some)

@@ -3,7 +3,7 @@
 from service.keys import Position, Selection, id_of, tag_of
 from service.reports import Status, unpack
 from service.scripts import MAX_SCAN, Scan
-from tests.backends import Bench
+from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 
 EVERYTHING = Selection([("all", "")])
@@ -16,7 +16,7 @@ def wamids(scan: Scan) -> list[str]:
 async def put(bench: Bench, number: int, received_us: int, **context: str) -> None:
     """A message straight into partition 0, so that all of a test's are in one."""
     report = send_report(wamid=f"wamid.{number}", received_us=received_us, **context)
-    await bench.scripts.merge(0, [report])
+    await bench.scripts.merge(0, [report], soon_s())
 
 
 async def walk(bench: Bench, selection: Selection, limit: int) -> list[str]:
@@ -24,7 +24,7 @@ async def walk(bench: Bench, selection: Selection, limit: int) -> list[str]:
     seen: list[str] = []
     after = None
     while True:
-        scan = await bench.scripts.list(0, selection, limit, after)
+        scan = await bench.scripts.list(0, selection, limit, after, soon_s())
         seen += wamids(scan)
         if scan.stopped is None:
             return seen
@@ -34,10 +34,10 @@ async def walk(bench: Bench, selection: Selection, limit: int) -> list[str]:
 async def test_the_newest_come_first(store: Bench) -> None:
     for number in range(5):
         await put(store, number, BASE_US + number)
-    scan = await store.scripts.list(0, EVERYTHING, 3, None)
+    scan = await store.scripts.list(0, EVERYTHING, 3, None, soon_s())
     assert wamids(scan) == ["wamid.4", "wamid.3", "wamid.2"]
     assert scan.stopped == Position(BASE_US + 2, id_of("wamid.2"))
-    rest = await store.scripts.list(0, EVERYTHING, 3, scan.stopped)
+    rest = await store.scripts.list(0, EVERYTHING, 3, scan.stopped, soon_s())
     assert wamids(rest) == ["wamid.1", "wamid.0"]
     assert rest.stopped is None
 
@@ -56,11 +56,11 @@ async def test_a_position_outlives_its_message(store: Bench) -> None:
     for number in range(6):
         await put(store, number, BASE_US + number // 3, event_id="e")
     selection = Selection([("event", "e")])
-    scan = await store.scripts.list(0, selection, 2, None)
+    scan = await store.scripts.list(0, selection, 2, None, soon_s())
     before = wamids(scan)
     moved = unpack(scan.packed[-1]).wamid
-    await store.scripts.merge(0, [send_report(wamid=moved, event_id="other")])
-    rest = await store.scripts.list(0, selection, 10, scan.stopped)
+    await store.scripts.merge(0, [send_report(wamid=moved, event_id="other")], soon_s())
+    rest = await store.scripts.list(0, selection, 10, scan.stopped, soon_s())
     assert sorted(before + wamids(rest)) == [f"wamid.{number}" for number in range(6)]
 
 
@@ -69,7 +69,7 @@ async def test_all_filters_must_hold(store: Bench) -> None:
         await put(
             store, number, BASE_US + number, event_id=f"e{number % 2}", guest_id=f"g{number % 5}"
         )
-    await store.scripts.merge(0, [status_report(Status.READ, wamid="wamid.7")])
+    await store.scripts.merge(0, [status_report(Status.READ, wamid="wamid.7")], soon_s())
     by_both = Selection([("event", "e1"), ("guest", "g2")])
     assert await walk(store, by_both, 2) == ["wamid.37", "wamid.27", "wamid.17", "wamid.7"]
     read = Selection([("event", "e1"), ("guest", "g2")], status="read")
@@ -94,12 +94,12 @@ async def test_one_call_looks_at_a_bounded_number_of_entries(store: Bench) -> No
         for number in range(MAX_SCAN + 150)
     ]
     for start in range(0, len(reports), 200):
-        await store.scripts.merge(0, reports[start : start + 200])
+        await store.scripts.merge(0, reports[start : start + 200], soon_s())
     failed = Selection([("all", "")], status="failed")
-    first = await store.scripts.list(0, failed, 50, None)
+    first = await store.scripts.list(0, failed, 50, None, soon_s())
     assert first.packed == []
     assert first.stopped == Position(BASE_US + 150, id_of("wamid.150"))
-    second = await store.scripts.list(0, failed, 50, first.stopped)
+    second = await store.scripts.list(0, failed, 50, first.stopped, soon_s())
     assert second == Scan([], None)
 
 
@@ -110,8 +110,10 @@ async def test_the_smallest_index_is_walked(store: Bench) -> None:
         for number in range(MAX_SCAN + 100)
     ]
     for start in range(0, len(reports), 200):
-        await store.scripts.merge(0, reports[start : start + 200])
-    await store.scripts.merge(0, [send_report(wamid="wamid.3", event_id="rare")])
-    scan = await store.scripts.list(0, Selection([("template", "t"), ("event", "rare")]), 50, None)
+        await store.scripts.merge(0, reports[start : start + 200], soon_s())
+    await store.scripts.merge(0, [send_report(wamid="wamid.3", event_id="rare")], soon_s())
+    scan = await store.scripts.list(
+        0, Selection([("template", "t"), ("event", "rare")]), 50, None, soon_s()
+    )
     assert (wamids(scan), scan.stopped) == (["wamid.3"], None)
-    assert (await store.server.execute(tag_of(0), "ZCARD", f"{tag_of(0)}:by:event:rare")) == 1
+    assert (await store.execute(tag_of(0), "ZCARD", f"{tag_of(0)}:by:event:rare")) == 1

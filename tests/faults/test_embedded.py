@@ -1,0 +1,84 @@
+"""The private Redis of the trial mode, when its service ends without a goodbye."""
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.conftest import TOKEN, need_server
+from tests.faults.scenes import Load, records_at
+from tests.process import Service, run
+from tests.servers import wait_until
+
+TOKENS = {"TRACKER_AUTH__TOKENS": TOKEN}
+
+
+@pytest.fixture(autouse=True)
+def _needs_a_server() -> None:
+    need_server()
+
+
+def _socket(folder: Path) -> Path:
+    return folder / "data" / "redis.sock"
+
+
+def _server_pid(folder: Path) -> int:
+    with redis.Redis(unix_socket_path=str(_socket(folder)), protocol=2) as client:
+        return int(client.info("server")["process_id"])
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there and not a zombie that nobody waits for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
+    """The next service waits for the old server to end, and finds all that it wrote."""
+    with Service(tmp_path, **TOKENS) as service:
+        old = _server_pid(tmp_path)
+        async with Load(service.url) as load:
+            await load.more(200, 300)
+            service.kill()
+            with Service(tmp_path, **TOKENS) as successor:
+                assert not _runs(old)
+                assert not load.count(503)
+                load.check_stored(await records_at(f"unix://{_socket(tmp_path)}"))
+                assert successor.stop() == 0
+    assert load.lost == 16
+
+
+@pytest.mark.slow
+def test_the_server_ends_with_its_service(tmp_path: Path) -> None:
+    with Service(tmp_path, **TOKENS) as service:
+        pid = _server_pid(tmp_path)
+        assert service.stop() == 0
+        assert not _runs(pid)
+    with Service(tmp_path, **TOKENS) as service:
+        pid = _server_pid(tmp_path)
+        service.kill()
+        wait_until(lambda: not _runs(pid), "the server to end")
+
+
+@pytest.mark.slow
+async def test_a_second_service_on_the_folder_says_so_and_ends(tmp_path: Path) -> None:
+    with Service(tmp_path, **TOKENS) as service:
+        second = run(cwd=tmp_path, **TOKENS)
+        assert second.returncode == 1
+        assert second.stdout == ""
+        assert second.stderr == (
+            f"message-tracker: Another service uses the data folder {tmp_path / 'data'}.\n"
+        )
+        assert service.status_of("/readyz") == 200
+        async with Load(service.url) as load:
+            await load.more(200)
+        load.check_stored(await records_at(f"unix://{_socket(tmp_path)}"))
+
+
+@pytest.mark.slow
+def test_a_folder_whose_path_is_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
+    found = run("--check", cwd=tmp_path, TRACKER_DATA_DIR="x" * 100, **TOKENS)
+    assert found.returncode == 1
+    assert "too long" in found.stderr
