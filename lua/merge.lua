@@ -14,10 +14,14 @@
 
 local RECEIVED = 4
 
--- The record with '' for every field that it lacks.
-local function filled(record)
-  for field = #record + 1, FIELDS do
-    record[field] = ''
+-- The fields of a packed record; '' for those that it lacks, having been packed before they were.
+local function unpacked(packed)
+  local record = {string.match(packed, PACKED)}
+  if #record < FIELDS then
+    record = split(packed, SEPARATOR)
+    for field = #record + 1, FIELDS do
+      record[field] = ''
+    end
   end
   return record
 end
@@ -112,7 +116,7 @@ local function merge_context(record, context, received_us)
 end
 
 local function new_record(wamid, received_us)
-  local record = filled({})
+  local record = unpacked('')
   record[WAMID], record[CREATED_US] = wamid, digits(received_us)
   return record
 end
@@ -130,23 +134,23 @@ local function merge(record, report)
   return merge_recipient(record, recipient_id) or changed
 end
 
--- What is to be added to each counter when the batch is through: key -> field -> number.
+-- What is to be added to each counter when the batch is through: dimension -> value -> field.
 local counts = {}
-
-local function count(key, field, number)
-  local fields = counts[key]
-  if not fields then
-    fields = {}
-    counts[key] = fields
-  end
-  fields[field] = (fields[field] or 0) + number
+for _, dimension in ipairs(DIMENSIONS) do
+  counts[dimension.name] = {}
 end
 
-local function count_record(dimension, value, record, number)
-  local key = key_of('count', dimension.name, value)
-  count(key, record[STATUS], number)
+local function count(dimension, value, record, number)
+  local values = counts[dimension.name]
+  local fields = values[value]
+  if not fields then
+    fields = {}
+    values[value] = fields
+  end
+  fields[record[STATUS]] = (fields[record[STATUS]] or 0) + number
   if record[ERROR_CODE] ~= '' then
-    count(key, 'error:' .. record[ERROR_CODE], number)
+    local field = 'error:' .. record[ERROR_CODE]
+    fields[field] = (fields[field] or 0) + number
   end
 end
 
@@ -155,32 +159,34 @@ end
 local function move(id, old, new)
   for _, dimension in ipairs(DIMENSIONS) do
     local value_of, field = VALUE_OF[dimension.value], dimension.field
-    local from = old and value_of(old[field])
-    local to = new and value_of(new[field])
-    if from ~= to then
-      if from then
+    local stays = old and new and old[field] == new[field]
+    if dimension.counted or not stays then
+      local from = old and value_of(old[field])
+      local to = new and value_of(new[field])
+      if from and from ~= to then
         call('ZREM', key_of('by', dimension.name, from), id)
       end
-      if to then
+      if to and from ~= to then
         call('ZADD', key_of('by', dimension.name, to), new[CREATED_US], id)
       end
-    end
-    if dimension.counted then
-      if from then
-        count_record(dimension, from, old, -1)
+      if dimension.counted and from then
+        count(dimension, from, old, -1)
       end
-      if to then
-        count_record(dimension, to, new, 1)
+      if dimension.counted and to then
+        count(dimension, to, new, 1)
       end
     end
   end
 end
 
 local function write_counts()
-  for key, fields in pairs(counts) do
-    for field, number in pairs(fields) do
-      if number ~= 0 and call('HINCRBY', key, field, number) == 0 then
-        call('HDEL', key, field)
+  for name, values in pairs(counts) do
+    for value, fields in pairs(values) do
+      local key = key_of('count', name, value)
+      for field, number in pairs(fields) do
+        if number ~= 0 and call('HINCRBY', key, field, number) == 0 then
+          call('HDEL', key, field)
+        end
       end
     end
   end
@@ -203,7 +209,7 @@ for i, report in ipairs(reports) do
   local outcome = 'changed'
   if not new[id] then
     if packed[i] then
-      old[id] = filled(split(packed[i], SEPARATOR))
+      old[id] = unpacked(packed[i])
       new[id] = {unpack(old[id])}
     else
       new[id] = new_record(report[1], report[RECEIVED])

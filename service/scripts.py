@@ -74,11 +74,12 @@ _MERGED = {
 
 def _rules() -> str:
     """The order of statuses, the fields of a record and the dimensions, as Lua."""
-    fields = PACKED_FIELDS
+    fields, separator = PACKED_FIELDS, f"\\{ord(SEPARATOR)}"
     return "\n".join(
         [
-            f"local SEPARATOR = '\\{ord(SEPARATOR)}'",
+            f"local SEPARATOR = '{separator}'",
             f"local FIELDS = {len(fields)}",
+            f"local PACKED = '^{separator.join([f'([^{separator}]*)'] * len(fields))}$'",
             f"local {', '.join(map(str.upper, fields))} = {_list(range(1, len(fields) + 1))}",
             f"local RANK = {{{_list(f'{status} = {RANK[status]}' for status in Status)}}}",
             f"local TIME_OF = {{{_list(f'{s} = {s.upper()}_MS' for s in Status)}}}",
