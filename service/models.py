@@ -310,10 +310,13 @@ def _required(value: str | int, field: str, limit: int = 128) -> str:
     return text
 
 
-_PHONE = re.compile("[0-9]{6,15}")
 _PUNCTUATION = re.compile(r"[+\s\-\u2010\u2011.()\[\]]")
-_LEAST_DIGITS = 6
+_LEAST_DIGITS, _MOST_DIGITS = 6, 15
 _NATIONAL_DIGITS = 10
+
+
+def _is_phone(text: str) -> bool:
+    return text.isdigit() and text.isascii() and _LEAST_DIGITS <= len(text) <= _MOST_DIGITS
 
 
 def recipient_of(text: str, field: str) -> str:
@@ -322,10 +325,10 @@ def recipient_of(text: str, field: str) -> str:
     Raises:
         BadRequest: fewer than six digits and no letter.
     """
-    if _PHONE.fullmatch(text):
+    if _is_phone(text):
         return text
     bare = _PUNCTUATION.sub("", text)
-    if _PHONE.fullmatch(bare):
+    if _is_phone(bare):
         return bare
     if len(re.findall("[0-9]", bare)) < _LEAST_DIGITS and not any(map(str.isalpha, bare)):
         raise _refusal(field, _RECIPIENT)

@@ -200,5 +200,8 @@ class Clock:
 
     def __call__(self) -> int:
         """The next stamp."""
-        self._last_us = max(self._last_us + 1, self._wall_ns() // 1000)
-        return self._last_us
+        now_us = self._wall_ns() // 1000
+        if now_us <= self._last_us:
+            now_us = self._last_us + 1
+        self._last_us = now_us
+        return now_us
