@@ -1,0 +1,78 @@
+"""Group commit: what shares a batch, and how a batch fails."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from service.committer import Committer
+from service.errors import Unavailable
+from service.reports import Report, Status
+from service.scripts import MAX_BATCH, Merged, Outcome
+from tests.factories import status_report
+
+DONE = Merged(Status.SENT, Outcome.CREATED)
+
+
+class Merger:
+    """Stands for the store: notes the batches, and lets each through when it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.gate = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(
+        self, _partition: int, reports: Sequence[Report], _until_s: float
+    ) -> list[Merged]:
+        self.batches.append(len(reports))
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        return [DONE] * len(reports)
+
+
+async def test_what_comes_while_a_batch_is_under_way_shares_the_next() -> None:
+    merger = Merger()
+    committer = Committer(merger, patience_s=1)
+    report = status_report(Status.SENT)
+    first = committer.submit(0, report)
+    while not merger.batches:  # noqa: ASYNC110  one pass of the loop, in fact
+        await asyncio.sleep(0)
+    others = [committer.submit(0, report) for _ in range(MAX_BATCH + 1)]
+    elsewhere = committer.submit(1, report)
+    assert committer.depth == MAX_BATCH + 2
+    merger.gate.set()
+    assert await asyncio.gather(first, *others, elsewhere) == [DONE] * (MAX_BATCH + 3)
+    assert merger.batches == [1, 1, MAX_BATCH, 1]
+    assert committer.depth == 0
+
+
+async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One exception raised in many tasks would gather the traces of them all."""
+    merger = Merger()
+    merger.gate.set()
+    committer = Committer(merger, patience_s=1)
+    for error, reason in [(Unavailable("full"), "full"), (KeyError("a fault of ours"), "fault")]:
+        merger.error = error
+        answers = [committer.submit(0, status_report(Status.SENT)) for _ in range(3)]
+        raised = await asyncio.gather(*answers, return_exceptions=True)
+        assert [failure.reason for failure in raised if isinstance(failure, Unavailable)] == [
+            reason
+        ] * 3
+        assert len(set(map(id, raised))) == 3
+    assert [record.getMessage() for record in caplog.records] == ["batch_failed"]
+
+
+async def test_closing_waits_for_what_was_submitted() -> None:
+    merger = Merger()
+    committer = Committer(merger, patience_s=1)
+    answer = committer.submit(0, status_report(Status.SENT))
+    closing = asyncio.ensure_future(committer.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    merger.gate.set()
+    await closing
+    assert answer.done()
