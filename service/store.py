@@ -6,7 +6,7 @@ Writes touch one partition; reads ask all of them and put the answers together.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from heapq import merge as merge_sorted
 from itertools import islice
@@ -188,30 +188,35 @@ class _PartitionScan:
         self._scripts = scripts
         self._partition = partition
         self._selection = selection
-        self.rows: list[tuple[Position, Record]] = []
+        self._packed: list[bytes] = []
         self.stopped: Position | None = after
         self._through = False
 
     def lacks(self, wanted: int) -> bool:
         """Whether it has fewer rows than wanted, and may find more."""
-        return len(self.rows) < wanted and not self._through
+        return len(self._packed) < wanted and not self._through
 
     async def advance(self, wanted: int, until_s: float) -> None:
         """One more look, at a bounded number of entries."""
         scan = await self._scripts.list(
-            self._partition, self._selection, wanted - len(self.rows), self.stopped, until_s
+            self._partition, self._selection, wanted - len(self._packed), self.stopped, until_s
         )
-        records = [unpack(packed) for packed in scan.packed]
-        self.rows += [(Position(r.created_us, id_of(r.wamid)), r) for r in records]
+        self._packed += scan.packed
         self.stopped = scan.stopped
         self._through = scan.stopped is None
+
+    def rows(self) -> Iterator[tuple[Position, Record]]:
+        """What it found. Unpacked one by one, since of many partitions' rows few make a page."""
+        for packed in self._packed:
+            record = unpack(packed)
+            yield Position(record.created_us, id_of(record.wamid)), record
 
 
 def _page_of(scans: Sequence[_PartitionScan], limit: int) -> Page:
     """The newest rows of all partitions, as far back as every partition has been looked through."""
     reached = [scan.stopped for scan in scans if scan.stopped is not None]
     horizon = max(reached, default=None)
-    rows = merge_sorted(*(scan.rows for scan in scans), key=lambda row: row[0], reverse=True)
+    rows = merge_sorted(*(scan.rows() for scan in scans), key=lambda row: row[0], reverse=True)
     known = [row for row in islice(rows, limit + 1) if horizon is None or row[0] >= horizon]
     records = [record for _, record in known[:limit]]
     if len(known) > limit:
