@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from time import time
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ from yarl import URL
 
 from service.models import message_log, message_status
 from service.reports import Context, Record, Report, Status
-from tests.backends import expected_records
-from tests.conftest import TOKEN, Client
+from tests.backends import Backend, expected_records, open_store
+from tests.conftest import TOKEN
 from tests.factories import BASE_MS
+from tests.process import Service
 
 REQUESTS = 2_000
 MESSAGES = 250
@@ -112,23 +114,18 @@ def _calls(chance: random.Random) -> list[Call]:
     return calls
 
 
-async def _made(client: Client, calls: Sequence[Call]) -> Counter[int]:
+async def _made(client: aiohttp.ClientSession, calls: Sequence[Call]) -> Counter[int]:
     """Makes all calls at once, each on a connection of its own; counts the statuses."""
-    async with aiohttp.ClientSession(
-        client.make_url("/"),
-        headers={"X-Webhook-Token": TOKEN},
-        connector=aiohttp.TCPConnector(limit=0),
-    ) as session:
 
-        async def make(call: Call) -> int:
-            async with session.request(call.method, PREFIX + call.path, json=call.body) as answer:
-                await answer.read()
-                return answer.status
+    async def make(call: Call) -> int:
+        async with client.request(call.method, PREFIX + call.path, json=call.body) as answer:
+            await answer.read()
+            return answer.status
 
-        return Counter(await asyncio.gather(*map(make, calls)))
+    return Counter(await asyncio.gather(*map(make, calls)))
 
 
-async def _all_logs(client: Client) -> dict[str, dict[str, Any]]:
+async def _all_logs(client: aiohttp.ClientSession) -> dict[str, dict[str, Any]]:
     logs: list[dict[str, Any]] = []
     path = f"{PREFIX}/message-logs/?limit=200"
     while path:
@@ -139,7 +136,7 @@ async def _all_logs(client: Client) -> dict[str, dict[str, Any]]:
     return {log["wamid"]: log for log in logs}
 
 
-async def _all_statuses(client: Client) -> dict[str, dict[str, Any]]:
+async def _all_statuses(client: aiohttp.ClientSession) -> dict[str, dict[str, Any]]:
     wamids = [_wamid(number) for number in range(MESSAGES)]
     async with client.post(f"{PREFIX}/message-status-lookup/", json={"wamids": wamids}) as response:
         found: dict[str, dict[str, Any]] = (await response.json())["statuses"]
@@ -156,8 +153,27 @@ def _check_time(found: dict[str, Any], record: Record) -> None:
         assert 0 <= age_s < 60
 
 
+@pytest.fixture
+async def client(backend: Backend, tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    """A caller of a service in a process of its own, so that they don't take turns."""
+    async with open_store(backend):
+        pass
+    settings = {
+        "TRACKER_AUTH__TOKENS": TOKEN,
+        "TRACKER_REDIS__URL": backend.url,
+        "TRACKER_REDIS__PARTITIONS": str(backend.partitions),
+    }
+    with Service(tmp_path, **settings) as service:
+        async with aiohttp.ClientSession(
+            service.url,
+            headers={"X-Webhook-Token": TOKEN},
+            connector=aiohttp.TCPConnector(limit=0),
+        ) as session:
+            yield session
+
+
 @pytest.mark.slow
-async def test_two_thousand_mixed_requests_at_once(client: Client) -> None:
+async def test_two_thousand_mixed_requests_at_once(client: aiohttp.ClientSession) -> None:
     calls = _calls(random.Random(2_000))
     assert len(calls) == REQUESTS
     assert await _made(client, calls) == {200: REQUESTS}

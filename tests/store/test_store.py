@@ -22,7 +22,9 @@ async def fill(bench: Bench, number: int, **context: str) -> list[str]:
     reports = [
         send_report(wamid=f"wamid.{i}", received_us=BASE_US + i, **context) for i in range(number)
     ]
-    await asyncio.gather(*(bench.store.submit(report) for report in reports))
+    for start in range(0, number, 1_000):
+        some = reports[start : start + 1_000]
+        await asyncio.gather(*(bench.store.submit(report) for report in some))
     return [report.wamid for report in reversed(reports)]
 
 
@@ -76,7 +78,7 @@ async def test_a_page_that_would_take_too_long_comes_short_and_can_be_gone_on_fr
     backend: Backend, store: Bench
 ) -> None:
     """With no time to look further than one call a partition."""
-    await fill(store, 9_000, template_name="t")
+    await fill(store, 1_100 * backend.partitions, template_name="t")
     await store.merge(status_report(Status.READ, wamid="wamid.0"))
     hasty = Store(
         store.server,
