@@ -6,11 +6,11 @@ Writes touch one partition; reads ask all of them and put the answers together.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from heapq import merge as merge_sorted
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
 
@@ -35,6 +35,8 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (OSError, "connection"),
 )
 """Why the store was unavailable, by what the driver raised; the first that fits."""
+
+Answer = TypeVar("Answer")
 
 _FAULTS = tuple(fault for fault, _ in REASONS)
 
@@ -117,9 +119,7 @@ class Store:
             by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
         until_s = self._now_s() + self._patience_s
         async with self._available():
-            found = await asyncio.gather(
-                *(self._read(*some, until_s) for some in by_partition.items())
-            )
+            found = await _all(self._read(*some, until_s) for some in by_partition.items())
         return {record.wamid: record for records in found for record in records}
 
     async def _read(self, partition: int, wamids: Sequence[str], until_s: float) -> list[Record]:
@@ -143,7 +143,7 @@ class Store:
         wanted = limit + 1  # one more shows whether another page follows
         async with self._available():
             while short := [scan for scan in scans if scan.lacks(wanted)]:
-                await asyncio.gather(*(scan.advance(wanted, until_s) for scan in short))
+                await _all(scan.advance(wanted, until_s) for scan in short)
                 if self._now_s() > started_s + self._scan_s:
                     break
         return _page_of(scans, limit)
@@ -162,7 +162,7 @@ class Store:
         until_s = self._now_s() + self._patience_s / 2
         partitions = range(self._partitions)
         async with self._available():
-            await asyncio.gather(*(self._scripts.merge(p, [], until_s) for p in partitions))
+            await _all(self._scripts.merge(p, [], until_s) for p in partitions)
 
     async def close(self) -> None:
         """Writes what was submitted."""
@@ -177,6 +177,15 @@ class Store:
             reason = next(reason for fault, reason in REASONS if isinstance(error, fault))
             self._observer.failed(reason)
             raise Unavailable(reason) from error
+
+
+async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
+    """All answers, or one of the errors. Waits for every call, so that none outlives this."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return cast("list[Answer]", answers)
 
 
 class _PartitionScan:
