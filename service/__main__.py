@@ -56,8 +56,8 @@ def with_token(settings: Settings) -> Settings:
             f"No token is configured: set auth.tokens ({PREFIX}AUTH__TOKENS), or {SHARED_TOKEN}."
         )
     file = prepare(settings.data_dir) / _TOKEN_FILE
-    if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not file.exists() or not file.read_text().strip():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as text:
             text.write(token_urlsafe(32))
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from service import handlers
 from service.config import Settings
-from service.connect import check, connect
+from service.connect import check, claim, connect
 from service.handlers import HEALTH, METRICS, STORE
 from service.middleware import JsonServer, entrance
 from service.scripts import Scripts
@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> web.Application:
             scripts = Scripts(server.execute, shebang=server.shebang)
             for warning in await check(server, scripts, settings):
                 log.warning("store_may_lose_data", extra={"reason": warning})
+            await claim(scripts, settings)
             app[STORE] = Store(
                 server,
                 scripts,

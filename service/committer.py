@@ -79,13 +79,14 @@ class Committer:
             _, _, oldest_s = batch[0]
             until_s = oldest_s + self._patience_s
             merged = await self._merge(partition, [report for report, _, _ in batch], until_s)
+            answered = list(zip(batch, merged, strict=True))
         except Unavailable as error:
             self._fail(batch, error.reason)
         except Exception:
             log.exception("batch_failed")
             self._fail(batch, "fault")
         else:
-            for (_, answer, _), result in zip(batch, merged, strict=True):
+            for (_, answer, _), result in answered:
                 if not answer.done():
                     answer.set_result(result)
 

@@ -125,7 +125,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
         settings = msgspec.convert(tables, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"The settings are wrong: {error}.") from None
-    if shared := environment.get(SHARED_TOKEN):
+    if shared := environment.get(SHARED_TOKEN, "").strip():
         auth = Auth(tokens=[*settings.auth.tokens, shared])
         return msgspec.structs.replace(settings, auth=auth)
     return settings

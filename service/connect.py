@@ -29,6 +29,7 @@ from service.scripts import Layout, Scripts
 log = logging.getLogger(__name__)
 
 _START_S = 10.0
+_ANSWER_S = 4.9
 _LOADING_S = 300.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
@@ -196,10 +197,12 @@ async def connect(settings: config.Settings) -> AsyncIterator[Server]:
 
 
 def _server_of(url: str, settings: config.Redis) -> Server:
+    # Short enough that even a last try that overstays its time is over within 5 s.
+    timeout_s = min(settings.patience_s / 2, _ANSWER_S - settings.patience_s)
     options: dict[str, Any] = {
         "protocol": 2,
-        "socket_timeout": settings.patience_s / 2,
-        "socket_connect_timeout": settings.patience_s / 2,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
     }
     try:
         scheme = urlsplit(url).scheme
@@ -230,6 +233,8 @@ def _one_server(url: str, settings: config.Redis, options: dict[str, Any]) -> Se
 
 def _cluster(url: str, settings: config.Redis, options: dict[str, Any]) -> Server:
     parts = urlsplit(url)
+    if parts.path.strip("/") or parts.query:
+        raise ValueError("a cluster has no databases, and we know no options")
     credentials, _, hosts = parts.netloc.rpartition("@")
     nodes = []
     for host in hosts.split(","):
@@ -249,7 +254,7 @@ def _cluster(url: str, settings: config.Redis, options: dict[str, Any]) -> Serve
 
 
 async def check(server: Server, scripts: Scripts, settings: config.Settings) -> list[str]:
-    """What is wrong with the store, and claims an empty one for this layout.
+    """What is wrong with the store. Writes nothing.
 
     Returns:
         a sentence for each thing that may lose data.
@@ -258,22 +263,34 @@ async def check(server: Server, scripts: Scripts, settings: config.Settings) -> 
         StartError: the store can't be used: not reachable, too old, laid out otherwise, or it may
             lose data and `redis.strict` is set.
     """
-    wait_s = _LOADING_S if settings.embedded else _START_S
-    until_s = asyncio.get_running_loop().time() + wait_s
+    until_s = asyncio.get_running_loop().time() + (_LOADING_S if settings.embedded else _START_S)
     try:
         async with asyncio.timeout_at(until_s):
-            layout = await scripts.schema(settings.redis.partitions, until_s)
+            await scripts.merge(0, [], until_s)  # an empty batch: does it take writes?
+            layout = await scripts.layout(until_s)
             found = await server.info()
     except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
         text = str(error).rstrip(".") or "it doesn't answer"
         raise StartError(f"Redis can't be used: {type(error).__name__}: {text}.") from None
-    _check_layout(layout, settings.redis.partitions)
+    if layout:
+        _check_layout(layout, settings.redis.partitions)
     warnings = [warning for info in found for warning in _weaknesses(info)]
     if isinstance(server, Fake):
         warnings.append("fakeredis:// is for tests and a look around: nothing is kept.")
     if warnings and settings.redis.strict:
         raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
     return warnings
+
+
+async def claim(scripts: Scripts, settings: config.Settings) -> None:
+    """Writes the layout into an empty store, which `check` has found usable.
+
+    Raises:
+        StartError: another service was faster, with another layout.
+    """
+    until_s = asyncio.get_running_loop().time() + _START_S
+    layout = await scripts.schema(settings.redis.partitions, until_s)
+    _check_layout(layout, settings.redis.partitions)
 
 
 def _check_layout(layout: Layout, partitions: int) -> None:

@@ -56,7 +56,8 @@ class Unavailable(RequestError):
     """503: nothing is known to be written; the same request may be sent again.
 
     Args:
-        reason: for the operator's log and metrics, one of the short words in `store.REASONS`.
+        reason: a short word for the operator's log and metrics: one of `store.REASONS`, or
+            `fault` where the fault is ours.
     """
 
     status = 503

@@ -122,7 +122,7 @@ class _Application:
         self._matches: dict[tuple[str, str], web.UrlMappingMatchInfo] = {}
 
     async def __call__(self, request: BaseRequest) -> web.StreamResponse:
-        key = (request.method, request.path)
+        key = (request.method, request.rel_url.raw_path)
         match = self._matches.get(key)
         if match is None or hdrs.EXPECT in request.headers:
             return await self._route(key, request)
@@ -170,6 +170,9 @@ def _answer(request: BaseRequest, error: Exception) -> web.Response:
     if isinstance(error, web.HTTPException):
         log.warning("request_refused", extra=extra | {"status": error.status})
         return http_error_response(error)
+    if isinstance(error, ConnectionError):
+        log.info("caller_left", extra=extra)
+        return error_response(400, "The request broke off before its end.")
     if isinstance(error, web.RequestPayloadError):
         log.warning("request_refused", extra=extra | {"status": 400})
         return error_response(400, "The body can't be read: its encoding is broken.")
@@ -209,6 +212,10 @@ class Protocol(RequestHandler):
         response.headers[_REQUEST_ID] = known
         response.force_close()
         return response
+
+    def log_exception(self, *args: object, **kw: object) -> None:  # noqa: ARG002  what aiohttp says
+        """Of a connection that failed outside of a handler, such as in the rest of a body."""
+        log.warning("connection_failed", extra={"error": type(kw.get("exc_info")).__name__})
 
 
 class JsonServer(web.Server):

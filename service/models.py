@@ -233,13 +233,16 @@ class Reader(Generic[Model]):
         JavaScript escapes half of a cut emoji as a lone surrogate. That must not cost a status
         whose `errors` or unknown fields hold one; in any other field it is refused.
         """
-        body = json.loads(raw, parse_constant=_refuse_constant)
+        body = json.loads(raw.decode(), parse_constant=_refuse_constant)
         if not isinstance(body, dict):
             raise ValueError("not an object")  # noqa: TRY004  as json raises for what is no JSON
         known = {name: value for name, value in body.items() if name in self._allowed}
         if "errors" in known:
             text = json.dumps(known["errors"], ensure_ascii=False)
             known["errors"] = json.loads(_SURROGATES.sub("\ufffd", text))
+        for name, value in known.items():
+            if _SURROGATES.search(json.dumps(value, ensure_ascii=False)):
+                raise _refusal(name, self._allowed[name])
         return json.dumps(known, ensure_ascii=False).encode()
 
     def query(self, parameters: Sequence[tuple[str, str]]) -> Model:
@@ -290,7 +293,7 @@ def _refusal(field: str, allowed: str) -> BadRequest:
     return BadRequest(f"{field} must be {allowed}.", field)
 
 
-_ALLOWED_ID, _ALLOWED_TIME = _description(Id), _description(Time)
+_ALLOWED_TIME = _description(Time)
 
 
 def _text(value: str | int | None, field: str, limit: int = 128) -> str:
@@ -299,12 +302,12 @@ def _text(value: str | int | None, field: str, limit: int = 128) -> str:
         return value
     digits = "" if value is None else str(value)
     if len(digits) > limit:
-        raise _refusal(field, _ALLOWED_ID)
+        raise BadRequest(f"{field} must have at most {limit} digits.", field)
     return digits
 
 
 def _required(value: str | int, field: str, limit: int = 128) -> str:
-    text = value if isinstance(value, str) else _text(value, field, limit)
+    text = _text(value, field, limit)
     if not text:
         raise BadRequest(f"{field} is required and must not be empty.", field)
     return text
@@ -443,7 +446,7 @@ def error_of(raw: msgspec.Raw) -> tuple[str, str]:
     Takes anything: what is ill-typed counts as absent.
     """
     try:
-        errors = json.loads(bytes(raw).decode(errors="replace"))
+        errors = json.loads(bytes(raw).decode(errors="replace"), parse_int=_cut_int)
     except (ValueError, RecursionError):
         return "", ""
     for error in errors if isinstance(errors, list) else ():
@@ -452,6 +455,11 @@ def error_of(raw: msgspec.Raw) -> tuple[str, str]:
             if any(found):
                 return found
     return "", ""
+
+
+def _cut_int(digits: str) -> int:
+    """Python reads integers of a few thousand digits only, and no more than this are kept."""
+    return int(digits[:_MAX_ERROR_TEXT])
 
 
 def _error_code(code: object) -> str:

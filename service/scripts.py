@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError
 
-from service.keys import DIMENSIONS, SCHEMA_VERSION, Position, Selection, id_of, tag_of
+from service.keys import DIMENSIONS, SCHEMA_VERSION, Position, Selection, id_of, schema_key, tag_of
 from service.reports import PACKED_FIELDS, RANK, SEPARATOR, Context, Report, Status
 
 MAX_BATCH = 256
@@ -174,6 +174,12 @@ class Scripts:
         )
         stopped = Position(int(stopped_us), stopped_id.decode()) if stopped_us else None
         return Scan(packed, stopped)
+
+    async def layout(self, until_s: float) -> Layout | None:
+        """The layout that the store has; None for an empty one."""
+        command = "HMGET", schema_key(), "version", "partitions"
+        version, partitions = await self._execute(until_s, tag_of(0), *command)
+        return Layout(int(version), int(partitions)) if version else None
 
     async def schema(self, partitions: int, until_s: float) -> Layout:
         """Claims an empty store for this layout; returns the layout that the store has."""

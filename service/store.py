@@ -53,7 +53,7 @@ class Observer(NamedTuple):
 
     Attributes:
         merged: gets each batch that was written and its outcomes.
-        failed: gets the reason, one of `REASONS`, of each trip to Redis that failed.
+        failed: gets the reason, one of `REASONS`, of each call to Redis that was given up.
     """
 
     merged: Callable[[Sequence[Report], Sequence[Merged]], None]

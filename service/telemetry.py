@@ -94,7 +94,7 @@ class Metrics:
         )
         self._redis_errors = Counter(
             "tracker_redis_errors",
-            "Trips to Redis that failed, by reason.",
+            "Calls to Redis that were given up, by reason.",
             ["reason"],
             registry=self.registry,
         )
@@ -120,7 +120,7 @@ class Metrics:
             self._reports.labels(status, outcome).inc(number)
 
     def redis_failed(self, reason: str) -> None:
-        """A trip to Redis failed."""
+        """A call to Redis was given up."""
         self._redis_errors.labels(reason).inc()
 
     def watch_queue(self, depth: Callable[[], int]) -> None:

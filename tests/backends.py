@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.config import Auth, Redis, Settings
-from service.connect import Cluster, OneServer, Server, check, connect
+from service.connect import Cluster, OneServer, Server, check, claim, connect
 from service.keys import DIMENSIONS, Value, ending_of, id_of, message_key, partition_of, tag_of
 from service.reports import Record, Report, record_of, unpack
 from service.scripts import Scripts
@@ -162,6 +162,7 @@ async def open_store(backend: Backend) -> AsyncIterator[Bench]:
             await node.execute_command("FLUSHALL")
         scripts = Scripts(server.execute, shebang=server.shebang, call=STRICT_CALL)
         await check(server, scripts, settings)
+        await claim(scripts, settings)
         store = Store(
             server,
             scripts,

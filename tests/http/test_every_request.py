@@ -7,6 +7,7 @@ import json
 import logging
 
 import pytest
+from yarl import URL
 
 from service.telemetry import JsonFormatter
 from tests.conftest import TOKEN, Client
@@ -86,6 +87,7 @@ class TestErrors:
             b'{"wamid": "\xff"}',
             b'{"wamid": NaN}',
             b'{"wamid": "a", "status": "read", "timestamp": 1705314600, "x": "\\ud83d", "y": NaN}',
+            '{"wamid": "a", "status": "read", "timestamp": 1705314600}'.encode("utf-16"),
             b"[" * 100_000,
             b'{"a":' * 50_000,
         ],
@@ -164,6 +166,19 @@ class TestErrors:
             assert response.status == 200
         async with client.get(f"{API}/message-logs/") as response:
             assert (await response.json())["logs"][0]["guest_name"] == "👪" * 512
+
+    async def test_half_an_emoji_in_a_name_is_named(self, client: Client) -> None:
+        raw_body = b'{"wa_id": "919876543210", "template_wamid": "w", "guest_name": "Jo \\ud83d"}'
+        async with client.post(SEND, data=raw_body) as response:
+            answer = await response.json()
+            assert (response.status, answer["field"]) == (400, "guest_name")
+
+    async def test_an_escaped_path_is_found_by_nobody(self, client: Client) -> None:
+        """Also after its plain form was found, and remembered."""
+        for path, status in [("/api/webhooks", 200), ("/api%2Fwebhooks", 404)]:
+            address = URL(f"{path}/message-logs/", encoded=True)
+            async with client.get(address) as response:
+                assert response.status == status
 
     async def test_a_body_over_a_mebibyte(self, client: Client) -> None:
         body = json.dumps({"wamids": ["x"], "more": "y" * 1024**2}).encode()

@@ -38,7 +38,7 @@ def test_tokens_come_from_everywhere(tmp_path: Path) -> None:
     assert load(None, {"TRACKER_AUTH__TOKENS": "a, b,"}).auth.tokens == ["a", "b"]
     environment = {"TRACKER_AUTH__TOKENS_FILE": str(secret), "DJANGO_RSVP_SECRET": "e,f"}
     assert load(None, environment).auth.tokens == ["c", "d", "e,f"]
-    assert load(None, {"DJANGO_RSVP_SECRET": ""}).auth.tokens == []
+    assert load(None, {"DJANGO_RSVP_SECRET": " "}).auth.tokens == []
 
 
 def test_secrets_are_not_shown() -> None:
