@@ -11,23 +11,22 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.errors import Unavailable
 from service.keys import id_of, uuid_of
 from service.middleware import error_response
-from service.models import (
-    LatestLogQuery,
-    MessageLogsQuery,
-    MessageStatusRequest,
-    Reader,
-    StatusLookupRequest,
-    TrackSendRequest,
-    cursor_of,
-    latest_log,
+from service.models.answers import cursor_of, latest_log, message_log, message_status
+from service.models.meaning import (
     latest_of,
-    message_log,
-    message_status,
     position_of,
     selection_of,
     send_report,
     status_report,
     wamids_of,
+)
+from service.models.reader import Reader
+from service.models.requests import (
+    LatestLogQuery,
+    MessageLogsQuery,
+    MessageStatusRequest,
+    StatusLookupRequest,
+    TrackSendRequest,
 )
 from service.reports import Clock, Status
 from service.store import Store

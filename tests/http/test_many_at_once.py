@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from service.models import message_log, message_status
+from service.models.answers import message_log, message_status
 from service.reports import Context, Record, Report, Status
 from tests.backends import Backend, expected_records, open_store
 from tests.conftest import TOKEN

@@ -29,7 +29,9 @@ KNOWN_BY = {
 def imports_of(module: str) -> set[str]:
     """Every module that this one imports, by its full name."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse((SERVICE / f"{module}.py").read_text())):
+    files = [SERVICE / f"{module}.py", *(SERVICE / module).glob("*.py")]
+    texts = "\n".join(file.read_text() for file in files if file.exists())
+    for node in ast.walk(ast.parse(texts.replace("from __future__ import annotations", ""))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -42,7 +44,8 @@ def layer_of(module: str) -> int:
     return next(number for number, layer in enumerate(LAYERS) if module in layer)
 
 
-MODULES = sorted(path.stem for path in SERVICE.glob("*.py") if path.stem != "__init__")
+PACKAGES = [path.parent.name for path in SERVICE.glob("*/__init__.py")]
+MODULES = sorted([path.stem for path in SERVICE.glob("*.py") if path.stem != "__init__"] + PACKAGES)
 
 
 def test_every_module_has_its_layer() -> None:

@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 
 from service.errors import BadRequest
 from service.keys import _NAMESPACE, ending_of, id_of, partition_of, uuid_of
-from service.models import (
-    MessageLogsQuery,
-    MessageStatusRequest,
-    Reader,
-    TrackSendRequest,
-    error_of,
-    iso,
-    recipient_of,
-    send_report,
-    status_report,
-    time_of,
-)
+from service.models.answers import iso
+from service.models.meaning import error_of, recipient_of, send_report, status_report, time_of
+from service.models.reader import Reader
+from service.models.requests import MessageLogsQuery, MessageStatusRequest, TrackSendRequest
 
 NOW_MS = 1_800_000_000_000
 JANUARY_MS = 1_705_314_600_000

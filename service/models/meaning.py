@@ -1,0 +1,257 @@
+"""What requests mean: reports, selections, positions; with the contract's rules for texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import msgspec
+
+from service.errors import BadRequest
+from service.keys import Position, Selection, ending_of
+from service.models.reader import CONTROLS, description, refusal
+from service.models.requests import (
+    RECIPIENT,
+    LatestLogQuery,
+    MessageLogsQuery,
+    MessageStatusRequest,
+    StatusLookupRequest,
+    Time,
+    TrackSendRequest,
+)
+from service.reports import Context, Report, Status
+
+_MAX_ERROR_TEXT = 1_000
+_STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
+
+_ALLOWED_TIME = description(Time)
+
+
+def _text(value: str | int | None, field: str, limit: int = 128) -> str:
+    """A field's text: an integer is read as its digits, None and "" mean not given."""
+    if isinstance(value, str):
+        return value
+    digits = "" if value is None else str(value)
+    if len(digits) > limit:
+        raise BadRequest(f"{field} must have at most {limit} digits.", field)
+    return digits
+
+
+def _required(value: str | int, field: str, limit: int = 128) -> str:
+    text = _text(value, field, limit)
+    if not text:
+        raise BadRequest(f"{field} is required and must not be empty.", field)
+    return text
+
+
+_PUNCTUATION = re.compile(r"[+\s\-\u2010\u2011.()\[\]]")
+_LEAST_DIGITS, _MOST_DIGITS = 6, 15
+_NATIONAL_DIGITS = 10
+
+
+def _is_phone(text: str) -> bool:
+    return text.isdigit() and text.isascii() and _LEAST_DIGITS <= len(text) <= _MOST_DIGITS
+
+
+def recipient_of(text: str, field: str) -> str:
+    """A recipient in the form in which it is kept: a phone number as its digits.
+
+    Raises:
+        BadRequest: fewer than six digits and no letter.
+    """
+    if _is_phone(text):
+        return text
+    bare = _PUNCTUATION.sub("", text)
+    if _is_phone(bare):
+        return bare
+    if len(re.findall("[0-9]", bare)) < _LEAST_DIGITS and not any(map(str.isalpha, bare)):
+        raise refusal(field, RECIPIENT)
+    return text
+
+
+_TIME = re.compile(r"[0-9W-]{7,10}[T ][0-9:.,]+(?:Z|[+-][0-9:.,]+)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_EARLIEST_MS = (datetime(2009, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_LONGEST_AHEAD_MS = timedelta(days=1) // _MILLISECOND
+
+
+def time_of(value: str | int, now_ms: int, field: str = "timestamp") -> int:
+    """A reported time, in ms since the epoch.
+
+    Args:
+        value: ISO 8601, UTC where it has no offset, or epoch seconds.
+        now_ms: the service's clock.
+        field: to name in the error.
+
+    Raises:
+        BadRequest: it can't be read, is before 2009 or more than a day ahead.
+    """
+    try:
+        time_ms = _milliseconds(value)
+    except (ValueError, OverflowError):
+        time_ms = None
+    if time_ms is None or not _EARLIEST_MS <= time_ms <= now_ms + _LONGEST_AHEAD_MS:
+        raise refusal(field, _ALLOWED_TIME)
+    return time_ms
+
+
+@lru_cache(maxsize=4096)  # Meta's times are whole seconds: thousands of statuses share one
+def _milliseconds(value: str | int) -> int | None:
+    if isinstance(value, int):
+        return value * 1000
+    if value.isascii() and value.isdigit():
+        return int(value) * 1000
+    if not _TIME.fullmatch(value):
+        return None
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def send_report(request: TrackSendRequest, received_us: int) -> Report:
+    """What a track-send says: sent, now, with this context.
+
+    Raises:
+        BadRequest: a required field is empty, or there is a registration and no event.
+    """
+    event_id = _text(request.event_id, "event_id")
+    registration_id = _text(request.event_registration_id, "event_registration_id")
+    if registration_id and not event_id:
+        raise BadRequest(
+            "event_registration_id needs the event_id that it belongs to.", "event_registration_id"
+        )
+    return Report(
+        wamid=_required(request.template_wamid, "template_wamid", 256),
+        status=Status.SENT,
+        at_ms=received_us // 1000,
+        received_us=received_us,
+        context=Context(
+            recipient_id=recipient_of(_required(request.wa_id, "wa_id"), "wa_id"),
+            event_id=event_id,
+            registration_id=registration_id,
+            guest_id=_text(request.guest_id, "guest_id"),
+            template_name=request.template_name or "",
+            flow_type=request.flow_type or "",
+            message_type=request.message_type or "",
+            guest_name=request.guest_name or "",
+        ),
+    )
+
+
+def status_report(request: MessageStatusRequest, received_us: int) -> Report:
+    """What a status update says.
+
+    Raises:
+        BadRequest: a field can't be read.
+    """
+    status = _STATUSES[request.status]
+    recipient_id = _text(request.recipient_id, "recipient_id")
+    if recipient_id:
+        recipient_id = recipient_of(recipient_id, "recipient_id")
+    code, message = error_of(request.errors) if status is Status.FAILED else ("", "")
+    return Report(
+        _required(request.wamid, "wamid", 256),
+        status,
+        time_of(request.timestamp, received_us // 1000),
+        received_us,
+        recipient_id,
+        code,
+        message,
+    )
+
+
+def wamids_of(request: StatusLookupRequest) -> list[str]:
+    """The message ids that a look-up asks for, each once.
+
+    Raises:
+        BadRequest: one is empty.
+    """
+    return list(dict.fromkeys(_required(wamid, "wamids", 256) for wamid in request.wamids))
+
+
+def error_of(raw: msgspec.Raw) -> tuple[str, str]:
+    """The code and the message of the first of Meta's errors, `""` for what there isn't.
+
+    Takes anything: what is ill-typed counts as absent.
+    """
+    try:
+        errors = json.loads(bytes(raw).decode(errors="replace"), parse_int=_cut_int)
+    except (ValueError, RecursionError):
+        return "", ""
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict):
+            found = _error_code(error.get("code")), _error_message(error)
+            if any(found):
+                return found
+    return "", ""
+
+
+def _cut_int(digits: str) -> int:
+    """Python reads integers of a few thousand digits only, and no more than this are kept."""
+    return int(digits[:_MAX_ERROR_TEXT])
+
+
+def _error_code(code: object) -> str:
+    if isinstance(code, int) and not isinstance(code, bool):
+        return str(code)[:_MAX_ERROR_TEXT]
+    return _error_text(code)
+
+
+def _error_message(error: Mapping[str, object]) -> str:
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, dict) else None
+    candidates = (error.get("title"), error.get("message"), details, error.get("details"))
+    return next(filter(None, map(_error_text, candidates)), "")
+
+
+def _error_text(text: object) -> str:
+    if not isinstance(text, str):
+        return ""
+    text = CONTROLS.sub(" ", text)[:_MAX_ERROR_TEXT]
+    return text if text.strip() else ""
+
+
+def selection_of(query: MessageLogsQuery) -> Selection:
+    """Which messages a query asks for.
+
+    Raises:
+        BadRequest: the phone number is none.
+    """
+    recipient_id = recipient_of(query.recipient_id, "recipient_id") if query.recipient_id else ""
+    ending = ending_of(recipient_id)
+    filters = [
+        (dimension, value)
+        for dimension, value in (
+            ("registration", query.registration_id),
+            ("event", query.event_id),
+            ("guest", query.guest_id),
+            ("recipient", ending),
+            ("template", query.template_name),
+        )
+        if value
+    ]
+    if query.standalone == "true":
+        filters.append(("standalone", ""))
+    return Selection(
+        filters=filters or [("all", "")],
+        status=query.status or "",
+        recipient_id=recipient_id if len(ending) == _NATIONAL_DIGITS else "",
+    )
+
+
+def latest_of(query: LatestLogQuery) -> Selection:
+    """The messages of the registration that a query asks for."""
+    return Selection([("registration", query.registration_id)])
+
+
+def position_of(cursor: str | None) -> Position | None:
+    """The position that `cursor_of` wrote."""
+    if cursor is None:
+        return None
+    created_us, _, message_id = cursor.partition(".")
+    return Position(int(created_us), message_id)

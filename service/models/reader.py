@@ -1,0 +1,133 @@
+"""Reads requests from bodies and queries, and says what is wrong with those it can't read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Generic, NoReturn, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from service.errors import BadRequest
+
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no text may hold: control characters, and halves of a surrogate pair."""
+
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+Model = TypeVar("Model", bound=msgspec.Struct)
+
+
+class Reader(Generic[Model]):
+    """Reads one kind of request.
+
+    Args:
+        model: the struct that the request must fit.
+    """
+
+    def __init__(self, model: type[Model]) -> None:
+        self._model = model
+        self._decoder = msgspec.json.Decoder(model)
+        self._allowed = {
+            name: description(hint)
+            for name, hint in get_type_hints(model, include_extras=True).items()
+        }
+
+    def body(self, raw: bytes) -> Model:
+        """The request in a JSON body.
+
+        Raises:
+            BadRequest: it isn't JSON, not an object, or a field is missing or ill-typed.
+        """
+        try:
+            model = self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            raise self._bad_request(error, "The body must be a JSON object.") from None
+        except (ValueError, RecursionError):
+            model = self._odd_body(raw)
+        # JSON holds control characters only as escapes (\), save for these beginnings in UTF-8.
+        if 0x5C in raw or 0x7F in raw or 0xC2 in raw:
+            self._refuse_controls(model)
+        return model
+
+    def _odd_body(self, raw: bytes) -> Model:
+        try:
+            return self._decoder.decode(self._without_lone_surrogates(raw))
+        except msgspec.ValidationError as error:
+            raise self._bad_request(error, "The body must be a JSON object.") from None
+        except (ValueError, RecursionError):
+            raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
+
+    def _refuse_controls(self, model: Model) -> None:
+        for name, allowed in self._allowed.items():
+            value = getattr(model, name)
+            for text in value if isinstance(value, list) else (value,):
+                if isinstance(text, str) and CONTROLS.search(text):
+                    raise refusal(name, allowed)
+
+    def _without_lone_surrogates(self, raw: bytes) -> bytes:
+        """The body with what the decoder stumbles over taken out of it, where it may be.
+
+        JavaScript escapes half of a cut emoji as a lone surrogate. That must not cost a status
+        whose `errors` or unknown fields hold one; in any other field it is refused.
+        """
+        body = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        if not isinstance(body, dict):
+            raise ValueError("not an object")  # noqa: TRY004  as json raises for what is no JSON
+        known = {name: value for name, value in body.items() if name in self._allowed}
+        if "errors" in known:
+            text = json.dumps(known["errors"], ensure_ascii=False)
+            known["errors"] = json.loads(_SURROGATES.sub("\ufffd", text))
+        for name, value in known.items():
+            if _SURROGATES.search(json.dumps(value, ensure_ascii=False)):
+                raise refusal(name, self._allowed[name])
+        return json.dumps(known, ensure_ascii=False).encode()
+
+    def query(self, parameters: Sequence[tuple[str, str]]) -> Model:
+        """The request in the parameters of a query.
+
+        Raises:
+            BadRequest: one is unknown, given twice, empty or ill-formed.
+        """
+        given = dict(parameters)
+        for name in given:
+            if name not in self._allowed:
+                raise BadRequest(
+                    f"Unknown parameter; allowed are {', '.join(self._allowed)}.", name
+                )
+        if len(given) < len(parameters):
+            names = [name for name, _ in parameters]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise BadRequest(f"{twice} may be given once only.", twice)
+        try:
+            model = msgspec.convert(given, self._model)
+        except msgspec.ValidationError as error:
+            raise self._bad_request(error, "The query is ill-formed.") from None
+        self._refuse_controls(model)
+        return model
+
+    def _bad_request(self, error: msgspec.ValidationError, otherwise: str) -> BadRequest:
+        if found := re.search(r"missing required field `(\w+)`", str(error)):
+            return BadRequest(f"{found[1]} is required: {self._allowed[found[1]]}.", found[1])
+        if found := re.search(r"at `\$\.(\w+)", str(error)):
+            return refusal(found[1], self._allowed[found[1]])
+        return BadRequest(otherwise)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def description(hint: object) -> str:
+    """What a type says of itself."""
+    for part in (hint, *get_args(hint)):
+        for meta in getattr(part, "__metadata__", ()):
+            if meta.description:
+                return str(meta.description)
+    return ""
+
+
+def refusal(field: str, allowed: str) -> BadRequest:
+    """The error that says what is allowed in a field."""
+    return BadRequest(f"{field} must be {allowed}.", field)
