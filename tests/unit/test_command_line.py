@@ -114,7 +114,13 @@ def test_what_may_lose_data_is_refused_where_the_settings_are_strict(
 
 @pytest.mark.slow
 def test_another_number_of_partitions_is_refused(tmp_path: Path, redis: RedisServer) -> None:
-    _assert_usable(_check(tmp_path, TRACKER_REDIS__URL=redis.url, TRACKER_REDIS__PARTITIONS="4"))
+    """The first start fixes it; a check of the empty store before writes nothing."""
+    settings = {"TRACKER_REDIS__URL": redis.url, "TRACKER_REDIS__PARTITIONS": "4"}
+    redis.command("FLUSHALL")
+    _assert_usable(_check(tmp_path, **settings))
+    assert redis.command("DBSIZE") == 0
+    with Service(tmp_path, TRACKER_AUTH__TOKENS="t", **settings):
+        pass
     ended = _check(tmp_path, TRACKER_REDIS__URL=redis.url, TRACKER_REDIS__PARTITIONS="8")
     assert _refusal(ended) == ("The store has 4 partitions, redis.partitions says 8. Set it to 4.")
 
