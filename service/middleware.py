@@ -79,7 +79,7 @@ def entrance(handle: Handle, *, metrics: Metrics, settings: Http, tokens: Sequen
     """What every request goes through before and after the application.
 
     One function around the whole application, and no aiohttp middlewares: those don't see what
-    the router and the `Expect` header raise, and each costs more than all that is done here.
+    the router and the `Expect` header raise, and each adds a call to every request.
 
     Args:
         handle: the application.
