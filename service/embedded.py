@@ -77,17 +77,20 @@ async def embedded_server(data_dir: str) -> AsyncIterator[str]:
 
 
 def prepare(data_dir: str) -> Path:
-    """The data folder, made if need be and closed to other users.
+    """The data folder, made if need be, for this user alone.
 
     Raises:
-        StartError: it can't be made or isn't ours.
+        StartError: it can't be made, or is there and open to others. It isn't closed to them here:
+            it may be one that others need, such as /tmp.
     """
     folder = Path(data_dir).absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        mode = folder.stat().st_mode
     except OSError as error:
         raise StartError(f"data_dir can't be used: {error}.") from None
+    if mode & 0o077:
+        raise StartError(f"data_dir is open to other users: chmod 700 {folder}, or name another.")
     return folder
 
 

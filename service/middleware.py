@@ -191,7 +191,7 @@ def _let_in(given: str | None, tokens: Sequence[bytes]) -> None:
 
 
 class Protocol(RequestHandler):
-    """Answers in JSON what never reaches a middleware: a malformed request line, a bad chunk."""
+    """Answers in JSON what never reaches the entrance: a malformed request line, a bad chunk."""
 
     __slots__ = ()
 

