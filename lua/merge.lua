@@ -4,9 +4,11 @@
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
 -- ARGV[1]  JSON [[id, …], [report, …]], as many ids as reports, at most 256; a report is
---          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message, context]
---          as reports.Report has it: ms and µs as integers, texts '' where not given, context []
---          or the texts of reports.Context. An empty batch shows whether the server takes writes.
+--          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message,
+--          error_details, error_href, context, extras] as reports.Report has it: ms and µs as
+--          integers, texts '' where not given, context and extras [] or the texts of
+--          reports.Context and reports.Extras. An empty batch shows whether the server takes
+--          writes.
 -- Returns  for each report, in order: the message's status after it, and its outcome: 'created',
 --          'changed' or 'unchanged'.
 -- Cost     O(1) a report save for its indexes, O(log N) of the index where it enters one.
@@ -41,36 +43,48 @@ local function merge_status(record, status, at_ms)
   return changed
 end
 
--- The earliest failure's error stays; at equal times the smaller code, then the smaller message.
-local function merge_error(record, at_ms, code, message)
-  if code == '' and message == '' then
+-- Whether the first of the error's texts that differ comes before the record's.
+local function error_precedes(record, error)
+  for place, field in ipairs(ERROR) do
+    if error[place] ~= record[field] then
+      return precedes(error[place], record[field])
+    end
+  end
+  return false
+end
+
+-- The earliest failure's error stays; at equal times the smaller code, then the smaller texts.
+local function merge_error(record, at_ms, error)
+  if error[1] == '' and error[2] == '' then
     return false
   end
   local known_ms = tonumber(record[ERROR_MS])
-  if known_ms then
-    local old_code, old_message = record[ERROR_CODE], record[ERROR_MESSAGE]
-    local earlier = at_ms < known_ms
-      or (at_ms == known_ms and (precedes(code, old_code)
-        or (code == old_code and precedes(message, old_message))))
-    if not earlier then
-      return false
-    end
+  if known_ms and (at_ms > known_ms or (at_ms == known_ms and not error_precedes(record, error))) then
+    return false
   end
-  record[ERROR_MS], record[ERROR_CODE], record[ERROR_MESSAGE] = digits(at_ms), code, message
+  record[ERROR_MS] = digits(at_ms)
+  for place, field in ipairs(ERROR) do
+    record[field] = error[place]
+  end
   return true
 end
 
--- The recipient of status updates counts while no track-send has named one.
-local function merge_recipient(record, recipient_id)
-  local known = record[RECIPIENT_ID]
-  if recipient_id == '' or record[CONTEXT_US] ~= '' then
+-- Of several texts the smaller stays.
+local function merge_text(record, field, text)
+  local known = record[field]
+  if text == '' or text == known or (known ~= '' and precedes(known, text)) then
     return false
   end
-  if known ~= '' and not precedes(recipient_id, known) then
-    return false
-  end
-  record[RECIPIENT_ID] = recipient_id
+  record[field] = text
   return true
+end
+
+local function merge_extras(record, extras)
+  local changed = false
+  for place, field in ipairs(EXTRAS) do
+    changed = merge_text(record, field, extras[place]) or changed
+  end
+  return changed
 end
 
 -- When each field of the record's context was received, by its place in the context; -1 for one
@@ -123,15 +137,23 @@ end
 
 -- Merges one report into its record; returns whether that changed anything.
 local function merge(record, report)
-  local _, status, at_ms, received_us, recipient_id, code, message, context = unpack(report)
+  local _, status, at_ms, received_us, recipient_id, code, message, details, href, context, extras =
+    unpack(report)
   local changed = merge_status(record, status, at_ms)
   if status == 'failed' then
-    changed = merge_error(record, at_ms, code, message) or changed
+    changed = merge_error(record, at_ms, {code, message, details, href}) or changed
+  end
+  if #extras > 0 then
+    changed = merge_extras(record, extras) or changed
   end
   if #context > 0 then
     return merge_context(record, context, received_us) or changed
   end
-  return merge_recipient(record, recipient_id) or changed
+  -- The recipient of status updates counts while no track-send has named one.
+  if record[CONTEXT_US] == '' then
+    return merge_text(record, RECIPIENT_ID, recipient_id) or changed
+  end
+  return changed
 end
 
 -- What is to be added to each counter when the batch is through: dimension -> value -> field.

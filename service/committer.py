@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 
 from service.errors import Unavailable
 from service.reports import Report
@@ -21,8 +22,8 @@ Merge = Callable[[int, Sequence[Report], float], Awaitable[list[Merged]]]
 Unavailable; by `until_s` of the loop's clock at the latest."""
 
 
-_Waiting = tuple[Report, asyncio.Future[Merged], float]
-"""A report, its answer, and since when it waits, in seconds of the loop's clock."""
+_Waiting = tuple[Sequence[Report], asyncio.Future[list[Merged]], float]
+"""Reports, their answer, and since when they wait, in seconds of the loop's clock."""
 
 
 class Committer:
@@ -30,9 +31,8 @@ class Committer:
 
     Args:
         merge: writes a batch.
-        patience_s: how long a report may wait from `submit` to its answer, in seconds; then it
-            fails with Unavailable. It may have been written all the same, which a repetition
-            doesn't mind.
+        patience_s: how long a report may wait from `submit` to its answer, in seconds; then that
+            is Unavailable. It may have been written all the same, which a repetition doesn't mind.
     """
 
     def __init__(self, merge: Merge, *, patience_s: float) -> None:
@@ -41,21 +41,19 @@ class Committer:
         self._waiting: dict[int, list[_Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-
-    @property
-    def depth(self) -> int:
+        self.depth = 0
         """Reports that wait for a batch to take them."""
-        return sum(map(len, self._waiting.values()))
 
-    def submit(self, partition: int, report: Report) -> asyncio.Future[Merged]:
-        """Queues a report.
+    def submit(self, partition: int, reports: Sequence[Report]) -> asyncio.Future[list[Merged]]:
+        """Queues up to `MAX_BATCH` reports, which go in one batch.
 
         Returns:
-            its answer. A caller may stop waiting: the report is written all the same, and the
-            others of its batch don't notice.
+            their answers in their order. A caller may stop waiting: the reports are written all
+            the same, and the others of the batch don't notice.
         """
-        answer: asyncio.Future[Merged] = self._loop.create_future()
-        entry = (report, answer, self._loop.time())
+        answer: asyncio.Future[list[Merged]] = self._loop.create_future()
+        entry = (reports, answer, self._loop.time())
+        self.depth += len(reports)
         queue = self._waiting.get(partition)
         if queue is None:
             self._waiting[partition] = [entry]
@@ -69,24 +67,35 @@ class Committer:
     async def _drain(self, partition: int) -> None:
         """Runs as long as the partition has reports."""
         while queue := self._waiting[partition]:
-            batch, self._waiting[partition] = queue[:MAX_BATCH], queue[MAX_BATCH:]
+            size, taken = 0, 0
+            for reports, _, _ in queue:
+                size += len(reports)
+                if size > MAX_BATCH:
+                    break
+                taken += 1
+            batch, self._waiting[partition] = queue[:taken], queue[taken:]
             await self._commit(partition, batch)
         del self._waiting[partition]
 
     async def _commit(self, partition: int, batch: Sequence[_Waiting]) -> None:
-        """Every report of the batch is answered when this returns."""
+        """Every caller of the batch is answered when this returns."""
         try:
             _, _, oldest_s = batch[0]
             until_s = oldest_s + self._patience_s
-            merged = await self._merge(partition, [report for report, _, _ in batch], until_s)
-            answered = list(zip(batch, merged, strict=True))
+            together = [report for reports, _, _ in batch for report in reports]
+            self.depth -= len(together)
+            merged = await self._merge(partition, together, until_s)
+            if len(merged) != len(together):
+                raise ValueError("not as many answers as reports")  # noqa: TRY301  our fault
         except Unavailable as error:
             self._fail(batch, error.reason)
         except Exception:
             log.exception("batch_failed")
             self._fail(batch, "fault")
         else:
-            for (_, answer, _), result in answered:
+            answers = iter(merged)
+            for reports, answer, _ in batch:
+                result = list(islice(answers, len(reports)))
                 if not answer.done():
                     answer.set_result(result)
 

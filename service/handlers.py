@@ -55,7 +55,7 @@ async def track_send(request: web.Request) -> web.Response:
     """POST track-send: a template message was sent."""
     body = _track_send.body(await request.read())
     report = send_report(body, _now_us())
-    await request.app[STORE].submit(report)
+    await request.app[STORE].write([report])
     if body.event_id not in (None, ""):
         return _json({"ok": True, "map_id": uuid_of(id_of(report.wamid))})
     return _json({"ok": True, "standalone": True, "wamid": report.wamid})
@@ -64,7 +64,7 @@ async def track_send(request: web.Request) -> web.Response:
 async def status_update(request: web.Request) -> web.Response:
     """POST message-status: Meta reported a status."""
     body = _message_status.body(await request.read())
-    merged = await request.app[STORE].submit(status_report(body, _now_us()))
+    [merged] = await request.app[STORE].write([status_report(body, _now_us())])
     return web.Response(body=_STATUS_ANSWERS[merged.status], headers=_JSON)
 
 

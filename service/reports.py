@@ -47,6 +47,26 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     guest_name: str = ""
 
 
+class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What only Meta's own webhook tells of a message; `""` is what it doesn't.
+
+    Attributes:
+        phone_number_id: of the business's number that sent the message.
+        user_id: the recipient's business-scoped id.
+        parent_user_id: the recipient's id among all businesses of a portfolio.
+        participant_id: who of a group the status is about.
+        callback_data: `biz_opaque_callback_data`, which the sender gave the message.
+        pricing: Meta's object as JSON text, its keys sorted.
+    """
+
+    phone_number_id: str = ""
+    user_id: str = ""
+    parent_user_id: str = ""
+    participant_id: str = ""
+    callback_data: str = ""
+    pricing: str = ""
+
+
 class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing learned about one message. Encodes to the JSON array that `merge.lua` reads.
 
@@ -58,7 +78,10 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
         recipient_id: the recipient as a status update names it, `""` if it doesn't.
         error_code: of a `failed` report, `""` for none.
         error_message: of a `failed` report, `""` for none.
+        error_details: of a `failed` report, `""` for none.
+        error_href: a link to Meta's page about the error, `""` for none.
         context: of a track-send, `()` in a status update.
+        extras: of a status in Meta's own form, `()` elsewhere.
     """
 
     wamid: str
@@ -68,7 +91,10 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
     recipient_id: str = ""
     error_code: str = ""
     error_message: str = ""
+    error_details: str = ""
+    error_href: str = ""
     context: Context | tuple[()] = ()
+    extras: Extras | tuple[()] = ()
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -84,10 +110,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         error_ms: the time of the failure that `error_code` and `error_message` are from.
         error_code: `""` for none.
         error_message: `""` for none.
+        error_details: `""` for none.
+        error_href: `""` for none.
         wamid: Meta's id of the message.
         context_us: `received_us` of the latest track-send; None: nobody tracked the message.
         stamps: `received_us` of each context field that is older than `context_us`, in the
             order of `Context`, comma-separated; `""` when there is none, as nearly always.
+        extras: of each, where statuses differ, the smallest text.
         context: each field as the latest track-send has it that names it. Without any track-send
             `recipient_id` is the smallest text among the status updates.
     """
@@ -101,13 +130,16 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     error_ms: int | None
     error_code: str
     error_message: str
+    error_details: str
+    error_href: str
     wamid: str
     context_us: int | None
     stamps: str
+    extras: Extras
     context: Context
 
 
-PACKED_FIELDS = Record.__struct_fields__[:-1] + Context.__struct_fields__
+PACKED_FIELDS = Record.__struct_fields__[:-2] + Extras.__struct_fields__ + Context.__struct_fields__
 """The fields of a record in the order in which `merge.lua` packs them into one text."""
 
 
@@ -124,10 +156,13 @@ def unpack(packed: bytes) -> Record:
         error_ms=_number(fields[6]),
         error_code=fields[7],
         error_message=fields[8],
-        wamid=fields[9],
-        context_us=_number(fields[10]),
-        stamps=fields[11],
-        context=Context(*fields[12:]),
+        error_details=fields[9],
+        error_href=fields[10],
+        wamid=fields[11],
+        context_us=_number(fields[12]),
+        stamps=fields[13],
+        extras=Extras(*fields[14:20]),
+        context=Context(*fields[20:]),
     )
 
 
@@ -143,12 +178,12 @@ def record_of(reports: Sequence[Report]) -> Record:
             on that order.
     """
     failures = [
-        (report.at_ms, report.error_code, report.error_message)
-        for report in reports
-        if report.status is Status.FAILED and (report.error_code or report.error_message)
+        (r.at_ms, r.error_code, r.error_message, r.error_details, r.error_href)
+        for r in reports
+        if r.status is Status.FAILED and (r.error_code or r.error_message)
     ]
     first_failure = min(failures, default=None)
-    error_ms, error_code, error_message = first_failure or (None, "", "")
+    error_ms, code, message, details, href = first_failure or (None, "", "", "", "")
     context, context_us, stamps = _context_of(reports)
     return Record(
         status=max((report.status for report in reports), key=RANK.__getitem__),
@@ -158,11 +193,14 @@ def record_of(reports: Sequence[Report]) -> Record:
         read_ms=_earliest(reports, Status.READ),
         failed_ms=_earliest(reports, Status.FAILED),
         error_ms=error_ms,
-        error_code=error_code,
-        error_message=error_message,
+        error_code=code,
+        error_message=message,
+        error_details=details,
+        error_href=href,
         wamid=reports[0].wamid,
         context_us=context_us,
         stamps=stamps,
+        extras=_extras_of(reports),
         context=context,
     )
 
@@ -185,6 +223,13 @@ def _context_of(reports: Sequence[Report]) -> tuple[Context, int | None, str]:
         values.append(value)
         stamps.append("" if received_us == latest_us else str(received_us))
     return Context(*values), latest_us, ",".join(stamps) if any(stamps) else ""
+
+
+def _extras_of(reports: Sequence[Report]) -> Extras:
+    given = [report.extras for report in reports if report.extras]
+    fields = Extras.__struct_fields__
+    texts = ([getattr(extras, field) for extras in given] for field in fields)
+    return Extras(*(min(filter(None, some), default="") for some in texts))
 
 
 class Clock:

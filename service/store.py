@@ -19,7 +19,7 @@ from service.connect import Server
 from service.errors import Unavailable
 from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
 from service.reports import Record, Report, unpack
-from service.scripts import Merged, Scripts
+from service.scripts import MAX_BATCH, Merged, Scripts
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
@@ -96,13 +96,37 @@ class Store:
         """Reports that wait to be written."""
         return self._committer.depth
 
-    def submit(self, report: Report) -> asyncio.Future[Merged]:
-        """Writes a report, together with others.
+    async def write(self, reports: Sequence[Report]) -> list[Merged]:
+        """Writes reports, together with those of others; one message's in their order.
 
         Returns:
-            its answer, or Unavailable when it isn't known to be written.
+            what became of each.
+
+        Raises:
+            Unavailable: not all of them are known to be written.
         """
-        return self._committer.submit(partition_of(report.wamid, self._partitions), report)
+        if len(reports) == 1:
+            return await self._submit(reports)
+        by_partition: dict[int, list[int]] = {}
+        for place, report in enumerate(reports):
+            by_partition.setdefault(self._partition_of(report), []).append(place)
+        batches = [
+            places[start : start + MAX_BATCH]
+            for places in by_partition.values()
+            for start in range(0, len(places), MAX_BATCH)
+        ]
+        answers = await _all(self._submit([reports[p] for p in places]) for places in batches)
+        merged: dict[int, Merged] = {}
+        for places, answer in zip(batches, answers, strict=True):
+            merged.update(zip(places, answer, strict=True))
+        return [merged[place] for place in range(len(reports))]
+
+    def _submit(self, reports: Sequence[Report]) -> asyncio.Future[list[Merged]]:
+        """Queues up to `MAX_BATCH` reports of one partition."""
+        return self._committer.submit(self._partition_of(reports[0]), reports)
+
+    def _partition_of(self, report: Report) -> int:
+        return partition_of(report.wamid, self._partitions)
 
     async def _merge(
         self, partition: int, reports: Sequence[Report], until_s: float

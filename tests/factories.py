@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from service.reports import Context, Report, Status
+from service.reports import Context, Extras, Report, Status
 
 BASE_MS = 1_700_000_000_000
 BASE_US = BASE_MS * 1000
@@ -76,6 +76,7 @@ _statuses = st.builds(
     at_ms=_TIMES_MS,
     received_us=_STAMPS_US,
     recipient_id=_RECIPIENTS,
+    extras=st.just(()) | st.builds(Extras, *[_NAMES] * len(Extras.__struct_fields__)),
 )
 _failures = st.builds(
     Report,
@@ -85,6 +86,8 @@ _failures = st.builds(
     received_us=_STAMPS_US,
     error_code=st.sampled_from(["", "131026", "131047", "9"]),
     error_message=_NAMES,
+    error_details=_NAMES,
+    error_href=_NAMES,
 )
 _sends = st.builds(
     Report,

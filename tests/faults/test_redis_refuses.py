@@ -146,9 +146,12 @@ async def test_a_batch_that_queued_until_its_time_was_up_is_answered_at_once(
             assert response.status == 200
         with refusal(redis):
             store = client.app[STORE]
-            answers = [store.submit(send_report(wamid="wamid.1"))]
-            await asyncio.sleep(0)  # its batch is on its way
-            answers += [store.submit(send_report(wamid=f"wamid.{n}")) for n in (2, 3)]
+            answers = []
+            for number in (1, 2, 3):
+                report = send_report(wamid=f"wamid.{number}")
+                answers.append(asyncio.ensure_future(store.write([report])))
+                await asyncio.sleep(0)  # it is submitted
+                await asyncio.sleep(0)  # and the first one's batch on its way
             assert store.depth == 2
             _, waiting = await asyncio.wait(answers, timeout=LONGEST_S / 2)
             assert not waiting

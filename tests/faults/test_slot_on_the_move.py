@@ -33,21 +33,21 @@ async def test_no_report_is_lost_and_no_record_split(redis_cluster: RedisCluster
         source = next(node for node in redis_cluster.nodes if _owner_by(node, slot) == _id(node))
         target = next(node for node in redis_cluster.nodes if node is not source)
         early = [send_report(wamid=wamid, event_id="e") for wamid in wamids]
-        await asyncio.gather(*(bench.store.submit(report) for report in early))
+        await asyncio.gather(*(bench.store.write([report]) for report in early))
 
         target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", _id(source))
         source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", _id(target))
         half = _keys(source, slot)[::2]
         source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *half)
         late = [status_report(Status.READ, wamid=wamid) for wamid in wamids]
-        answers = [bench.store.submit(report) for report in late]
+        answers = [asyncio.ensure_future(bench.store.write([report])) for report in late]
         await _held_back(bench, answers)
 
         rest = _keys(source, slot)
         source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *rest)
         for node in (target, source):
             node.command("CLUSTER", "SETSLOT", slot, "NODE", _id(target))
-        assert {(await answer).status for answer in answers} == {Status.READ}
+        assert {(await answer)[0].status for answer in answers} == {Status.READ}
 
         found = {record.wamid: record for record in await bench.check_invariants()}
         assert found == expected_records([*early, *late])
@@ -64,7 +64,7 @@ def _keys(node: RedisServer, slot: int) -> list[str]:
     return found
 
 
-async def _held_back(bench: Bench, answers: Sequence[asyncio.Future[Merged]]) -> None:
+async def _held_back(bench: Bench, answers: Sequence[asyncio.Future[list[Merged]]]) -> None:
     """Returns when the first batch was refused by the source; nothing may be answered by then."""
     while not bench.server._lost:  # noqa: ASYNC110  nobody is told of it
         await asyncio.sleep(0)

@@ -80,7 +80,7 @@ def test_concurrent_reports_give_one_record(backend: Backend, some: list[Report]
 
     async def scenario() -> list[Record]:
         async with open_store(backend) as bench:
-            await asyncio.gather(*(bench.store.submit(report) for report in some))
+            await asyncio.gather(*(bench.store.write([report]) for report in some))
             return await bench.check_invariants()
 
     found = {record.wamid: record for record in asyncio.run(scenario())}
@@ -108,7 +108,7 @@ def test_every_sequence_of_statuses(backend: Backend) -> None:
                 if number % 2:
                     some.insert(number % len(some), send_report(wamid=wamid, event_id="e"))
                 sent += some
-                await asyncio.gather(*(bench.store.submit(report) for report in some))
+                await asyncio.gather(*(bench.store.write([report]) for report in some))
             found = {record.wamid: record for record in await bench.check_invariants()}
             assert found == expected_records(sent)
 

@@ -24,26 +24,27 @@ async def fill(bench: Bench, number: int, **context: str) -> list[str]:
     ]
     for start in range(0, number, 1_000):
         some = reports[start : start + 1_000]
-        await asyncio.gather(*(bench.store.submit(report) for report in some))
+        await asyncio.gather(*(bench.store.write([report]) for report in some))
     return [report.wamid for report in reversed(reports)]
 
 
 async def test_a_report_is_answered_with_what_it_did(store: Bench) -> None:
-    submit = store.store.submit
+    write = store.store.write
     delivered = status_report(Status.DELIVERED)
-    assert await submit(delivered) == Merged(Status.DELIVERED, Outcome.CREATED)
-    assert await submit(delivered) == Merged(Status.DELIVERED, Outcome.UNCHANGED)
+    assert await write([delivered]) == [Merged(Status.DELIVERED, Outcome.CREATED)]
+    assert await write([delivered]) == [Merged(Status.DELIVERED, Outcome.UNCHANGED)]
     sent = status_report(Status.SENT)
-    assert await submit(sent) == Merged(Status.DELIVERED, Outcome.CHANGED)
+    assert await write([sent]) == [Merged(Status.DELIVERED, Outcome.CHANGED)]
 
 
-async def test_many_reports_of_one_message_at_once_are_answered_in_their_order(
-    store: Bench,
+@pytest.mark.parametrize("together", [True, False])
+async def test_many_reports_of_one_message_are_answered_in_their_order(
+    store: Bench, together: bool
 ) -> None:
     statuses = [Status.SENT, Status.DELIVERED, Status.READ] * MAX_BATCH
-    answers = await asyncio.gather(
-        *(store.store.submit(status_report(status)) for status in statuses)
-    )
+    reports = [status_report(status) for status in statuses]
+    calls = [reports] if together else [[report] for report in reports]
+    answers = sum(await asyncio.gather(*map(store.store.write, calls)), [])
     assert [answer.status for answer in answers[:4]] == [*statuses[:3], Status.READ]
     assert [answer.outcome for answer in answers] == [
         Outcome.CREATED,
@@ -51,6 +52,18 @@ async def test_many_reports_of_one_message_at_once_are_answered_in_their_order(
         *[Outcome.UNCHANGED] * (len(statuses) - 3),
     ]
     await store.check_invariants()
+
+
+async def test_reports_of_all_partitions_are_answered_in_their_places(store: Bench) -> None:
+    """More than one batch holds, every third a duplicate of the one before it."""
+    numbers = [number - number % 3 // 2 for number in range(3 * MAX_BATCH)]
+    reports = [status_report(Status.SENT, wamid=f"wamid.{number}", at_s=1) for number in numbers]
+    answers = await store.store.write(reports)
+    assert [answer.outcome is Outcome.UNCHANGED for answer in answers] == [
+        place % 3 == 2 for place in range(len(reports))
+    ]
+    assert len(await store.check_invariants()) == len(set(numbers))
+    assert await store.store.write([]) == []
 
 
 async def test_a_lookup_finds_what_is_known(store: Bench) -> None:
@@ -105,15 +118,18 @@ async def test_scripts_that_the_server_forgot_are_given_again(store: Bench, lost
     await store.merge(status_report(Status.SENT))
     for node in await nodes_of(store.server):
         await node.execute_command(*lost.split())
-    assert (await store.store.submit(status_report(Status.READ))).status is Status.READ
+    [merged] = await store.store.write([status_report(Status.READ)])
+    assert merged.status is Status.READ
     assert len((await store.store.page(EVERYTHING, 5)).records) == 1
 
 
 async def test_a_caller_who_goes_away_loses_no_report(store: Bench) -> None:
-    kept = [store.store.submit(status_report(Status.SENT, wamid=f"wamid.{i}")) for i in range(9)]
+    reports = [status_report(Status.SENT, wamid=f"wamid.{i}") for i in range(9)]
+    kept = [asyncio.ensure_future(store.store.write([report])) for report in reports]
+    await asyncio.sleep(0)  # they are submitted
     for answer in kept[::2]:
         answer.cancel()
-    assert [(await answer).status for answer in kept[1::2]] == [Status.SENT] * 4
+    assert [(await answer)[0].status for answer in kept[1::2]] == [Status.SENT] * 4
     await store.store.close()
     assert len(await store.check_invariants()) == 9
 
@@ -153,7 +169,7 @@ async def test_nobody_answers_at_that_address() -> None:
             observer=Observer(lambda _reports, _merged: None, failures.append),
         )
         with pytest.raises(Unavailable):
-            await store.submit(status_report(Status.SENT))
+            await store.write([status_report(Status.SENT)])
         with pytest.raises(Unavailable):
             await store.lookup(["wamid.A"])
         with pytest.raises(Unavailable):

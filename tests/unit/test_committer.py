@@ -35,7 +35,7 @@ class Merger:
 async def test_what_comes_while_a_batch_is_under_way_shares_the_next() -> None:
     merger = Merger()
     committer = Committer(merger, patience_s=1)
-    report = status_report(Status.SENT)
+    report = [status_report(Status.SENT)]
     first = committer.submit(0, report)
     while not merger.batches:  # noqa: ASYNC110  one pass of the loop, in fact
         await asyncio.sleep(0)
@@ -43,9 +43,19 @@ async def test_what_comes_while_a_batch_is_under_way_shares_the_next() -> None:
     elsewhere = committer.submit(1, report)
     assert committer.depth == MAX_BATCH + 2
     merger.gate.set()
-    assert await asyncio.gather(first, *others, elsewhere) == [DONE] * (MAX_BATCH + 3)
+    assert await asyncio.gather(first, *others, elsewhere) == [[DONE]] * (MAX_BATCH + 3)
     assert merger.batches == [1, 1, MAX_BATCH, 1]
     assert committer.depth == 0
+
+
+async def test_what_is_submitted_together_goes_in_one_batch() -> None:
+    merger = Merger()
+    merger.gate.set()
+    committer = Committer(merger, patience_s=1)
+    sizes = [MAX_BATCH - 1, 1, 2, MAX_BATCH, 3]
+    answers = [committer.submit(0, [status_report(Status.SENT)] * size) for size in sizes]
+    assert list(map(len, await asyncio.gather(*answers))) == sizes
+    assert merger.batches == [MAX_BATCH, 2, MAX_BATCH, 3]
 
 
 async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
@@ -57,7 +67,7 @@ async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
     committer = Committer(merger, patience_s=1)
     for error, reason in [(Unavailable("full"), "full"), (KeyError("a fault of ours"), "fault")]:
         merger.error = error
-        answers = [committer.submit(0, status_report(Status.SENT)) for _ in range(3)]
+        answers = [committer.submit(0, [status_report(Status.SENT)]) for _ in range(3)]
         raised = await asyncio.gather(*answers, return_exceptions=True)
         assert [failure.reason for failure in raised if isinstance(failure, Unavailable)] == [
             reason
@@ -69,7 +79,7 @@ async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
 async def test_closing_waits_for_what_was_submitted() -> None:
     merger = Merger()
     committer = Committer(merger, patience_s=1)
-    answer = committer.submit(0, status_report(Status.SENT))
+    answer = committer.submit(0, [status_report(Status.SENT)])
     closing = asyncio.ensure_future(committer.close())
     await asyncio.sleep(0)
     assert not closing.done()
