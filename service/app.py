@@ -10,49 +10,30 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from service import handlers
+from service.access import Access
+from service.admission import Admission
 from service.config import Settings
 from service.connect import check, claim, connect
-from service.handlers import HEALTH, METRICS, STORE
-from service.middleware import JsonServer, entrance
+from service.handlers import ACCESS, HEALTH, METRICS, SETTINGS, STORE
+from service.middleware import MOST_BODY_BYTES, entrance
+from service.protocol import JsonServer
+from service.routes import add_routes, policies
 from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Health, Metrics
 
 log = logging.getLogger(__name__)
 
-SETTINGS = web.AppKey("settings", Settings)
-
-WEBHOOKS = "/api/webhooks"
-MAX_BODY_BYTES = 1024**2
-
-ROUTES = (
-    ("POST", f"{WEBHOOKS}/track-send/", handlers.track_send),
-    ("POST", f"{WEBHOOKS}/message-status/", handlers.status_update),
-    ("POST", f"{WEBHOOKS}/message-status-lookup/", handlers.status_lookup),
-    ("GET", f"{WEBHOOKS}/message-logs/", handlers.message_logs),
-    ("GET", f"{WEBHOOKS}/message-logs/latest/", handlers.message_logs_latest),
-    ("GET", "/healthz", handlers.healthz),
-    ("GET", "/readyz", handlers.readyz),
-    ("GET", "/metrics", handlers.metrics),
-)
-"""Method, path and handler of every endpoint. A path with a trailing slash is there without it
-too."""
-
 
 def create_app(settings: Settings) -> web.Application:
     """The application. Its store is opened when it starts and closed when it has stopped."""
     metrics = Metrics()
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app = web.Application(client_max_size=MOST_BODY_BYTES)
     app[SETTINGS] = settings
+    app[ACCESS] = Access(settings)
     app[METRICS] = metrics
     app[HEALTH] = Health()
-    for method, path, handler in ROUTES:
-        for form in {path, path.rstrip("/")}:
-            if method == "GET":
-                app.router.add_get(form, handler)  # and HEAD
-            else:
-                app.router.add_post(form, handler)
+    add_routes(app)
 
     async def store(app: web.Application) -> AsyncIterator[None]:
         async with connect(settings) as server:
@@ -81,15 +62,15 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         settings = self.app[SETTINGS]
-        return JsonServer.like(
-            server,
-            entrance(
-                server.request_handler,
-                metrics=self.app[METRICS],
-                settings=settings.http,
-                tokens=settings.auth.tokens,
-            ),
+        handle = entrance(
+            server.request_handler,
+            access=self.app[ACCESS],
+            admission=Admission(settings.http.requests, lambda: self.app[STORE].depth),
+            policies=policies(),
+            metrics=self.app[METRICS],
+            settings=settings.http,
         )
+        return JsonServer.like(server, handle, receive_s=settings.http.receive_s)
 
 
 async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:

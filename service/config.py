@@ -22,7 +22,10 @@ PREFIX = "TRACKER_"
 SHARED_TOKEN = "DJANGO_RSVP_SECRET"  # noqa: S105  the name of a variable, not a secret
 """The variable that the guide's callers hold their token in: one more token, if set."""
 
-_SECRETS = {("auth", "tokens"), ("redis", "url")}
+_LISTS = {("auth", "tokens"), ("meta", "app_secret"), ("meta", "verify_token")}
+_SECRETS = {*_LISTS, ("redis", "url")}
+
+_Secrets = list[Annotated[str, Meta(min_length=1)]]
 
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +39,16 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slow_s: Annotated[
         float, Meta(gt=0, description="log a request that took longer, in seconds")
     ] = 1.0
+    requests: Annotated[
+        int, Meta(ge=2, description="requests under way at the most, in each worker")
+    ] = 1000
+    receive_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="how long a request, or a line of a stream, may take to come, in seconds",
+        ),
+    ] = 20.0
     drain_s: Annotated[
         float, Meta(gt=0, description="how long a stop waits for requests under way, in seconds")
     ] = 10.0
@@ -45,12 +58,28 @@ class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who may call."""
 
     tokens: Annotated[
-        list[Annotated[str, Meta(min_length=1)]],
+        _Secrets,
         Meta(description="the values of X-Webhook-Token that are let in; a secret"),
     ] = []
 
     def __repr__(self) -> str:
         return f"Auth(tokens=<{len(self.tokens)} hidden>)"
+
+
+class MetaApp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What Meta's own webhook is known by."""
+
+    app_secret: Annotated[
+        _Secrets,
+        Meta(description="the app secrets that Meta's webhook may be signed with; a secret"),
+    ] = []
+    verify_token: Annotated[
+        _Secrets,
+        Meta(description="the words that Meta's webhook handshake may carry; a secret"),
+    ] = []
+
+    def __repr__(self) -> str:
+        return "MetaApp(<hidden>)"
 
 
 class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "data"
     http: Http = Http()
     auth: Auth = Auth()
+    meta: MetaApp = MetaApp()
     redis: Redis = Redis()
     log: Log = Log()
 
@@ -152,8 +182,8 @@ def _set(tables: dict[str, Any], name: str, value: str) -> None:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):
             raise ConfigError(f"{name} is no setting: {section} has no parts.")
-    if (*sections, key) == ("auth", "tokens"):
-        table[key] = [token for token in re.split(r"[,\s]+", value) if token]
+    if (*sections, key) in _LISTS:
+        table[key] = [secret for secret in re.split(r"[,\s]+", value) if secret]
     else:
         table[key] = value
 

@@ -4,7 +4,10 @@ TrackerError
 ├── RequestError            the caller is answered with `status` and the sentence
 │   ├── BadRequest          400: something in the body or the query, `field` names it
 │   ├── Unauthorized        401: no token
-│   ├── Forbidden           403: not one of the tokens
+│   ├── Forbidden           403: a token or a signature that isn't one of ours
+│   ├── TooSlow             408: the request took too long to come
+│   ├── TooLarge            413: the body is larger than the endpoint takes
+│   ├── Overloaded          503: more requests than the service takes on at once; try again
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
 └── StartError              the service doesn't start; the operator reads the sentence
     └── ConfigError         a setting is missing, unknown or out of its range
@@ -47,9 +50,40 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """403: the request's token is not one of ours."""
+    """403: the request's token, or its signature, is not one of ours."""
 
     status = 403
+
+
+class TooSlow(RequestError):
+    """408: the rest of the request didn't come in time."""
+
+    status = 408
+
+    def __init__(self) -> None:
+        super().__init__("The request took too long to come.")
+
+
+class TooLarge(RequestError):
+    """413: the body is over the endpoint's limit.
+
+    Args:
+        most_mib: the limit, in MiB.
+    """
+
+    status = 413
+
+    def __init__(self, most_mib: int) -> None:
+        super().__init__(f"The body is too large; at most {most_mib} MiB is allowed.")
+
+
+class Overloaded(RequestError):
+    """503: refused before anything was done, since too much is under way; try again."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The service has more to do than it can take on; try again.")
 
 
 class Unavailable(RequestError):

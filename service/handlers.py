@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
+import msgspec
 import orjson
 from aiohttp import web
+from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.errors import Unavailable
+from service.access import Access
+from service.config import Settings
+from service.errors import BadRequest, Unauthorized, Unavailable
+from service.intake import NDJSON, Intake, answer_stream, note_refused, write_each
 from service.keys import id_of, uuid_of
-from service.middleware import error_response
+from service.middleware import MIB, MOST_BODY_BYTES, TOKEN, body_of, error_response
 from service.models.answers import cursor_of, latest_log, message_log, message_status
 from service.models.meaning import (
     latest_of,
@@ -24,26 +30,40 @@ from service.models.reader import Reader
 from service.models.requests import (
     LatestLogQuery,
     MessageLogsQuery,
+    MessageStatusBatch,
     MessageStatusRequest,
     StatusLookupRequest,
+    TrackSendBatch,
     TrackSendRequest,
 )
-from service.reports import Clock, Status
+from service.models.webhook import Item, Payload
+from service.reports import Clock, Context, Report, Status
+from service.scripts import Merged
 from service.store import Store
 from service.telemetry import Health, Metrics
 
+log = logging.getLogger(__name__)
+
+SETTINGS = web.AppKey("settings", Settings)
+ACCESS = web.AppKey("access", Access)
 STORE = web.AppKey("store", Store)
 HEALTH = web.AppKey("health", Health)
 METRICS = web.AppKey("metrics", Metrics)
+OPENAPI = web.AppKey("openapi", bytes)
 
 _now_us = Clock(time.time_ns)
 _track_send = Reader(TrackSendRequest)
+_track_sends = Reader(TrackSendBatch)
 _message_status = Reader(MessageStatusRequest)
+_message_statuses = Reader(MessageStatusBatch)
 _status_lookup = Reader(StatusLookupRequest)
 _message_logs = Reader(MessageLogsQuery)
 _latest_log = Reader(LatestLogQuery)
 
 _JSON = {"Content-Type": "application/json"}
+_CHALLENGE = {"X-Content-Type-Options": "nosniff"}
+_ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
+_SIGNATURE = istr("X-Hub-Signature-256")
 _STATUS_ANSWERS = {s: orjson.dumps({"ok": True, "status": s}) for s in Status}
 
 
@@ -51,26 +71,112 @@ def _json(body: object) -> web.Response:
     return web.json_bytes_response(body, dumps=orjson.dumps)
 
 
+async def _body(request: web.Request, most_bytes: int = MIB) -> bytes:
+    return await body_of(request, most_bytes, receive_s=request.app[SETTINGS].http.receive_s)
+
+
+def _send_answer(report: Report, _: Merged) -> bytes:
+    if isinstance(report.context, Context) and report.context.event_id:
+        return orjson.dumps({"ok": True, "map_id": uuid_of(id_of(report.wamid))})
+    return orjson.dumps({"ok": True, "standalone": True, "wamid": report.wamid})
+
+
+_SENDS = Intake(lambda body: send_report(_track_send.body(body), _now_us()), _send_answer)
+_STATUSES = Intake(
+    lambda body: status_report(_message_status.body(body), _now_us()),
+    lambda _, merged: _STATUS_ANSWERS[merged.status],
+)
+
+
+async def _take_one(request: web.Request, intake: Intake) -> web.Response:
+    report = intake.read(await _body(request))
+    [merged] = await request.app[STORE].write([report])
+    return web.Response(body=intake.answer(report, merged), headers=_JSON)
+
+
 async def track_send(request: web.Request) -> web.Response:
     """POST track-send: a template message was sent."""
-    body = _track_send.body(await request.read())
-    report = send_report(body, _now_us())
-    await request.app[STORE].write([report])
-    if body.event_id not in (None, ""):
-        return _json({"ok": True, "map_id": uuid_of(id_of(report.wamid))})
-    return _json({"ok": True, "standalone": True, "wamid": report.wamid})
+    return await _take_one(request, _SENDS)
 
 
 async def status_update(request: web.Request) -> web.Response:
     """POST message-status: Meta reported a status."""
-    body = _message_status.body(await request.read())
-    [merged] = await request.app[STORE].write([status_report(body, _now_us())])
-    return web.Response(body=_STATUS_ANSWERS[merged.status], headers=_JSON)
+    return await _take_one(request, _STATUSES)
+
+
+async def track_send_batch(request: web.Request) -> web.StreamResponse:
+    """POST track-send/batch: many template messages were sent."""
+    if request.content_type == NDJSON:
+        return await _take_stream(request, _SENDS)
+    return await _take_many(request, _SENDS, _track_sends.body(await _many(request)).messages)
+
+
+async def status_update_batch(request: web.Request) -> web.StreamResponse:
+    """POST message-status/batch: Meta reported many statuses."""
+    if request.content_type == NDJSON:
+        return await _take_stream(request, _STATUSES)
+    body = _message_statuses.body(await _many(request))
+    return await _take_many(request, _STATUSES, body.updates)
+
+
+async def _many(request: web.Request) -> bytes:
+    return await _body(request, MOST_BODY_BYTES)
+
+
+async def _take_many(
+    request: web.Request, intake: Intake, items: list[msgspec.Raw]
+) -> web.Response:
+    store, metrics = request.app[STORE], request.app[METRICS]
+    answers, refused = await write_each(store, intake, map(bytes, items))
+    note_refused(metrics, refused)
+    ok = b"false" if refused else b"true"
+    body = b'{"ok":%b,"results":[%b]}' % (ok, b",".join(answers))
+    return web.Response(body=body, headers=_JSON)
+
+
+async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
+    return await answer_stream(
+        request,
+        intake,
+        store=request.app[STORE],
+        metrics=request.app[METRICS],
+        receive_s=request.app[SETTINGS].http.receive_s,
+    )
+
+
+async def whatsapp_verify(request: web.Request) -> web.Response:
+    """GET whatsapp: Meta makes sure that the address is ours."""
+    query = request.query
+    request.app[ACCESS].check_handshake(query.get("hub.verify_token"))
+    if query.get("hub.mode") != "subscribe" or not query.get("hub.challenge"):
+        raise BadRequest("hub.mode must be subscribe, and hub.challenge is required.")
+    return web.Response(
+        text=query["hub.challenge"], content_type="text/plain", charset="utf-8", headers=_CHALLENGE
+    )
+
+
+async def whatsapp(request: web.Request) -> web.Response:
+    """POST whatsapp: Meta's webhook, as it comes."""
+    access = request.app[ACCESS]
+    token, signature = request.headers.get(TOKEN), request.headers.get(_SIGNATURE)
+    if token:
+        access.check_token(token)
+    elif not signature:
+        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
+    body = await _many(request)
+    if not token and signature:
+        access.check_signature(signature, body)
+    payload = Payload(body, _now_us)
+    await request.app[STORE].write(payload.reports)
+    request.app[METRICS].webhook(payload.items)
+    if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
+        log.warning("webhook_items_odd", extra=odd)
+    return _json({"ok": True})
 
 
 async def status_lookup(request: web.Request) -> web.Response:
     """POST message-status-lookup: the statuses of many messages."""
-    body = _status_lookup.body(await request.read())
+    body = _status_lookup.body(await _body(request))
     records = await request.app[STORE].lookup(wamids_of(body))
     return _json({"statuses": {w: message_status(record) for w, record in records.items()}})
 
@@ -115,3 +221,8 @@ async def metrics(request: web.Request) -> web.Response:
     """GET metrics: for Prometheus."""
     body = request.app[METRICS].exposition()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """GET openapi.json: the description of all this."""
+    return web.Response(body=request.app[OPENAPI], headers=_JSON)

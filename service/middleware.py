@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import logging
+import math
+import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
+from typing import NamedTuple
 
 import orjson
 from aiohttp import hdrs, web
-from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import AbstractResource
 from multidict import istr
 
+from service.access import Access
+from service.admission import Admission
 from service.config import Http
-from service.errors import Forbidden, RequestError, Unauthorized, Unavailable
+from service.errors import (
+    Overloaded,
+    RequestError,
+    TooLarge,
+    TooSlow,
+    Unauthorized,
+    Unavailable,
+)
 from service.telemetry import Metrics, request_id
 
 log = logging.getLogger(__name__)
@@ -28,21 +39,48 @@ log = logging.getLogger(__name__)
 Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 GUARDED = "/api/"
-"""What begins with this needs a token."""
+"""What begins with this needs a token, unless its policy says otherwise."""
 
-_TOKEN = istr("X-Webhook-Token")
+MIB = 1024**2
+MOST_BODY_BYTES = 5 * MIB
+"""Of any endpoint."""
+
+TOKEN = istr("X-Webhook-Token")
 _REQUEST_ID = istr("X-Request-ID")
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _RETRY_AFTER_S = "1"
 _SENTENCES = {
     404: "There is nothing at this address.",
     405: "This method is not allowed here; the Allow header lists those that are.",
-    413: "The body is too large; at most 1 MiB is allowed.",
     417: "The only expectation that is met is 100-continue.",
 }
 
+
+class Policy(NamedTuple):
+    """How the requests of a route are let in.
+
+    Attributes:
+        by_token: whether they need a token; where not, the handler looks who it is.
+        refused_at: the part of the service's limits in use at which they are refused.
+    """
+
+    by_token: bool
+    refused_at: float
+
+
+WRITE = Policy(by_token=True, refused_at=1.0)
+"""For what the guide's callers send once and never again."""
+READ = Policy(by_token=True, refused_at=0.5)
+"""For what can be asked again."""
+META = Policy(by_token=False, refused_at=0.5)
+"""For Meta's webhook: it is signed instead, and Meta sends it again."""
+OPEN = Policy(by_token=False, refused_at=math.inf)
+"""For an operator's probes."""
+
+Policies = Mapping[tuple[str, str], Policy]
+"""By method and path; what isn't in it is looked at as `READ` or `OPEN`."""
+
 _made = count()
-_process = token_hex(6)
 
 
 def request_id_of(request: BaseRequest) -> str:
@@ -50,7 +88,13 @@ def request_id_of(request: BaseRequest) -> str:
     given = request.headers.get(_REQUEST_ID)
     if given and _SANE_ID.fullmatch(given):
         return given
-    return f"{_process}-{next(_made):x}"
+    return f"{_name_of(os.getpid())}-{next(_made):x}"
+
+
+@cache
+def _name_of(_pid: int) -> str:
+    """A name of its own for each process, workers included."""
+    return token_hex(6)
 
 
 def error_response(status: int, sentence: str, field: str | None = None) -> web.Response:
@@ -66,6 +110,11 @@ def error_response(status: int, sentence: str, field: str | None = None) -> web.
     return response
 
 
+def label(response: web.StreamResponse, known: str) -> None:
+    """Puts the request's id on its response."""
+    response.headers[_REQUEST_ID] = known
+
+
 def http_error_response(error: web.HTTPException) -> web.Response:
     """An error that aiohttp raised, as the contract has it."""
     sentence = _SENTENCES.get(error.status, f"{error.reason}.")
@@ -75,7 +124,15 @@ def http_error_response(error: web.HTTPException) -> web.Response:
     return response
 
 
-def entrance(handle: Handle, *, metrics: Metrics, settings: Http, tokens: Sequence[str]) -> Handle:
+def entrance(
+    handle: Handle,
+    *,
+    access: Access,
+    admission: Admission,
+    policies: Policies,
+    metrics: Metrics,
+    settings: Http,
+) -> Handle:
     """What every request goes through before and after the application.
 
     One function around the whole application, and no aiohttp middlewares: those don't see what
@@ -83,21 +140,34 @@ def entrance(handle: Handle, *, metrics: Metrics, settings: Http, tokens: Sequen
 
     Args:
         handle: the application.
+        access: who is let in.
+        admission: how many are.
+        policies: of the routes.
         metrics: are told of each request.
         settings: which requests are logged.
-        tokens: who has one of these is let in; at least one.
     """
-    expected = [token.encode() for token in tokens]
     application = _Application(handle)
+
+    async def let_in(request: BaseRequest) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        policy = policies.get((request.method, path))
+        if policy is None:
+            policy = READ if request.path.startswith(GUARDED) else OPEN
+        if policy.by_token:
+            access.check_token(request.headers.get(TOKEN))
+        held_bytes = _held_bytes(request)
+        admission.enter(policy.refused_at, held_bytes)
+        try:
+            return await application(request, path)
+        finally:
+            admission.leave(held_bytes)
 
     async def entered(request: BaseRequest) -> web.StreamResponse:
         started_s = perf_counter()
         known = request_id_of(request)
         request_id.set(known)
         try:
-            if request.path.startswith(GUARDED):
-                _let_in(request.headers.get(_TOKEN), expected)
-            response = await application(request)
+            response = await let_in(request)
         except Exception as error:  # noqa: BLE001  every error has its answer
             response = _answer(request, error)
         response.headers[_REQUEST_ID] = known
@@ -108,6 +178,14 @@ def entrance(handle: Handle, *, metrics: Metrics, settings: Http, tokens: Sequen
         return response
 
     return entered
+
+
+def _held_bytes(request: BaseRequest) -> int:
+    """What a request's body may hold of the memory; one of unknown length counts as 1 MiB."""
+    length = request.content_length
+    if length is None:
+        return MIB if request.body_exists else 0
+    return min(length, MOST_BODY_BYTES)
 
 
 class _Application:
@@ -121,8 +199,8 @@ class _Application:
         self._handle = handle
         self._matches: dict[tuple[str, str], web.UrlMappingMatchInfo] = {}
 
-    async def __call__(self, request: BaseRequest) -> web.StreamResponse:
-        key = (request.method, request.rel_url.raw_path)
+    async def __call__(self, request: BaseRequest, path: str) -> web.StreamResponse:
+        key = (request.method, path)
         match = self._matches.get(key)
         if match is None or hdrs.EXPECT in request.headers:
             return await self._route(key, request)
@@ -164,8 +242,9 @@ def _answer(request: BaseRequest, error: Exception) -> web.Response:
         log.error("store_unavailable", extra=extra | {"status": 503, "reason": error.reason})
         return error_response(error.status, error.sentence)
     if isinstance(error, RequestError):
-        extra |= {"status": error.status, "error": error.sentence}
-        log.warning("request_refused", extra=extra)
+        if not isinstance(error, Overloaded):  # admission logs these, many in a line
+            extra |= {"status": error.status, "error": error.sentence}
+            log.warning("request_refused", extra=extra)
         return error_response(error.status, error.sentence, error.field)
     if isinstance(error, web.HTTPException):
         log.warning("request_refused", extra=extra | {"status": error.status})
@@ -180,58 +259,30 @@ def _answer(request: BaseRequest, error: Exception) -> web.Response:
     return error_response(500, "Something went wrong here; the request id leads to the log.")
 
 
-def _let_in(given: str | None, tokens: Sequence[bytes]) -> None:
-    if not given:
-        raise Unauthorized("The header X-Webhook-Token is missing.")
-    encoded = given.encode(errors="surrogateescape")
-    for token in tokens:
-        if hmac.compare_digest(encoded, token):
-            return
-    raise Forbidden("The X-Webhook-Token is not one that is let in.")
+async def body_of(request: web.Request, most_bytes: int, *, receive_s: float) -> bytes:
+    """The body of a request.
 
+    Args:
+        request: of the caller.
+        most_bytes: that it may have, whole MiB.
+        receive_s: how long it may take to come, in seconds.
 
-class Protocol(RequestHandler):
-    """Answers in JSON what never reaches the entrance: a malformed request line, a bad chunk."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  holds what the caller sent
-    ) -> web.StreamResponse:
-        """As RequestHandler has it, save for the form; always closes the connection."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("a part of the response has been sent already")
-        known = request_id_of(request)
-        extra = {"status": status, "request_id": known, "error": type(exc).__name__}
-        log.warning("request_malformed", extra=extra)
-        response = error_response(status, "The request is not well-formed HTTP.")
-        response.headers[_REQUEST_ID] = known
-        response.force_close()
-        return response
-
-    def log_exception(self, *args: object, **kw: object) -> None:  # noqa: ARG002  what aiohttp says
-        """Of a connection that failed outside of a handler, such as in the rest of a body."""
-        log.warning("connection_failed", extra={"error": type(kw.get("exc_info")).__name__})
-
-
-class JsonServer(web.Server):
-    """aiohttp's server with `Protocol`."""
-
-    @classmethod
-    def like(cls, server: web.Server, handle: Handle) -> JsonServer:
-        """The same server with our protocol and another handler."""
-        return cls(
-            handle,
-            request_factory=server.request_factory,
-            handler_cancellation=server.handler_cancellation,
-            loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
-            **server._kwargs,  # noqa: SLF001
-        )
-
-    def __call__(self) -> RequestHandler:
-        """A connection's protocol."""
-        return Protocol(self, loop=self._loop, **self._kwargs)
+    Raises:
+        TooLarge: it has more.
+        TooSlow: it takes longer.
+    """
+    if (request.content_length or 0) > most_bytes:
+        raise TooLarge(most_bytes // MIB)
+    try:
+        if request.content.is_eof():  # it came together with the headers
+            body = await request.read()
+        else:
+            async with asyncio.timeout(receive_s):
+                body = await request.read()
+    except TimeoutError:
+        raise TooSlow from None
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge(most_bytes // MIB) from None
+    if len(body) > most_bytes:
+        raise TooLarge(most_bytes // MIB)
+    return body

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -103,6 +103,17 @@ class Metrics:
             "Reports that wait for a batch to take them.",
             registry=self.registry,
         )
+        self._webhook_items = Counter(
+            "tracker_webhook_items",
+            "What Meta's webhook brought, by kind; all but statuses are passed over.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._items_refused = Counter(
+            "tracker_items_refused",
+            "Items of batches and streams that were refused, each by itself.",
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, int], Histogram] = {}
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -122,6 +133,15 @@ class Metrics:
     def redis_failed(self, reason: str) -> None:
         """A call to Redis was given up."""
         self._redis_errors.labels(reason).inc()
+
+    def webhook(self, items: Mapping[str, int]) -> None:
+        """A payload of Meta's was read: how many items of each kind it had."""
+        for kind, number in items.items():
+            self._webhook_items.labels(kind).inc(number)
+
+    def items_refused(self, number: int) -> None:
+        """So many items of a batch were refused."""
+        self._items_refused.inc(number)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Has the queue's depth read whenever the metrics are."""

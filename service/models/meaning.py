@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -25,7 +24,7 @@ from service.models.requests import (
 from service.reports import Context, Report, Status
 
 _MAX_ERROR_TEXT = 1_000
-_STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
+STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
 
 _ALLOWED_TIME = description(Time)
 
@@ -149,19 +148,17 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
     Raises:
         BadRequest: a field can't be read.
     """
-    status = _STATUSES[request.status]
+    status = STATUSES[request.status]
     recipient_id = _text(request.recipient_id, "recipient_id")
     if recipient_id:
         recipient_id = recipient_of(recipient_id, "recipient_id")
-    code, message = error_of(request.errors) if status is Status.FAILED else ("", "")
     return Report(
         _required(request.wamid, "wamid", 256),
         status,
         time_of(request.timestamp, received_us // 1000),
         received_us,
         recipient_id,
-        code,
-        message,
+        *(_raw_error_of(request.errors) if status is Status.FAILED else ()),
     )
 
 
@@ -174,21 +171,28 @@ def wamids_of(request: StatusLookupRequest) -> list[str]:
     return list(dict.fromkeys(_required(wamid, "wamids", 256) for wamid in request.wamids))
 
 
-def error_of(raw: msgspec.Raw) -> tuple[str, str]:
-    """The code and the message of the first of Meta's errors, `""` for what there isn't.
-
-    Takes anything: what is ill-typed counts as absent.
-    """
+def _raw_error_of(raw: msgspec.Raw) -> tuple[str, str, str, str]:
     try:
-        errors = json.loads(bytes(raw).decode(errors="replace"), parse_int=_cut_int)
+        return error_of(json.loads(bytes(raw).decode(errors="replace"), parse_int=_cut_int))
     except (ValueError, RecursionError):
-        return "", ""
+        return error_of(None)
+
+
+def error_of(errors: object) -> tuple[str, str, str, str]:
+    """Code, message, details and link of the first of Meta's errors, `""` for what there isn't.
+
+    Takes anything: what is ill-typed counts as absent, an error with neither code nor text is none.
+    """
     for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict):
-            found = _error_code(error.get("code")), _error_message(error)
-            if any(found):
-                return found
-    return "", ""
+            data = error.get("error_data")
+            details = text_of(data.get("details")) if isinstance(data, dict) else ""
+            details = details or text_of(error.get("details"))
+            message = text_of(error.get("title")) or text_of(error.get("message")) or details
+            code = _error_code(error.get("code"))
+            if code or message:
+                return code, message, details, text_of(error.get("href"))
+    return "", "", "", ""
 
 
 def _cut_int(digits: str) -> int:
@@ -199,20 +203,14 @@ def _cut_int(digits: str) -> int:
 def _error_code(code: object) -> str:
     if isinstance(code, int) and not isinstance(code, bool):
         return str(code)[:_MAX_ERROR_TEXT]
-    return _error_text(code)
+    return text_of(code)
 
 
-def _error_message(error: Mapping[str, object]) -> str:
-    data = error.get("error_data")
-    details = data.get("details") if isinstance(data, dict) else None
-    candidates = (error.get("title"), error.get("message"), details, error.get("details"))
-    return next(filter(None, map(_error_text, candidates)), "")
-
-
-def _error_text(text: object) -> str:
+def text_of(text: object, limit: int = _MAX_ERROR_TEXT) -> str:
+    """A text of Meta's, without control characters and cut; `""` for what is none."""
     if not isinstance(text, str):
         return ""
-    text = CONTROLS.sub(" ", text)[:_MAX_ERROR_TEXT]
+    text = CONTROLS.sub(" ", text)[:limit]
     return text if text.strip() else ""
 
 

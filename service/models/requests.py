@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-MAX_WAMIDS = 1_000
-
+MAX_ITEMS = 1_000
+"""In one request."""
 
 RECIPIENT = (
     "a phone number of 6 to 15 digits, or another id with a letter or more digits, of up to 128 "
@@ -51,7 +51,13 @@ ReportedStatus = Annotated[
 ]
 Wamids = Annotated[
     list[Wamid],
-    Meta(max_length=MAX_WAMIDS, description="a list of up to 1,000 message ids"),
+    Meta(max_length=MAX_ITEMS, description="a list of up to 1,000 message ids"),
+]
+
+
+Batch = Annotated[
+    list[msgspec.Raw],
+    Meta(max_length=MAX_ITEMS, description="a list of up to 1,000 objects"),
 ]
 
 
@@ -118,6 +124,18 @@ class MessageStatusRequest(msgspec.Struct, frozen=True, gc=False):
     timestamp: Time
     recipient_id: Recipient | None = None
     errors: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class TrackSendBatch(msgspec.Struct, frozen=True, gc=False):
+    """Body of `track-send/batch`; each message is read by itself, so that none fails the others."""
+
+    messages: Batch
+
+
+class MessageStatusBatch(msgspec.Struct, frozen=True, gc=False):
+    """Body of `message-status/batch`; each update is read by itself."""
+
+    updates: Batch
 
 
 class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):

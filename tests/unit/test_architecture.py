@@ -8,13 +8,15 @@ import pytest
 SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
-    {"errors", "reports", "config"},
-    {"models", "keys"},
+    {"errors", "reports", "config", "ndjson"},
+    {"models", "keys", "access", "admission"},
     {"scripts", "embedded"},
     {"committer", "connect"},
     {"store"},
     {"telemetry"},
-    {"handlers", "middleware"},
+    {"middleware", "protocol", "intake"},
+    {"handlers"},
+    {"routes"},
     {"app"},
     {"__main__"},
 ]
@@ -22,7 +24,7 @@ LAYERS = [
 
 KNOWN_BY = {
     "redis": {"scripts", "connect", "store"},
-    "aiohttp": {"handlers", "middleware", "app", "__main__", "telemetry"},
+    "aiohttp": {"middleware", "protocol", "intake", "handlers", "routes", "app"},
 }
 
 

@@ -1,0 +1,68 @@
+"""Who is let in: by a token, by Meta's signature, or by the word of Meta's handshake.
+
+Secrets are compared in constant time and never logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from functools import partial
+
+from service.config import Settings
+from service.errors import Forbidden, Unauthorized
+
+
+class Access:
+    """The secrets of the settings. Where none of a kind is set, nobody gets in by that kind."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._tokens = _encoded(settings.auth.tokens)
+        self._app_secrets = _encoded(settings.meta.app_secret)
+        self._verify_tokens = _encoded(settings.meta.verify_token)
+
+    def check_token(self, given: str | None) -> None:
+        """Lets a caller in whose `X-Webhook-Token` is one of `auth.tokens`.
+
+        Raises:
+            Unauthorized: there is none.
+            Forbidden: it is another one.
+        """
+        if not given:
+            raise Unauthorized("The header X-Webhook-Token is missing.")
+        if not _is_one_of(given, self._tokens):
+            raise Forbidden("The X-Webhook-Token is not one that is let in.")
+
+    def check_signature(self, given: str, body: bytes) -> None:
+        """Lets a body in that was signed with one of `meta.app_secret`.
+
+        Args:
+            given: `X-Hub-Signature-256`: `sha256=` and the HMAC-SHA256 of the body in hexadecimal
+                (Meta's page "Create a webhook endpoint").
+            body: its bytes as they came.
+
+        Raises:
+            Forbidden: it was signed with another secret, or changed on its way.
+        """
+        digests = [hmac.digest(secret, body, hashlib.sha256) for secret in self._app_secrets]
+        if not _is_one_of(given, [b"sha256=" + digest.hex().encode() for digest in digests]):
+            raise Forbidden("The X-Hub-Signature-256 does not fit the body.")
+
+    def check_handshake(self, given: str | None) -> None:
+        """Lets Meta verify the address with one of `meta.verify_token`.
+
+        Raises:
+            Forbidden: the `hub.verify_token` is another one, or none.
+        """
+        if not given or not _is_one_of(given, self._verify_tokens):
+            raise Forbidden("The hub.verify_token is not the one that is expected.")
+
+
+def _encoded(secrets: Sequence[str]) -> list[bytes]:
+    return [secret.encode() for secret in secrets]
+
+
+def _is_one_of(given: str, expected: Sequence[bytes]) -> bool:
+    encoded = given.encode(errors="surrogateescape")
+    return any(map(partial(hmac.compare_digest, encoded), expected))

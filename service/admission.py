@@ -1,0 +1,74 @@
+"""What the service takes on at once: past its limits a request is refused rather than late.
+
+A refusal costs the caller a moment and the service next to nothing; a queue without an end costs
+every caller the same wait and the service its memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from service.errors import Overloaded
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 64 * 1024**2
+"""Of bodies held at once."""
+
+MOST_REPORTS = 20_000
+"""Waiting to be written: half a second's work or so."""
+
+_LOG_EVERY_S = 1.0
+
+
+class Admission:
+    """Counts what is under way in this process.
+
+    Args:
+        most_requests: that are let in at once.
+        depth: how many reports wait to be written.
+    """
+
+    def __init__(self, most_requests: int, depth: Callable[[], int]) -> None:
+        self._most_requests = most_requests
+        self._depth = depth
+        self._requests = 0
+        self._bytes = 0
+        self._refused = 0
+        self._logged_s = -_LOG_EVERY_S
+
+    def enter(self, refused_at: float, size_bytes: int) -> None:
+        """Lets a request in; `leave` must follow.
+
+        Args:
+            refused_at: the part of any limit that may be in use when it comes, 1 for all of it.
+            size_bytes: of its body.
+
+        Raises:
+            Overloaded: more than that is in use.
+        """
+        in_use = max(
+            self._requests / self._most_requests,
+            self._bytes / MOST_BYTES,
+            self._depth() / MOST_REPORTS,
+        )
+        if in_use >= refused_at:
+            self._note_refusal()
+            raise Overloaded
+        self._requests += 1
+        self._bytes += size_bytes
+
+    def leave(self, size_bytes: int) -> None:
+        """A request that was let in is answered."""
+        self._requests -= 1
+        self._bytes -= size_bytes
+
+    def _note_refusal(self) -> None:
+        """At most one line a second: a log of every refusal would be a load of its own."""
+        self._refused += 1
+        now_s = time.monotonic()
+        if now_s - self._logged_s >= _LOG_EVERY_S:
+            log.warning("overloaded", extra={"refused": self._refused})
+            self._logged_s, self._refused = now_s, 0

@@ -1,0 +1,136 @@
+"""Many reports in one request: an array of them, or a stream of lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import orjson
+from aiohttp import web
+
+from service.errors import BadRequest, Unavailable
+from service.middleware import label
+from service.ndjson import Lines
+from service.reports import Report
+from service.scripts import Merged
+from service.store import Store
+from service.telemetry import Metrics, request_id
+
+log = logging.getLogger(__name__)
+
+NDJSON = "application/x-ndjson"
+
+
+class Intake(NamedTuple):
+    """What an endpoint takes.
+
+    Attributes:
+        read: the report in a body; raises BadRequest.
+        answer: the JSON that a caller gets once the report is merged.
+    """
+
+    read: Callable[[bytes], Report]
+    answer: Callable[[Report, Merged], bytes]
+
+
+class Counted(NamedTuple):
+    """Answers, and how many of them are refusals."""
+
+    answers: list[bytes]
+    refused: int
+
+
+async def write_each(store: Store, intake: Intake, bodies: Iterable[bytes | None]) -> Counted:
+    """Writes what the bodies report and answers each in its place.
+
+    Args:
+        store: takes the reports.
+        intake: reads and answers them.
+        bodies: None for one that is too long to look at.
+
+    Raises:
+        Unavailable: not every report that was readable is known to be written.
+    """
+    read = [_read(intake, body) for body in bodies]
+    reports = [report for report in read if isinstance(report, Report)]
+    merged = zip(reports, await store.write(reports), strict=True)
+    answers = [
+        intake.answer(*next(merged)) if isinstance(each, Report) else _refusal(each)
+        for each in read
+    ]
+    return Counted(answers, len(read) - len(reports))
+
+
+def _read(intake: Intake, body: bytes | None) -> Report | BadRequest:
+    if body is None:
+        return BadRequest("The line is too long; at most 1 MiB is allowed.")
+    try:
+        return intake.read(body)
+    except BadRequest as error:
+        return error
+
+
+def _refusal(error: BadRequest | Unavailable) -> bytes:
+    answer: dict[str, object] = {"ok": False, "error": error.sentence}
+    if error.field:
+        answer["field"] = error.field
+    return orjson.dumps(answer)
+
+
+async def answer_stream(
+    request: web.Request, intake: Intake, *, store: Store, metrics: Metrics, receive_s: float
+) -> web.StreamResponse:
+    """Answers a stream of lines with a stream of lines, as they come.
+
+    What is held at a time is what aiohttp reads ahead, so the memory is bounded, and so is the
+    caller's speed by what the store takes. A caller must read answers while it sends.
+    """
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    label(response, request_id.get())
+    await response.prepare(request)
+    lines, refused = Lines(), 0
+    try:
+        while True:
+            async with asyncio.timeout(receive_s):
+                bodies, ended = await _next_lines(request, lines)
+            counted = await _write_lines(store, intake, bodies)
+            refused += counted.refused
+            async with asyncio.timeout(receive_s):
+                await response.write(b"".join(answer + b"\n" for answer in counted.answers))
+            if ended:
+                break
+    except (ConnectionError, web.RequestPayloadError, TimeoutError) as error:
+        log.warning("stream_broke_off", extra={"error": type(error).__name__})
+        _cut(request)  # an end in good order would tell the caller that all was answered
+    note_refused(metrics, refused)
+    return response
+
+
+async def _next_lines(request: web.Request, lines: Lines) -> tuple[list[bytes | None], bool]:
+    """At least one line, or the rest of the stream; and whether it has ended."""
+    while piece := await request.content.readany():
+        if ready := lines.feed(piece):
+            return ready, False
+    return lines.end(), True
+
+
+async def _write_lines(store: Store, intake: Intake, bodies: list[bytes | None]) -> Counted:
+    """As `write_each`; while the store is away the lines are refused, not the stream."""
+    try:
+        return await write_each(store, intake, bodies)
+    except Unavailable as error:
+        return Counted([_refusal(error)] * len(bodies), len(bodies))
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def note_refused(metrics: Metrics, refused: int) -> None:
+    """Counts items that were refused in a request that was not."""
+    if refused:
+        metrics.items_refused(refused)
+        log.warning("items_refused", extra={"items": refused})

@@ -1,0 +1,45 @@
+"""Newline-delimited JSON: a stream of bytes cut into lines, with bounded memory."""
+
+from __future__ import annotations
+
+MOST_LINE_BYTES = 1024**2
+
+
+class Lines:
+    """Takes a stream in pieces and gives its lines; None stands for one that is too long."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._too_long = False
+
+    def feed(self, piece: bytes) -> list[bytes | None]:
+        """The lines that end in this piece, without blank ones."""
+        first, *others = piece.split(b"\n")
+        if not others:
+            self._keep(first)
+            return []
+        *whole, rest = others
+        lines = [self._join(first), *map(_limited, whole)]
+        self._keep(rest)
+        return [line for line in lines if line is None or line.strip()]
+
+    def end(self) -> list[bytes | None]:
+        """The last line, if no newline ended it."""
+        return self.feed(b"\n")
+
+    def _keep(self, part: bytes) -> None:
+        self._rest += part
+        if len(self._rest) > MOST_LINE_BYTES:
+            self._too_long = True
+            self._rest.clear()
+
+    def _join(self, last: bytes) -> bytes | None:
+        self._keep(last)
+        line = None if self._too_long else bytes(self._rest)
+        self._rest.clear()
+        self._too_long = False
+        return line
+
+
+def _limited(line: bytes) -> bytes | None:
+    return line if len(line) <= MOST_LINE_BYTES else None

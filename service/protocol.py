@@ -1,0 +1,93 @@
+"""One connection: malformed HTTP answered in JSON, and callers that dawdle cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_request import BaseRequest
+
+from service.middleware import Handle, error_response, label, request_id_of
+
+log = logging.getLogger(__name__)
+
+
+class Protocol(RequestHandler):
+    """aiohttp's, with time limits of ours and errors in the form of the contract."""
+
+    __slots__ = ("receive_s",)
+
+    receive_s: float
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Gives the caller so long for its first request, and for taking what it is sent."""
+        super().connection_made(transport)
+        opened = cast("socket.socket | None", transport.get_extra_info("socket"))
+        if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Also of a caller that is there, but reads nothing (tcp(7)).
+            limit_ms = int(self.receive_s * 1000)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
+        self._loop.call_later(self.receive_s, self._cut_off_the_silent)
+
+    def _cut_off_the_silent(self) -> None:
+        """Later requests on the connection have aiohttp's keep-alive time to come."""
+        if self._request_count == 0 and self.transport is not None:
+            log.info("connection_silent")
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  holds what the caller sent
+    ) -> web.StreamResponse:
+        """As RequestHandler has it, save for the form; always closes the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the response has been sent already")
+        known = request_id_of(request)
+        extra = {"status": status, "request_id": known, "error": type(exc).__name__}
+        log.warning("request_malformed", extra=extra)
+        response = error_response(status, "The request is not well-formed HTTP.")
+        label(response, known)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: object, **kw: object) -> None:  # noqa: ARG002  what aiohttp says
+        """Of a connection that failed outside of a handler, such as in the rest of a body."""
+        log.warning("connection_failed", extra={"error": type(kw.get("exc_info")).__name__})
+
+
+class JsonServer(web.Server):
+    """aiohttp's server with `Protocol`."""
+
+    receive_s: float
+
+    @classmethod
+    def like(cls, server: web.Server, handle: Handle, *, receive_s: float) -> JsonServer:
+        """The same server with our protocol and another handler.
+
+        Args:
+            server: as aiohttp made it.
+            handle: answers its requests.
+            receive_s: how long a caller may take, as `http.receive_s`.
+        """
+        made = cls(
+            handle,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
+            **server._kwargs,  # noqa: SLF001
+        )
+        made.receive_s = receive_s
+        return made
+
+    def __call__(self) -> RequestHandler:
+        """A connection's protocol."""
+        protocol = Protocol(self, loop=self._loop, **self._kwargs)
+        protocol.receive_s = self.receive_s
+        return protocol
