@@ -126,7 +126,7 @@ async def _write_lines(store: Store, intake: Intake, bodies: list[bytes | None])
 
 def _cut(request: web.Request) -> None:
     if request.transport is not None:
-        request.transport.abort()
+        request.transport.close()
 
 
 def note_refused(metrics: Metrics, refused: int) -> None:

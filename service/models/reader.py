@@ -10,8 +10,9 @@ from typing import Generic, NoReturn, TypeVar, get_args, get_type_hints
 import msgspec
 
 from service.errors import BadRequest
+from service.models.requests import CONTROL
 
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+CONTROLS = re.compile(rf"[{CONTROL}\ud800-\udfff]")
 """Characters that no text may hold: control characters, and halves of a surrogate pair."""
 
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
@@ -53,7 +54,7 @@ class Reader(Generic[Model]):
 
     def _odd_body(self, raw: bytes) -> Model:
         try:
-            return self._decoder.decode(self._without_lone_surrogates(raw))
+            return self._decoder.decode(without_lone_surrogates(raw))
         except msgspec.ValidationError as error:
             raise self._bad_request(error, "The body must be a JSON object.") from None
         except (ValueError, RecursionError):
@@ -65,24 +66,6 @@ class Reader(Generic[Model]):
             for text in value if isinstance(value, list) else (value,):
                 if isinstance(text, str) and CONTROLS.search(text):
                     raise refusal(name, allowed)
-
-    def _without_lone_surrogates(self, raw: bytes) -> bytes:
-        """The body with what the decoder stumbles over taken out of it, where it may be.
-
-        JavaScript escapes half of a cut emoji as a lone surrogate. That must not cost a status
-        whose `errors` or unknown fields hold one; in any other field it is refused.
-        """
-        body = json.loads(raw.decode(), parse_constant=_refuse_constant)
-        if not isinstance(body, dict):
-            raise ValueError("not an object")  # noqa: TRY004  as json raises for what is no JSON
-        known = {name: value for name, value in body.items() if name in self._allowed}
-        if "errors" in known:
-            text = json.dumps(known["errors"], ensure_ascii=False)
-            known["errors"] = json.loads(_SURROGATES.sub("\ufffd", text))
-        for name, value in known.items():
-            if _SURROGATES.search(json.dumps(value, ensure_ascii=False)):
-                raise refusal(name, self._allowed[name])
-        return json.dumps(known, ensure_ascii=False).encode()
 
     def query(self, parameters: Sequence[tuple[str, str]]) -> Model:
         """The request in the parameters of a query.
@@ -115,15 +98,19 @@ class Reader(Generic[Model]):
         return BadRequest(otherwise)
 
 
-def without_surrogates(raw: bytes) -> bytes:
-    """A JSON body with its lone surrogates replaced.
+def without_lone_surrogates(raw: bytes) -> bytes:
+    """A JSON body with a control character for each half of a surrogate pair.
+
+    JavaScript escapes half of a cut emoji as one. The decoders stumble over it, and it must not
+    cost a status whose `errors` or unknown fields hold it; any other text with it is refused, as
+    with a control character.
 
     Raises:
-        ValueError: it isn't JSON.
+        ValueError: the body isn't JSON.
         RecursionError: it is nested too deeply.
     """
     body = json.loads(raw.decode(), parse_constant=_refuse_constant)
-    return _SURROGATES.sub("\ufffd", json.dumps(body, ensure_ascii=False)).encode()
+    return _SURROGATES.sub(r"\\u0000", json.dumps(body, ensure_ascii=False)).encode()
 
 
 def _refuse_constant(name: str) -> NoReturn:

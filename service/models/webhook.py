@@ -17,7 +17,7 @@ import orjson
 
 from service.errors import BadRequest
 from service.models.meaning import STATUSES, error_of, recipient_of, text_of, time_of
-from service.models.reader import CONTROLS, without_surrogates
+from service.models.reader import CONTROLS, without_lone_surrogates
 from service.reports import Clock, Extras, Report, Status
 
 MAX_WAMID = 256
@@ -117,7 +117,7 @@ def _object_of(body: bytes) -> Mapping[str, Any]:
 def _with_lone_surrogates(body: bytes) -> object:
     """What `json` makes of a body that `orjson` refuses: half of an emoji costs no status."""
     try:
-        return json.loads(without_surrogates(body))
+        return json.loads(without_lone_surrogates(body))
     except (ValueError, RecursionError):
         raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
 

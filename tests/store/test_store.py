@@ -44,7 +44,8 @@ async def test_many_reports_of_one_message_are_answered_in_their_order(
     statuses = [Status.SENT, Status.DELIVERED, Status.READ] * MAX_BATCH
     reports = [status_report(status) for status in statuses]
     calls = [reports] if together else [[report] for report in reports]
-    answers = sum(await asyncio.gather(*map(store.store.write, calls)), [])
+    answered = await asyncio.gather(*map(store.store.write, calls))
+    answers = [answer for some in answered for answer in some]
     assert [answer.status for answer in answers[:4]] == [*statuses[:3], Status.READ]
     assert [answer.outcome for answer in answers] == [
         Outcome.CREATED,
