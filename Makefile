@@ -44,7 +44,7 @@ lint: install ## ruff, hadolint and, where it is installed, luacheck
 types: install ## mypy, strict
 	$(BIN)/mypy
 
-bench: install ## measure against a bare handler
+bench: install ## measure rates, waits and processor time: about ten minutes
 	$(BIN)/python -m bench
 
 lock: install ## pin the newest versions that pyproject.toml allows

@@ -1,28 +1,55 @@
 """`python -m bench`: what the service costs, in one run, as ratios. Linux, with wrk on PATH.
 
-- `ratio` is requests/s of the service by requests/s of `bench/bare.py`, a handler on the same
-  aiohttp and uvloop that stores nothing. Each round runs wrk against one and then the other; the
-  figure is the median of the rounds' ratios, `least` and `most` are the worst and the best: far
-  apart, the machine was busy with something else. Compare ratios between machines and days,
-  requests/s only within a run.
-- `cpu us` is the processor time of the server process a request, user and system, in
-  microseconds. It is steadier than requests/s, which on two cores also depends on where wrk and
-  Redis run.
-- `failed` counts answers over 399, broken connections and timeouts. A single one ends the run
-  with exit status 1, since a refusal is cheaper than an answer and would improve the ratio.
-- `message-status` sends `sent`, `delivered` and `read` of messages that nobody tracked: a third of
-  the requests makes a record, every one changes one. Duplicates would be cheaper. `track-send`
-  tracks event messages with every field, each of them new.
-- `bytes a message` is the growth of Redis' `used_memory` over 100,000 tracked event messages with
-  their indexes and counters. It depends on the server's version, not on the machine's speed.
-- Pages are timed over HTTP, one request at a time, in a small store and a large one in turns;
-  medians. `ratio` is large by small: about 1 where a page costs the same in both.
+Every figure stands beside what it is measured against, in the same run, in turns. The machine is
+shared between the service, Redis and whoever makes the load, and with others: rates differ by half
+from one minute to the next. So read ratios, the medians of the rounds; `least` and `most` are the
+worst and the best round, and far apart they say that the machine was busy with something else.
+Processor time (`us`: microseconds a request or a report, user and system; `service` is all its
+processes, `redis` its redis-server) is steadier than rates; it too grows when a neighbour takes the
+other half of a core. Compare ratios between machines and days, the rest only within a run.
 
-Nothing fails because it is slow: targets stand beside the figures for people to judge.
+- `ceiling`: reports/s by what Redis alone does with them: the very EVALSHA commands of the service,
+  256 reports each, made beforehand, from a client that looks at the ends of replies and keeps four
+  of them waiting. The same reports, as the service makes them of the bodies, into the same Redis,
+  emptied before each round; what it holds afterwards is checked. A status is the first, second or
+  third news of a message that nobody tracked, among a thousand others; a send is new and has every
+  field. On two cores the ceiling has one to itself, while below it the service, Redis and the
+  client of the bench share two: `client us` is what that takes of them.
+- `status`, `send` (table `loads`): one report a request, 64 connections of wrk, by `bench/bare.py`,
+  a handler on the same aiohttp and uvloop that stores nothing. The same news as above; the store is
+  emptied before each round. `wrk us` is what wrk takes of the two cores, a request.
+- `reads`: `cpu ratio` is processor time a request, Redis included. Look-ups and pages are measured
+  against `bench/obvious.py`, a hash a message and an HGETALL a row, which answers the same, as is
+  checked; `latest` against the bare handler, which answers one and the same from memory.
+- `workers`: `message-status` with two workers by one. wrk and Redis need the same cores as they, so
+  the rate can't double on two. The last two lines are computed from processor time, not measured:
+  the ratio if two workers cost no more a request than one and no core were ever idle; and the
+  lesser of what the workers and Redis allow, had each process a core of its own.
+- `mixed`: requests are sent when they are due, answered or not, and timed from when they were due;
+  `kept` says whether look-ups find what was acknowledged, and how busy everyone was.
+- `overload`: wrk asks again at once when it is refused, which nobody should. The times of answered
+  requests are those of 50 connections of the bench's own among wrk's. A newcomer opens a connection
+  and asks for `/healthz`. `late` is how often wrk found a connection that had waited for 2 s, to be
+  answered or to be accepted.
+- `memory`: the growth of Redis' `used_memory` over tracked event messages with their indexes and
+  counters. It depends on the server's version, not on the machine's speed.
+- `growth`: one request at a time, in stores of several sizes in turns; `cpu ratio` is the largest
+  by the smallest, about 1 where a request costs the same in both. One at a time each costs more
+  than under load, where requests share trips to Redis. Updates are news of messages that are
+  there; sends are new and let the smallest store grow by a tenth or two.
+
+`failed` counts answers that nobody should get and broken connections. A single one ends the run
+with exit status 1, since a refusal is cheaper than an answer and would improve the figures. Nothing
+fails because it is slow: targets stand beside the figures for people to judge.
 """
+
+from collections.abc import Callable
 
 Row = dict[str, str | int | float]
 """A line of figures: column names and values."""
+
+Say = Callable[[str], None]
+"""Tells whoever waits how far the run is."""
 
 
 class BenchError(Exception):

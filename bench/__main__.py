@@ -4,16 +4,23 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from bench import BenchError, Row, loads, stored
+import uvloop
 
-PARTS = ("status", "send", "memory", "pages")
-FEW, MANY, LARGE = 1_000, 100_000, 1_000_000
+from bench import BenchError, Row, ceiling, growth, loads, mixed, overload, reads, stored
+
+PARTS = (
+    *("ceiling", "status", "send", "reads", "workers"),
+    *("mixed", "overload", "memory", "growth"),
+)
+SIZES, LARGE = (10_000, 100_000), 1_000_000
+MIXED, OVERLOAD = 10, 20
+"""So many times `--seconds`."""
 
 
 def main() -> int:
-    """Runs the parts that were asked for and prints their figures.
+    """Runs the parts that were asked for and prints their figures, each part's when it is through.
 
     Returns:
         the exit status: 1 when a request failed, whatever the figures are.
@@ -21,13 +28,17 @@ def main() -> int:
     options = _options()
     # So that a SIGTERM, too, goes through every `finally` and stops the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    figures: dict[str, list[Row]] = {}
     try:
-        figures = _measure(options)
+        for name, rows in _measure(options):
+            figures[name] = rows
+            if not options.json:
+                print(f"{name}\n{_table(rows)}\n", flush=True)
     except (BenchError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    tables = "\n\n".join(_table(rows) for rows in figures.values())
-    print(json.dumps(figures) if options.json else tables)
+    if options.json:
+        print(json.dumps(figures))
     return int(any(row.get("failed") for rows in figures.values() for row in rows))
 
 
@@ -35,9 +46,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="See bench/__init__.py.")
     add = parser.add_argument
     add("--only", default=",".join(PARTS), help="parts, comma-separated (all: %(default)s)")
-    add("--rounds", type=int, default=5, help="of wrk against each server (%(default)s)")
-    add("--seconds", type=int, default=5, help="a round (%(default)s)")
-    add("--large", action="store_true", help=f"time pages in {LARGE:,} messages, not {MANY:,}")
+    add("--rounds", type=int, default=5, help="of each measurement (%(default)s)")
+    length = f"a round (%(default)s); mixed takes {MIXED} times, overload {OVERLOAD} times as long"
+    add("--seconds", type=int, default=3, help=length)
+    add("--large", action="store_true", help=f"growth up to {LARGE:,} messages")
     add("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
     options.only = options.only.split(",")
@@ -46,15 +58,26 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(options: argparse.Namespace) -> dict[str, list[Row]]:
-    figures = {}
-    if names := [name for name in loads.SCRIPTS if name in options.only]:
-        figures["loads"] = loads.compare(names, options.rounds, options.seconds, _say)
+def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
+    rounds, seconds = options.rounds, options.seconds
+    if "ceiling" in options.only:
+        yield "ceiling", uvloop.run(ceiling.compare(rounds, seconds, _say))
+    if names := [name for name in loads.TARGETS if name in options.only]:
+        yield "loads", loads.compare(names, rounds, seconds, _say)
+    if "reads" in options.only:
+        yield "reads", uvloop.run(reads.compare(rounds, seconds, _say))
+    if "workers" in options.only:
+        yield "workers", loads.workers(rounds, seconds, _say)
+    if "mixed" in options.only:
+        times, kept = uvloop.run(mixed.measure(seconds * MIXED, _say))
+        yield from (("mixed", times), ("kept", kept))
+    if "overload" in options.only:
+        yield "overload", uvloop.run(overload.measure(seconds * OVERLOAD, _say))
     if "memory" in options.only:
-        figures["memory"] = stored.memory(MANY, _say)
-    if "pages" in options.only:
-        figures["pages"] = stored.pages(FEW, LARGE if options.large else MANY, _say)
-    return figures
+        yield "memory", stored.memory(SIZES[-1], _say)
+    if "growth" in options.only:
+        sizes = (*SIZES, LARGE) if options.large else SIZES
+        yield "growth", uvloop.run(growth.compare(sizes, rounds, _say))
 
 
 def _say(progress: str) -> None:
@@ -63,9 +86,18 @@ def _say(progress: str) -> None:
 
 
 def _table(rows: Sequence[Row]) -> str:
+    """Rows as lines, or as columns where that is less wide."""
     lines = [list(rows[0]), *(list(map(_cell, row.values())) for row in rows)]
+    return min(_aligned(lines), _aligned(list(zip(*lines, strict=True))), key=_width)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+
+
+def _width(table: str) -> int:
+    return table.index("\n")
 
 
 def _cell(value: float | str) -> str:

@@ -1,8 +1,8 @@
-"""The ceiling: what aiohttp can do here, with nothing behind it.
+"""The ceiling of HTTP: what aiohttp can do here, with nothing behind it.
 
 The same worker settings as the service's one process: uvloop, no access log, the default
-keep-alive of 75 s. The one handler compares the token, decodes the body and answers in the
-guide's shape. No middleware, no validation, no store.
+keep-alive of 75 s. Each handler compares the token, reads the request and answers in the guide's
+shape. No middleware, no validation, no store.
 """
 
 import hmac
@@ -12,16 +12,32 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from bench.bodies import LATEST, STATUS, TRACK_SEND, message
+from service.models.answers import latest_log
+from service.reports import Report, Status, record_of
+
 TOKEN = os.environ["TRACKER_AUTH__TOKENS"].encode()
 
+_WAMID, _CONTEXT = message(1)
+_SEND = Report(_WAMID, Status.SENT, 1_700_000_000_000, 1_700_000_000_000_000, context=_CONTEXT)
+LOG = latest_log(record_of([_SEND]))
 
-async def answer(request: web.Request) -> web.Response:
-    """Answers what the service would answer, without having done it."""
-    if not hmac.compare_digest(request.headers.get("X-Webhook-Token", "").encode(), TOKEN):
+
+async def report(request: web.Request) -> web.Response:
+    """Answers what the service would answer to a report, without having done it."""
+    if not _is_let_in(request):
         return web.json_bytes_response({"ok": False}, status=403, dumps=orjson.dumps)
     body = orjson.loads(await request.read())
     reply = {"ok": True, "status": body.get("status")}
     return web.json_bytes_response(reply, dumps=orjson.dumps)
+
+
+async def latest(request: web.Request) -> web.Response:
+    """Answers what the service would answer of a registration, always the same."""
+    if not _is_let_in(request):
+        return web.json_bytes_response({"ok": False}, status=403, dumps=orjson.dumps)
+    known = "registration_id" in request.query
+    return web.json_bytes_response({"log": LOG if known else None}, dumps=orjson.dumps)
 
 
 async def ready(_: web.Request) -> web.Response:
@@ -29,15 +45,25 @@ async def ready(_: web.Request) -> web.Response:
     return web.Response()
 
 
-def main() -> None:
-    """Serves until it is told to stop."""
-    app = web.Application()
+def _is_let_in(request: web.Request) -> bool:
+    return hmac.compare_digest(request.headers.get("X-Webhook-Token", "").encode(), TOKEN)
+
+
+def serve(app: web.Application) -> None:
+    """Serves until it is told to stop, with the service's worker settings."""
     app.router.add_get("/readyz", ready)
-    app.router.add_post("/api/webhooks/message-status/", answer)
-    app.router.add_post("/api/webhooks/track-send/", answer)
     port = int(os.environ["TRACKER_HTTP__PORT"])
     loop = uvloop.new_event_loop()
     web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None, loop=loop)
+
+
+def main() -> None:
+    """Serves."""
+    app = web.Application()
+    app.router.add_post(STATUS, report)
+    app.router.add_post(TRACK_SEND, report)
+    app.router.add_get(LATEST, latest)
+    serve(app)
 
 
 if __name__ == "__main__":

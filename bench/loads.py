@@ -1,69 +1,92 @@
-"""Requests a second against the bare handler, by wrk."""
+"""Reports one by one, by wrk: against the bare handler, and two workers against one."""
 
-from collections.abc import Callable, Sequence
-from statistics import median
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from bench import BenchError, Row
-from bench.processes import Server, serve, wrk
+from bench import Row, Say, duels, wire
+from bench.bodies import STATUS, TRACK_SEND, message, news, post, send_body, status_body
+from bench.duels import Duel, Figures, Pair
+from bench.processes import save_requests, serve
 
 CONNECTIONS = 64
-WARM_UP_S = 1
-SCRIPTS = {"status": "message-status", "send": "track-send"}
-TARGETS = {"status": ">= 0.75", "send": ">= 0.4"}
+MOST_PER_S = 35_000
+"""About as many as the bare server can take: so many requests are made ready; then they come
+again, which is cheaper."""
 
-Pair = tuple[dict[str, float], dict[str, float]]
-"""What one round measured of the bare server and of the service."""
-
-
-def compare(
-    names: Sequence[str], rounds: int, seconds: int, say: Callable[[str], None]
-) -> list[Row]:
-    """Measures the named loads in turns and returns a row for each."""
-    pairs: dict[str, list[Pair]] = {name: [] for name in names}
-    with serve("bench.bare") as bare, serve("service") as service:
-        for run in range(rounds + 1):
-            for name in names:
-                say(f"{name}: round {run} of {rounds}" if run else f"{name}: warming up")
-                length = seconds if run else WARM_UP_S
-                pair = _measure(bare, name, run, length), _measure(service, name, run, length)
-                pairs[name] += [pair] if run else []
-    return [_row(name, pairs[name]) for name in names]
+TARGETS = {"status": "req/s ratio >= 0.80", "send": "req/s ratio >= 0.4"}
 
 
-def _measure(server: Server, name: str, run: int, seconds: int) -> dict[str, float]:
-    before_s = server.cpu_s()
-    figures = wrk(server, SCRIPTS[name], run, seconds, CONNECTIONS)
-    used_s = server.cpu_s() - before_s
-    if not figures["requests"]:
-        raise BenchError(f"{name}: not one answer from {server.url}")
+def compare(names: Sequence[str], rounds: int, seconds: int, say: Say) -> list[Row]:
+    """Measures the named loads against the bare handler and returns a row for each."""
+    with (
+        TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
+        serve("bench.bare") as bare,
+        serve("service") as service,
+    ):
+        some = [
+            Duel(
+                name=name,
+                target=TARGETS[name],
+                rival=bare,
+                service=service,
+                requests=_save(Path(folder), name, seconds),
+                connections=CONNECTIONS,
+                reset=lambda: wire.empty(service.socket),
+            )
+            for name in names
+        ]
+        results = duels.run(some, rounds, seconds, say)
+    return [duels.row(duel, pairs) for duel, pairs in zip(some, results, strict=True)]
+
+
+def workers(rounds: int, seconds: int, say: Say) -> list[Row]:
+    """Measures two workers against one, by message-status."""
+    with (
+        TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
+        serve("service", "--workers", "1") as one,
+        serve("service", "--workers", "2") as two,
+    ):
+
+        def empty_both() -> None:
+            wire.empty(one.socket)
+            wire.empty(two.socket)
+
+        duel = Duel(
+            name="two workers",
+            target="req/s ratio >= 1.5",
+            rival=one,
+            service=two,
+            requests=_save(Path(folder), "status", seconds),
+            connections=CONNECTIONS,
+            reset=empty_both,
+        )
+        [pairs] = duels.run([duel], rounds, seconds, say)
+    return [duels.row(duel, pairs) | _computed(pairs)]
+
+
+def _computed(pairs: Sequence[Pair]) -> Row:
+    """What processor time says of this machine, and of one with a core for each process."""
+    one, two = duels.medians(pairs)
+    cores = len(os.sched_getaffinity(0))
+    shared = cores * one.service_us / (one.cpu_us + one.wrk_us)
     return {
-        "per_s": figures["requests"] / figures["duration_us"] * 1e6,
-        "p50_ms": figures["p50_us"] / 1e3,
-        "p99_ms": figures["p99_us"] / 1e3,
-        "cpu_us": used_s / figures["requests"] * 1e6,
-        "failed": figures["failed"],
+        f"computed: most on {cores} cores": round(min(2, shared), 2),
+        "computed: with a core for each": round(_ideal(two, 2) / _ideal(one, 1), 2),
     }
 
 
-def _row(name: str, pairs: Sequence[Pair]) -> Row:
-    bare, service = (
-        {figure: median(pair[side][figure] for pair in pairs) for figure in pairs[0][side]}
-        for side in (0, 1)
-    )
-    ratios = [service["per_s"] / bare["per_s"] for bare, service in pairs]
-    return {
-        "load": SCRIPTS[name],
-        "ratio": round(median(ratios), 3),
-        "target": TARGETS[name],
-        "least": round(min(ratios), 3),
-        "most": round(max(ratios), 3),
-        "req/s": round(service["per_s"]),
-        "bare req/s": round(bare["per_s"]),
-        "p50 ms": round(service["p50_ms"], 2),
-        "bare p50 ms": round(bare["p50_ms"], 2),
-        "p99 ms": round(service["p99_ms"], 2),
-        "bare p99 ms": round(bare["p99_ms"], 2),
-        "cpu us": round(service["cpu_us"], 1),
-        "bare cpu us": round(bare["cpu_us"], 1),
-        "failed": int(sum(figures["failed"] for pair in pairs for figures in pair)),
-    }
+def _ideal(figures: Figures, workers: int) -> float:
+    return min(workers / figures.service_us, 1 / figures.redis_us)
+
+
+def _save(folder: Path, name: str, seconds: int) -> Path:
+    return save_requests(folder / name, islice(_requests(name), seconds * MOST_PER_S))
+
+
+def _requests(name: str) -> Iterator[bytes]:
+    if name == "send":
+        return (post(TRACK_SEND, send_body(message(n))) for n in range(10**8))
+    return (post(STATUS, status_body(item)) for item in news(10**8))

@@ -3,12 +3,13 @@
 import ctypes
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
@@ -19,27 +20,77 @@ from bench import BenchError
 
 TOKEN = "bench"  # of servers that live for one run on loopback
 TIMEOUT_S = 30.0
+_REPLAY = Path(__file__).parent / "replay.lua"
+_STORES = ("redis-server", "valkey-server")
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
-class Server(NamedTuple):
-    """A server that runs: its address, its process and the socket of its private Redis."""
+class Cpu(NamedTuple):
+    """Processor time used until now, user and system, in seconds."""
 
-    url: str
+    service_s: float
+    redis_s: float
+
+    def since(self, before: "Cpu") -> "Cpu":
+        """What was used after `before`."""
+        return Cpu(self.service_s - before.service_s, self.redis_s - before.redis_s)
+
+
+class Server(NamedTuple):
+    """A server that runs: its address, its first process and the socket of its private Redis."""
+
+    port: int
     pid: int
     socket: str
 
-    def cpu_s(self) -> float:
-        """The processor time that the process has used, user and system, in seconds."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text()
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu(self) -> Cpu:
+        """What its processes have used, all workers together, and what its Redis has."""
+        service, redis = self._processes()
+        return Cpu(sum(map(_cpu_s, service)), sum(map(_cpu_s, redis)))
+
+    def rss_mib(self) -> float:
+        """The memory that its processes hold, without Redis."""
+        service, _ = self._processes()
+        pages = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in service)
+        return sum(map(int, pages)) * resource.getpagesize() / 2**20
+
+    def connections(self) -> int:
+        """How many files its processes have open, which under load are connections nearly all."""
+        service, _ = self._processes()
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in service)
+
+    def _processes(self) -> tuple[list[int], list[int]]:
+        """Of the server with its workers, and of Redis without its forks, which come and go."""
+        service, redis = [self.pid], list[int]()
+        for pid in service:
+            for child in _children(pid):
+                stored = Path(f"/proc/{child}/comm").read_text().strip() in _STORES
+                (redis if stored else service).append(child)
+        return service, redis
+
+
+def _children(pid: int) -> list[int]:
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+def _cpu_s(pid: int) -> float:
+    """Of all threads, by the process' own clock (clock_getcpuclockid(3)).
+
+    The same time as in /proc/<pid>/stat, in nanoseconds instead of ticks of 10 ms.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 @contextmanager
-def serve(module: str) -> Iterator[Server]:
-    """Runs `bench.bare`, or `service` with a private Redis and nothing in it."""
+def serve(module: str, *arguments: str) -> Iterator[Server]:
+    """Runs a server: `service` and `bench.obvious` with a private Redis and nothing in it."""
     port = _free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRACKER_", "DJANGO_"))}
     environment |= {"TRACKER_HTTP__HOST": "127.0.0.1", "TRACKER_HTTP__PORT": str(port)}
@@ -48,39 +99,62 @@ def serve(module: str) -> Iterator[Server]:
         log = Path(folder, "server.log")
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", module, *arguments],
                 env=environment | {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_DATA_DIR": folder},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the bench, which then stops the server
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  one thread
+                preexec_fn=_prepare_child,  # noqa: PLW1509  one thread
             )
         try:
-            server = Server(f"http://127.0.0.1:{port}", process.pid, f"{folder}/redis.sock")
+            server = Server(port, process.pid, f"{folder}/redis.sock")
             _await_ready(server, process, log)
             yield server
         finally:
             _stop(process)
 
 
-def wrk(server: Server, script: str, run: int, seconds: int, connections: int) -> dict[str, int]:
-    """Runs wrk with a script of `bench/wrk/` and returns what the script printed at the end."""
-    requests = seconds * 35_000  # about as many as the bare server can take
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", f"bench/wrk/{script}.lua"]
-    done = subprocess.run(
-        [*command, server.url, "--", str(run), str(requests)],
-        capture_output=True,
+def save_requests(file: Path, requests: Iterable[bytes]) -> Path:
+    """Writes raw requests to a file that `wrk` sends them from."""
+    with file.open("wb") as output:
+        output.writelines(b"%d\n%b" % (len(request), request) for request in requests)
+    return file
+
+
+@contextmanager
+def wrk(
+    server: Server, requests: Path, seconds: int, connections: int, *more: str
+) -> Iterator["Wrk"]:
+    """Starts wrk with requests that `save_requests` wrote, and `more` for `replay.lua`."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_REPLAY)]
+    process = subprocess.Popen(
+        [*command, server.url, "--", str(requests), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=seconds + TIMEOUT_S,
-        check=False,
-        preexec_fn=_die_with_parent,
+        preexec_fn=_prepare_child,  # noqa: PLW1509  one thread
     )
-    last = done.stdout.strip().rpartition("\n")[2]
-    if done.returncode or not last.startswith("{"):
-        raise BenchError(f"wrk failed: {done.stdout}{done.stderr}")
-    figures: dict[str, int] = json.loads(last)
-    return figures
+    try:
+        yield Wrk(process, seconds)
+    finally:
+        _stop(process)
+
+
+class Wrk(NamedTuple):
+    """wrk while it runs."""
+
+    process: subprocess.Popen[str]
+    seconds: int
+
+    def figures(self) -> dict[str, int]:
+        """Waits until it is through; what the script printed."""
+        output, _ = self.process.communicate(timeout=self.seconds + TIMEOUT_S)
+        last = output.strip().rpartition("\n")[2]
+        if self.process.returncode or not last.startswith("{"):
+            raise BenchError(f"wrk failed: {output}")
+        figures: dict[str, int] = json.loads(last)
+        return figures
 
 
 def _await_ready(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -100,7 +174,7 @@ def _is_ready(server: Server) -> bool:
         return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     process.terminate()
     try:
         process.wait(TIMEOUT_S)
@@ -115,6 +189,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _die_with_parent() -> None:
-    """Runs in the child: the kernel kills it when the bench is killed."""
+def _prepare_child() -> None:
+    """Runs in the child: the kernel kills it when the bench is killed; many connections fit."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

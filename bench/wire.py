@@ -1,0 +1,139 @@
+"""Redis without the service: the merge script driven by as bare a client as there can be.
+
+The ceiling of what the service can do, and how stores are filled.
+"""
+
+import selectors
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+
+from redis import Redis
+
+from bench import BenchError
+from bench.bodies import batches
+from service.keys import schema_key, tag_of
+from service.reports import Report
+from service.scripts import MAX_BATCH, Scripts
+
+IN_FLIGHT = 4
+"""Batches that wait at Redis, one on each of as many connections, so that it never idles."""
+
+TIMEOUT_S = 30.0
+_SETTLE_S = 120.0
+_PING, _PONG = b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
+
+
+class _Caught(Exception):
+    def __init__(self, command: tuple[str | bytes | int, ...]) -> None:
+        self.command = command
+
+
+async def _catch(_until_s: float, _tag: str, *command: str | bytes | int) -> None:
+    raise _Caught(command)
+
+
+_SCRIPTS = Scripts(_catch, shebang=True)
+
+
+def commands(reports: Iterable[Report]) -> Iterator[bytes]:
+    """The very commands by which the service would write these reports, in full batches."""
+    for batch in batches(reports, MAX_BATCH):
+        try:
+            _SCRIPTS.merge(0, batch, 0).send(None)
+        except _Caught as caught:
+            yield _encoded(caught.command)
+
+
+def _encoded(command: tuple[str | bytes | int, ...]) -> bytes:
+    """Redis' wire form, and a PING behind it: its answer shows the end of the one before."""
+    parts = [part if isinstance(part, bytes) else str(part).encode() for part in command]
+    texts = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+    return b"*%d\r\n%b%b" % (len(parts), texts, _PING)
+
+
+def drive(path: str, commands: Iterable[bytes]) -> float:
+    """Sends commands to the Redis at a Unix socket; returns how long that took, in seconds.
+
+    Raises:
+        BenchError: one was answered with an error.
+    """
+    pending = iter(commands)
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        start_s = time.perf_counter()
+        for command in islice(pending, IN_FLIGHT):
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(TIMEOUT_S)
+            connection.connect(path)
+            connection.sendall(command)
+            selector.register(connection, selectors.EVENT_READ, _Reply(connection))
+        while selector.get_map():
+            for key, _ in selector.select(TIMEOUT_S):
+                if key.data.is_whole():
+                    if command := next(pending, b""):
+                        key.data.connection.sendall(command)
+                    else:
+                        selector.unregister(key.fileobj)
+        return time.perf_counter() - start_s
+
+
+class _Reply:
+    """Looks at the first byte of a reply and at its end, and at nothing between."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._tail = b""
+
+    def is_whole(self) -> bool:
+        """Reads what there is."""
+        received = self.connection.recv(2**16)
+        if not received or (not self._tail and received[:1] != b"*"):
+            raise BenchError(f"Redis answered {received[:200]!r}")
+        self._tail = (self._tail + received)[-len(_PONG) :]
+        if self._tail != _PONG:
+            return False
+        self._tail = b""
+        return True
+
+
+def client(path: str) -> Redis:
+    """For all else than speed."""
+    return Redis(unix_socket_path=path, protocol=2)
+
+
+def empty(path: str) -> None:
+    """Takes all messages out of a store, and what is left of them in its append-only file.
+
+    From here on that is not rewritten by itself: a rewrite takes a core now and then.
+    """
+    with client(path) as redis:
+        layout = redis.hgetall(schema_key())
+        redis.config_set("auto-aof-rewrite-percentage", 0)
+        redis.flushall()
+        redis.hset(schema_key(), mapping=layout)
+        redis.bgrewriteaof()
+    used_memory(path)
+
+
+def statuses(path: str) -> dict[str, int]:
+    """How many messages the store has at each status, by its own counters."""
+    with client(path) as redis:
+        found = redis.hgetall(f"{tag_of(0)}:count:all")
+    return {status.decode(): int(number) for status, number in found.items()}
+
+
+def used_memory(path: str) -> int:
+    """`used_memory` once it rests: tables grown, no rewrite of the append-only file under way."""
+    last, deadline_s = 0, time.monotonic() + _SETTLE_S
+    with client(path) as redis:
+        while time.monotonic() < deadline_s:
+            info = redis.info()
+            used, busy = int(info["used_memory"]), info["aof_rewrite_in_progress"]
+            if abs(used - last) < used // 1_000 and not busy:
+                return used
+            last = used
+            time.sleep(0.1)
+    raise BenchError(f"Redis did not come to rest within {_SETTLE_S} s")
