@@ -6,8 +6,10 @@ import asyncio
 import os
 import shlex
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import TypeVar
 
 import click
 import msgspec
@@ -16,10 +18,14 @@ import uvloop
 from service.app import create_app, serve
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
 from service.connect import check, connect
-from service.embedded import prepare
+from service.embedded import prepare, url_of
 from service.errors import ConfigError, StartError
 from service.scripts import Scripts
 from service.telemetry import log_to_stderr
+from service.workers.master import run_workers
+from service.workers.supervisor import Supervisor
+
+Result = TypeVar("Result")
 
 _TOKEN_FILE = "token"  # noqa: S105  a file's name
 
@@ -29,18 +35,36 @@ _TOKEN_FILE = "token"  # noqa: S105  a file's name
     "--config", type=click.Path(path_type=Path), help="The settings' file; default: config.toml."
 )
 @click.option("--check", "only_check", is_flag=True, help="Check settings and Redis, then exit.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, help="Processes that serve; default: 1."
+)
 @click.version_option(package_name="message-tracker", message="%(version)s")
-def main(config: Path | None, *, only_check: bool) -> None:
+def main(config: Path | None, workers: int, *, only_check: bool) -> None:
     """Remember what became of each WhatsApp message."""
+
+    def read() -> Settings:
+        return with_token(load(config, os.environ))
+
     try:
-        settings = with_token(load(config, os.environ))
+        settings = read()
         log_to_stderr(settings.log.level)
-        run = _check(settings) if only_check else _serve(settings)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run)
+        if only_check:
+            _run(_check(settings))
+        elif workers == 1:
+            _run(_serve(settings))
+        elif settings.embedded:
+            command = [sys.executable, *sys.orig_argv[1:]]
+            sys.exit(_run(Supervisor(settings, command).run()))
+        else:
+            run_workers(read, workers, on_start=lambda address: _invite(settings, address))
     except (StartError, OSError) as error:
         click.echo(f"message-tracker: {error}", err=True)
         sys.exit(1)
+
+
+def _run(work: Coroutine[object, object, Result]) -> Result:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def with_token(settings: Settings) -> Settings:
@@ -51,7 +75,7 @@ def with_token(settings: Settings) -> Settings:
     """
     if settings.auth.tokens:
         return settings
-    if not settings.embedded:
+    if not _is_trial(settings):
         raise ConfigError(
             f"No token is configured: set auth.tokens ({PREFIX}AUTH__TOKENS), or {SHARED_TOKEN}."
         )
@@ -63,6 +87,11 @@ def with_token(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))
 
 
+def _is_trial(settings: Settings) -> bool:
+    """Whether the store is the private server, be it started by this process or by its parent."""
+    return settings.redis.url in ("", url_of(settings.data_dir))
+
+
 async def _serve(settings: Settings) -> None:
     await serve(create_app(settings), lambda address: _invite(settings, address))
 
@@ -70,7 +99,7 @@ async def _serve(settings: Settings) -> None:
 def _invite(settings: Settings, address: str) -> None:
     """In the trial mode, says how to call the service."""
     file = Path(settings.data_dir).absolute() / _TOKEN_FILE
-    if settings.embedded and file.exists():
+    if _is_trial(settings) and file.exists():
         header = f'"X-Webhook-Token: $(cat {shlex.quote(str(file))})"'
         click.echo(f"The token is in {file}. Try:\n")
         click.echo(f"  curl -H {header} {address}/api/webhooks/message-logs/\n")

@@ -7,22 +7,29 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
+from functools import cache
+from importlib.metadata import version
 
+import orjson
 from aiohttp import web
 
 from service.access import Access
 from service.admission import Admission
 from service.config import Settings
 from service.connect import check, claim, connect
-from service.handlers import ACCESS, HEALTH, METRICS, SETTINGS, STORE
-from service.middleware import MOST_BODY_BYTES, entrance
+from service.handlers import ACCESS, HEALTH, METRICS, OPENAPI, STORE
+from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
+from service.openapi import document
 from service.protocol import JsonServer
-from service.routes import add_routes, policies
+from service.routes import ROUTES, add_routes, policies
 from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Health, Metrics
 
 log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -33,6 +40,7 @@ def create_app(settings: Settings) -> web.Application:
     app[ACCESS] = Access(settings)
     app[METRICS] = metrics
     app[HEALTH] = Health()
+    app[OPENAPI] = _description()
     add_routes(app)
 
     async def store(app: web.Application) -> AsyncIterator[None]:
@@ -56,13 +64,18 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
+@cache
+def _description() -> bytes:
+    return orjson.dumps(document(ROUTES, version("message-tracker")))
+
+
 class Runner(web.AppRunner):
     """aiohttp's runner with our entrance before the application."""
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         settings = self.app[SETTINGS]
-        handle = entrance(
+        handle = Entrance(
             server.request_handler,
             access=self.app[ACCESS],
             admission=Admission(settings.http.requests, lambda: self.app[STORE].depth),
@@ -110,9 +123,19 @@ async def _listen(runner: Runner) -> str:
     """Opens the store, then the port; returns the address."""
     await runner.setup()
     http = runner.app[SETTINGS].http
-    site = web.TCPSite(runner, http.host, http.port, backlog=1024)
+    site = web.TCPSite(runner, http.host, http.port, backlog=BACKLOG)
     await site.start()
+    settle(site.name)
+    return site.name
+
+
+def settle(address: str, **more: object) -> None:
+    """Readies this process for a long life, once it listens, and logs that it has started.
+
+    Args:
+        address: where it listens.
+        **more: what else the log line says.
+    """
     gc.collect()
     gc.freeze()  # what is there now stays: collections needn't look through it again
-    log.info("started", extra={"address": site.name})
-    return site.name
+    log.info("started", extra={"address": address, **more})

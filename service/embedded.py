@@ -27,6 +27,7 @@ from service.errors import StartError
 _STOP_S = 10.0
 _LOCK_S = 10.0
 _POLL_S = 0.02
+_SOCKET = "redis.sock"
 _SOCKET_PATH_BYTES = 100
 _PR_SET_PDEATHSIG = 1
 
@@ -63,7 +64,7 @@ async def embedded_server(data_dir: str) -> AsyncIterator[str]:
         StartError: the folder is in use or can't be used, or the server ended at once.
     """
     folder = prepare(data_dir)
-    socket = folder / "redis.sock"
+    socket = folder / _SOCKET
     if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
         raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}")
     async with _lock(folder) as lock:
@@ -71,9 +72,14 @@ async def embedded_server(data_dir: str) -> AsyncIterator[str]:
             process = _start(folder, socket, lock, log)
         try:
             await _await_socket(process, socket)
-            yield f"unix://{socket}"
+            yield url_of(data_dir)
         finally:
             await _stop(process)
+
+
+def url_of(data_dir: str) -> str:
+    """The URL of the private server of a data folder, whether it runs or not."""
+    return f"unix://{Path(data_dir).absolute() / _SOCKET}"
 
 
 def prepare(data_dir: str) -> Path:
@@ -154,12 +160,12 @@ def _start(folder: Path, socket: Path, lock: int, log: IO[bytes]) -> subprocess.
         cwd=folder,
         start_new_session=True,
         pass_fds=(lock,),
-        preexec_fn=_end_with_parent,  # noqa: PLW1509  no thread runs yet
+        preexec_fn=end_with_parent,  # noqa: PLW1509  no thread runs yet
     )
 
 
-def _end_with_parent() -> None:
-    """Has the kernel stop the server in order when the service is killed (prctl(2), Linux)."""
+def end_with_parent() -> None:
+    """Has the kernel stop this child in order when its parent is killed (prctl(2), Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -12,11 +12,10 @@ from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
-from service.config import Settings
 from service.errors import BadRequest, Unauthorized, Unavailable
 from service.intake import NDJSON, Intake, answer_stream, note_refused, write_each
 from service.keys import id_of, uuid_of
-from service.middleware import MIB, MOST_BODY_BYTES, TOKEN, body_of, error_response
+from service.middleware import MIB, MOST_BODY_BYTES, SETTINGS, TOKEN, body_of, error_response
 from service.models.answers import cursor_of, latest_log, message_log, message_status
 from service.models.meaning import (
     latest_of,
@@ -28,6 +27,7 @@ from service.models.meaning import (
 )
 from service.models.reader import Reader
 from service.models.requests import (
+    HandshakeQuery,
     LatestLogQuery,
     MessageLogsQuery,
     MessageStatusBatch,
@@ -44,7 +44,6 @@ from service.telemetry import Health, Metrics
 
 log = logging.getLogger(__name__)
 
-SETTINGS = web.AppKey("settings", Settings)
 ACCESS = web.AppKey("access", Access)
 STORE = web.AppKey("store", Store)
 HEALTH = web.AppKey("health", Health)
@@ -63,16 +62,12 @@ _latest_log = Reader(LatestLogQuery)
 _JSON = {"Content-Type": "application/json"}
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
-_SIGNATURE = istr("X-Hub-Signature-256")
+SIGNATURE = istr("X-Hub-Signature-256")
 _STATUS_ANSWERS = {s: orjson.dumps({"ok": True, "status": s}) for s in Status}
 
 
 def _json(body: object) -> web.Response:
     return web.json_bytes_response(body, dumps=orjson.dumps)
-
-
-async def _body(request: web.Request, most_bytes: int = MIB) -> bytes:
-    return await body_of(request, most_bytes, receive_s=request.app[SETTINGS].http.receive_s)
 
 
 def _send_answer(report: Report, _: Merged) -> bytes:
@@ -89,7 +84,7 @@ _STATUSES = Intake(
 
 
 async def _take_one(request: web.Request, intake: Intake) -> web.Response:
-    report = intake.read(await _body(request))
+    report = intake.read(await body_of(request, MIB))
     [merged] = await request.app[STORE].write([report])
     return web.Response(body=intake.answer(report, merged), headers=_JSON)
 
@@ -120,7 +115,7 @@ async def status_update_batch(request: web.Request) -> web.StreamResponse:
 
 
 async def _many(request: web.Request) -> bytes:
-    return await _body(request, MOST_BODY_BYTES)
+    return await body_of(request, MOST_BODY_BYTES)
 
 
 async def _take_many(
@@ -146,19 +141,21 @@ async def _take_stream(request: web.Request, intake: Intake) -> web.StreamRespon
 
 async def whatsapp_verify(request: web.Request) -> web.Response:
     """GET whatsapp: Meta makes sure that the address is ours."""
-    query = request.query
-    request.app[ACCESS].check_handshake(query.get("hub.verify_token"))
-    if query.get("hub.mode") != "subscribe" or not query.get("hub.challenge"):
-        raise BadRequest("hub.mode must be subscribe, and hub.challenge is required.")
+    request.app[ACCESS].check_handshake(request.query.get("hub.verify_token"))
+    try:
+        query = msgspec.convert(dict(request.query), HandshakeQuery)
+    except msgspec.ValidationError:
+        sentence = "hub.mode must be subscribe, and hub.challenge is required."
+        raise BadRequest(sentence) from None
     return web.Response(
-        text=query["hub.challenge"], content_type="text/plain", charset="utf-8", headers=_CHALLENGE
+        text=query.challenge, content_type="text/plain", charset="utf-8", headers=_CHALLENGE
     )
 
 
 async def whatsapp(request: web.Request) -> web.Response:
     """POST whatsapp: Meta's webhook, as it comes."""
     access = request.app[ACCESS]
-    token, signature = request.headers.get(TOKEN), request.headers.get(_SIGNATURE)
+    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
     if token:
         access.check_token(token)
     elif not signature:
@@ -176,7 +173,7 @@ async def whatsapp(request: web.Request) -> web.Response:
 
 async def status_lookup(request: web.Request) -> web.Response:
     """POST message-status-lookup: the statuses of many messages."""
-    body = _status_lookup.body(await _body(request))
+    body = _status_lookup.body(await body_of(request, MIB))
     records = await request.app[STORE].lookup(wamids_of(body))
     return _json({"statuses": {w: message_status(record) for w, record in records.items()}})
 

@@ -22,7 +22,7 @@ from multidict import istr
 
 from service.access import Access
 from service.admission import Admission
-from service.config import Http
+from service.config import Http, Settings
 from service.errors import (
     Overloaded,
     RequestError,
@@ -35,6 +35,8 @@ from service.telemetry import Metrics, request_id
 
 log = logging.getLogger(__name__)
 
+
+SETTINGS = web.AppKey("settings", Settings)
 
 Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -124,60 +126,88 @@ def http_error_response(error: web.HTTPException) -> web.Response:
     return response
 
 
-def entrance(
-    handle: Handle,
-    *,
-    access: Access,
-    admission: Admission,
-    policies: Policies,
-    metrics: Metrics,
-    settings: Http,
-) -> Handle:
+class Entrance:
     """What every request goes through before and after the application.
 
     One function around the whole application, and no aiohttp middlewares: those don't see what
-    the router and the `Expect` header raise, and each adds a call to every request.
+    the router and the `Expect` header raise, and each adds a call to every request. What the
+    router once found for a path is remembered: our paths are fixed, and routing is 8 % of what a
+    status update costs in instructions. There is no public way to hand a request its match.
 
     Args:
-        handle: the application.
+        application: aiohttp's own handler of requests.
         access: who is let in.
         admission: how many are.
         policies: of the routes.
         metrics: are told of each request.
         settings: which requests are logged.
     """
-    application = _Application(handle)
 
-    async def let_in(request: BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
-        policy = policies.get((request.method, path))
-        if policy is None:
-            policy = READ if request.path.startswith(GUARDED) else OPEN
-        if policy.by_token:
-            access.check_token(request.headers.get(TOKEN))
-        held_bytes = _held_bytes(request)
-        admission.enter(policy.refused_at, held_bytes)
-        try:
-            return await application(request, path)
-        finally:
-            admission.leave(held_bytes)
+    def __init__(
+        self,
+        application: Handle,
+        *,
+        access: Access,
+        admission: Admission,
+        policies: Policies,
+        metrics: Metrics,
+        settings: Http,
+    ) -> None:
+        self._application = application
+        self._access = access
+        self._admission = admission
+        self._policies = policies
+        self._metrics = metrics
+        self._settings = settings
+        self._matches: dict[tuple[str, str], web.UrlMappingMatchInfo] = {}
 
-    async def entered(request: BaseRequest) -> web.StreamResponse:
+    async def __call__(self, request: BaseRequest) -> web.StreamResponse:
+        """Answers a request, whatever happens."""
         started_s = perf_counter()
         known = request_id_of(request)
         request_id.set(known)
+        held_bytes = -1
         try:
-            response = await let_in(request)
+            key = request.method, request.rel_url.raw_path
+            policy = self._policies.get(key) or _policy_elsewhere(request)
+            if policy.by_token:
+                self._access.check_token(request.headers.get(TOKEN))
+            size = _held_bytes(request)
+            self._admission.enter(policy.refused_at, size)
+            held_bytes = size
+            match = self._matches.get(key)
+            if match is None or hdrs.EXPECT in request.headers:
+                response = await self._route(key, request)
+            else:
+                request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
+                response = await match.handler(request)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001  every error has its answer
             response = _answer(request, error)
+        finally:
+            if held_bytes >= 0:
+                self._admission.leave(held_bytes)
         response.headers[_REQUEST_ID] = known
-        took_s = perf_counter() - started_s
-        metrics.request(route_of(request), response.status, took_s)
-        if took_s > settings.slow_s or settings.access_log:
-            _log_access(request, response.status, took_s, slow=took_s > settings.slow_s)
+        self._note(request, response.status, perf_counter() - started_s)
         return response
 
-    return entered
+    async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:
+        response = await self._application(request)
+        match: web.UrlMappingMatchInfo = request._match_info  # type: ignore[attr-defined]  # noqa: SLF001
+        if match.http_exception is None and not match:  # no part of the path is a parameter
+            self._matches[key] = match
+        return response
+
+    def _note(self, request: BaseRequest, status: int, took_s: float) -> None:
+        route = route_of(request)
+        self._metrics.request(route, status, took_s)
+        slow = took_s > self._settings.slow_s
+        if slow or self._settings.access_log:
+            extra = {"route": route, "status": status, "ms": round(took_s * 1000, 3)}
+            log.info("request_slow" if slow else "request", extra=extra)
+
+
+def _policy_elsewhere(request: BaseRequest) -> Policy:
+    return READ if request.path.startswith(GUARDED) else OPEN
 
 
 def _held_bytes(request: BaseRequest) -> int:
@@ -186,38 +216,6 @@ def _held_bytes(request: BaseRequest) -> int:
     if length is None:
         return MIB if request.body_exists else 0
     return min(length, MOST_BODY_BYTES)
-
-
-class _Application:
-    """Calls the application's handlers, with what its router once found for a path remembered.
-
-    Our paths are fixed, and routing is 8 % of what a status update costs in instructions. There is
-    no public way to hand a request its match.
-    """
-
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-        self._matches: dict[tuple[str, str], web.UrlMappingMatchInfo] = {}
-
-    async def __call__(self, request: BaseRequest, path: str) -> web.StreamResponse:
-        key = (request.method, path)
-        match = self._matches.get(key)
-        if match is None or hdrs.EXPECT in request.headers:
-            return await self._route(key, request)
-        request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
-        return await match.handler(request)  # type: ignore[arg-type]
-
-    async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:
-        response = await self._handle(request)
-        match: web.UrlMappingMatchInfo = request._match_info  # type: ignore[attr-defined]  # noqa: SLF001
-        if match.http_exception is None and not match:  # no part of the path is a parameter
-            self._matches[key] = match
-        return response
-
-
-def _log_access(request: BaseRequest, status: int, took_s: float, *, slow: bool) -> None:
-    extra = {"route": route_of(request), "status": status, "ms": round(took_s * 1000, 3)}
-    log.info("request_slow" if slow else "request", extra=extra)
 
 
 def route_of(request: BaseRequest) -> str:
@@ -259,25 +257,24 @@ def _answer(request: BaseRequest, error: Exception) -> web.Response:
     return error_response(500, "Something went wrong here; the request id leads to the log.")
 
 
-async def body_of(request: web.Request, most_bytes: int, *, receive_s: float) -> bytes:
+async def body_of(request: web.Request, most_bytes: int) -> bytes:
     """The body of a request.
 
     Args:
         request: of the caller.
         most_bytes: that it may have, whole MiB.
-        receive_s: how long it may take to come, in seconds.
 
     Raises:
         TooLarge: it has more.
-        TooSlow: it takes longer.
+        TooSlow: it takes longer than `http.receive_s` to come.
     """
-    if (request.content_length or 0) > most_bytes:
-        raise TooLarge(most_bytes // MIB)
     try:
         if request.content.is_eof():  # it came together with the headers
             body = await request.read()
+        elif (request.content_length or 0) > most_bytes:
+            raise TooLarge(most_bytes // MIB)
         else:
-            async with asyncio.timeout(receive_s):
+            async with asyncio.timeout(request.app[SETTINGS].http.receive_s):
                 body = await request.read()
     except TimeoutError:
         raise TooSlow from None

@@ -8,18 +8,56 @@ from typing import NamedTuple
 from aiohttp import web
 
 from service import handlers
+from service.errors import RequestError, Unavailable
 from service.middleware import META, OPEN, READ, WRITE, Policies, Policy
+from service.models.answers import (
+    Description,
+    Done,
+    LatestLogResponse,
+    MessageLogsResponse,
+    MessageStatusBatchResponse,
+    MessageStatusResponse,
+    StatusLookupResponse,
+    TrackSendBatchResponse,
+    TrackSendResponse,
+)
+from service.models.requests import (
+    HandshakeQuery,
+    LatestLogQuery,
+    MessageLogsQuery,
+    MessageStatusBatch,
+    MessageStatusRequest,
+    StatusLookupRequest,
+    TrackSend,
+    TrackSendBatch,
+    WebhookPayload,
+)
 
 WEBHOOKS = "/api/webhooks"
 
 
 class Route(NamedTuple):
-    """An endpoint. A path with a trailing slash is there without it too."""
+    """An endpoint. A path with a trailing slash is there without it too.
+
+    Attributes:
+        method: a GET answers HEAD as well.
+        path: in its canonical form.
+        handler: its docstring says in a sentence what the endpoint is for.
+        policy: how requests are let in.
+        answers: the model of the answer; `str` is plain text.
+        takes: the model of a GET's query, or of another method's body.
+        lines: whether it takes and answers the items of its list as a stream of lines too.
+        refusals: beyond those that follow from the rest.
+    """
 
     method: str
     path: str
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     policy: Policy
+    answers: object
+    takes: object = None
+    lines: bool = False
+    refusals: tuple[type[RequestError], ...] = ()
 
     @property
     def forms(self) -> set[str]:
@@ -27,20 +65,33 @@ class Route(NamedTuple):
         return {self.path, self.path.rstrip("/")}
 
 
+# Two lines a route: where it is, and what goes in and out.
+# fmt: off
 ROUTES = (
-    Route("POST", f"{WEBHOOKS}/track-send/", handlers.track_send, WRITE),
-    Route("POST", f"{WEBHOOKS}/track-send/batch/", handlers.track_send_batch, WRITE),
-    Route("POST", f"{WEBHOOKS}/message-status/", handlers.status_update, WRITE),
-    Route("POST", f"{WEBHOOKS}/message-status/batch/", handlers.status_update_batch, WRITE),
-    Route("POST", f"{WEBHOOKS}/message-status-lookup/", handlers.status_lookup, READ),
-    Route("GET", f"{WEBHOOKS}/message-logs/", handlers.message_logs, READ),
-    Route("GET", f"{WEBHOOKS}/message-logs/latest/", handlers.message_logs_latest, READ),
-    Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META),
-    Route("POST", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp, META),
-    Route("GET", "/healthz", handlers.healthz, OPEN),
-    Route("GET", "/readyz", handlers.readyz, OPEN),
-    Route("GET", "/metrics", handlers.metrics, OPEN),
+    Route("POST", f"{WEBHOOKS}/track-send/", handlers.track_send, WRITE,
+          takes=TrackSend, answers=TrackSendResponse),
+    Route("POST", f"{WEBHOOKS}/track-send/batch/", handlers.track_send_batch, WRITE,
+          takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True),
+    Route("POST", f"{WEBHOOKS}/message-status/", handlers.status_update, WRITE,
+          takes=MessageStatusRequest, answers=MessageStatusResponse),
+    Route("POST", f"{WEBHOOKS}/message-status/batch/", handlers.status_update_batch, WRITE,
+          takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True),
+    Route("POST", f"{WEBHOOKS}/message-status-lookup/", handlers.status_lookup, READ,
+          takes=StatusLookupRequest, answers=StatusLookupResponse),
+    Route("GET", f"{WEBHOOKS}/message-logs/", handlers.message_logs, READ,
+          takes=MessageLogsQuery, answers=MessageLogsResponse),
+    Route("GET", f"{WEBHOOKS}/message-logs/latest/", handlers.message_logs_latest, READ,
+          takes=LatestLogQuery, answers=LatestLogResponse),
+    Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META,
+          takes=HandshakeQuery, answers=str),
+    Route("POST", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp, META,
+          takes=WebhookPayload, answers=Done),
+    Route("GET", "/healthz", handlers.healthz, OPEN, answers=Done),
+    Route("GET", "/readyz", handlers.readyz, OPEN, answers=Done, refusals=(Unavailable,)),
+    Route("GET", "/metrics", handlers.metrics, OPEN, answers=str),
+    Route("GET", "/openapi.json", handlers.openapi, OPEN, answers=Description),
 )
+# fmt: on
 
 
 def policies() -> Policies:

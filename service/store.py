@@ -96,17 +96,17 @@ class Store:
         """Reports that wait to be written."""
         return self._committer.depth
 
-    async def write(self, reports: Sequence[Report]) -> list[Merged]:
+    def write(self, reports: Sequence[Report]) -> Awaitable[list[Merged]]:
         """Writes reports, together with those of others; one message's in their order.
 
         Returns:
-            what became of each.
-
-        Raises:
-            Unavailable: not all of them are known to be written.
+            what became of each, or Unavailable when not all are known to be written.
         """
         if len(reports) == 1:
-            return await self._submit(reports)
+            return self._submit(reports)
+        return self._write_many(reports)
+
+    async def _write_many(self, reports: Sequence[Report]) -> list[Merged]:
         by_partition: dict[int, list[int]] = {}
         for place, report in enumerate(reports):
             by_partition.setdefault(self._partition_of(report), []).append(place)

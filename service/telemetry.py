@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,7 +21,10 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
     generate_latest,
+    values,
 )
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from service.reports import Report
 from service.scripts import MAX_BATCH, Merged
@@ -31,6 +36,10 @@ request_id: ContextVar[str] = ContextVar("request_id")
 
 _STANDARD = set(vars(logging.makeLogRecord({})))
 _LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client knows that several processes count together."""
+_KINDS = ("counter", "histogram", "gauge_livesum")
+"""The files of a worker: one for each type of metric that `Metrics` has."""
 _BATCH_SIZES = tuple(2**power for power in range(MAX_BATCH.bit_length()))
 
 
@@ -68,8 +77,52 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
+class SharedMetrics:
+    """The files in which several workers keep their metrics, so that each can tell the sum of all.
+
+    A worker counts in the files of its slot, and goes on where the last one of that slot ended.
+    So nothing is lost with a worker, and the files are as many as the slots.
+
+    Args:
+        folder: of the files; empty at first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def prepare(self, slot: int) -> None:
+        """Makes a slot's files, each at once whole: other workers may be reading the folder."""
+        for kind in _KINDS:
+            file = self._folder / f"{kind}_{slot}.db"
+            if not file.exists():
+                fresh = file.with_suffix(".new")
+                MmapedDict(str(fresh)).close()  # type: ignore[no-untyped-call]
+                fresh.rename(file)
+
+    def join(self, slot: int) -> None:
+        """Has the `Metrics` that this process makes from now on kept in a slot's files."""
+        os.environ[_FOLDER] = str(self._folder)
+        values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+
+    def leave(self, slot: int) -> None:
+        """Forgets what is only true of a living worker: its gauges."""
+        mark_process_dead(slot, str(self._folder))  # type: ignore[no-untyped-call]
+
+
+def _exposed(own: CollectorRegistry) -> CollectorRegistry:
+    """What `/metrics` shows: of a lone process its own metrics, of a worker the sum of all."""
+    if _FOLDER not in os.environ:
+        return own
+    summed = CollectorRegistry()
+    MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+    return summed
+
+
 class Metrics:
-    """The metrics of one service."""
+    """The metrics of one service.
+
+    They must add up over workers, so a gauge has the mode `livesum` and no function.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -102,7 +155,10 @@ class Metrics:
             "tracker_queue_reports",
             "Reports that wait for a batch to take them.",
             registry=self.registry,
+            multiprocess_mode="livesum",
         )
+        self._depth: Callable[[], int] = int
+        self._exposed = _exposed(self.registry)
         self._webhook_items = Counter(
             "tracker_webhook_items",
             "What Meta's webhook brought, by kind; all but statuses are passed over.",
@@ -144,12 +200,17 @@ class Metrics:
         self._items_refused.inc(number)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
-        """Has the queue's depth read whenever the metrics are."""
-        self._queue.set_function(depth)
+        """Has the queue's depth read at every `refresh`."""
+        self._depth = depth
+
+    def refresh(self) -> None:
+        """Looks at what isn't told but asked for. Workers do so every second for each other."""
+        self._queue.set(self._depth())
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        self.refresh()
+        return generate_latest(self._exposed)
 
 
 class Health:

@@ -51,16 +51,26 @@ def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedPro
     )
 
 
+def runs(pid: int) -> bool:
+    """Whether the process is there and not a zombie that nobody waits for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Service:
     """A running service on a loopback port.
 
     Args:
         folder: where it runs, and where its output is kept.
+        *arguments: of the command line.
         **variables: of its environment.
     """
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self._folder = folder
+        self._arguments = arguments
         self._variables = variables
         self._stdout = folder / f"service-{id(self)}.out"
         self._stderr = folder / f"service-{id(self)}.err"
@@ -98,12 +108,13 @@ class Service:
         """Starts it."""
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service"],
+                [sys.executable, "-m", "service", *self._arguments],
                 cwd=self._folder,
                 env=environment(**self._variables),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                process_group=0,  # so that it can be sent what Ctrl-C sends, to all its processes
                 preexec_fn=_die_with_parent,  # noqa: PLW1509  no other thread forks here
             )
 
@@ -132,10 +143,20 @@ class Service:
         finally:
             connection.close()
 
+    @property
+    def pid(self) -> int:
+        """The process id of the one that was started, not of its workers."""
+        assert self._process is not None
+        return self._process.pid
+
     def send_signal(self, number: signal.Signals) -> None:
         """Sends it a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def send_signal_to_all(self, number: signal.Signals) -> None:
+        """Sends a signal to it and all its workers, as a terminal does."""
+        os.killpg(self.pid, number)
 
     def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> tuple[int, float]:
         """Waits for its end.

@@ -1,21 +1,38 @@
-"""What the guide's callers get: records as its responses have them, with exactly their keys."""
+"""What callers get: records as the guide's responses have them, with exactly their keys.
+
+The types of whole answers are what `/openapi.json` says of them.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from service.keys import Position, id_of, uuid_of
-from service.reports import Record
+from service.models.schema import one_of
+from service.reports import Record, Status
+
+Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
+No = Annotated[bool, Meta(extra_json_schema={"const": False})]
+Moment = Annotated[
+    str,
+    Meta(
+        description="a time in UTC, with milliseconds only where they aren't zero",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 
 
 class MessageStatus(TypedDict):
     """What `message-status-lookup` tells of a message."""
 
-    status: str
-    sent_at: str | None
-    delivered_at: str | None
-    read_at: str | None
+    status: Status
+    sent_at: Moment | None
+    delivered_at: Moment | None
+    read_at: Moment | None
     error_code: str | None
     error: str | None
 
@@ -23,15 +40,15 @@ class MessageStatus(TypedDict):
 class LatestLog(TypedDict):
     """What `message-logs/latest` tells of a message."""
 
-    id: str
+    id: Uuid
     wamid: str
     recipient_id: str
-    status: str
+    status: Status
     message_type: str
     template_name: str | None
-    sent_at: str | None
-    delivered_at: str | None
-    read_at: str | None
+    sent_at: Moment | None
+    delivered_at: Moment | None
+    read_at: Moment | None
     error_code: str | None
     error_message: str | None
 
@@ -43,7 +60,85 @@ class MessageLog(LatestLog):
     registration_id: str | None
     guest_id: str | None
     guest_name: str | None
-    failed_at: str | None
+    failed_at: Moment | None
+
+
+class Refusal(TypedDict):
+    """Why a request, or an item of one, was not fulfilled."""
+
+    ok: No
+    error: Annotated[str, Meta(description="a sentence: what is wrong and what is allowed")]
+    field: NotRequired[Annotated[str, Meta(description="the field or parameter at fault")]]
+
+
+class Done(TypedDict):
+    """All is well."""
+
+    ok: Yes
+
+
+class TrackSendEventResponse(TypedDict):
+    """A send that belongs to an event is kept."""
+
+    ok: Yes
+    map_id: Uuid
+
+
+class TrackSendStandaloneResponse(TypedDict):
+    """A send without an event is kept."""
+
+    ok: Yes
+    standalone: Yes
+    wamid: str
+
+
+TrackSendResponse = TrackSendEventResponse | TrackSendStandaloneResponse
+
+
+class MessageStatusResponse(TypedDict):
+    """A status is kept; `status` is the message's after it."""
+
+    ok: Yes
+    status: Status
+
+
+_Whether = Annotated[bool, Meta(description="whether every item was taken")]
+_IN_ORDER = Meta(description="an answer for each item, in their order")
+
+
+class TrackSendBatchResponse(TypedDict):
+    """Answer of `track-send/batch`."""
+
+    ok: _Whether
+    results: Annotated[list[Annotated[Any, one_of(TrackSendResponse | Refusal)]], _IN_ORDER]
+
+
+class MessageStatusBatchResponse(TypedDict):
+    """Answer of `message-status/batch`."""
+
+    ok: _Whether
+    results: Annotated[list[Annotated[Any, one_of(MessageStatusResponse | Refusal)]], _IN_ORDER]
+
+
+class StatusLookupResponse(TypedDict):
+    """Answer of `message-status-lookup`: what is known, by wamid."""
+
+    statuses: dict[str, MessageStatus]
+
+
+class MessageLogsResponse(TypedDict):
+    """Answer of `message-logs`."""
+
+    logs: list[MessageLog]
+
+
+class LatestLogResponse(TypedDict):
+    """Answer of `message-logs/latest`; null where there is no message."""
+
+    log: LatestLog | None
+
+
+Description = Annotated[dict[str, Any], Meta(description="an OpenAPI document")]
 
 
 def cursor_of(position: Position) -> str:

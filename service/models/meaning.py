@@ -13,6 +13,8 @@ from service.errors import BadRequest
 from service.keys import Position, Selection, ending_of
 from service.models.reader import CONTROLS, description, refusal
 from service.models.requests import (
+    EARLIEST,
+    ISO_TIME,
     RECIPIENT,
     LatestLogQuery,
     MessageLogsQuery,
@@ -71,10 +73,10 @@ def recipient_of(text: str, field: str) -> str:
     return text
 
 
-_TIME = re.compile(r"[0-9W-]{7,10}[T ][0-9:.,]+(?:Z|[+-][0-9:.,]+)?")
+_TIME = re.compile(ISO_TIME)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_EARLIEST_MS = (datetime(2009, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_EARLIEST_MS = (EARLIEST - _EPOCH) // _MILLISECOND
 _LONGEST_AHEAD_MS = timedelta(days=1) // _MILLISECOND
 
 
@@ -171,7 +173,9 @@ def wamids_of(request: StatusLookupRequest) -> list[str]:
     return list(dict.fromkeys(_required(wamid, "wamids", 256) for wamid in request.wamids))
 
 
-def _raw_error_of(raw: msgspec.Raw) -> tuple[str, str, str, str]:
+def _raw_error_of(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[str, str, str, str]:
+    if isinstance(raw, msgspec.UnsetType):
+        return error_of(None)
     try:
         return error_of(json.loads(bytes(raw).decode(errors="replace"), parse_int=_cut_int))
     except (ValueError, RecursionError):

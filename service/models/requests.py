@@ -1,11 +1,18 @@
-"""What requests look like: the types say what is allowed, in words that the caller reads too."""
+"""What requests look like: the types say what is allowed, in words that the caller reads too.
+
+What `extra_json_schema` adds is for `/openapi.json` alone: rules that `reader` and `meaning` hold
+requests to. Its patterns keep to what regular expressions have in every language.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
+
+from service.models.schema import one_of
 
 MAX_ITEMS = 1_000
 """In one request."""
@@ -15,22 +22,53 @@ RECIPIENT = (
     "characters"
 )
 
-_Text128 = Annotated[str, Meta(max_length=128)]
-_Text256 = Annotated[str, Meta(max_length=256)]
-_Text512 = Annotated[str, Meta(max_length=512)]
+CONTROL = r"\x00-\x1f\x7f-\x9f"
+"""The control characters, as they stand within the brackets of a pattern."""
+
+ISO_TIME = r"[0-9W-]{7,10}[T ][0-9:.,]+(Z|[+-][0-9:.,]+)?"
+"""A pattern for what may be an ISO 8601 date and time."""
+
+EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+"""No message is older."""
+
+_PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
+_GIVEN = {"minLength": 1}
+# Six digits, or a letter. What a letter is beyond ASCII no pattern can say in every language.
+_SIX_DIGITS = f"([^{CONTROL}0-9]*[0-9]){{6}}[^{CONTROL}]*"
+_A_LETTER = rf"[^{CONTROL}]*([A-Za-z]|[^\x00-\x9f])[^{CONTROL}]*"
+_RECIPIENT = {"pattern": f"^({_SIX_DIGITS}|{_A_LETTER})$"}
+_RECIPIENT_OR_NONE = {"pattern": f"^({_SIX_DIGITS}|{_A_LETTER})?$"}
+_TIME = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})$"}
+# Ten digits: milliseconds, the likeliest mistake, have more.
+_SECONDS = {"minimum": int(EARLIEST.timestamp()), "maximum": 9_999_999_999}
+
+_Text128 = Annotated[str, Meta(max_length=128, extra_json_schema=_PLAIN)]
+_Text512 = Annotated[str, Meta(max_length=512, extra_json_schema=_PLAIN)]
+_TextWamid = Annotated[str, Meta(max_length=256, extra_json_schema=_PLAIN | _GIVEN)]
+_TextRecipient = Annotated[str, Meta(max_length=128, extra_json_schema=_RECIPIENT)]
+_TextRecipientOrNone = Annotated[str, Meta(max_length=128, extra_json_schema=_RECIPIENT_OR_NONE)]
+_TextTime = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME)]
 _Digits = Annotated[int, Meta(ge=0)]
+_SixDigits = Annotated[int, Meta(ge=100_000)]
 
 Wamid = Annotated[
-    _Text256 | _Digits,
-    Meta(description="a text of 1 to 256 characters without control characters"),
+    _TextWamid | _Digits,
+    Meta(
+        description="a text of 1 to 256 characters without control characters",
+        examples=["wamid.HBgLMTk4NzY1NDMyMTA"],
+    ),
 ]
 Id = Annotated[
     _Text128 | _Digits,
     Meta(description="a text of up to 128 characters without control characters, or an integer"),
 ]
 Recipient = Annotated[
-    _Text128 | _Digits,
-    Meta(description=RECIPIENT),
+    _TextRecipient | _SixDigits,
+    Meta(description=RECIPIENT, examples=["919876543210"]),
+]
+RecipientOrNone = Annotated[
+    _TextRecipientOrNone | _SixDigits,
+    Meta(description=RECIPIENT, examples=["919876543210"]),
 ]
 Word = Annotated[
     _Text128, Meta(description="a text of up to 128 characters without control characters")
@@ -39,10 +77,18 @@ Name = Annotated[
     _Text512, Meta(description="a text of up to 512 characters without control characters")
 ]
 Time = Annotated[
-    _Text128 | int,
+    _TextTime | Annotated[int, Meta(extra_json_schema=_SECONDS)],
     Meta(
         description="an ISO 8601 date and time or epoch seconds, not before 2009 and at most a day "
-        "ahead"
+        "ahead",
+        examples=["2026-01-15T10:30:05.000Z", 1768473005],
+    ),
+]
+Errors = Annotated[
+    msgspec.Raw,
+    Meta(
+        description="Meta's errors as they came; looked at for a failed message only",
+        examples=[[{"code": 131026, "title": "Message undeliverable"}]],
     ),
 ]
 ReportedStatus = Annotated[
@@ -53,20 +99,13 @@ Wamids = Annotated[
     list[Wamid],
     Meta(max_length=MAX_ITEMS, description="a list of up to 1,000 message ids"),
 ]
-
-
-Batch = Annotated[
-    list[msgspec.Raw],
-    Meta(max_length=MAX_ITEMS, description="a list of up to 1,000 objects"),
-]
-
-
 FilterId = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=128,
         description="a text of 1 to 128 characters without control characters",
+        extra_json_schema=_PLAIN,
     ),
 ]
 FilterName = Annotated[
@@ -75,11 +114,12 @@ FilterName = Annotated[
         min_length=1,
         max_length=512,
         description="a text of 1 to 512 characters without control characters",
+        extra_json_schema=_PLAIN,
     ),
 ]
 FilterRecipient = Annotated[
     str,
-    Meta(min_length=1, max_length=128, description=RECIPIENT),
+    Meta(min_length=1, max_length=128, description=RECIPIENT, extra_json_schema=_RECIPIENT),
 ]
 Flag = Annotated[Literal["true", "false"], Meta(description="true or false")]
 ListedStatus = Annotated[
@@ -122,20 +162,50 @@ class MessageStatusRequest(msgspec.Struct, frozen=True, gc=False):
     wamid: Wamid
     status: ReportedStatus
     timestamp: Time
-    recipient_id: Recipient | None = None
-    errors: msgspec.Raw = msgspec.Raw(b"null")
+    recipient_id: RecipientOrNone | None = None
+    errors: Errors | UnsetType = UNSET
+
+
+_IS_GIVEN = {"not": {"enum": [None, ""]}}
+_REGISTRATION_NEEDS_EVENT = Meta(
+    extra_json_schema={
+        "if": {
+            "properties": {"event_registration_id": _IS_GIVEN},
+            "required": ["event_registration_id"],
+        },
+        "then": {"properties": {"event_id": _IS_GIVEN}, "required": ["event_id"]},
+    }
+)
+_MANY = Meta(max_length=MAX_ITEMS, description="a list of up to 1,000 objects")
+
+TrackSend = Annotated[TrackSendRequest, _REGISTRATION_NEEDS_EVENT]
+RawTrackSend = Annotated[msgspec.Raw, one_of(TrackSendRequest), _REGISTRATION_NEEDS_EVENT]
+RawMessageStatus = Annotated[msgspec.Raw, one_of(MessageStatusRequest)]
 
 
 class TrackSendBatch(msgspec.Struct, frozen=True, gc=False):
     """Body of `track-send/batch`; each message is read by itself, so that none fails the others."""
 
-    messages: Batch
+    messages: Annotated[list[RawTrackSend], _MANY]
 
 
 class MessageStatusBatch(msgspec.Struct, frozen=True, gc=False):
     """Body of `message-status/batch`; each update is read by itself."""
 
-    updates: Batch
+    updates: Annotated[list[RawMessageStatus], _MANY]
+
+
+WebhookPayload = Annotated[
+    dict[str, Any],
+    Meta(description="what Meta's webhook sends, of any form; the statuses in it are taken"),
+]
+
+
+class HandshakeQuery(msgspec.Struct, frozen=True, rename="hub.{}".format):
+    """Parameters of Meta's handshake, beside its `hub.verify_token`."""
+
+    mode: Literal["subscribe"]
+    challenge: Annotated[str, Meta(min_length=1, description="is answered")]
 
 
 class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):

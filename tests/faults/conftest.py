@@ -1,10 +1,13 @@
-"""A Redis that a test may kill."""
+"""A Redis that a test may kill, and a service with two workers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import need_server
+from tests.conftest import TOKEN, need_server
+from tests.faults.crew import WORKERS, until_two
+from tests.process import Service
 from tests.servers import RedisServer
 
 
@@ -14,3 +17,25 @@ def redis() -> Iterator[RedisServer]:
     need_server()
     with RedisServer(appendonly=True) as server:
         yield server
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Where a service makes its temporary files, if it is told to by TMPDIR."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def crew(redis: RedisServer, tmp_path: Path, files: Path) -> Iterator[Service]:
+    """A service with two workers, both of which serve."""
+    with Service(
+        tmp_path,
+        *WORKERS,
+        TRACKER_REDIS__URL=redis.url,
+        TRACKER_AUTH__TOKENS=TOKEN,
+        TMPDIR=str(files),
+    ) as service:
+        until_two(service)
+        yield service

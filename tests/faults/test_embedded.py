@@ -13,7 +13,7 @@ from service.errors import StartError
 from service.scripts import Scripts
 from tests.conftest import TOKEN, need_server
 from tests.faults.scenes import Load, records_at
-from tests.process import Service, run
+from tests.process import Service, run, runs
 from tests.servers import wait_until
 
 TOKENS = {"TRACKER_AUTH__TOKENS": TOKEN}
@@ -33,14 +33,6 @@ def _server_pid(folder: Path) -> int:
         return int(client.info("server")["process_id"])
 
 
-def _runs(pid: int) -> bool:
-    """Whether the process is there and not a zombie that nobody waits for."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
     """The next service waits for the old server to end, and finds all that it wrote."""
     with Service(tmp_path, **TOKENS) as service:
@@ -49,7 +41,7 @@ async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
             await load.more(200, 300)
             service.kill()
             with Service(tmp_path, **TOKENS) as successor:
-                assert not _runs(old)
+                assert not runs(old)
                 assert not load.count(503)
                 load.check_stored(await records_at(f"unix://{_socket(tmp_path)}"))
                 assert successor.stop() == 0
@@ -61,11 +53,11 @@ def test_the_server_ends_with_its_service(tmp_path: Path) -> None:
     with Service(tmp_path, **TOKENS) as service:
         pid = _server_pid(tmp_path)
         assert service.stop() == 0
-        assert not _runs(pid)
+        assert not runs(pid)
     with Service(tmp_path, **TOKENS) as service:
         pid = _server_pid(tmp_path)
         service.kill()
-        wait_until(lambda: not _runs(pid), "the server to end")
+        wait_until(lambda: not runs(pid), "the server to end")
 
 
 @pytest.mark.slow

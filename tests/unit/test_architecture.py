@@ -17,14 +17,17 @@ LAYERS = [
     {"middleware", "protocol", "intake"},
     {"handlers"},
     {"routes"},
+    {"openapi"},
     {"app"},
+    {"workers"},
     {"__main__"},
 ]
 """A module imports from its own layer and those before it."""
 
 KNOWN_BY = {
     "redis": {"scripts", "connect", "store"},
-    "aiohttp": {"middleware", "protocol", "intake", "handlers", "routes", "app"},
+    "aiohttp": {"middleware", "protocol", "intake", "handlers", "routes", "app", "workers"},
+    "gunicorn": {"workers"},
 }
 
 

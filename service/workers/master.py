@@ -1,0 +1,271 @@
+"""The process that keeps the workers: gunicorn's, which reloads and drains as ours need it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+from pathlib import Path
+from typing import NoReturn
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.errors import HaltServer
+from gunicorn.glogging import Logger
+
+from service.app import BACKLOG
+from service.config import Http, Settings
+from service.errors import ConfigError, StartError
+from service.telemetry import SharedMetrics, log_to_stderr
+from service.workers.worker import KEEP_ALIVE_S, LAST_REQUESTS_S, Worker
+
+log = logging.getLogger(__name__)
+
+_HUNG_S = 30
+"""A worker whose loop stands still for so long is killed."""
+
+_BOOT_S = 30.0
+"""How long the new workers of a reload may take to be ready; then the old ones stay."""
+
+_SLACK_S = 3.0
+_KILLED_S = 5.0
+_STOP = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+
+def run_workers(
+    read: Callable[[], Settings], workers: int, *, on_start: Callable[[str], None]
+) -> NoReturn:
+    """Serves in several processes until SIGTERM or SIGINT, then drains them all and exits.
+
+    Args:
+        read: reads the settings: now, and at every SIGHUP.
+        workers: how many processes serve.
+        on_start: is told the service's address once one of them does.
+
+    Raises:
+        StartError: the store can't be used, or isn't one that processes can share.
+        OSError: the address is taken.
+    """
+    Crew(read, workers=workers, on_start=on_start).run()
+    raise AssertionError("gunicorn ends by SystemExit")
+
+
+class JsonLogger(Logger):
+    """Gunicorn's log, left to the handlers of the root: our JSON lines."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.error_log.propagate = True
+
+
+class Master(Arbiter):
+    """Keeps the workers.
+
+    Beyond what gunicorn has it do: every signal to stop drains, however often it comes; in a reload
+    the old workers go when the new ones are ready; a worker that can't start ends the service as
+    long as none could, and later is tried again.
+    """
+
+    app: Crew
+    WORKERS: dict[int, Worker]
+
+    def __init__(self, app: Crew) -> None:
+        self.failure = ""
+        self._stopping = False
+        self._been_up = False
+        super().__init__(app)
+
+    @property
+    def been_up(self) -> bool:
+        """Whether a worker has ever come to serve."""
+        self._been_up = self._been_up or any(worker.ready for worker in self.WORKERS.values())
+        return self._been_up
+
+    def started(self, worker: Worker) -> None:
+        """A worker is about to be forked."""
+        taken = {other.slot for other in self.WORKERS.values()}
+        worker.slot = next(slot for slot in count() if slot not in taken)
+        worker.replaces = self.been_up
+        self.app.metrics.prepare(worker.slot)
+
+    def ended(self, worker: Worker) -> None:
+        """A worker is gone."""
+        self.app.metrics.leave(worker.slot)
+        self._been_up = self._been_up or worker.ready
+        if worker.told and not self.been_up and not self._stopping:
+            self.failure = worker.told
+            raise HaltServer(None, 1)
+
+    def handle_int(self) -> None:
+        """As SIGTERM."""
+        self.handle_term()
+
+    def handle_quit(self) -> None:
+        """As SIGTERM."""
+        self.handle_term()
+
+    def handle_usr2(self) -> None:
+        """Nothing: gunicorn would start a second master."""
+
+    def spawn_worker(self) -> int:
+        """Starts a worker. A SIGTERM waits until it can handle that, or it would be lost."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        pid: int = super().spawn_worker()  # in the worker it never returns
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        return pid
+
+    def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002  as gunicorn has it
+        """Drains all workers, deaf to further signals: at a second one gunicorn would kill them."""
+        self._stopping = True
+        for number in (*_STOP, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        while not self.SIG_QUEUE.empty():
+            self.SIG_QUEUE.get_nowait()
+        super().stop(graceful)
+
+    def reload(self) -> None:
+        """New workers, with the settings as they are now; then the old ones drain."""
+        try:
+            self.app.reload()
+        except StartError as error:
+            log.error("reload_refused", extra={"reason": str(error)})  # noqa: TRY400  no fault
+            return
+        self.setup(self.app)
+        old = list(self.WORKERS.values())
+        new = [self.WORKERS[self.spawn_worker()] for _ in range(self.num_workers)]
+        self._await(lambda: all(worker.told for worker in new), _BOOT_S)
+        if all(worker.ready and self._lives(worker) for worker in new):
+            self._end(old)
+            log.info("reloaded")
+        else:
+            self._end(new)
+            log.error("reload_failed")  # why is in the workers' own lines
+
+    def _lives(self, worker: Worker) -> bool:
+        return worker in self.WORKERS.values()
+
+    def _end(self, workers: Iterable[Worker]) -> None:
+        """Drains some of the workers, and kills those that don't end in time."""
+        for number, limit_s in (
+            (signal.SIGTERM, self.cfg.graceful_timeout),
+            (signal.SIGKILL, _KILLED_S),
+        ):
+            for worker in filter(self._lives, workers):
+                self.kill_worker(worker.pid, number)
+            self._await(lambda: not any(map(self._lives, workers)), limit_s)
+
+    def _await(self, condition: Callable[[], bool], limit_s: float) -> None:
+        """Waits; a signal to stop is obeyed meanwhile."""
+        until_s = time.monotonic() + limit_s
+        while not condition() and time.monotonic() < until_s:
+            if _STOP.intersection(self.wait_for_signals(timeout=0.05)):
+                raise StopIteration  # as gunicorn's own handlers of these signals
+            self.reap_workers()
+
+
+class Crew(BaseApplication):
+    """What gunicorn runs: our settings, and what master and workers share.
+
+    Args:
+        read: reads the settings.
+        workers: how many there shall be.
+        on_start: is told the service's address once it listens.
+    """
+
+    cfg: Config
+
+    def __init__(
+        self, read: Callable[[], Settings], *, workers: int, on_start: Callable[[str], None]
+    ) -> None:
+        self._read = read
+        self._workers = workers
+        self.on_start = on_start
+        self.settings = _sharable(read())
+        self._descriptors = [made.detach() for made in _bind(self.settings.http)]
+        self._folder = Path(tempfile.mkdtemp(prefix="message-tracker-"))
+        self.metrics = SharedMetrics(self._folder)
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Gunicorn's settings, from ours."""
+        http, redis = self.settings.http, self.settings.redis
+        drain_s = LAST_REQUESTS_S + 2 * http.drain_s + redis.patience_s + _SLACK_S
+        options = {
+            "bind": [f"fd://{descriptor}" for descriptor in self._descriptors],
+            "workers": self._workers,
+            "worker_class": Worker,
+            "worker_tmp_dir": str(self._folder),
+            "timeout": _HUNG_S,
+            "graceful_timeout": math.ceil(drain_s),
+            "keepalive": KEEP_ALIVE_S,
+            "logger_class": JsonLogger,
+            "loglevel": self.settings.log.level,
+            "errorlog": None,
+            "control_socket_disable": True,
+            "pre_fork": Master.started,
+            "child_exit": Master.ended,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def reload(self) -> None:
+        """Reads the settings again.
+
+        Raises:
+            StartError: they are wrong.
+        """
+        self.settings = _sharable(self._read())
+        log_to_stderr(self.settings.log.level)
+        super().reload()
+
+    def run(self) -> None:
+        """Until the master is told to stop. A worker, when it ends, comes out of here as well.
+
+        Raises:
+            StartError: the workers can't start.
+        """
+        here = os.getpid()
+        master = Master(self)
+        try:
+            master.run()
+        except SystemExit:
+            if master.failure and os.getpid() == here:
+                raise StartError(master.failure) from None
+            raise
+        finally:
+            if os.getpid() == here:
+                self.clear()
+
+    def clear(self) -> None:
+        """Removes what was written."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _sharable(settings: Settings) -> Settings:
+    if settings.redis.url.startswith("fakeredis:"):
+        raise ConfigError(
+            "With fakeredis:// each worker would have a store of its own: set redis.url to a "
+            "Redis, or start one worker."
+        )
+    return settings
+
+
+def _bind(http: Http) -> list[socket.socket]:
+    """Opens the port. A host's name may stand for several addresses: a socket for each.
+
+    Raises:
+        OSError: it is taken.
+    """
+    found = socket.getaddrinfo(
+        http.host or None, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    addresses = dict.fromkeys((family, address[:2]) for family, *_, address in found)
+    return [socket.create_server(a, family=f, backlog=BACKLOG) for f, a in addresses]

@@ -1,0 +1,225 @@
+"""One of several processes that serve: aiohttp's worker for gunicorn, with our runner."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn, Protocol
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from aiohttp.worker import GunicornUVLoopWebWorker
+
+from service.app import BACKLOG, Runner, create_app, settle
+from service.config import Settings
+from service.errors import StartError
+from service.handlers import HEALTH, METRICS
+from service.telemetry import SharedMetrics, log_to_stderr
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 75
+"""How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
+
+LAST_REQUESTS_S = 1.0
+"""How long a worker that stops goes on answering what comes on its connections."""
+
+_AGAIN_S = 1.0
+_BEAT_S = 1.0
+_POLL_S = 0.01
+_READY = "ready"
+
+
+class WorkerRunner(Runner):
+    """A worker's runner: it parts from its callers so that none of them notices.
+
+    Args:
+        app: made by `create_app`.
+        beat: tells the master that the worker lives; called every second of the drain.
+        **options: of aiohttp's runner.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        beat: Callable[[], None],
+        **options: Any,  # noqa: ANN401  as aiohttp has it
+    ) -> None:
+        super().__init__(app, **options)
+        self._beat = beat
+
+    async def cleanup(self) -> None:
+        """Drains: what was accepted is finished and written."""
+        self.app[HEALTH].draining = True
+        log.info("draining", extra={"pid": os.getpid()})
+        beating = asyncio.create_task(self._beat_on())
+        for site in self.sites:
+            await site.stop()
+        if self.server is not None:
+            until_s = time.monotonic() + self._shutdown_timeout
+            await _part(self.server, until_s)
+            self._shutdown_timeout = max(until_s - time.monotonic(), _POLL_S)  # 0 is for ever
+        await super().cleanup()
+        beating.cancel()
+        log.info("stopped", extra={"pid": os.getpid()})
+
+    async def _beat_on(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(_BEAT_S)
+
+
+async def _part(server: web.Server, until_s: float) -> None:
+    """Gives every connection one more answer, with `Connection: close`, if it asks in time.
+
+    aiohttp would close those at once that are between two requests, or new and before their first,
+    with the request perhaps on its way; and it would not read the rest of a body.
+
+    Args:
+        server: listens no more.
+        until_s: how long it waits for requests under way, in seconds of the monotonic clock.
+    """
+    handle = server.request_handler
+
+    async def answer_last(request: BaseRequest) -> web.StreamResponse:
+        response = await handle(request)
+        response.force_close()
+        return response
+
+    server.request_handler = answer_last
+    for connection in server.connections:
+        connection._request_handler = answer_last  # noqa: SLF001  there is no public way
+    idle_until_s = time.monotonic() + LAST_REQUESTS_S
+    while server.connections and (now_s := time.monotonic()) < until_s:
+        if now_s > idle_until_s and not _busy(server):
+            return
+        await asyncio.sleep(_POLL_S)
+
+
+def _busy(server: web.Server) -> bool:
+    return any(connection._request_in_progress for connection in server.connections)  # noqa: SLF001
+
+
+class Place(Protocol):
+    """What a worker finds where it is started."""
+
+    settings: Settings
+    metrics: SharedMetrics
+    on_start: Callable[[str], None]
+
+    def clear(self) -> None:
+        """Removes the files of the master and all its workers."""
+
+
+class Worker(GunicornUVLoopWebWorker):
+    """One process that serves. Made by the master before the fork.
+
+    Attributes:
+        app: as gunicorn calls it.
+        slot: whose metrics it goes on with; given by the master.
+        replaces: whether the service has been up before; given by the master.
+    """
+
+    app: Place
+    slot = 0
+    replaces = False
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self._told = mmap.mmap(-1, mmap.PAGESIZE)  # shared with the master
+        self._runner: WorkerRunner | None = None
+
+    @property
+    def told(self) -> str:
+        """What it has told the master: nothing yet, `ready`, or why it can't start."""
+        return self._told[:].rstrip(b"\0").decode(errors="replace")
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has come to serve."""
+        return self.told == _READY
+
+    def _tell(self, text: str) -> None:
+        told = text.encode()[: mmap.PAGESIZE]
+        self._told[: len(told)] = told
+
+    def init_process(self) -> None:
+        """The worker's whole life, after the fork."""
+        log_to_stderr(self.app.settings.log.level)
+        self.app.metrics.join(self.slot)
+        try:
+            super().init_process()
+        except asyncio.CancelledError:
+            log.info("stopped", extra={"pid": os.getpid()})  # told to while it started
+        except (StartError, OSError) as error:
+            self._fail(str(error))
+        except Exception as error:
+            log.exception("worker_failed")
+            self._fail(f"A worker can't start: {type(error).__name__}, see the log.")
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends
+            if os.getppid() != self.ppid:  # the master was killed, and can't
+                self.app.clear()
+
+    def _fail(self, sentence: str) -> NoReturn:
+        """Ends. At the service's start the master ends too, and says why; later it tries again."""
+        self._tell(sentence)
+        if self.replaces:
+            log.error("worker_failed", extra={"reason": sentence, "pid": os.getpid()})
+            time.sleep(_AGAIN_S)
+        sys.exit(1)
+
+    def init_signals(self) -> None:
+        """SIGTERM alone stops it: Ctrl-C, which all processes get, is for the master."""
+        super().init_signals()
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            self.loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: stops at once, where aiohttp would notice within a second."""
+        super().handle_exit(sig, frame)
+        if not self.booted and self._task is not None:
+            self._task.cancel()
+        self._notify_waiter_done()
+
+    def load_wsgi(self) -> None:
+        """Has aiohttp take our runner, and sockets that uvloop closes only once."""
+        self.wsgi = self._make_runner
+        self.sockets = [listener.sock for listener in self.sockets]
+
+    async def _make_runner(self) -> WorkerRunner:
+        settings = self.app.settings
+        self._runner = WorkerRunner(
+            create_app(settings),
+            self.notify,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_S,
+            shutdown_timeout=settings.http.drain_s,
+        )
+        return self._runner
+
+    def notify(self) -> None:
+        """Called every second as long as it serves; the first time as soon as it listens."""
+        if self._runner is not None:
+            if not self.ready:
+                self._open(self._runner)
+            self._runner.app[METRICS].refresh()
+        super().notify()
+
+    def _open(self, runner: WorkerRunner) -> None:
+        for listener in self.sockets:
+            listener.listen(BACKLOG)  # aiohttp has just made it 128
+        address = min(site.name for site in runner.sites)
+        settle(address, pid=os.getpid())
+        if self.age == 1:
+            self.app.on_start(address)
+        self._tell(_READY)

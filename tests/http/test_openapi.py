@@ -1,0 +1,499 @@
+"""What `/openapi.json` says is what the service does: its endpoints, requests and answers."""
+
+import asyncio
+import hashlib
+import hmac
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import jsonschema_rs
+import msgspec
+import pytest
+import schemathesis
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from service.app import create_app
+from service.config import Http, MetaApp, Settings
+from service.errors import BadRequest, RequestError
+from service.handlers import HEALTH
+from service.models.meaning import selection_of, send_report, status_report, wamids_of
+from service.models.reader import Reader
+from service.models.requests import (
+    ISO_TIME,
+    MessageLogsQuery,
+    MessageStatusRequest,
+    StatusLookupRequest,
+    TrackSendRequest,
+)
+from service.openapi import document
+from service.routes import ROUTES
+from tests.backends import Backend, open_store
+from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
+from tests.factories import event_send, status_update
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "tests/guide/guide.md").read_text()
+API = "/api/webhooks"
+JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
+SECRET, VERIFY_TOKEN = "app-secret", "verify-token"
+
+Json = dict[str, Any]
+
+DOCUMENT: Json = json.loads(json.dumps(document(ROUTES, "0")))
+OPERATIONS = [
+    (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
+]
+BODIES = [(method, path) for method, path in OPERATIONS if method == "POST"]
+TOKENED = {"X-Webhook-Token": TOKEN}
+FREE = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+
+
+def operation(method: str, path: str) -> Json:
+    found: Json = DOCUMENT["paths"][path][method.lower()]
+    return found
+
+
+def validator_of(schema: Json, components: Json | None = None) -> jsonschema_rs.Validator:
+    whole = {"components": {"schemas": components or DOCUMENT["components"]["schemas"]}}
+    return jsonschema_rs.Draft202012Validator(schema | whole, validate_formats=True)
+
+
+@cache
+def body_validator(path: str, content_type: str = JSON) -> jsonschema_rs.Validator:
+    content = operation("POST", path)["requestBody"]["content"]
+    return validator_of(content[content_type]["schema"])
+
+
+def closed(schema: Any) -> Any:
+    """The schema with no other properties let through than those that it names."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {name: closed(part) for name, part in schema.items()}
+    return parts | ({"additionalProperties": False} if "properties" in parts else {})
+
+
+CLOSED = closed(DOCUMENT["components"]["schemas"])
+
+
+@cache
+def answer_validator(method: str, path: str, status: str, kind: str) -> jsonschema_rs.Validator:
+    schema = operation(method, path)["responses"][status]["content"][kind]["schema"]
+    return validator_of(closed(schema), CLOSED)
+
+
+async def check_documented(method: str, path: str, response: ClientResponse) -> None:
+    """Holds a response against what the document says of it."""
+    described = operation(method, path)["responses"][str(response.status)]
+    for name, reference in described["headers"].items():
+        header = DOCUMENT["components"]["headers"][reference["$ref"].rpartition("/")[2]]
+        if header.get("required") or name in response.headers:
+            value = response.headers[name]
+            typed = int(value) if header["schema"]["type"] == "integer" else value
+            validator_of(header["schema"]).validate(typed)
+    for name in ("Link", "Retry-After", "WWW-Authenticate"):
+        assert name in described["headers"] or name not in response.headers
+    text = await response.text()
+    for part in text.splitlines() if response.content_type == NDJSON else [text]:
+        kind = response.content_type
+        answered = part if kind == TEXT else json.loads(part)
+        answer_validator(method, path, str(response.status), kind).validate(answered)
+
+
+class TestDocument:
+    def test_it_is_valid_openapi(self) -> None:
+        schemathesis.openapi.from_dict(DOCUMENT).validate()
+
+    def test_its_schemas_are_valid_and_all_that_they_refer_to_is_there(self) -> None:
+        for schema in DOCUMENT["components"]["schemas"].values():
+            jsonschema_rs.meta.validate(schema)
+            validator_of(schema)
+        for reference in re.findall(r'"#/([^"]+)"', json.dumps(DOCUMENT)):
+            found = DOCUMENT
+            for name in reference.split("/"):
+                found = found[name]
+
+    def test_every_operation_has_a_name_of_its_own_and_a_sentence(self) -> None:
+        operations = [operation(*each) for each in OPERATIONS]
+        assert len({each["operationId"] for each in operations}) == len(OPERATIONS)
+        for each in operations:
+            assert re.fullmatch(r"[A-Z].+\.", each["summary"])
+
+    @pytest.mark.parametrize("backend", ["fake"], indirect=True)
+    def test_it_has_the_endpoints_of_the_router_and_no_others(self, backend: Backend) -> None:
+        routed = {
+            (route.method, route.resource.canonical)
+            for route in create_app(settings_of(backend)).router.routes()
+            if route.resource
+        }
+        documented = {
+            (method, form)
+            for described, path in OPERATIONS
+            for form in (path, path.rstrip("/"))
+            for method in ([described, "HEAD"] if described == "GET" else [described])
+        }
+        assert documented == routed
+
+    def test_every_refusal_is_documented_and_says_why(self) -> None:
+        answers = {
+            (status, sentence)
+            for each in OPERATIONS
+            for status, answer in operation(*each)["responses"].items()
+            for sentence in answer["description"].split(" Or: ")
+        }
+        assert all(re.fullmatch(r"[A-Z].+\.", sentence) for _, sentence in answers)
+        assert len(answers) == 1 + len(RequestError.__subclasses__())
+        for error in RequestError.__subclasses__():
+            assert str(error.status) in {status for status, _ in answers}
+
+    def test_whoever_needs_no_token_is_told_so(self) -> None:
+        for method, path in OPERATIONS:
+            security = [name for way in operation(method, path)["security"] for name in way]
+            expected = {
+                ("GET", f"{API}/whatsapp/"): ["handshake"],
+                ("POST", f"{API}/whatsapp/"): ["token", "signature"],
+            }
+            assert security == expected.get((method, path), [] if path in FREE else ["token"])
+            statuses = set(operation(method, path)["responses"])
+            assert ("401" in statuses) == ("token" in security)
+            assert ("403" in statuses) == bool(security)
+
+
+MADE_UP = {
+    "new Date(parseInt(status.timestamp) * 1000).toISOString()": "'2024-01-15T10:30:00.000Z'",
+    "status.status": "'failed'",
+    "status.errors": '[{"code": 131026, "title": "Message undeliverable"}]',
+}
+"""What stands for expressions in the guide's examples; any other for itself, as a text."""
+
+
+def example_of(typescript: str) -> Json:
+    """The object that an example gives to `JSON.stringify`."""
+    text = re.sub(r" *//.*", "", typescript)
+    for expression, literal in MADE_UP.items():
+        text = text.replace(expression, literal)
+    text = re.sub(r"\b(\w+): ", r'"\1": ', text)
+    text = re.sub(r'": ([a-z][\w.]*)', r'": "\1"', text)
+    found: Json = json.loads(text.replace("'", '"'))
+    return found
+
+
+def guide_examples() -> list[tuple[str, str]]:
+    """Each request of the guide: its address, and what it sends."""
+    calls = re.findall(r"fetch\(\s*`\$\{[\w.]+\}(/api[^`]*)`(.*?)\n *\}?\);", GUIDE, re.DOTALL)
+    found = []
+    for address, options in calls:
+        body = re.search(r"JSON\.stringify\((\{.*\})\)", options, re.DOTALL)
+        found.append((re.sub(r"\$\{(\w+)\}", r"\1", address), body[1] if body else ""))
+    return found
+
+
+def readme_examples() -> list[tuple[str, str, str]]:
+    """Each `curl` of the README: its address, what it sends, and the answer shown below it."""
+    found = []
+    for block in re.findall(r"```sh\n(curl .*?)```", README, re.DOTALL):
+        command, _, answer = block.partition("\n# ")
+        address = re.search(r"http://127\.0\.0\.1:8080(/api[^\s']*)", command)
+        body = re.search(r"-d '(.*)'", command, re.DOTALL)
+        assert address
+        found.append((address[1], body[1] if body else "", answer))
+    return found
+
+
+def query_is_valid(address: str) -> bool:
+    """Whether the parameters of a GET are those that are documented, in their form."""
+    parts = urlsplit(address)
+    described = {p["name"]: p for p in operation("GET", parts.path)["parameters"]}
+    given = dict(parse_qsl(parts.query, strict_parsing=True, keep_blank_values=True))
+    return {name for name, p in described.items() if p["required"]} <= set(given) and all(
+        name in described and validator_of(described[name]["schema"]).is_valid(value)
+        for name, value in given.items()
+    )
+
+
+class TestExamples:
+    @pytest.mark.parametrize(("address", "typescript"), guide_examples())
+    def test_of_the_guide(self, address: str, typescript: str) -> None:
+        if typescript:
+            body_validator(address).validate(example_of(typescript))
+        else:
+            assert query_is_valid(address)
+
+    @pytest.mark.parametrize(("address", "body", "answer"), readme_examples())
+    def test_of_the_readme(self, address: str, body: str, answer: str) -> None:
+        if body:  # the README also shows what a bad item is answered
+            well = '"ok":false' not in answer
+            assert body_validator(address).is_valid(json.loads(body)) == well
+        elif "?" in address:
+            assert query_is_valid(address)
+        else:
+            assert "application/x-ndjson" in operation("POST", address)["requestBody"]["content"]
+
+    def test_there_are_as_many_as_expected(self) -> None:
+        assert len(guide_examples()) == GUIDE.count("await fetch(") == 13
+        assert len(readme_examples()) == 6
+
+    def test_of_the_document_itself(self) -> None:
+        named = DOCUMENT["components"]["schemas"].values()
+        fields = [field for schema in named for field in schema.get("properties", {}).values()]
+        shown = 0
+        for field in fields:
+            for part in (field, field.get("items", {}), *field.get("anyOf", [])):
+                for value in part.get("examples", []):
+                    validator_of(part).validate(value)
+                    shown += 1
+        assert shown > 5
+
+
+TEXTS = (
+    st.text(max_size=8)
+    | st.text("0123456789+ -.aé€\x7f\x85\n", max_size=16)
+    | st.sampled_from(["", "123456", "a" * 128, "é" * 129, "9" * 256, "x" * 257, "n" * 513])
+)
+VALUES = (
+    TEXTS
+    | st.integers(-1, 10**15)
+    | st.sampled_from([99_999, 100_000, 2**64, 1_230_768_000, 1_230_767_999, 1_700_000_000_000])
+    | st.none()
+    | st.booleans()
+    | st.floats(0.1, 0.9)
+    | st.lists(st.text(max_size=1), max_size=1)
+)
+TIMES = st.sampled_from(["2024-01-15T10:30:00Z", 1705314600, "1705314600", "01705314600"])
+NEARLY_TIMES = st.from_regex(ISO_TIME, fullmatch=True) | st.datetimes().map(str)
+NOW_US = 1_705_400_000_000_000
+
+
+def body_of(good: Json, model: type[msgspec.Struct]) -> st.SearchStrategy[Json]:
+    """A good body with a few of its fields made anything."""
+    changes = st.dictionaries(st.sampled_from(model.__struct_fields__), VALUES, max_size=3)
+    return changes.map(lambda changed: good | changed)
+
+
+def is_beyond_patterns(recipient: object) -> bool:
+    """Of a text with characters beyond ASCII no pattern says whether one of them is a letter."""
+    return isinstance(recipient, str) and not recipient.isascii()
+
+
+SEND = Reader(TrackSendRequest)
+UPDATE = Reader(MessageStatusRequest)
+LOOK_UP = Reader(StatusLookupRequest)
+QUERY = Reader(MessageLogsQuery)
+
+
+def takes(read: Any, body: Json) -> bool:
+    try:
+        read(json.dumps(body).encode())
+    except BadRequest:
+        return False
+    return True
+
+
+class TestRequestsAreTakenAsDocumented:
+    """What the schema lets through is taken, and what is taken the schema lets through."""
+
+    @given(body_of({"wa_id": "919876543210", "template_wamid": "wamid.1"}, TrackSendRequest))
+    @example({"wa_id": "12345", "template_wamid": "wamid.1"})
+    @example({"wa_id": "+1 23-45.6", "template_wamid": "wamid.1"})
+    @example({"wa_id": 100_000, "template_wamid": "wamid.1"})
+    def test_sends(self, body: Json) -> None:
+        valid = body_validator(f"{API}/track-send/").is_valid(body)
+        taken = takes(lambda raw: send_report(SEND.body(raw), NOW_US), body)
+        assert valid == taken or (valid and is_beyond_patterns(body["wa_id"]))
+        one = {"messages": [body]}
+        assert body_validator(f"{API}/track-send/batch/").is_valid(one) == valid
+        assert body_validator(f"{API}/track-send/batch/", NDJSON).is_valid(body) == valid
+
+    @given(
+        body_of({"wamid": "wamid.1", "status": "failed"}, MessageStatusRequest),
+        TIMES | TIMES | NEARLY_TIMES | VALUES,
+    )
+    def test_updates(self, body: Json, time: object) -> None:
+        body["timestamp"] = time
+        valid = body_validator(f"{API}/message-status/").is_valid(body)
+        taken = takes(lambda raw: status_report(UPDATE.body(raw), NOW_US), body)
+        ahead = isinstance(time, int) and time > NOW_US // 1_000_000
+        is_text = isinstance(time, str) and not time.isdigit()  # a pattern knows no calendar
+        beyond = is_beyond_patterns(body.get("recipient_id")) or ahead or is_text
+        assert valid == taken or (valid and beyond)
+        one = {"updates": [body]}
+        assert body_validator(f"{API}/message-status/batch/").is_valid(one) == valid
+        assert body_validator(f"{API}/message-status/batch/", NDJSON).is_valid(body) == valid
+
+    @given(st.fixed_dictionaries({"wamids": VALUES | st.lists(VALUES)}))
+    def test_look_ups(self, body: Json) -> None:
+        valid = body_validator(f"{API}/message-status-lookup/").is_valid(body)
+        assert valid == takes(lambda raw: wamids_of(LOOK_UP.body(raw)), body)
+
+    @given(
+        st.dictionaries(
+            st.sampled_from(MessageLogsQuery.__struct_fields__),
+            TEXTS | st.sampled_from(["true", "sent", "200", "0", "1" * 16 + "." + "a" * 22]),
+            max_size=2,
+        )
+    )
+    def test_parameters(self, query: dict[str, str]) -> None:
+        address = f"{API}/message-logs/?{urlencode(query)}" if query else f"{API}/message-logs/"
+        try:
+            taken = bool(selection_of(QUERY.query(list(query.items()))))
+        except BadRequest:
+            taken = False
+        valid = query_is_valid(address)
+        assert valid == taken or (valid and is_beyond_patterns(query["recipient_id"]))
+
+
+META_ANSWERS = MetaApp(app_secret=[SECRET], verify_token=[VERIFY_TOKEN])
+HANDSHAKE = {
+    "hub.mode": "subscribe",
+    "hub.challenge": "1158201444",
+    "hub.verify_token": VERIFY_TOKEN,
+}
+STANDALONE = {"wa_id": "919876543210", "template_wamid": "wamid.9"}
+FAILED = status_update(2, "failed", errors=[{"code": 131026, "title": "Message undeliverable"}])
+PAYLOAD = b'{"object": "whatsapp_business_account", "entry": []}'
+LINES = {"X-Webhook-Token": TOKEN, "Content-Type": NDJSON}
+SIGNED = {
+    "X-Hub-Signature-256": "sha256=" + hmac.digest(SECRET.encode(), PAYLOAD, hashlib.sha256).hex()
+}
+GOOD: list[tuple[str, str, object, dict[str, str]]] = [
+    ("POST", f"{API}/track-send/", event_send(1), {}),
+    ("POST", f"{API}/track-send/", STANDALONE, {}),
+    ("POST", f"{API}/track-send/batch/", {"messages": [event_send(1), STANDALONE, {}]}, {}),
+    ("POST", f"{API}/track-send/batch/", [event_send(3), STANDALONE, {}], LINES),
+    ("POST", f"{API}/message-status/", FAILED, {}),
+    ("POST", f"{API}/message-status/batch/", {"updates": [status_update(1, "read"), {}]}, {}),
+    ("POST", f"{API}/message-status/batch/", [status_update(1, "read"), {}], LINES),
+    ("POST", f"{API}/message-status-lookup/", {"wamids": ["wamid.1", "wamid.2", "no"]}, {}),
+    ("GET", f"{API}/message-logs/", {}, {}),
+    ("GET", f"{API}/message-logs/", {"limit": "1"}, {}),
+    ("GET", f"{API}/message-logs/latest/", {"registration_id": "registration-1"}, {}),
+    ("GET", f"{API}/message-logs/latest/", {"registration_id": "no"}, {}),
+    ("GET", f"{API}/whatsapp/", HANDSHAKE, {}),
+    ("POST", f"{API}/whatsapp/", PAYLOAD, {}),
+    ("POST", f"{API}/whatsapp/", PAYLOAD, SIGNED),
+    ("GET", "/healthz", {}, {}),
+    ("GET", "/readyz", {}, {}),
+    ("GET", "/metrics", {}, {}),
+    ("GET", "/openapi.json", {}, {}),
+]
+"""Method, path, parameters or body, and headers beside the token, in an order that makes sense."""
+
+
+@asynccontextmanager
+async def service(http: Http | None = None) -> AsyncIterator[Client]:
+    """A caller without a token of a service on an empty store."""
+    backend = Backend("fakeredis://", partitions=1)
+    async with open_store(backend):
+        pass
+    settings: Settings = msgspec.structs.replace(
+        settings_of(backend), meta=META_ANSWERS, http=http or Http()
+    )
+    async with TestClient(JsonTestServer(create_app(settings))) as client:
+        yield client
+
+
+@asynccontextmanager
+async def call(
+    client: Client,
+    method: str,
+    path: str,
+    given: Any = b"",
+    headers: Mapping[str, str] = TOKENED,
+) -> AsyncIterator[ClientResponse]:
+    """A response to parameters or a body; an iterable of objects is sent as lines."""
+    if method == "GET":
+        async with client.get(path, params=given or {}, headers=headers) as response:
+            yield response
+        return
+    body = given if isinstance(given, bytes) else json.dumps(given).encode()
+    if isinstance(given, list):
+        body = b"\n".join(json.dumps(item).encode() for item in given)
+    async with client.post(path, data=io.BytesIO(body), headers=headers) as response:
+        yield response
+
+
+async def status_of(client: Client, method: str, path: str) -> int:
+    async with call(client, method, path) as response:
+        return response.status
+
+
+class TestAnswersAreAsDocumented:
+    async def test_what_was_asked_for(self) -> None:
+        linked = 0
+        async with service() as client:
+            for method, path, given, headers in GOOD:
+                async with call(client, method, path, given, headers or TOKENED) as response:
+                    assert response.status == 200
+                    await check_documented(method, path, response)
+                    linked += "Link" in response.headers
+        assert {(method, path) for method, path, *_ in GOOD} == set(OPERATIONS)
+        assert linked == 1
+
+    @pytest.mark.parametrize(("method", "path"), OPERATIONS)
+    async def test_refusals_of_the_request(self, method: str, path: str) -> None:
+        documented = set(operation(method, path)["responses"]) & {"400", "401", "403", "413"}
+        async with service() as client:
+            async with call(client, method, path, headers={}) as response:
+                seen = {str(response.status)}
+                await check_documented(method, path, response)
+            wrong = {"hub.verify_token": "wrong"} if method == "GET" else b""
+            async with call(client, method, path, wrong, {"X-Webhook-Token": "no"}) as response:
+                seen.add(str(response.status))
+                await check_documented(method, path, response)
+            ill = {"hub.verify_token": VERIFY_TOKEN} if method == "GET" else b"{"
+            async with call(client, method, path, ill) as response:
+                seen.add(str(response.status))
+                await check_documented(method, path, response)
+            if method == "POST":
+                async with call(client, method, path, bytes(5 * 1024**2 + 1)) as response:
+                    seen.add(str(response.status))
+                    await check_documented(method, path, response)
+        assert seen - {"200"} == documented
+
+    async def test_refusals_for_want_of_time_and_room(self) -> None:
+        path, ended = f"{API}/track-send/", asyncio.Event()
+
+        async def dawdle() -> AsyncIterator[bytes]:
+            yield b"{"
+            await ended.wait()
+
+        async def refused_as_slow(client: Client) -> None:
+            async with client.post(path, data=dawdle(), headers=TOKENED) as response:
+                assert response.status == 408
+                await check_documented("POST", path, response)
+
+        async with service(Http(requests=2, receive_s=1.0)) as client, asyncio.TaskGroup() as tasks:
+            slow = [tasks.create_task(refused_as_slow(client)) for _ in range(2)]
+            while await status_of(client, "POST", path) != 503:
+                pass  # until both are under way
+            for method, path_too in OPERATIONS:
+                async with call(client, method, path_too) as response:
+                    assert response.status == (200 if path_too in FREE else 503)
+                    await check_documented(method, path_too, response)
+            await asyncio.wait(slow)
+            ended.set()
+
+    async def test_readiness_while_the_service_stops(self) -> None:
+        async with service() as client:
+            client.app[HEALTH].draining = True
+            async with call(client, "GET", "/readyz") as response:
+                assert response.status == 503
+                await check_documented("GET", "/readyz", response)
+
+    async def test_the_service_gives_the_document(self) -> None:
+        async with service() as client, call(client, "GET", "/openapi.json") as response:
+            given = await response.json()
+        assert given == json.loads(json.dumps(document(ROUTES, version("message-tracker"))))
