@@ -126,7 +126,7 @@ def _others(seconds: int) -> Iterator[Due]:
 
 
 def _fact(item: News) -> Fact:
-    return Fact(item.wamid, f"{item.status}_at", iso(item.at_s * 1000))
+    return Fact(item.wamid, f"{item.status}_at", iso(str(item.at_s * 1000)))
 
 
 async def _run(client: Client, plan: Sequence[Due]) -> list[Done]:

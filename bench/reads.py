@@ -49,10 +49,10 @@ def _stock_obvious(path: str) -> None:
     with Redis(unix_socket_path=path, protocol=2) as redis:
         pipeline = redis.pipeline(transaction=False)
         for number, (record, log) in enumerate(records(MESSAGES)):
-            row = {"created_us": record.created_us, "flow_type": record.context.flow_type, **log}
+            row = {"created_us": record.created_us, "flow_type": record.flow_type, **log}
             known = {field: value for field, value in row.items() if value is not None}
             pipeline.hset(f"message:{record.wamid}", mapping=known)
-            pipeline.zadd(f"event:{log['event_id']}", {record.wamid: record.created_us})
+            pipeline.zadd(f"event:{log['event_id']}", {record.wamid: int(record.created_us)})
             if number % 1_000 == 999:
                 pipeline.execute()
         pipeline.execute()

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.access import Access
 from service.errors import BadRequest, Unauthorized, Unavailable
 from service.intake import NDJSON, Intake, answer_stream, note_refused, write_each
-from service.keys import id_of, uuid_of
+from service.keys import uuid_of
 from service.middleware import MIB, MOST_BODY_BYTES, SETTINGS, TOKEN, body_of, error_response
 from service.models.answers import cursor_of, latest_log, message_log, message_status
 from service.models.meaning import (
@@ -72,7 +72,7 @@ def _json(body: object) -> web.Response:
 
 def _send_answer(report: Report, _: Merged) -> bytes:
     if isinstance(report.context, Context) and report.context.event_id:
-        return orjson.dumps({"ok": True, "map_id": uuid_of(id_of(report.wamid))})
+        return orjson.dumps({"ok": True, "map_id": uuid_of(report.wamid)})
     return orjson.dumps({"ok": True, "standalone": True, "wamid": report.wamid})
 
 

@@ -9,8 +9,9 @@ Pure: no clock, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,13 +29,15 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+_STATUSES = {status.value: status for status in Status}
 RANK = {status: rank for rank, status in enumerate(Status, start=1)}
 
 
 class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a track-send says of a message; `""` is what it doesn't name.
 
-    A further field goes to the end: records packed before it was there are read as not naming it.
+    A further field goes to the end, here and in `Record`: records packed before it was there are
+    read as not naming it.
     """
 
     recipient_id: str = ""
@@ -97,77 +100,72 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
     extras: Extras | tuple[()] = ()
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a message.
+class Record(NamedTuple):
+    """What is known of a message: the fields that `merge.lua` packs into one text, in their order.
+
+    All but the status are texts, `""` for what is not known, numbers in decimal digits: a page
+    shows hundreds of fields, and few of them as anything but text. Behind the record's own fields
+    stand those of `Extras`, of each, where statuses differ, the smallest text; and those of
+    `Context`, each as the latest track-send has it that names it. Without any track-send
+    `recipient_id` is the smallest text among the status updates.
 
     Attributes:
         status: the highest status ever reported.
         created_us: `received_us` of the report that was merged first; never changes.
-        sent_ms: the earliest time reported for `sent`; None: never. So for the other statuses.
+        sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
         delivered_ms: see `sent_ms`.
         read_ms: see `sent_ms`.
         failed_ms: see `sent_ms`.
-        error_ms: the time of the failure that `error_code` and `error_message` are from.
-        error_code: `""` for none.
-        error_message: `""` for none.
-        error_details: `""` for none.
-        error_href: `""` for none.
+        error_ms: the time of the failure that the error is from.
+        error_code: see `Report`, as the rest of the error.
+        error_message: see `error_code`.
+        error_details: see `error_code`.
+        error_href: see `error_code`.
         wamid: Meta's id of the message.
-        context_us: `received_us` of the latest track-send; None: nobody tracked the message.
+        context_us: `received_us` of the latest track-send, `""`: nobody tracked the message.
         stamps: `received_us` of each context field that is older than `context_us`, in the
             order of `Context`, comma-separated; `""` when there is none, as nearly always.
-        extras: of each, where statuses differ, the smallest text.
-        context: each field as the latest track-send has it that names it. Without any track-send
-            `recipient_id` is the smallest text among the status updates.
     """
 
     status: Status
-    created_us: int
-    sent_ms: int | None
-    delivered_ms: int | None
-    read_ms: int | None
-    failed_ms: int | None
-    error_ms: int | None
+    created_us: str
+    sent_ms: str
+    delivered_ms: str
+    read_ms: str
+    failed_ms: str
+    error_ms: str
     error_code: str
     error_message: str
     error_details: str
     error_href: str
     wamid: str
-    context_us: int | None
+    context_us: str
     stamps: str
-    extras: Extras
-    context: Context
+    phone_number_id: str
+    user_id: str
+    parent_user_id: str
+    participant_id: str
+    callback_data: str
+    pricing: str
+    recipient_id: str
+    event_id: str
+    registration_id: str
+    guest_id: str
+    template_name: str
+    flow_type: str
+    message_type: str
+    guest_name: str
 
 
-PACKED_FIELDS = Record.__struct_fields__[:-2] + Extras.__struct_fields__ + Context.__struct_fields__
-"""The fields of a record in the order in which `merge.lua` packs them into one text."""
+_OTHERS = len(Record._fields) - 1
 
 
 def unpack(packed: bytes) -> Record:
-    """The record that `merge.lua` packed."""
-    fields = packed.decode().split(SEPARATOR)
-    return Record(
-        status=Status(fields[0]),
-        created_us=int(fields[1]),
-        sent_ms=_number(fields[2]),
-        delivered_ms=_number(fields[3]),
-        read_ms=_number(fields[4]),
-        failed_ms=_number(fields[5]),
-        error_ms=_number(fields[6]),
-        error_code=fields[7],
-        error_message=fields[8],
-        error_details=fields[9],
-        error_href=fields[10],
-        wamid=fields[11],
-        context_us=_number(fields[12]),
-        stamps=fields[13],
-        extras=Extras(*fields[14:20]),
-        context=Context(*fields[20:]),
-    )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text else None
+    """The record that `merge.lua` packed; what was packed before a field was there lacks it."""
+    status, *fields = packed.decode().split(SEPARATOR)
+    if len(fields) < _OTHERS:
+        fields += [""] * (_OTHERS - len(fields))
+    return Record(_STATUSES[status], *fields)
 
 
 def record_of(reports: Sequence[Report]) -> Record:
@@ -182,54 +180,48 @@ def record_of(reports: Sequence[Report]) -> Record:
         for r in reports
         if r.status is Status.FAILED and (r.error_code or r.error_message)
     ]
-    first_failure = min(failures, default=None)
-    error_ms, code, message, details, href = first_failure or (None, "", "", "", "")
-    context, context_us, stamps = _context_of(reports)
-    return Record(
-        status=max((report.status for report in reports), key=RANK.__getitem__),
-        created_us=reports[0].received_us,
-        sent_ms=_earliest(reports, Status.SENT),
-        delivered_ms=_earliest(reports, Status.DELIVERED),
-        read_ms=_earliest(reports, Status.READ),
-        failed_ms=_earliest(reports, Status.FAILED),
-        error_ms=error_ms,
-        error_code=code,
-        error_message=message,
-        error_details=details,
-        error_href=href,
-        wamid=reports[0].wamid,
-        context_us=context_us,
-        stamps=stamps,
-        extras=_extras_of(reports),
-        context=context,
-    )
+    context_us, stamps, *context = _context_of(reports)
+    texts = [
+        str(reports[0].received_us),
+        *(_earliest(reports, status) for status in Status),
+        *map(str, min(failures, default=("",) * 5)),
+        reports[0].wamid,
+        context_us,
+        stamps,
+        *_extras_of(reports),
+        *context,
+    ]
+    return Record(max((report.status for report in reports), key=RANK.__getitem__), *texts)
 
 
-def _earliest(reports: Iterable[Report], status: Status) -> int | None:
-    return min((report.at_ms for report in reports if report.status is status), default=None)
+def _earliest(reports: Iterable[Report], status: Status) -> str:
+    return str(min((report.at_ms for report in reports if report.status is status), default=""))
 
 
-def _context_of(reports: Sequence[Report]) -> tuple[Context, int | None, str]:
-    """Each field from the latest track-send that names it (equal times: the greater text)."""
+def _extras_of(reports: Sequence[Report]) -> Iterator[str]:
+    given = [report.extras for report in reports if report.extras]
+    for field in Extras.__struct_fields__:
+        yield min(filter(None, (getattr(extras, field) for extras in given)), default="")
+
+
+def _context_of(reports: Sequence[Report]) -> list[str]:
+    """`context_us`, `stamps` and the context.
+
+    Each field is from the latest track-send that names it (equal times: the greater text).
+    """
     sends = [(report.received_us, report.context) for report in reports if report.context]
+    fields = Context.__struct_fields__
     if not sends:
         seen = (report.recipient_id for report in reports if report.recipient_id)
-        return Context(recipient_id=min(seen, default="")), None, ""
+        return ["", "", min(seen, default=""), *[""] * (len(fields) - 1)]
     latest_us = max(received_us for received_us, _ in sends)
     values, stamps = [], []
-    for field in Context.__struct_fields__:
+    for field in fields:
         named = [(us, getattr(context, field)) for us, context in sends if getattr(context, field)]
         received_us, value = max(named, default=(latest_us, ""))
         values.append(value)
         stamps.append("" if received_us == latest_us else str(received_us))
-    return Context(*values), latest_us, ",".join(stamps) if any(stamps) else ""
-
-
-def _extras_of(reports: Sequence[Report]) -> Extras:
-    given = [report.extras for report in reports if report.extras]
-    fields = Extras.__struct_fields__
-    texts = ([getattr(extras, field) for extras in given] for field in fields)
-    return Extras(*(min(filter(None, some), default="") for some in texts))
+    return [str(latest_us), ",".join(stamps) if any(stamps) else "", *values]
 
 
 class Clock:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager
 from heapq import merge as merge_sorted
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
@@ -238,20 +239,29 @@ class _PartitionScan:
         self.stopped = scan.stopped
         self._through = scan.stopped is None
 
-    def rows(self) -> Iterator[tuple[Position, Record]]:
+    def records(self) -> Iterator[Record]:
         """What it found. Unpacked one by one, since of many partitions' rows few make a page."""
-        for packed in self._packed:
-            record = unpack(packed)
-            yield Position(record.created_us, id_of(record.wamid)), record
+        return map(unpack, self._packed)
+
+    def rows(self) -> Iterator[tuple[Position, Record]]:
+        """What it found, each with its position."""
+        return ((_position_of(record), record) for record in self.records())
 
 
 def _page_of(scans: Sequence[_PartitionScan], limit: int) -> Page:
     """The newest rows of all partitions, as far back as every partition has been looked through."""
     reached = [scan.stopped for scan in scans if scan.stopped is not None]
     horizon = max(reached, default=None)
-    rows = merge_sorted(*(scan.rows() for scan in scans), key=lambda row: row[0], reverse=True)
-    known = [row for row in islice(rows, limit + 1) if horizon is None or row[0] >= horizon]
-    records = [record for _, record in known[:limit]]
-    if len(known) > limit:
-        return Page(records, known[limit - 1][0])
+    if len(scans) == 1:
+        found = scans[0].records()
+    else:
+        rows = merge_sorted(*(scan.rows() for scan in scans), key=itemgetter(0), reverse=True)
+        found = (record for at, record in rows if horizon is None or at >= horizon)
+    records = list(islice(found, limit + 1))
+    if len(records) > limit:
+        return Page(records[:limit], _position_of(records[limit - 1]))
     return Page(records, horizon)
+
+
+def _position_of(record: Record) -> Position:
+    return Position(int(record.created_us), id_of(record.wamid))

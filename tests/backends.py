@@ -121,7 +121,7 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
             if value is None:
                 continue
             name = f"{dimension.name}:{value}" if value else dimension.name
-            expected[f"{tag}:by:{name}"][message_id] = record.created_us
+            expected[f"{tag}:by:{name}"][message_id] = int(record.created_us)
             if dimension.counted:
                 expected[f"{tag}:count:{name}"][record.status.value] += 1
                 if record.error_code:
@@ -130,7 +130,7 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
 
 
 def _field(record: Record, name: str) -> str:
-    return str(getattr(record if name == "wamid" else record.context, name))
+    return str(getattr(record, name))
 
 
 def _value_of(kind: Value, text: str) -> str | None:

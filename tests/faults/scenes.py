@@ -149,7 +149,7 @@ class Load:
         assert self.sent
         assert self.delivered
         for wamid in self.sent:
-            assert records[wamid].context.event_id == "event-1"
+            assert records[wamid].event_id == "event-1"
         for wamid in self.delivered:
             assert records[wamid].status == "delivered"
 

@@ -56,7 +56,7 @@ def _check(records: dict[str, Record], number: int) -> None:
     for record in records.values():
         assert record.status == "failed"
         assert record.error_code == "131026"
-        assert record.context.event_id == "event-2"
+        assert record.event_id == "event-2"
 
 
 async def test_a_reply_cut_anywhere_has_the_merge_repeated(redis: RedisServer) -> None:

@@ -69,8 +69,7 @@ def test_any_order_gives_one_record(
 
 
 def _created(record: Record, created_us: int) -> Record:
-    fields = {name: getattr(record, name) for name in record.__struct_fields__}
-    return Record(**(fields | {"created_us": created_us}))
+    return record._replace(created_us=str(created_us))
 
 
 @examples
@@ -123,5 +122,5 @@ def test_three_track_sends_in_any_order_give_one_context() -> None:
         send_report(received_us=1_700_000_000_000_003, event_id="e3"),
     ]
     for order in permutations(sends):
-        context = record_of(order).context
-        assert (context.guest_name, context.event_id) == ("second", "e3")
+        record = record_of(order)
+        assert (record.guest_name, record.event_id) == ("second", "e3")
