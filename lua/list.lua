@@ -1,23 +1,23 @@
--- A page of the messages that match some filters, newest first.
+-- Pages of the messages that match some filters, newest first.
 --
 -- KEYS[1]  the partition's tag. Reads behind it  :by:<dimension>[:<value>]  :msg:<id>
--- ARGV[1]  JSON {"filters": [[dimension, value], …], "status": "", "recipient_id": "",
---          "limit": 50, "scan": 1000, "after_us": "", "after_id": ""}: at least one filter, all
+-- ARGV[1]  JSON {"scan": 1000, "queries": [{"filters": [[dimension, value], …], "status": "",
+--          "recipient_id": "", "limit": 50, "after_us": "", "after_id": ""}, …]}: of each query at
+--          most scan index entries are looked at and limit rows returned. At least one filter, all
 --          must hold, value '' for a dimension of a single index; status '' for any; recipient_id
---          a whole phone number to compare beside its index, or ''; limit rows at most are
---          returned and scan index entries looked at; after_us (µs as text) and after_id: start
---          behind this position, '' at the newest.
--- Returns  the position of the last entry looked at, as its created_us and id, both '' when there
---          is nothing more behind it; then the packed records.
--- Cost     O(log N + scan) of the smallest index among the filters; reading a row costs about
---          1 µs, passing over one that another filter rules out about 1 µs.
+--          a whole phone number to compare beside its index, or ''; after_us (µs as text) and
+--          after_id: start behind this position, '' at the newest.
+-- Returns  for each query, in order, a list: the position of the last entry looked at, as its
+--          created_us and id, both '' when there is nothing more behind it; then packed records.
+-- Cost     O(log N + scan) a query, of the smallest index among its filters; reading a row costs
+--          about 1 µs, passing over one that another filter rules out about 1 µs.
 
 local CHUNK = 100
 
-local query = cjson.decode(ARGV[1])
+local asked = cjson.decode(ARGV[1])
 
 -- The smallest of the filters' indexes, its size, and the others.
-local function smallest_index()
+local function smallest_index(query)
   local smallest, size, others = nil, nil, {}
   for _, filter in ipairs(query.filters) do
     local key = key_of('by', filter[1], filter[2])
@@ -34,7 +34,7 @@ end
 
 -- How many entries of the index come before those behind the position. The position's own entry
 -- may be gone by now, and many may share its microsecond: among those it is looked for by halves.
-local function start_rank(index)
+local function start_rank(index, query)
   if query.after_us == '' then
     return 0
   end
@@ -65,7 +65,7 @@ local function same_number(a, b)
   return string.sub(a, -#b) == b or string.sub(b, -#a) == a
 end
 
-local function matches(packed)
+local function matches(packed, query)
   local head = query.status .. SEPARATOR
   if query.status ~= '' and string.sub(packed, 1, #head) ~= head then
     return false
@@ -74,37 +74,45 @@ local function matches(packed)
     or same_number(split(packed, SEPARATOR)[RECIPIENT_ID], query.recipient_id)
 end
 
-local index, size, others = smallest_index()
-local rank = start_rank(index)
-local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= ''
-local chunk = sieved and CHUNK or query.limit
-local reply = {'', ''}
-local looked_at, last, final = 0, nil, nil
+local function page(query)
+  local index, size, others = smallest_index(query)
+  local rank = start_rank(index, query)
+  local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= ''
+  local chunk = sieved and CHUNK or query.limit
+  local reply = {'', ''}
+  local looked_at, last, final = 0, nil, nil
 
-while rank + looked_at < size and looked_at < query.scan and #reply - 2 < query.limit do
-  local entries = call('ZREVRANGE', index, rank + looked_at, rank + looked_at + chunk - 1)
-  local ids, keys = {}, {}
-  for _, id in ipairs(entries) do
-    if in_all(others, id) then
-      ids[#ids + 1] = id
-      keys[#keys + 1] = tag .. ':msg:' .. id
-    end
-  end
-  final = entries[#entries]
-  last = final
-  for i, packed in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
-    if packed and matches(packed) then
-      reply[#reply + 1] = packed
-      if #reply - 2 == query.limit then
-        last = ids[i]
-        break
+  while rank + looked_at < size and looked_at < asked.scan and #reply - 2 < query.limit do
+    local entries = call('ZREVRANGE', index, rank + looked_at, rank + looked_at + chunk - 1)
+    local ids, keys = {}, {}
+    for _, id in ipairs(entries) do
+      if in_all(others, id) then
+        ids[#ids + 1] = id
+        keys[#keys + 1] = tag .. ':msg:' .. id
       end
     end
+    final = entries[#entries]
+    last = final
+    for i, packed in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
+      if packed and matches(packed, query) then
+        reply[#reply + 1] = packed
+        if #reply - 2 == query.limit then
+          last = ids[i]
+          break
+        end
+      end
+    end
+    looked_at = looked_at + #entries
   end
-  looked_at = looked_at + #entries
+
+  if rank + looked_at < size or last ~= final then
+    reply[1], reply[2] = digits(tonumber(call('ZSCORE', index, last))), last
+  end
+  return reply
 end
 
-if rank + looked_at < size or last ~= final then
-  reply[1], reply[2] = digits(tonumber(call('ZSCORE', index, last))), last
+local replies = {}
+for place, query in ipairs(asked.queries) do
+  replies[place] = page(query)
 end
-return reply
+return replies

@@ -59,7 +59,8 @@ local function merge_error(record, at_ms, error)
     return false
   end
   local known_ms = tonumber(record[ERROR_MS])
-  if known_ms and (at_ms > known_ms or (at_ms == known_ms and not error_precedes(record, error))) then
+  local later = known_ms and at_ms > known_ms
+  if later or (at_ms == known_ms and not error_precedes(record, error)) then
     return false
   end
   record[ERROR_MS] = digits(at_ms)

@@ -1,7 +1,7 @@
-"""Group commit: concurrent reports share the trips to Redis.
+"""Group commit: concurrent calls share the trips to Redis, reads as well as writes.
 
 While one batch of a partition is on its way the next collects, so batches grow with the load, and
-a report that comes alone goes out at once. No report waits for a timer.
+a call that comes alone goes out at once. Nothing waits for a timer.
 """
 
 from __future__ import annotations
@@ -10,50 +10,55 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
+from typing import Generic, TypeVar
 
 from service.errors import Unavailable
-from service.reports import Report
-from service.scripts import MAX_BATCH, Merged
 
 log = logging.getLogger(__name__)
 
-Merge = Callable[[int, Sequence[Report], float], Awaitable[list[Merged]]]
-"""`merge(partition, reports, until_s)`: writes them and answers in their order, or raises
-Unavailable; by `until_s` of the loop's clock at the latest."""
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+Send = Callable[[int, Sequence[Item], float], Awaitable[Sequence[Answer]]]
+"""`send(partition, items, until_s)`: answers the items in their order, or raises Unavailable; by
+`until_s` of the loop's clock at the latest."""
+
+_Waiting = tuple[Sequence[Item], int, asyncio.Future[list[Answer]], float]
+"""Items, what they weigh, their answer, and since when they wait, in s of the loop's clock."""
 
 
-_Waiting = tuple[Sequence[Report], asyncio.Future[list[Merged]], float]
-"""Reports, their answer, and since when they wait, in seconds of the loop's clock."""
-
-
-class Committer:
-    """Collects reports and writes them in batches, one batch of a partition at a time.
+class Batcher(Generic[Item, Answer]):
+    """Collects items and sends them in batches, one batch of a partition at a time.
 
     Args:
-        merge: writes a batch.
-        patience_s: how long a report may wait from `submit` to its answer, in seconds; then that
-            is Unavailable. It may have been written all the same, which a repetition doesn't mind.
+        send: what a batch is for.
+        most: that a batch may weigh.
+        patience_s: how long items may wait from `submit` to their answer, in seconds; then that is
+            Unavailable. They may have been sent all the same, which a repetition doesn't mind.
     """
 
-    def __init__(self, merge: Merge, *, patience_s: float) -> None:
-        self._merge = merge
+    def __init__(self, send: Send[Item, Answer], *, most: int, patience_s: float) -> None:
+        self._send = send
+        self._most = most
         self._patience_s = patience_s
-        self._waiting: dict[int, list[_Waiting]] = {}
+        self._waiting: dict[int, list[_Waiting[Item, Answer]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self.depth = 0
-        """Reports that wait for a batch to take them."""
+        """Items that wait for a batch to take them."""
 
-    def submit(self, partition: int, reports: Sequence[Report]) -> asyncio.Future[list[Merged]]:
-        """Queues up to `MAX_BATCH` reports, which go in one batch.
+    def submit(
+        self, partition: int, items: Sequence[Item], weight: int
+    ) -> asyncio.Future[list[Answer]]:
+        """Queues items that go in one batch; together they weigh no more than a batch may.
 
         Returns:
-            their answers in their order. A caller may stop waiting: the reports are written all
-            the same, and the others of the batch don't notice.
+            their answers in their order. A caller may stop waiting: the items are sent all the
+            same, and the others of the batch don't notice.
         """
-        answer: asyncio.Future[list[Merged]] = self._loop.create_future()
-        entry = (reports, answer, self._loop.time())
-        self.depth += len(reports)
+        answer: asyncio.Future[list[Answer]] = self._loop.create_future()
+        entry = (items, weight, answer, self._loop.time())
+        self.depth += len(items)
         queue = self._waiting.get(partition)
         if queue is None:
             self._waiting[partition] = [entry]
@@ -65,43 +70,42 @@ class Committer:
         return answer
 
     async def _drain(self, partition: int) -> None:
-        """Runs as long as the partition has reports."""
+        """Runs as long as the partition has items."""
         while queue := self._waiting[partition]:
-            size, taken = 0, 0
-            for reports, _, _ in queue:
-                size += len(reports)
-                if size > MAX_BATCH:
+            total, taken = 0, 0
+            for _, weight, _, _ in queue:
+                total += weight
+                if total > self._most:
                     break
                 taken += 1
             batch, self._waiting[partition] = queue[:taken], queue[taken:]
             await self._commit(partition, batch)
         del self._waiting[partition]
 
-    async def _commit(self, partition: int, batch: Sequence[_Waiting]) -> None:
+    async def _commit(self, partition: int, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         """Every caller of the batch is answered when this returns."""
+        together = [item for items, _, _, _ in batch for item in items]
+        self.depth -= len(together)
+        until_s = batch[0][3] + self._patience_s
         try:
-            _, _, oldest_s = batch[0]
-            until_s = oldest_s + self._patience_s
-            together = [report for reports, _, _ in batch for report in reports]
-            self.depth -= len(together)
-            merged = await self._merge(partition, together, until_s)
-            if len(merged) != len(together):
-                raise ValueError("not as many answers as reports")  # noqa: TRY301  our fault
+            answers = await self._send(partition, together, until_s)
+            if len(answers) != len(together):
+                raise ValueError("not as many answers as items")  # noqa: TRY301  our fault
         except Unavailable as error:
             self._fail(batch, error.reason)
         except Exception:
             log.exception("batch_failed")
             self._fail(batch, "fault")
         else:
-            answers = iter(merged)
-            for reports, answer, _ in batch:
-                result = list(islice(answers, len(reports)))
+            rest = iter(answers)
+            for items, _, answer, _ in batch:
+                result = list(islice(rest, len(items)))
                 if not answer.done():
                     answer.set_result(result)
 
-    def _fail(self, batch: Sequence[_Waiting], reason: str) -> None:
+    def _fail(self, batch: Sequence[_Waiting[Item, Answer]], reason: str) -> None:
         """Every caller gets an exception of its own, since raising one changes it."""
-        for _, answer, _ in batch:
+        for _, _, answer, _ in batch:
             if not answer.done():
                 answer.set_exception(Unavailable(reason))
 

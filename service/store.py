@@ -11,16 +11,16 @@ from contextlib import asynccontextmanager
 from heapq import merge as merge_sorted
 from itertools import islice
 from operator import itemgetter
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
 
-from service.committer import Committer
+from service.batcher import Batcher
 from service.connect import Server
 from service.errors import Unavailable
 from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
 from service.reports import Record, Report, unpack
-from service.scripts import MAX_BATCH, Merged, Scripts
+from service.scripts import MAX_BATCH, Merged, Query, Scan, Scripts
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
@@ -36,6 +36,15 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (OSError, "connection"),
 )
 """Why the store was unavailable, by what the driver raised; the first that fits."""
+
+_MAX_READ = 1_000
+"""Records read in one MGET: as many as one look-up may ask for."""
+
+_MAX_ROWS = 256
+"""Rows of one list call: Redis does nothing else meanwhile."""
+
+_QUERY_ROWS = 8
+"""What a query of a list call costs beside its rows, in rows."""
 
 Answer = TypeVar("Answer")
 
@@ -89,13 +98,15 @@ class Store:
         self._patience_s = patience_s
         self._observer = observer
         self._scan_s = scan_s
-        self._committer = Committer(self._merge, patience_s=patience_s)
+        self._merges = Batcher(self._merge, most=MAX_BATCH, patience_s=patience_s)
+        self._reads = Batcher(self._read, most=_MAX_READ, patience_s=patience_s)
+        self._lists = Batcher(self._list, most=_MAX_ROWS, patience_s=patience_s)
         self._now_s = asyncio.get_running_loop().time
 
     @property
     def depth(self) -> int:
         """Reports that wait to be written."""
-        return self._committer.depth
+        return self._merges.depth
 
     def write(self, reports: Sequence[Report]) -> Awaitable[list[Merged]]:
         """Writes reports, together with those of others; one message's in their order.
@@ -124,7 +135,7 @@ class Store:
 
     def _submit(self, reports: Sequence[Report]) -> asyncio.Future[list[Merged]]:
         """Queues up to `MAX_BATCH` reports of one partition."""
-        return self._committer.submit(self._partition_of(reports[0]), reports)
+        return self._merges.submit(self._partition_of(reports[0]), reports, len(reports))
 
     def _partition_of(self, report: Report) -> int:
         return partition_of(report.wamid, self._partitions)
@@ -142,16 +153,24 @@ class Store:
         by_partition: dict[int, list[str]] = {}
         for wamid in wamids:
             by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
-        until_s = self._now_s() + self._patience_s
-        async with self._available():
-            found = await _all(self._read(*some, until_s) for some in by_partition.items())
-        return {record.wamid: record for records in found for record in records}
+        found = await _all(
+            self._reads.submit(p, some, len(some)) for p, some in by_partition.items()
+        )
+        records = (unpack(packed) for some in found for packed in some if packed)
+        return {record.wamid: record for record in records}
 
-    async def _read(self, partition: int, wamids: Sequence[str], until_s: float) -> list[Record]:
+    async def _read(self, partition: int, wamids: Sequence[str], until_s: float) -> list[Any]:
         tag = tag_of(partition)
         keys = [message_key(tag, id_of(wamid)) for wamid in wamids]
-        found = await self._server.execute(until_s, tag, "MGET", *keys)
-        return [unpack(packed) for packed in found if packed]
+        async with self._available():
+            found: list[Any] = await self._server.execute(until_s, tag, "MGET", *keys)
+        return found
+
+    async def _list(
+        self, partition: int, queries: Sequence[Query], until_s: float
+    ) -> Sequence[Scan]:
+        async with self._available():
+            return await self._scripts.list(partition, queries, until_s)
 
     async def page(self, selection: Selection, limit: int, after: Position | None = None) -> Page:
         """The matching messages behind a position, newest first.
@@ -160,18 +179,18 @@ class Store:
             `limit` records if there are as many. Fewer with a position to go on from when a rare
             combination of filters takes too long to look for.
         """
-        scans = [
-            _PartitionScan(self._scripts, p, selection, after) for p in range(self._partitions)
-        ]
+        scans = [_PartitionScan(self._look, p, selection, after) for p in range(self._partitions)]
         started_s = self._now_s()
-        until_s = started_s + self._patience_s
         wanted = limit + 1  # one more shows whether another page follows
-        async with self._available():
-            while short := [scan for scan in scans if scan.lacks(wanted)]:
-                await _all(scan.advance(wanted, until_s) for scan in short)
-                if self._now_s() > started_s + self._scan_s:
-                    break
+        while short := [scan for scan in scans if scan.lacks(wanted)]:
+            await _all(scan.advance(wanted) for scan in short)
+            if self._now_s() > started_s + self._scan_s:
+                break
         return _page_of(scans, limit)
+
+    async def _look(self, partition: int, query: Query) -> Scan:
+        [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
+        return scan
 
     async def latest(self, selection: Selection) -> Record | None:
         """The most recent of the matching messages."""
@@ -191,7 +210,8 @@ class Store:
 
     async def close(self) -> None:
         """Writes what was submitted."""
-        await self._committer.close()
+        for batcher in (self._merges, self._reads, self._lists):
+            await batcher.close()
 
     @asynccontextmanager
     async def _available(self) -> AsyncIterator[None]:
@@ -213,13 +233,16 @@ async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
     return cast("list[Answer]", answers)
 
 
+Look = Callable[[int, Query], Awaitable[Scan]]
+
+
 class _PartitionScan:
     """How far a page has come in one partition."""
 
     def __init__(
-        self, scripts: Scripts, partition: int, selection: Selection, after: Position | None
+        self, look: Look, partition: int, selection: Selection, after: Position | None
     ) -> None:
-        self._scripts = scripts
+        self._look = look
         self._partition = partition
         self._selection = selection
         self._packed: list[bytes] = []
@@ -230,11 +253,10 @@ class _PartitionScan:
         """Whether it has fewer rows than wanted, and may find more."""
         return len(self._packed) < wanted and not self._through
 
-    async def advance(self, wanted: int, until_s: float) -> None:
+    async def advance(self, wanted: int) -> None:
         """One more look, at a bounded number of entries."""
-        scan = await self._scripts.list(
-            self._partition, self._selection, wanted - len(self._packed), self.stopped, until_s
-        )
+        query = Query.of(self._selection, wanted - len(self._packed), self.stopped)
+        scan = await self._look(self._partition, query)
         self._packed += scan.packed
         self.stopped = scan.stopped
         self._through = scan.stopped is None

@@ -2,7 +2,7 @@
 
 from service.keys import Position, Selection, id_of, tag_of
 from service.reports import Status, unpack
-from service.scripts import MAX_SCAN, Scan
+from service.scripts import MAX_SCAN, Query, Scan
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 
@@ -19,12 +19,19 @@ async def put(bench: Bench, number: int, received_us: int, **context: str) -> No
     await bench.scripts.merge(0, [report], soon_s())
 
 
+async def look(bench: Bench, selection: Selection, limit: int, after: Position | None) -> Scan:
+    """One look at partition 0."""
+    query = Query.of(selection, limit, after)
+    [scan] = await bench.scripts.list(0, [query], soon_s())
+    return scan
+
+
 async def walk(bench: Bench, selection: Selection, limit: int) -> list[str]:
     """All pages of partition 0, in chunks of this limit."""
     seen: list[str] = []
     after = None
     while True:
-        scan = await bench.scripts.list(0, selection, limit, after, soon_s())
+        scan = await look(bench, selection, limit, after)
         seen += wamids(scan)
         if scan.stopped is None:
             return seen
@@ -34,10 +41,10 @@ async def walk(bench: Bench, selection: Selection, limit: int) -> list[str]:
 async def test_the_newest_come_first(store: Bench) -> None:
     for number in range(5):
         await put(store, number, BASE_US + number)
-    scan = await store.scripts.list(0, EVERYTHING, 3, None, soon_s())
+    scan = await look(store, EVERYTHING, 3, None)
     assert wamids(scan) == ["wamid.4", "wamid.3", "wamid.2"]
     assert scan.stopped == Position(BASE_US + 2, id_of("wamid.2"))
-    rest = await store.scripts.list(0, EVERYTHING, 3, scan.stopped, soon_s())
+    rest = await look(store, EVERYTHING, 3, scan.stopped)
     assert wamids(rest) == ["wamid.1", "wamid.0"]
     assert rest.stopped is None
 
@@ -56,11 +63,11 @@ async def test_a_position_outlives_its_message(store: Bench) -> None:
     for number in range(6):
         await put(store, number, BASE_US + number // 3, event_id="e")
     selection = Selection([("event", "e")])
-    scan = await store.scripts.list(0, selection, 2, None, soon_s())
+    scan = await look(store, selection, 2, None)
     before = wamids(scan)
     moved = unpack(scan.packed[-1]).wamid
     await store.scripts.merge(0, [send_report(wamid=moved, event_id="other")], soon_s())
-    rest = await store.scripts.list(0, selection, 10, scan.stopped, soon_s())
+    rest = await look(store, selection, 10, scan.stopped)
     assert sorted(before + wamids(rest)) == [f"wamid.{number}" for number in range(6)]
 
 
@@ -96,10 +103,10 @@ async def test_one_call_looks_at_a_bounded_number_of_entries(store: Bench) -> No
     for start in range(0, len(reports), 200):
         await store.scripts.merge(0, reports[start : start + 200], soon_s())
     failed = Selection([("all", "")], status="failed")
-    first = await store.scripts.list(0, failed, 50, None, soon_s())
+    first = await look(store, failed, 50, None)
     assert first.packed == []
     assert first.stopped == Position(BASE_US + 150, id_of("wamid.150"))
-    second = await store.scripts.list(0, failed, 50, first.stopped, soon_s())
+    second = await look(store, failed, 50, first.stopped)
     assert second == Scan([], None)
 
 
@@ -112,8 +119,22 @@ async def test_the_smallest_index_is_walked(store: Bench) -> None:
     for start in range(0, len(reports), 200):
         await store.scripts.merge(0, reports[start : start + 200], soon_s())
     await store.scripts.merge(0, [send_report(wamid="wamid.3", event_id="rare")], soon_s())
-    scan = await store.scripts.list(
-        0, Selection([("template", "t"), ("event", "rare")]), 50, None, soon_s()
-    )
+    scan = await look(store, Selection([("template", "t"), ("event", "rare")]), 50, None)
     assert (wamids(scan), scan.stopped) == (["wamid.3"], None)
     assert (await store.execute(tag_of(0), "ZCARD", f"{tag_of(0)}:by:event:rare")) == 1
+
+
+async def test_queries_that_share_a_call_are_answered_each_by_itself(store: Bench) -> None:
+    for number in range(250):
+        await put(store, number, BASE_US + number, event_id=f"event-{number % 2}")
+    queries = [
+        Query.of(EVERYTHING, 3, None),
+        Query.of(Selection([("event", "nobody's")]), 5, None),
+        Query.of(Selection([("event", "event-1")]), 2, Position(BASE_US + 5, id_of("wamid.5"))),
+        *[Query.of(Selection([("all", "")], status="failed"), 5, None)] * 20,
+    ]
+    scans = await store.scripts.list(0, queries, soon_s())
+    assert wamids(scans[0]) == ["wamid.249", "wamid.248", "wamid.247"]
+    assert scans[1] == Scan([], None)
+    assert wamids(scans[2]) == ["wamid.3", "wamid.1"]
+    assert scans[3:] == [Scan([], Position(BASE_US + 150, id_of("wamid.150")))] * 20

@@ -11,7 +11,7 @@ LAYERS = [
     {"errors", "reports", "config", "ndjson"},
     {"models", "keys", "access", "admission"},
     {"scripts", "embedded"},
-    {"committer", "connect"},
+    {"batcher", "connect"},
     {"store"},
     {"telemetry"},
     {"middleware", "protocol", "intake"},

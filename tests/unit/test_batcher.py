@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.committer import Committer
+from service.batcher import Batcher
 from service.errors import Unavailable
 from service.reports import Report, Status
 from service.scripts import MAX_BATCH, Merged, Outcome
@@ -34,26 +34,26 @@ class Merger:
 
 async def test_what_comes_while_a_batch_is_under_way_shares_the_next() -> None:
     merger = Merger()
-    committer = Committer(merger, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
     report = [status_report(Status.SENT)]
-    first = committer.submit(0, report)
+    first = batcher.submit(0, report, 1)
     while not merger.batches:  # noqa: ASYNC110  one pass of the loop, in fact
         await asyncio.sleep(0)
-    others = [committer.submit(0, report) for _ in range(MAX_BATCH + 1)]
-    elsewhere = committer.submit(1, report)
-    assert committer.depth == MAX_BATCH + 2
+    others = [batcher.submit(0, report, 1) for _ in range(MAX_BATCH + 1)]
+    elsewhere = batcher.submit(1, report, 1)
+    assert batcher.depth == MAX_BATCH + 2
     merger.gate.set()
     assert await asyncio.gather(first, *others, elsewhere) == [[DONE]] * (MAX_BATCH + 3)
     assert merger.batches == [1, 1, MAX_BATCH, 1]
-    assert committer.depth == 0
+    assert batcher.depth == 0
 
 
 async def test_what_is_submitted_together_goes_in_one_batch() -> None:
     merger = Merger()
     merger.gate.set()
-    committer = Committer(merger, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
     sizes = [MAX_BATCH - 1, 1, 2, MAX_BATCH, 3]
-    answers = [committer.submit(0, [status_report(Status.SENT)] * size) for size in sizes]
+    answers = [batcher.submit(0, [status_report(Status.SENT)] * size, size) for size in sizes]
     assert list(map(len, await asyncio.gather(*answers))) == sizes
     assert merger.batches == [MAX_BATCH, 2, MAX_BATCH, 3]
 
@@ -64,10 +64,10 @@ async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
     """One exception raised in many tasks would gather the traces of them all."""
     merger = Merger()
     merger.gate.set()
-    committer = Committer(merger, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
     for error, reason in [(Unavailable("full"), "full"), (KeyError("a fault of ours"), "fault")]:
         merger.error = error
-        answers = [committer.submit(0, [status_report(Status.SENT)]) for _ in range(3)]
+        answers = [batcher.submit(0, [status_report(Status.SENT)], 1) for _ in range(3)]
         raised = await asyncio.gather(*answers, return_exceptions=True)
         assert [failure.reason for failure in raised if isinstance(failure, Unavailable)] == [
             reason
@@ -78,9 +78,9 @@ async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
 
 async def test_closing_waits_for_what_was_submitted() -> None:
     merger = Merger()
-    committer = Committer(merger, patience_s=1)
-    answer = committer.submit(0, [status_report(Status.SENT)])
-    closing = asyncio.ensure_future(committer.close())
+    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
+    answer = batcher.submit(0, [status_report(Status.SENT)], 1)
+    closing = asyncio.ensure_future(batcher.close())
     await asyncio.sleep(0)
     assert not closing.done()
     merger.gate.set()
