@@ -269,8 +269,8 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
         TooSlow: it takes longer than `http.receive_s` to come.
     """
     try:
-        if request.content.is_eof():  # it came together with the headers
-            body = await request.read()
+        if request.content.is_eof():  # it came together with the headers: this is a third of read()
+            body = request.content.read_nowait()
         elif (request.content_length or 0) > most_bytes:
             raise TooLarge(most_bytes // MIB)
         else:

@@ -226,7 +226,10 @@ class Store:
 
 async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
     """All answers, or one of the errors. Waits for every call, so that none outlives this."""
-    answers = await asyncio.gather(*calls, return_exceptions=True)
+    waiting = list(calls)
+    if len(waiting) == 1:  # as with one partition always: no task is needed
+        return [await waiting[0]]
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -118,6 +119,18 @@ def _exposed(own: CollectorRegistry) -> CollectorRegistry:
     return summed
 
 
+def _observer_of(child: Histogram) -> Callable[[float], None]:
+    """`child.observe` at half its cost, since every request goes through it."""
+    add = child._sum.inc  # noqa: SLF001
+    count = [bucket.inc for bucket in child._buckets]  # noqa: SLF001
+
+    def observe(seconds: float) -> None:
+        add(seconds)
+        count[bisect_left(_LATENCIES_S, seconds)](1)
+
+    return observe
+
+
 class Metrics:
     """The metrics of one service.
 
@@ -170,14 +183,15 @@ class Metrics:
             "Items of batches and streams that were refused, each by itself.",
             registry=self.registry,
         )
-        self._children: dict[tuple[str, int], Histogram] = {}
+        self._observers: dict[tuple[str, int], Callable[[float], None]] = {}
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        child = self._children.get((route, status))
-        if child is None:
-            child = self._children[route, status] = self._requests.labels(route, str(status))
-        child.observe(seconds)
+        observe = self._observers.get((route, status))
+        if observe is None:
+            child = self._requests.labels(route, str(status))
+            observe = self._observers[route, status] = _observer_of(child)
+        observe(seconds)
 
     def merged(self, reports: Sequence[Report], merged: Sequence[Merged]) -> None:
         """A batch was written."""
