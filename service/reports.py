@@ -157,15 +157,13 @@ class Record(NamedTuple):
     guest_name: str
 
 
-_OTHERS = len(Record._fields) - 1
-
-
 def unpack(packed: bytes) -> Record:
     """The record that `merge.lua` packed; what was packed before a field was there lacks it."""
-    status, *fields = packed.decode().split(SEPARATOR)
-    if len(fields) < _OTHERS:
-        fields += [""] * (_OTHERS - len(fields))
-    return Record(_STATUSES[status], *fields)
+    fields = packed.decode().split(SEPARATOR)
+    if len(fields) < len(Record._fields):
+        fields += [""] * (len(Record._fields) - len(fields))
+    fields[0] = _STATUSES[fields[0]]
+    return Record._make(fields)
 
 
 def record_of(reports: Sequence[Report]) -> Record:
