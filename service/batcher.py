@@ -1,7 +1,8 @@
 """Group commit: concurrent calls share the trips to Redis, reads as well as writes.
 
 While one batch of a partition is on its way the next collects, so batches grow with the load, and
-a call that comes alone goes out at once. Nothing waits for a timer.
+a call that comes alone goes out at once. Nothing waits for a timer. Once a whole batch waits it
+goes out beside the one that is on its way: of two calls made at the same time either may be first.
 """
 
 from __future__ import annotations
@@ -23,12 +24,38 @@ Send = Callable[[int, Sequence[Item], float], Awaitable[Sequence[Answer]]]
 """`send(partition, items, until_s)`: answers the items in their order, or raises Unavailable; by
 `until_s` of the loop's clock at the latest."""
 
+MOST_AT_ONCE = 8
+"""Batches of a partition that may be on their way."""
+
 _Waiting = tuple[Sequence[Item], int, asyncio.Future[list[Answer]], float]
 """Items, what they weigh, their answer, and since when they wait, in s of the loop's clock."""
 
 
+class _Queue(Generic[Item, Answer]):
+    """What waits for a partition, what that weighs, and how many batches are on their way."""
+
+    __slots__ = ("entries", "sending", "weight")
+
+    def __init__(self) -> None:
+        self.entries: list[_Waiting[Item, Answer]] = []
+        self.weight = 0
+        self.sending = 0
+
+    def take(self, most: int) -> list[_Waiting[Item, Answer]]:
+        """The next batch: what came first, as long as it weighs no more than that."""
+        total, taken = 0, 0
+        for _, weight, _, _ in self.entries:
+            if total + weight > most:
+                break
+            total += weight
+            taken += 1
+        batch, self.entries = self.entries[:taken], self.entries[taken:]
+        self.weight -= total
+        return batch
+
+
 class Batcher(Generic[Item, Answer]):
-    """Collects items and sends them in batches, one batch of a partition at a time.
+    """Collects items and sends them in batches.
 
     Args:
         send: what a batch is for.
@@ -41,7 +68,7 @@ class Batcher(Generic[Item, Answer]):
         self._send = send
         self._most = most
         self._patience_s = patience_s
-        self._waiting: dict[int, list[_Waiting[Item, Answer]]] = {}
+        self._queues: dict[int, _Queue[Item, Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self.depth = 0
@@ -57,30 +84,24 @@ class Batcher(Generic[Item, Answer]):
             same, and the others of the batch don't notice.
         """
         answer: asyncio.Future[list[Answer]] = self._loop.create_future()
-        entry = (items, weight, answer, self._loop.time())
         self.depth += len(items)
-        queue = self._waiting.get(partition)
+        queue = self._queues.get(partition)
         if queue is None:
-            self._waiting[partition] = [entry]
-            task = self._loop.create_task(self._drain(partition))
+            queue = self._queues[partition] = _Queue()
+        queue.entries.append((items, weight, answer, self._loop.time()))
+        queue.weight += weight
+        if not queue.sending or (queue.weight >= self._most and queue.sending < MOST_AT_ONCE):
+            queue.sending += 1
+            task = self._loop.create_task(self._drain(partition, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        else:
-            queue.append(entry)
         return answer
 
-    async def _drain(self, partition: int) -> None:
-        """Runs as long as the partition has items."""
-        while queue := self._waiting[partition]:
-            total, taken = 0, 0
-            for _, weight, _, _ in queue:
-                total += weight
-                if total > self._most:
-                    break
-                taken += 1
-            batch, self._waiting[partition] = queue[:taken], queue[taken:]
+    async def _drain(self, partition: int, queue: _Queue[Item, Answer]) -> None:
+        """Sends one batch after the other as long as the partition has items."""
+        while batch := queue.take(self._most):
             await self._commit(partition, batch)
-        del self._waiting[partition]
+        queue.sending -= 1
 
     async def _commit(self, partition: int, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         """Every caller of the batch is answered when this returns."""

@@ -122,15 +122,15 @@ class Store:
         by_partition: dict[int, list[int]] = {}
         for place, report in enumerate(reports):
             by_partition.setdefault(self._partition_of(report), []).append(place)
-        batches = [
-            places[start : start + MAX_BATCH]
-            for places in by_partition.values()
-            for start in range(0, len(places), MAX_BATCH)
-        ]
-        answers = await _all(self._submit([reports[p] for p in places]) for places in batches)
         merged: dict[int, Merged] = {}
-        for places, answer in zip(batches, answers, strict=True):
-            merged.update(zip(places, answer, strict=True))
+
+        async def write_in_order(places: Sequence[int]) -> None:
+            for start in range(0, len(places), MAX_BATCH):
+                some = places[start : start + MAX_BATCH]
+                answers = await self._submit([reports[place] for place in some])
+                merged.update(zip(some, answers, strict=True))
+
+        await _all(map(write_in_order, by_partition.values()))
         return [merged[place] for place in range(len(reports))]
 
     def _submit(self, reports: Sequence[Report]) -> asyncio.Future[list[Merged]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.batcher import Batcher
+from service.batcher import MOST_AT_ONCE, Batcher
 from service.errors import Unavailable
 from service.reports import Report, Status
 from service.scripts import MAX_BATCH, Merged, Outcome
@@ -44,8 +44,22 @@ async def test_what_comes_while_a_batch_is_under_way_shares_the_next() -> None:
     assert batcher.depth == MAX_BATCH + 2
     merger.gate.set()
     assert await asyncio.gather(first, *others, elsewhere) == [[DONE]] * (MAX_BATCH + 3)
-    assert merger.batches == [1, 1, MAX_BATCH, 1]
+    assert merger.batches == [1, MAX_BATCH, 1, 1]
     assert batcher.depth == 0
+
+
+async def test_a_whole_batch_that_waits_goes_out_beside_the_one_under_way() -> None:
+    """But only so many: the rest collects."""
+    merger = Merger()
+    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
+    answers = [batcher.submit(0, [status_report(Status.SENT)] * 100, 100) for _ in range(100)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert merger.batches == [200] * MOST_AT_ONCE
+    assert batcher.depth == 10_000 - 200 * MOST_AT_ONCE
+    merger.gate.set()
+    await asyncio.gather(*answers)
+    assert merger.batches == [200] * 50
 
 
 async def test_what_is_submitted_together_goes_in_one_batch() -> None:
