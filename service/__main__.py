@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shlex
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TypeVar
@@ -46,6 +48,7 @@ def main(config: Path | None, workers: int, *, only_check: bool) -> None:
         return with_token(load(config, os.environ))
 
     try:
+        _open_many_files()
         settings = read()
         log_to_stderr(settings.log.level)
         if only_check:
@@ -60,6 +63,13 @@ def main(config: Path | None, workers: int, *, only_check: bool) -> None:
     except (StartError, OSError) as error:
         click.echo(f"message-tracker: {error}", err=True)
         sys.exit(1)
+
+
+def _open_many_files() -> None:
+    """As many as may be: each connection needs one, and the usual limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS names a limit that it doesn't grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _run(work: Coroutine[object, object, Result]) -> Result:

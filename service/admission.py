@@ -7,6 +7,7 @@ every caller the same wait and the service its memory.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ MOST_REPORTS = 20_000
 """Waiting to be written: half a second's work or so."""
 
 _LOG_EVERY_S = 1.0
+_CALM_AFTER_S = 1.0
 
 
 class Admission:
@@ -37,7 +39,7 @@ class Admission:
         self._requests = 0
         self._bytes = 0
         self._refused = 0
-        self._logged_s = -_LOG_EVERY_S
+        self._refused_s = self._logged_s = -math.inf
 
     def enter(self, refused_at: float, size_bytes: int) -> None:
         """Lets a request in; `leave` must follow.
@@ -55,7 +57,7 @@ class Admission:
             self._depth() / MOST_REPORTS,
         )
         if in_use >= refused_at:
-            self._note_refusal()
+            self.note_refusal()
             raise Overloaded
         self._requests += 1
         self._bytes += size_bytes
@@ -65,10 +67,24 @@ class Admission:
         self._requests -= 1
         self._bytes -= size_bytes
 
-    def _note_refusal(self) -> None:
-        """At most one line a second: a log of every refusal would be a load of its own."""
+    def crowded(self, connections: int) -> bool:
+        """Whether there is no room for another connection.
+
+        There is, however many there are, as long as none of their requests is refused.
+
+        Args:
+            connections: that are open.
+        """
+        many = connections >= 2 * self._most_requests
+        return many and time.monotonic() - self._refused_s < _CALM_AFTER_S
+
+    def note_refusal(self) -> None:
+        """A request was refused, or a newcomer sent away.
+
+        Logs at most one line a second: a log of every refusal would be a load of its own.
+        """
         self._refused += 1
-        now_s = time.monotonic()
+        self._refused_s = now_s = time.monotonic()
         if now_s - self._logged_s >= _LOG_EVERY_S:
             log.warning("overloaded", extra={"refused": self._refused})
             self._logged_s, self._refused = now_s, 0

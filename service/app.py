@@ -18,6 +18,7 @@ from service.admission import Admission
 from service.config import Settings
 from service.connect import check, claim, connect
 from service.handlers import ACCESS, HEALTH, METRICS, OPENAPI, STORE
+from service.listener import Listener, bind
 from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
@@ -28,8 +29,10 @@ from service.telemetry import Health, Metrics
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+KEEP_ALIVE_S = 75
+"""How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
+
+_MOST_A_TURN = 256
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -75,15 +78,22 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         settings = self.app[SETTINGS]
+        admission = Admission(settings.http.requests, lambda: self.app[STORE].depth)
         handle = Entrance(
             server.request_handler,
             access=self.app[ACCESS],
-            admission=Admission(settings.http.requests, lambda: self.app[STORE].depth),
+            admission=admission,
             policies=policies(),
             metrics=self.app[METRICS],
             settings=settings.http,
         )
-        return JsonServer.like(server, handle, receive_s=settings.http.receive_s)
+        return JsonServer.like(
+            server,
+            handle,
+            admission=admission,
+            metrics=self.app[METRICS],
+            receive_s=settings.http.receive_s,
+        )
 
 
 async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
@@ -101,7 +111,8 @@ async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = Runner(app, access_log=None, shutdown_timeout=app[SETTINGS].http.drain_s)
+    drain_s = app[SETTINGS].http.drain_s
+    runner = Runner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=drain_s)
     starting = asyncio.create_task(_listen(runner))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -122,11 +133,14 @@ async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
 async def _listen(runner: Runner) -> str:
     """Opens the store, then the port; returns the address."""
     await runner.setup()
-    http = runner.app[SETTINGS].http
-    site = web.TCPSite(runner, http.host, http.port, backlog=BACKLOG)
-    await site.start()
-    settle(site.name)
-    return site.name
+    sites = [
+        Listener(runner, sock, most_a_turn=_MOST_A_TURN) for sock in bind(runner.app[SETTINGS].http)
+    ]
+    for site in sites:
+        await site.start()
+    address = min(site.name for site in sites)
+    settle(address)
+    return address
 
 
 def settle(address: str, **more: object) -> None:

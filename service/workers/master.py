@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -21,11 +20,12 @@ from gunicorn.config import Config
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
-from service.app import BACKLOG
-from service.config import Http, Settings
+from service.app import KEEP_ALIVE_S
+from service.config import Settings
 from service.errors import ConfigError, StartError
+from service.listener import bind
 from service.telemetry import SharedMetrics, log_to_stderr
-from service.workers.worker import KEEP_ALIVE_S, LAST_REQUESTS_S, Worker
+from service.workers.worker import LAST_REQUESTS_S, Worker
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ class Crew(BaseApplication):
         self._workers = workers
         self.on_start = on_start
         self.settings = _sharable(read())
-        self._descriptors = [made.detach() for made in _bind(self.settings.http)]
+        self._descriptors = [made.detach() for made in bind(self.settings.http)]
         self._folder = Path(tempfile.mkdtemp(prefix="message-tracker-"))
         self.metrics = SharedMetrics(self._folder)
         super().__init__()
@@ -256,16 +256,3 @@ def _sharable(settings: Settings) -> Settings:
             "Redis, or start one worker."
         )
     return settings
-
-
-def _bind(http: Http) -> list[socket.socket]:
-    """Opens the port. A host's name may stand for several addresses: a socket for each.
-
-    Raises:
-        OSError: it is taken.
-    """
-    found = socket.getaddrinfo(
-        http.host or None, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    addresses = dict.fromkeys((family, address[:2]) for family, *_, address in found)
-    return [socket.create_server(a, family=f, backlog=BACKLOG) for f, a in addresses]

@@ -7,9 +7,10 @@ import logging
 import mmap
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
@@ -17,20 +18,19 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 from aiohttp.worker import GunicornUVLoopWebWorker
 
-from service.app import BACKLOG, Runner, create_app, settle
+from service.app import KEEP_ALIVE_S, Runner, create_app, settle
 from service.config import Settings
 from service.errors import StartError
 from service.handlers import HEALTH, METRICS
+from service.listener import Listener
 from service.telemetry import SharedMetrics, log_to_stderr
 
 log = logging.getLogger(__name__)
 
-KEEP_ALIVE_S = 75
-"""How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
-
 LAST_REQUESTS_S = 1.0
 """How long a worker that stops goes on answering what comes on its connections."""
 
+_MOST_A_TURN = 16
 _AGAIN_S = 1.0
 _BEAT_S = 1.0
 _POLL_S = 0.01
@@ -43,6 +43,7 @@ class WorkerRunner(Runner):
     Args:
         app: made by `create_app`.
         beat: tells the master that the worker lives; called every second of the drain.
+        sockets: where it listens.
         **options: of aiohttp's runner.
     """
 
@@ -50,10 +51,19 @@ class WorkerRunner(Runner):
         self,
         app: web.Application,
         beat: Callable[[], None],
+        *,
+        sockets: Iterable[socket.socket],
         **options: Any,  # noqa: ANN401  as aiohttp has it
     ) -> None:
         super().__init__(app, **options)
         self._beat = beat
+        self._sockets = sockets
+
+    async def setup(self) -> None:
+        """Opens the store, then listens."""
+        await super().setup()
+        for shared in self._sockets:
+            await Listener(self, shared, most_a_turn=_MOST_A_TURN).start()
 
     async def cleanup(self) -> None:
         """Drains: what was accepted is finished and written."""
@@ -192,15 +202,17 @@ class Worker(GunicornUVLoopWebWorker):
         self._notify_waiter_done()
 
     def load_wsgi(self) -> None:
-        """Has aiohttp take our runner, and sockets that uvloop closes only once."""
+        """Has aiohttp take our runner, which listens by itself."""
         self.wsgi = self._make_runner
-        self.sockets = [listener.sock for listener in self.sockets]
+        self._shared = [listener.sock for listener in self.sockets]
+        self.sockets = []
 
     async def _make_runner(self) -> WorkerRunner:
         settings = self.app.settings
         self._runner = WorkerRunner(
             create_app(settings),
             self.notify,
+            sockets=self._shared,
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_S,
             shutdown_timeout=settings.http.drain_s,
@@ -216,8 +228,6 @@ class Worker(GunicornUVLoopWebWorker):
         super().notify()
 
     def _open(self, runner: WorkerRunner) -> None:
-        for listener in self.sockets:
-            listener.listen(BACKLOG)  # aiohttp has just made it 128
         address = min(site.name for site in runner.sites)
         settle(address, pid=os.getpid())
         if self.age == 1:

@@ -14,7 +14,7 @@ LAYERS = [
     {"batcher", "connect"},
     {"store"},
     {"telemetry"},
-    {"middleware", "protocol", "intake"},
+    {"middleware", "protocol", "intake", "listener"},
     {"handlers"},
     {"routes"},
     {"openapi"},
@@ -26,7 +26,16 @@ LAYERS = [
 
 KNOWN_BY = {
     "redis": {"scripts", "connect", "store"},
-    "aiohttp": {"middleware", "protocol", "intake", "handlers", "routes", "app", "workers"},
+    "aiohttp": {
+        "middleware",
+        "protocol",
+        "listener",
+        "intake",
+        "handlers",
+        "routes",
+        "app",
+        "workers",
+    },
     "gunicorn": {"workers"},
 }
 

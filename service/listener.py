@@ -1,0 +1,94 @@
+"""Takes new connections, many in a turn of the event loop.
+
+uvloop takes one connection a turn. A turn is short as long as there is little to do, but thousands
+of requests make it long: then newcomers, an operator's probes among them, would wait for minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import cast
+
+from aiohttp import web
+
+from service.config import Http
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+_PAUSE_S = 1.0
+
+
+def bind(http: Http) -> list[socket.socket]:
+    """Opens the port. A host's name may stand for several addresses: a socket for each.
+
+    Raises:
+        OSError: it is taken.
+    """
+    found = socket.getaddrinfo(
+        http.host or None, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    addresses = dict.fromkeys((family, address[:2]) for family, *_, address in found)
+    return [socket.create_server(a, family=f, backlog=BACKLOG) for f, a in addresses]
+
+
+class Listener(web.SockSite):
+    """aiohttp's site on a socket that listens already.
+
+    Args:
+        runner: has been set up.
+        sock: closed by `stop`.
+        most_a_turn: connections taken in a turn of the loop. Processes that share a port take few
+            each, so that a burst is spread.
+    """
+
+    def __init__(self, runner: web.BaseRunner, sock: socket.socket, *, most_a_turn: int) -> None:
+        super().__init__(runner, sock)
+        self._most_a_turn = most_a_turn
+        self._loop = asyncio.get_running_loop()
+        self._taking: set[asyncio.Task[object]] = set()
+
+    async def start(self) -> None:
+        """From now on connections are taken."""
+        await web.BaseSite.start(self)
+        self._sock.settimeout(0)
+        self._resume()
+
+    async def stop(self) -> None:
+        """Takes no more, and closes the socket."""
+        await super().stop()
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+
+    def _resume(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._loop.add_reader(self._sock, self._take_some)
+
+    def _take_some(self) -> None:
+        for _ in range(self._most_a_turn):
+            try:
+                taken, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return  # another process was faster, or the caller has left
+            except OSError as error:  # no descriptor or no memory is left
+                log.error("accept_failed", extra={"error": error.strerror})  # noqa: TRY400
+                self._loop.remove_reader(self._sock)
+                self._loop.call_later(_PAUSE_S, self._resume)
+                return
+            self._serve(taken)
+
+    def _serve(self, taken: socket.socket) -> None:
+        taken.settimeout(0)
+        made = self._loop.connect_accepted_socket(cast("web.Server", self._runner.server), taken)
+        task = self._loop.create_task(made)
+        self._taking.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._taking.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.info("caller_left")
