@@ -1,4 +1,4 @@
-"""Ten times the connections that the service can serve, for a minute, and the time after."""
+"""Far more connections than the service can serve, for a minute, and the time after."""
 
 import asyncio
 import time
@@ -13,9 +13,10 @@ from bench import BenchError, Row, Say
 from bench.bodies import STATUS, get, news, post, status_body
 from bench.client import Client, client_of
 from bench.processes import TIMEOUT_S, Server, Wrk, save_requests, serve, wrk
-from service.config import Http
 
-TIMES = 10
+CONNECTIONS = 10_000
+"""A hundred are enough to keep the service busy."""
+
 PROBES = 50
 """Connections of ours among those of wrk, which can't tell the times of the answered requests from
 those of the refused."""
@@ -106,7 +107,7 @@ class Watch:
 
 async def measure(seconds: int, say: Say) -> list[Row]:
     """Loads one worker for so many seconds and returns a row of what became of it."""
-    connections = TIMES * Http().requests
+    connections = CONNECTIONS
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder, serve("service") as server:
         say("overload: making the requests")
         requests = [post(STATUS, status_body(item)) for item in islice(news(10**6), REQUESTS)]

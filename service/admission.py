@@ -6,6 +6,7 @@ every caller the same wait and the service its memory.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -23,6 +24,8 @@ MOST_REPORTS = 20_000
 
 _LOG_EVERY_S = 1.0
 _CALM_AFTER_S = 1.0
+_BEAT_S = 0.05
+_LATE_S = 0.1
 
 
 class Admission:
@@ -39,7 +42,7 @@ class Admission:
         self._requests = 0
         self._bytes = 0
         self._refused = 0
-        self._refused_s = self._logged_s = -math.inf
+        self._refused_s = self._late_s = self._logged_s = -math.inf
 
     def enter(self, refused_at: float, size_bytes: int) -> None:
         """Lets a request in; `leave` must follow.
@@ -57,6 +60,7 @@ class Admission:
             self._depth() / MOST_REPORTS,
         )
         if in_use >= refused_at:
+            self._refused_s = time.monotonic()
             self.note_refusal()
             raise Overloaded
         self._requests += 1
@@ -70,21 +74,32 @@ class Admission:
     def crowded(self, connections: int) -> bool:
         """Whether there is no room for another connection.
 
-        There is, however many there are, as long as none of their requests is refused.
+        There is, however many there are, as long as they are idle: as no request has to wait.
 
         Args:
             connections: that are open.
         """
-        many = connections >= 2 * self._most_requests
-        return many and time.monotonic() - self._refused_s < _CALM_AFTER_S
+        many = connections >= self._most_requests
+        return many and time.monotonic() - max(self._refused_s, self._late_s) < _CALM_AFTER_S
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on notes when the loop is late, as it is when it has very much to do."""
+
+        def beat(due_s: float) -> None:
+            now_s = loop.time()
+            if now_s - due_s > _LATE_S:
+                self._late_s = time.monotonic()
+            loop.call_at(now_s + _BEAT_S, beat, now_s + _BEAT_S)
+
+        beat(loop.time())
 
     def note_refusal(self) -> None:
-        """A request was refused, or a newcomer sent away.
+        """A request was refused, here or by a `Refuser`.
 
         Logs at most one line a second: a log of every refusal would be a load of its own.
         """
         self._refused += 1
-        self._refused_s = now_s = time.monotonic()
+        now_s = time.monotonic()
         if now_s - self._logged_s >= _LOG_EVERY_S:
             log.warning("overloaded", extra={"refused": self._refused})
             self._logged_s, self._refused = now_s, 0

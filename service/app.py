@@ -79,6 +79,7 @@ class Runner(web.AppRunner):
         server = await super()._make_server()
         settings = self.app[SETTINGS]
         admission = Admission(settings.http.requests, lambda: self.app[STORE].depth)
+        admission.watch(asyncio.get_running_loop())
         handle = Entrance(
             server.request_handler,
             access=self.app[ACCESS],

@@ -24,7 +24,7 @@ Send = Callable[[int, Sequence[Item], float], Awaitable[Sequence[Answer]]]
 """`send(partition, items, until_s)`: answers the items in their order, or raises Unavailable; by
 `until_s` of the loop's clock at the latest."""
 
-MOST_AT_ONCE = 8
+MOST_AT_ONCE = 16
 """Batches of a partition that may be on their way."""
 
 _Waiting = tuple[Sequence[Item], int, asyncio.Future[list[Answer]], float]

@@ -41,7 +41,7 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1.0
     requests: Annotated[
         int, Meta(ge=2, description="requests under way at the most, in each worker")
-    ] = 3000
+    ] = 2500
     receive_s: Annotated[
         float,
         Meta(

@@ -72,9 +72,9 @@ class Policy(NamedTuple):
 
 WRITE = Policy(by_token=True, refused_at=1.0)
 """For what the guide's callers send once and never again."""
-READ = Policy(by_token=True, refused_at=0.7)
+READ = Policy(by_token=True, refused_at=0.8)
 """For what can be asked again."""
-META = Policy(by_token=False, refused_at=0.7)
+META = Policy(by_token=False, refused_at=0.8)
 """For Meta's webhook: it is signed instead, and Meta sends it again."""
 OPEN = Policy(by_token=False, refused_at=math.inf)
 """For an operator's probes."""

@@ -7,7 +7,6 @@ import logging
 import socket
 from typing import cast
 
-import orjson
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
@@ -15,6 +14,7 @@ from aiohttp.web_request import BaseRequest
 from service.admission import Admission
 from service.errors import Overloaded
 from service.middleware import Handle, error_response, label, request_id_of
+from service.refuser import Refuser
 from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -66,45 +66,6 @@ class Protocol(RequestHandler):
         log.warning("connection_failed", extra={"error": type(kw.get("exc_info")).__name__})
 
 
-def _ready_made(response: web.Response) -> bytes:
-    """A response that ends its connection, as it goes over the wire."""
-    lines = [f"HTTP/1.1 {response.status} {response.reason}", "Connection: close"]
-    lines += [f"{name}: {value}" for name, value in response.headers.items()]
-    body = cast("bytes", response.body)
-    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
-    return head.encode() + body
-
-
-_NO_ROOM = _ready_made(error_response(Overloaded.status, Overloaded().sentence))
-_ALIVE = _ready_made(web.json_bytes_response({"ok": True}, dumps=orjson.dumps))
-_PROBE = b"GET /healthz "
-
-
-class SentAway(asyncio.Protocol):
-    """A newcomer for whom there is no room: answered with ready-made bytes, without aiohttp.
-
-    Only the probe of whether the process lives gets what it asks for.
-    """
-
-    def __init__(self, receive_s: float) -> None:
-        self._receive_s = receive_s
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Waits for the request: an answer before it would be lost."""
-        self._transport = cast("asyncio.Transport", transport)
-        loop = asyncio.get_running_loop()
-        self._limit = loop.call_later(self._receive_s, self._transport.abort)
-
-    def data_received(self, data: bytes) -> None:
-        """Answers the first that comes, and ends the connection."""
-        self._transport.write(_ALIVE if data.startswith(_PROBE) else _NO_ROOM)
-        self._transport.close()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """It is over."""
-        self._limit.cancel()
-
-
 class JsonServer(web.Server):
     """aiohttp's server with `Protocol`, or without it for those for whom there is no room."""
 
@@ -144,9 +105,15 @@ class JsonServer(web.Server):
     def __call__(self) -> RequestHandler:
         """A connection's protocol."""
         if self.admission.crowded(len(self._connections)):
-            self.admission.note_refusal()
-            self.metrics.request("unknown", Overloaded.status, 0.0)
-            return cast("RequestHandler", SentAway(self.receive_s))  # all that is asked of it
+            return cast("RequestHandler", self._refuser())  # all that is asked of it
         protocol = Protocol(self, loop=self._loop, **self._kwargs)
         protocol.receive_s = self.receive_s
         return protocol
+
+    def _refuser(self) -> Refuser:
+        def refused() -> bool:
+            self.admission.note_refusal()
+            self.metrics.request("unknown", Overloaded.status, 0.0)
+            return self.admission.crowded(len(self._connections))
+
+        return Refuser(refused, receive_s=self.receive_s)

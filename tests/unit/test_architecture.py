@@ -9,7 +9,7 @@ SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
     {"errors", "reports", "config", "ndjson"},
-    {"models", "keys", "access", "admission"},
+    {"models", "keys", "access", "admission", "refuser"},
     {"scripts", "embedded"},
     {"batcher", "connect"},
     {"store"},

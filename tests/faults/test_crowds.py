@@ -1,0 +1,169 @@
+"""More connections than there is room for, and many newcomers at once."""
+
+import asyncio
+import json
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from service.refuser import Refuser
+from tests.conftest import TOKEN
+from tests.factories import event_send
+from tests.faults.scenes import SEND, depth_of, eventually
+from tests.faults.test_overload import MOST, call, service_on
+from tests.process import Service
+from tests.servers import RedisServer, wait_until
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /x HTTP/1.1\r\nHost: x\r\ncontent-length: 5\r\n\r\nGET /"
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes, object]:
+    """The next response: its status, its head and its body."""
+    async with asyncio.timeout(5):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.partition(b"Content-Length: ")[2].split()[0])
+        return int(head.split()[1]), head, json.loads(await reader.readexactly(length))
+
+
+class Crowd:
+    """A server that refuses everybody as long as there is no room."""
+
+    def __init__(self) -> None:
+        self.refusals = 0
+        self.full = True
+
+    def refused(self) -> bool:
+        self.refusals += 1
+        return self.full
+
+
+@pytest.fixture
+async def crowd() -> Crowd:
+    return Crowd()
+
+
+@pytest.fixture
+async def connection(crowd: Crowd) -> AsyncIterator[Connection]:
+    """To a server of refusers."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Refuser(crowd.refused, receive_s=0.8), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    yield reader, writer
+    writer.transport.abort()
+    server.close()
+
+
+async def test_each_request_is_refused_once(crowd: Crowd, connection: Connection) -> None:
+    """However it is cut into pieces; a body that looks like a request is none."""
+    reader, writer = connection
+    requests = POST + GET + POST + POST
+    for at in range(0, len(requests), 7):
+        writer.write(requests[at : at + 7])
+        await asyncio.sleep(0)
+    for _ in range(4):
+        status, head, body = await answer(reader)
+        assert status == 503
+        assert b"Retry-After: 1\r\n" in head
+        assert body == {
+            "ok": False,
+            "error": "The service has more to do than it can take on; try again.",
+        }
+    assert crowd.refusals == 4
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_the_connection_ends_when_there_is_room_or_no_length(
+    crowd: Crowd, connection: Connection, chunked: bool
+) -> None:
+    reader, writer = connection
+    crowd.full = chunked
+    writer.write(GET if not chunked else GET[:-2] + b"Transfer-Encoding: chunked\r\n\r\n")
+    status, head, _ = await answer(reader)
+    assert status == 503
+    assert b"Connection: close\r\n" in head
+    assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /x HTT", GET, b"x" * 40_000])
+async def test_who_is_silent_or_sends_no_head_is_cut_off(
+    connection: Connection, sent: bytes
+) -> None:
+    reader, writer = connection
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        with suppress(ConnectionResetError):
+            assert (await reader.read()).count(b"HTTP/1.1") <= 1
+
+
+async def test_newcomers_are_sent_away_while_there_is_no_room(redis: RedisServer) -> None:
+    """But those who are in are served, and a probe of life is answered."""
+    async with service_on(redis.url) as client:
+        redis.pause()
+        try:
+            calls = [
+                asyncio.ensure_future(call(client, "POST", SEND, event_send(number)))
+                for number in range(MOST)
+            ]
+            await eventually(lambda: depth_of(client) == MOST - 1, "the limit")
+            assert (await call(client, "POST", SEND, event_send(99)))[0] == 503
+            reader, writer = await asyncio.open_connection(client.host, client.port)
+            for _ in range(2):
+                writer.write(POST)
+                status, head, _ = await answer(reader)
+                assert status == 503
+                assert b"X-Request-ID" not in head  # it never came to aiohttp
+            probe, asking = await asyncio.open_connection(client.host, client.port)
+            asking.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answer(probe))[::2] == (200, {"ok": True})
+        finally:
+            redis.resume()
+        assert {status for status, _ in await asyncio.gather(*calls)} == {200}
+        await asyncio.sleep(1.1)  # as long as it takes to be calm again
+        writer.write(POST)
+        assert b"Connection: close\r\n" in (await answer(reader))[1]
+        for each in (writer, asking):
+            each.close()
+        async with client.get("/metrics") as response:
+            text = await response.text()
+        assert 'tracker_request_seconds_count{route="unknown",status="503"} 4.0' in text
+
+
+@contextmanager
+def opened(url: str, number: int) -> Iterator[list[socket.socket]]:
+    address = urlsplit(url)
+    some = [socket.create_connection((address.hostname, address.port)) for _ in range(number)]
+    try:
+        yield some
+    finally:
+        for each in some:
+            each.close()
+
+
+@pytest.mark.slow
+def test_it_pauses_where_no_descriptor_is_left_and_goes_on_after(tmp_path: Path) -> None:
+    settings = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
+    with Service(tmp_path, **settings) as service:
+        resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (60, 60))
+        with opened(service.url, 100) as some:
+            wait_until(lambda: bool(service.events("accept_failed")), "the event")
+            assert len(service.events("accept_failed")) < 5
+            assert len(some) == 100
+        wait_until(lambda: service.status_of("/healthz") == 200, "the service to go on")
+
+
+@pytest.mark.slow
+def test_hundreds_that_come_at_once_are_all_served(tmp_path: Path) -> None:
+    settings = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
+    with Service(tmp_path, **settings) as service, opened(service.url, 600) as some:
+        for each in some:
+            each.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        for each in some:
+            each.settimeout(10)
+            assert each.recv(1000).startswith(b"HTTP/1.1 200 ")
