@@ -179,14 +179,20 @@ class Store:
             `limit` records if there are as many. Fewer with a position to go on from when a rare
             combination of filters takes too long to look for.
         """
+        # One more shows whether another page follows.
+        return _page_of(await self._scan(selection, limit + 1, after), limit)
+
+    async def _scan(
+        self, selection: Selection, wanted: int, after: Position | None
+    ) -> list[_PartitionScan]:
+        """Looks through all partitions until each has as many rows as wanted, or no more."""
         scans = [_PartitionScan(self._look, p, selection, after) for p in range(self._partitions)]
         started_s = self._now_s()
-        wanted = limit + 1  # one more shows whether another page follows
         while short := [scan for scan in scans if scan.lacks(wanted)]:
             await _all(scan.advance(wanted) for scan in short)
             if self._now_s() > started_s + self._scan_s:
                 break
-        return _page_of(scans, limit)
+        return scans
 
     async def _look(self, partition: int, query: Query) -> Scan:
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
@@ -194,7 +200,7 @@ class Store:
 
     async def latest(self, selection: Selection) -> Record | None:
         """The most recent of the matching messages."""
-        page = await self.page(selection, 1)
+        page = _page_of(await self._scan(selection, 1, None), 1)
         return page.records[0] if page.records else None
 
     async def probe(self) -> None:
