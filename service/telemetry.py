@@ -146,11 +146,11 @@ class Metrics:
             buckets=_LATENCIES_S,
             registry=self.registry,
         )
-        self._reports = Counter(
+        self._reports = self._counter(
             "tracker_reports",
             "Reports merged, by the status reported and what that did to the record.",
-            ["status", "outcome"],
-            registry=self.registry,
+            "status",
+            "outcome",
         )
         self._batches = Histogram(
             "tracker_batch_reports",
@@ -158,11 +158,10 @@ class Metrics:
             buckets=_BATCH_SIZES,
             registry=self.registry,
         )
-        self._redis_errors = Counter(
+        self._redis_errors = self._counter(
             "tracker_redis_errors",
             "Calls to Redis that were given up, by reason.",
-            ["reason"],
-            registry=self.registry,
+            "reason",
         )
         self._queue = Gauge(
             "tracker_queue_reports",
@@ -172,18 +171,19 @@ class Metrics:
         )
         self._depth: Callable[[], int] = int
         self._exposed = _exposed(self.registry)
-        self._webhook_items = Counter(
+        self._webhook_items = self._counter(
             "tracker_webhook_items",
             "What Meta's webhook brought, by kind; all but statuses are passed over.",
-            ["kind"],
-            registry=self.registry,
+            "kind",
         )
-        self._items_refused = Counter(
+        self._items_refused = self._counter(
             "tracker_items_refused",
             "Items of batches and streams that were refused, each by itself.",
-            registry=self.registry,
         )
         self._observers: dict[tuple[str, int], Callable[[float], None]] = {}
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
