@@ -72,6 +72,9 @@ class Watch:
             if time.monotonic() > next_s:
                 next_s += 1
                 self.rss_mib.append(self._server.rss_mib())
+                if self.connections < CONNECTIONS / 2:  # wrk is still reading its requests
+                    self.answered_ms.clear()
+                    self.newcomer_ms.clear()
                 self.connections = max(self.connections, self._server.connections())
         for probe in probes:
             probe.cancel()

@@ -63,6 +63,8 @@ class Listener(web.SockSite):
         await super().stop()
         self._loop.remove_reader(self._sock)
         self._sock.close()
+        if self._taking:  # they have been accepted, and shall not be forgotten
+            await asyncio.wait(self._taking)
 
     def _resume(self) -> None:
         if self._sock.fileno() >= 0:

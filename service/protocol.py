@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 class Protocol(RequestHandler):
     """aiohttp's, with time limits of ours and errors in the form of the contract."""
 
-    __slots__ = ("receive_s",)
+    __slots__ = ("_first_limit", "receive_s")
 
     receive_s: float
+    _first_limit: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Gives the caller so long for its first request, and for taking what it is sent."""
@@ -35,7 +36,12 @@ class Protocol(RequestHandler):
             # Also of a caller that is there, but reads nothing (tcp(7)).
             limit_ms = int(self.receive_s * 1000)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
-        self._loop.call_later(self.receive_s, self._cut_off_the_silent)
+        self._first_limit = self._loop.call_later(self.receive_s, self._cut_off_the_silent)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Lets go: a timer would keep all this for as long as it runs."""
+        self._first_limit.cancel()
+        super().connection_lost(exc)
 
     def _cut_off_the_silent(self) -> None:
         """Later requests on the connection have aiohttp's keep-alive time to come."""
@@ -105,15 +111,18 @@ class JsonServer(web.Server):
     def __call__(self) -> RequestHandler:
         """A connection's protocol."""
         if self.admission.crowded(len(self._connections)):
-            return cast("RequestHandler", self._refuser())  # all that is asked of it
+            made = Refuser(self._served, self._refused, receive_s=self.receive_s)
+            return cast("RequestHandler", made)  # all that is asked of it
+        return self._protocol()
+
+    def _protocol(self) -> Protocol:
         protocol = Protocol(self, loop=self._loop, **self._kwargs)
         protocol.receive_s = self.receive_s
         return protocol
 
-    def _refuser(self) -> Refuser:
-        def refused() -> bool:
-            self.admission.note_refusal()
-            self.metrics.request("unknown", Overloaded.status, 0.0)
-            return self.admission.crowded(len(self._connections))
+    def _served(self) -> Protocol | None:
+        return None if self.admission.crowded(len(self._connections)) else self._protocol()
 
-        return Refuser(refused, receive_s=self.receive_s)
+    def _refused(self) -> None:
+        self.admission.note_refusal()
+        self.metrics.request("unknown", Overloaded.status, 0.0)

@@ -19,6 +19,7 @@ _PAUSE_S = 0.5
 _MOST_HEAD_BYTES = 32 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_HEAD_END = b"\r\n\r\n"
 _PROBE = b"GET /healthz "
 
 
@@ -35,29 +36,38 @@ _ALIVE = _ready_made("200 OK", "Connection: close\r\n", {"ok": True})
 
 
 class Refuser(asyncio.Protocol):
-    """A connection whose every request is refused; the probe of life alone is answered.
+    """A connection whose requests are refused until there is room; probes of life are answered.
 
     Args:
-        refused: is told of each refusal; returns whether there still is no room. When there is,
-            the connection ends: the caller's next one will be served.
-        receive_s: how long the caller may be silent, in seconds.
+        served: the protocol that serves the connection from now on; None while there is no room.
+        refused: is told of each refusal.
+        receive_s: how long the caller may take to send a request, in seconds.
     """
 
-    def __init__(self, refused: Callable[[], bool], *, receive_s: float) -> None:
+    def __init__(
+        self,
+        served: Callable[[], asyncio.Protocol | None],
+        refused: Callable[[], None],
+        *,
+        receive_s: float,
+    ) -> None:
+        self._served = served
         self._refused = refused
         self._receive_s = receive_s
         self._head = b""
         self._body_bytes = 0
+        self._owed = 0  # answers that are still to be sent
+        self._over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Waits for a request: an answer before it would be lost."""
         self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
-        self._heard_s = self._loop.time()
+        self._asked_s = self._loop.time()
         self._limit = self._loop.call_later(self._receive_s, self._end_if_silent)
 
     def _end_if_silent(self) -> None:
-        silent_s = self._loop.time() - self._heard_s
+        silent_s = self._loop.time() - self._asked_s
         if silent_s >= self._receive_s:
             self._transport.abort()
         else:
@@ -65,34 +75,59 @@ class Refuser(asyncio.Protocol):
             self._limit = self._loop.call_later(later_s, self._end_if_silent)
 
     def data_received(self, data: bytes) -> None:
-        """Answers each request once its head is there, and passes over its body."""
-        self._heard_s = self._loop.time()
-        while data and not self._transport.is_closing():
+        """Answers each request once its head is there, and passes over its body.
+
+        What comes after the last answer is read too: unread it would reset the connection, and the
+        answer be lost.
+        """
+        while data and not self._over:
             passed_over = min(self._body_bytes, len(data))
             self._body_bytes -= passed_over
-            head, end, data = (self._head + data[passed_over:]).partition(b"\r\n\r\n")
+            head, end, data = (self._head + data[passed_over:]).partition(_HEAD_END)
             if end:
                 self._head = b""
-                self._answer(head + b"\r\n")
+                self._asked_s = self._loop.time()
+                self._answer(head + end, data)
             else:
                 self._head = head
                 if len(head) > _MOST_HEAD_BYTES:
                     self._transport.abort()
 
-    def _answer(self, head: bytes) -> None:
-        if head.startswith(_PROBE):
-            self._end_with(_ALIVE)
-            return
-        length = _LENGTH.search(head)
-        if not self._refused() or _CHUNKED.search(head):
-            self._end_with(_LAST)
+    def _answer(self, head: bytes, rest: bytes) -> None:
+        # An answer at once would be taken for that of a request before.
+        if not self._owed and head.startswith(_PROBE):
+            self._over = True
+            self._send(_ALIVE)
+        elif not self._owed and (protocol := self._served()):
+            self._hand_over(protocol, head + rest)
         else:
-            self._body_bytes = int(length[1]) if length else 0
-            self._loop.call_later(_PAUSE_S, self._transport.write, _REFUSED)
+            self._refuse(head)
 
-    def _end_with(self, answer: bytes) -> None:
+    def _refuse(self, head: bytes) -> None:
+        self._refused()
+        self._owed += 1
+        length = _LENGTH.search(head)
+        self._body_bytes = int(length[1]) if length else 0
+        self._over = bool(_CHUNKED.search(head))
+        self._loop.call_later(_PAUSE_S, self._send_owed, _LAST if self._over else _REFUSED)
+
+    def _send_owed(self, answer: bytes) -> None:
+        self._owed -= 1
+        if not self._transport.is_closing():  # the caller may have left
+            self._send(answer)
+
+    def _send(self, answer: bytes) -> None:
         self._transport.write(answer)
-        self._transport.close()
+        if answer is not _REFUSED:
+            self._transport.write_eof()
+
+    def _hand_over(self, protocol: asyncio.Protocol, received: bytes) -> None:
+        """There is room: a request must not be refused for having come here."""
+        self._over = True
+        self._limit.cancel()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(received)
 
     def connection_lost(self, _: Exception | None) -> None:
         """It is over."""

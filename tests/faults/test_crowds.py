@@ -1,6 +1,7 @@
 """More connections than there is room for, and many newcomers at once."""
 
 import asyncio
+import gc
 import json
 import resource
 import socket
@@ -10,9 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
+from aiohttp.test_utils import TestClient
 
+from service.app import create_app
+from service.config import Auth, Redis, Settings
+from service.protocol import Protocol
 from service.refuser import Refuser
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import SEND, depth_of, eventually
 from tests.faults.test_overload import MOST, call, service_on
@@ -37,11 +43,13 @@ class Crowd:
 
     def __init__(self) -> None:
         self.refusals = 0
-        self.full = True
+        self.served: asyncio.Protocol | None = None
 
-    def refused(self) -> bool:
+    def refused(self) -> None:
         self.refusals += 1
-        return self.full
+
+    def protocol(self) -> Refuser:
+        return Refuser(lambda: self.served, self.refused, receive_s=0.8)
 
 
 @pytest.fixture
@@ -53,7 +61,7 @@ async def crowd() -> Crowd:
 async def connection(crowd: Crowd) -> AsyncIterator[Connection]:
     """To a server of refusers."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Refuser(crowd.refused, receive_s=0.8), "127.0.0.1", 0)
+    server = await loop.create_server(crowd.protocol, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     yield reader, writer
     writer.transport.abort()
@@ -78,17 +86,62 @@ async def test_each_request_is_refused_once(crowd: Crowd, connection: Connection
     assert crowd.refusals == 4
 
 
-@pytest.mark.parametrize("chunked", [True, False])
-async def test_the_connection_ends_when_there_is_room_or_no_length(
-    crowd: Crowd, connection: Connection, chunked: bool
+async def test_a_body_without_a_length_ends_the_connection_but_not_before_its_answer(
+    connection: Connection,
 ) -> None:
+    """What comes after the answer would reset the connection if nobody read it."""
     reader, writer = connection
-    crowd.full = chunked
-    writer.write(GET if not chunked else GET[:-2] + b"Transfer-Encoding: chunked\r\n\r\n")
+    writer.write(GET[:-2] + b"Transfer-Encoding: chunked\r\n\r\n")
+    for _ in range(70):
+        writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
+        await asyncio.sleep(0.01)
     status, head, _ = await answer(reader)
     assert status == 503
     assert b"Connection: close\r\n" in head
     assert await reader.read() == b""
+
+
+async def test_a_probe_is_not_answered_before_what_was_asked_before(connection: Connection) -> None:
+    """Its `ok` would be taken for that of the report."""
+    reader, writer = connection
+    writer.write(POST + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [(await answer(reader))[0] for _ in range(2)] == [503, 503]
+
+
+def test_who_leaves_before_the_refusal_is_no_error() -> None:
+    """On uvloop, where writing to a connection that has ended is one."""
+    errors: list[str] = []
+
+    async def leave() -> None:
+        crowd, loop = Crowd(), asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context["message"]))
+        server = await loop.create_server(crowd.protocol, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(GET)
+        await eventually(lambda: crowd.refusals == 1, "the request")
+        writer.close()
+        await asyncio.sleep(0.7)
+        server.close()
+
+    uvloop.run(leave())
+    assert errors == []
+
+
+async def test_who_drips_is_cut_off(connection: Connection) -> None:
+    reader, writer = connection
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.1)
+
+    dripping = asyncio.ensure_future(drip())
+    try:
+        async with asyncio.timeout(3):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+    finally:
+        dripping.cancel()
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /x HTT", GET, b"x" * 40_000])
@@ -127,12 +180,25 @@ async def test_newcomers_are_sent_away_while_there_is_no_room(redis: RedisServer
         assert {status for status, _ in await asyncio.gather(*calls)} == {200}
         await asyncio.sleep(1.1)  # as long as it takes to be calm again
         writer.write(POST)
-        assert b"Connection: close\r\n" in (await answer(reader))[1]
+        status, head, _ = await answer(reader)
+        assert status == 404
+        assert b"X-Request-ID" in head
         for each in (writer, asking):
             each.close()
         async with client.get("/metrics") as response:
             text = await response.text()
-        assert 'tracker_request_seconds_count{route="unknown",status="503"} 4.0' in text
+        assert 'tracker_request_seconds_count{route="unknown",status="503"} 3.0' in text
+
+
+async def test_a_connection_that_is_gone_is_forgotten() -> None:
+    settings = Settings(auth=Auth(tokens=[TOKEN]), redis=Redis(url="fakeredis://"))
+    async with TestClient(JsonTestServer(create_app(settings))) as client:
+        for _ in range(5):
+            async with client.get("/healthz", headers={"Connection": "close"}) as response:
+                assert response.status == 200
+        await asyncio.sleep(0.05)
+        gc.collect()
+        assert not [each for each in gc.get_objects() if isinstance(each, Protocol)]
 
 
 @contextmanager
