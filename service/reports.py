@@ -36,8 +36,7 @@ RANK = {status: rank for rank, status in enumerate(Status, start=1)}
 class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a track-send says of a message; `""` is what it doesn't name.
 
-    A further field goes to the end, here and in `Record`: records packed before it was there are
-    read as not naming it.
+    A further field goes to the end, here and in `Record`.
     """
 
     recipient_id: str = ""
@@ -104,10 +103,10 @@ class Record(NamedTuple):
     """What is known of a message: the fields that `merge.lua` packs into one text, in their order.
 
     All but the status are texts, `""` for what is not known, numbers in decimal digits: a page
-    shows hundreds of fields, and few of them as anything but text. Behind the record's own fields
-    stand those of `Extras`, of each, where statuses differ, the smallest text; and those of
-    `Context`, each as the latest track-send has it that names it. Without any track-send
-    `recipient_id` is the smallest text among the status updates.
+    shows hundreds of fields, and few of them as anything but text. The fields of `Context` are each
+    as the latest track-send has it that names it; without any track-send `recipient_id` is the
+    smallest text among the status updates. Those of `Extras` are the smallest text of each, where
+    statuses differ. A further field goes to the end: stores hold records from before it was there.
 
     Attributes:
         status: the highest status ever reported.
@@ -136,17 +135,9 @@ class Record(NamedTuple):
     error_ms: str
     error_code: str
     error_message: str
-    error_details: str
-    error_href: str
     wamid: str
     context_us: str
     stamps: str
-    phone_number_id: str
-    user_id: str
-    parent_user_id: str
-    participant_id: str
-    callback_data: str
-    pricing: str
     recipient_id: str
     event_id: str
     registration_id: str
@@ -155,6 +146,14 @@ class Record(NamedTuple):
     flow_type: str
     message_type: str
     guest_name: str
+    error_details: str
+    error_href: str
+    phone_number_id: str
+    user_id: str
+    parent_user_id: str
+    participant_id: str
+    callback_data: str
+    pricing: str
 
 
 def unpack(packed: bytes) -> Record:
@@ -178,16 +177,18 @@ def record_of(reports: Sequence[Report]) -> Record:
         for r in reports
         if r.status is Status.FAILED and (r.error_code or r.error_message)
     ]
+    first_failure = min(failures, default=("",) * 5)
     context_us, stamps, *context = _context_of(reports)
     texts = [
         str(reports[0].received_us),
         *(_earliest(reports, status) for status in Status),
-        *map(str, min(failures, default=("",) * 5)),
+        *map(str, first_failure[:3]),
         reports[0].wamid,
         context_us,
         stamps,
-        *_extras_of(reports),
         *context,
+        *map(str, first_failure[3:]),
+        *_extras_of(reports),
     ]
     return Record(max((report.status for report in reports), key=RANK.__getitem__), *texts)
 
