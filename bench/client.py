@@ -9,6 +9,7 @@ from typing import NamedTuple
 from bench.processes import TIMEOUT_S, Server
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_LAST = b"\r\nconnection: close"
 _HEAD_END, _CHUNKS_END = b"\r\n\r\n", b"0\r\n\r\n"
 
 
@@ -23,13 +24,18 @@ _BROKEN = Answer(0, b"")
 
 
 class Connection(asyncio.Protocol):
-    """One connection, one request at a time. It is opened again where the server closed it."""
+    """One connection, one request at a time. It is opened again where the server closed it.
+
+    Attributes:
+        ends: whether the server has said that it closes it.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._received = b""
+        self.ends = False
         self._answer: asyncio.Future[Answer] | None = None
 
     async def ask(self, request: bytes) -> Answer:
@@ -64,6 +70,7 @@ class Connection(asyncio.Protocol):
         length = _LENGTH.search(head)
         whole = len(body) >= int(length[1]) if length else body.endswith(_CHUNKS_END)
         if whole and self._answer and not self._answer.done():
+            self.ends = _LAST in head.lower()
             self._answer.set_result(Answer(int(head[9:12]), body))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  none or any
@@ -84,7 +91,10 @@ class Client:
         """Sends a request on a free connection, or on a new one."""
         connection = self._free.pop() if self._free else Connection(self._server)
         answer = await connection.ask(request)
-        self._free.append(connection)
+        if connection.ends:
+            connection.close()
+        else:
+            self._free.append(connection)
         return answer
 
     async def ask_all(self, requests: Iterable[bytes], connections: int) -> list[Answer]:

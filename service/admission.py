@@ -34,11 +34,15 @@ class Admission:
     Args:
         most_requests: that are let in at once.
         depth: how many reports wait to be written.
+        connections: how many are served.
     """
 
-    def __init__(self, most_requests: int, depth: Callable[[], int]) -> None:
+    def __init__(
+        self, most_requests: int, depth: Callable[[], int], connections: Callable[[], int]
+    ) -> None:
         self._most_requests = most_requests
         self._depth = depth
+        self._connections = connections
         self._requests = 0
         self._bytes = 0
         self._refused = 0
@@ -71,15 +75,13 @@ class Admission:
         self._requests -= 1
         self._bytes -= size_bytes
 
-    def crowded(self, connections: int) -> bool:
+    @property
+    def crowded(self) -> bool:
         """Whether there is no room for another connection.
 
         There is, however many there are, as long as they are idle: as no request has to wait.
-
-        Args:
-            connections: that are open.
         """
-        many = connections >= self._most_requests
+        many = self._connections() >= self._most_requests
         return many and time.monotonic() - max(self._refused_s, self._late_s) < _CALM_AFTER_S
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:

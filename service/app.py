@@ -78,7 +78,11 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         settings = self.app[SETTINGS]
-        admission = Admission(settings.http.requests, lambda: self.app[STORE].depth)
+        admission = Admission(
+            settings.http.requests,
+            depth=lambda: self.app[STORE].depth,
+            connections=lambda: served.size,
+        )
         admission.watch(asyncio.get_running_loop())
         handle = Entrance(
             server.request_handler,
@@ -88,13 +92,14 @@ class Runner(web.AppRunner):
             metrics=self.app[METRICS],
             settings=settings.http,
         )
-        return JsonServer.like(
+        served = JsonServer.like(
             server,
             handle,
             admission=admission,
             metrics=self.app[METRICS],
             receive_s=settings.http.receive_s,
         )
+        return served
 
 
 async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:

@@ -183,6 +183,8 @@ class Entrance:
                 response = await match.handler(request)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001  every error has its answer
             response = _answer(request, error)
+            if isinstance(error, Overloaded) and self._admission.crowded:
+                response.force_close()
         finally:
             if held_bytes >= 0:
                 self._admission.leave(held_bytes)

@@ -108,9 +108,14 @@ class JsonServer(web.Server):
         made.admission, made.metrics, made.receive_s = admission, metrics, receive_s
         return made
 
+    @property
+    def size(self) -> int:
+        """How many connections are served."""
+        return len(self._connections)
+
     def __call__(self) -> RequestHandler:
         """A connection's protocol."""
-        if self.admission.crowded(len(self._connections)):
+        if self.admission.crowded:
             made = Refuser(self._served, self._refused, receive_s=self.receive_s)
             return cast("RequestHandler", made)  # all that is asked of it
         return self._protocol()
@@ -121,7 +126,7 @@ class JsonServer(web.Server):
         return protocol
 
     def _served(self) -> Protocol | None:
-        return None if self.admission.crowded(len(self._connections)) else self._protocol()
+        return None if self.admission.crowded else self._protocol()
 
     def _refused(self) -> None:
         self.admission.note_refusal()

@@ -86,6 +86,20 @@ async def test_each_request_is_refused_once(crowd: Crowd, connection: Connection
     assert crowd.refusals == 4
 
 
+async def test_who_asks_again_at_once_waits_for_the_second_that_retry_after_names(
+    connection: Connection,
+) -> None:
+    """Or a crowd that does so would cost more than those who are served."""
+    reader, writer = connection
+    loop = asyncio.get_running_loop()
+    writer.write(GET)
+    assert (await answer(reader))[0] == 503
+    first_s = loop.time()
+    writer.write(GET)
+    assert (await answer(reader))[0] == 503
+    assert loop.time() - first_s > 0.9
+
+
 async def test_a_body_without_a_length_ends_the_connection_but_not_before_its_answer(
     connection: Connection,
 ) -> None:
@@ -165,7 +179,9 @@ async def test_newcomers_are_sent_away_while_there_is_no_room(redis: RedisServer
                 for number in range(MOST)
             ]
             await eventually(lambda: depth_of(client) == MOST - 1, "the limit")
-            assert (await call(client, "POST", SEND, event_send(99)))[0] == 503
+            async with client.post(SEND, json=event_send(99)) as response:
+                assert response.status == 503
+                assert response.headers["Connection"] == "close"  # it costs less to come anew
             reader, writer = await asyncio.open_connection(client.host, client.port)
             for _ in range(2):
                 writer.write(POST)
