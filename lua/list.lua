@@ -86,7 +86,7 @@ local function page(query)
     local entries = call('ZREVRANGE', index, rank + looked_at, rank + looked_at + chunk - 1)
     local ids, keys = {}, {}
     for _, id in ipairs(entries) do
-      if in_all(others, id) then
+      if #others == 0 or in_all(others, id) then
         ids[#ids + 1] = id
         keys[#keys + 1] = tag .. ':msg:' .. id
       end
@@ -94,7 +94,7 @@ local function page(query)
     final = entries[#entries]
     last = final
     for i, packed in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
-      if packed and matches(packed, query) then
+      if packed and (not sieved or matches(packed, query)) then
         reply[#reply + 1] = packed
         if #reply - 2 == query.limit then
           last = ids[i]

@@ -18,7 +18,6 @@ from service.keys import uuid_of
 from service.middleware import MIB, MOST_BODY_BYTES, SETTINGS, TOKEN, body_of, error_response
 from service.models.answers import cursor_of, latest_log, message_log, message_status
 from service.models.meaning import (
-    latest_of,
     position_of,
     selection_of,
     send_report,
@@ -194,7 +193,7 @@ async def message_logs(request: web.Request) -> web.Response:
 async def message_logs_latest(request: web.Request) -> web.Response:
     """GET message-logs/latest: the most recent message of a registration."""
     query = _latest_log.query(list(request.query.items()))
-    record = await request.app[STORE].latest(latest_of(query))
+    record = await request.app[STORE].latest("registration", query.registration_id)
     return _json({"log": latest_log(record) if record else None})
 
 

@@ -85,18 +85,25 @@ Policies = Mapping[tuple[str, str], Policy]
 _made = count()
 
 
+class _Process:
+    """Whose requests these are: every process has a name of its own, workers included."""
+
+    name = token_hex(6)
+
+
+def _rename() -> None:
+    _Process.name = token_hex(6)
+
+
+os.register_at_fork(after_in_child=_rename)
+
+
 def request_id_of(request: BaseRequest) -> str:
     """The id that the caller gave the request, if it is a sane one, or a new one."""
     given = request.headers.get(_REQUEST_ID)
     if given and _SANE_ID.fullmatch(given):
         return given
-    return f"{_name_of(os.getpid())}-{next(_made):x}"
-
-
-@cache
-def _name_of(_pid: int) -> str:
-    """A name of its own for each process, workers included."""
-    return token_hex(6)
+    return f"{_Process.name}-{next(_made):x}"
 
 
 def error_response(status: int, sentence: str, field: str | None = None) -> web.Response:

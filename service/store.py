@@ -179,29 +179,25 @@ class Store:
             `limit` records if there are as many. Fewer with a position to go on from when a rare
             combination of filters takes too long to look for.
         """
-        # One more shows whether another page follows.
-        return _page_of(await self._scan(selection, limit + 1, after), limit)
-
-    async def _scan(
-        self, selection: Selection, wanted: int, after: Position | None
-    ) -> list[_PartitionScan]:
-        """Looks through all partitions until each has as many rows as wanted, or no more."""
+        wanted = limit + 1  # one more shows whether another page follows
         scans = [_PartitionScan(self._look, p, selection, after) for p in range(self._partitions)]
         started_s = self._now_s()
         while short := [scan for scan in scans if scan.lacks(wanted)]:
             await _all(scan.advance(wanted) for scan in short)
             if self._now_s() > started_s + self._scan_s:
                 break
-        return scans
+        return _page_of(scans, limit)
 
     async def _look(self, partition: int, query: Query) -> Scan:
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
 
-    async def latest(self, selection: Selection) -> Record | None:
-        """The most recent of the matching messages."""
-        page = _page_of(await self._scan(selection, 1, None), 1)
-        return page.records[0] if page.records else None
+    async def latest(self, dimension: str, value: str) -> Record | None:
+        """The most recent message of an index."""
+        query = Query.of(Selection([(dimension, value)]), 1, None)
+        scans = await _all(self._look(p, query) for p in range(self._partitions))
+        found = [unpack(packed) for scan in scans for packed in scan.packed]
+        return max(found, key=_position_of, default=None)
 
     async def probe(self) -> None:
         """Makes sure that every partition answers, has the scripts and takes writes.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
@@ -62,9 +62,6 @@ class MessageLog(LatestLog):
     guest_id: str | None
     guest_name: str | None
     failed_at: Moment | None
-
-
-_MORE = MessageLog.__required_keys__ - LatestLog.__required_keys__
 
 
 class Refusal(TypedDict):
@@ -187,8 +184,8 @@ def message_status(record: Record) -> MessageStatus:
     }
 
 
-def message_log(record: Record) -> MessageLog:
-    """A record for `message-logs`."""
+def latest_log(record: Record) -> LatestLog:
+    """A record for `message-logs/latest`."""
     return {
         "id": uuid_of(record.wamid),
         "wamid": record.wamid,
@@ -201,17 +198,15 @@ def message_log(record: Record) -> MessageLog:
         "read_at": iso(record.read_ms),
         "error_code": record.error_code or None,
         "error_message": record.error_message or None,
-        "event_id": record.event_id or None,
-        "registration_id": record.registration_id or None,
-        "guest_id": record.guest_id or None,
-        "guest_name": record.guest_name or None,
-        "failed_at": iso(record.failed_ms),
     }
 
 
-def latest_log(record: Record) -> LatestLog:
-    """A record for `message-logs/latest`."""
-    log = message_log(record)
-    for name in _MORE:
-        del log[name]  # type: ignore[misc]
+def message_log(record: Record) -> MessageLog:
+    """A record for `message-logs`."""
+    log = cast("MessageLog", latest_log(record))
+    log["event_id"] = record.event_id or None
+    log["registration_id"] = record.registration_id or None
+    log["guest_id"] = record.guest_id or None
+    log["guest_name"] = record.guest_name or None
+    log["failed_at"] = iso(record.failed_ms)
     return log

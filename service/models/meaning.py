@@ -16,7 +16,6 @@ from service.models.requests import (
     EARLIEST,
     ISO_TIME,
     RECIPIENT,
-    LatestLogQuery,
     MessageLogsQuery,
     MessageStatusRequest,
     StatusLookupRequest,
@@ -244,11 +243,6 @@ def selection_of(query: MessageLogsQuery) -> Selection:
         status=query.status or "",
         recipient_id=recipient_id if len(ending) == _NATIONAL_DIGITS else "",
     )
-
-
-def latest_of(query: LatestLogQuery) -> Selection:
-    """The messages of the registration that a query asks for."""
-    return Selection([("registration", query.registration_id)])
 
 
 def position_of(cursor: str | None) -> Position | None:
