@@ -21,10 +21,11 @@ other half of a core. Compare ratios between machines and days, the rest only wi
 - `reads`: `cpu ratio` is processor time a request, Redis included. Look-ups and pages are measured
   against `bench/obvious.py`, a hash a message and an HGETALL a row, which answers the same, as is
   checked; `latest` against the bare handler, which answers one and the same from memory.
-- `workers`: `message-status` with two workers by one. wrk and Redis need the same cores as they, so
-  the rate can't double on two. The last two lines are computed from processor time, not measured:
-  the ratio if two workers cost no more a request than one and no core were ever idle; and the
-  lesser of what the workers and Redis allow, had each process a core of its own.
+- `workers`: two workers by one, by look-ups of 100, which are nearly all the service's own work,
+  and by `message-status`. wrk and Redis need the same two cores. The last two lines are computed
+  from processor time, not measured: the ratio if two workers cost no more a request than one and
+  no core were ever idle; and the lesser of what the workers and Redis allow, had each process a
+  core of its own.
 - `mixed`: requests are sent when they are due, answered or not, and timed from when they were due;
   `kept` says whether look-ups find what was acknowledged, and how busy everyone was.
 - `overload`: wrk asks again at once when it is refused, which nobody should. The times of answered

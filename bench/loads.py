@@ -1,17 +1,19 @@
 """Reports one by one, by wrk: against the bare handler, and two workers against one."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import Row, Say, duels, wire
+from bench import Row, Say, duels, endpoints, wire
 from bench.bodies import STATUS, TRACK_SEND, message, news, post, send_body, status_body
 from bench.duels import Duel, Figures, Pair
 from bench.processes import save_requests, serve
+from bench.stored import stock
 
 CONNECTIONS = 64
+STORED = 20_000
 MOST_PER_S = 35_000
 """About as many as the bare server can take: so many requests are made ready; then they come
 again, which is cheaper."""
@@ -43,28 +45,33 @@ def compare(names: Sequence[str], rounds: int, seconds: int, say: Say) -> list[R
 
 
 def workers(rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures two workers against one, by message-status."""
+    """Measures two workers against one and returns a row each for look-ups and message-status."""
     with (
         TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
         serve("service", "--workers", "1") as one,
         serve("service", "--workers", "2") as two,
     ):
 
+        def duel(name: str, requests: Path, reset: Callable[[], None] = lambda: None) -> Duel:
+            target = "req/s ratio >= 1.5"
+            return Duel(name, target, one, two, requests, CONNECTIONS, reset)
+
         def empty_both() -> None:
             wire.empty(one.socket)
             wire.empty(two.socket)
 
-        duel = Duel(
-            name="two workers",
-            target="req/s ratio >= 1.5",
-            rival=one,
-            service=two,
-            requests=_save(Path(folder), "status", seconds),
-            connections=CONNECTIONS,
-            reset=empty_both,
-        )
-        [pairs] = duels.run([duel], rounds, seconds, say)
-    return [duels.row(duel, pairs) | _computed(pairs)]
+        say(f"workers: filling two stores with {STORED:,} messages")
+        for server in (one, two):
+            stock(server.socket, STORED)
+        lookups = save_requests(Path(folder, "lookups"), islice(endpoints.lookups(STORED), 1_000))
+        some = [
+            duel("2 workers: look-up of 100", lookups),
+            duel("2 workers: status", _save(Path(folder), "status", seconds), empty_both),
+        ]
+        results = [duels.run([each], rounds, seconds, say)[0] for each in some]
+    return [
+        duels.row(each, pairs) | _computed(pairs) for each, pairs in zip(some, results, strict=True)
+    ]
 
 
 def _computed(pairs: Sequence[Pair]) -> Row:

@@ -22,7 +22,7 @@ from service.listener import Listener, bind
 from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
-from service.routes import ROUTES, add_routes, policies
+from service.routes import ROUTES, add_routes, policies, probes
 from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Health, Metrics
@@ -97,6 +97,7 @@ class Runner(web.AppRunner):
             handle,
             admission=admission,
             metrics=self.app[METRICS],
+            probes=probes(),
             receive_s=settings.http.receive_s,
         )
         return served

@@ -49,7 +49,8 @@ MOST_BODY_BYTES = 5 * MIB
 
 TOKEN = istr("X-Webhook-Token")
 _REQUEST_ID = istr("X-Request-ID")
-_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+SANE_ID = r"[A-Za-z0-9._:/+=@-]{1,128}"
+_SANE_ID = re.compile(SANE_ID)
 _RETRY_AFTER_S = "1"
 _SENTENCES = {
     404: "There is nothing at this address.",
@@ -103,6 +104,11 @@ def request_id_of(request: BaseRequest) -> str:
     given = request.headers.get(_REQUEST_ID)
     if given and _SANE_ID.fullmatch(given):
         return given
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """An id that no other request has, of any process."""
     return f"{_Process.name}-{next(_made):x}"
 
 

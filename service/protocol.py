@@ -77,6 +77,7 @@ class JsonServer(web.Server):
 
     admission: Admission
     metrics: Metrics
+    probes: tuple[bytes, ...]
     receive_s: float
 
     @classmethod
@@ -87,6 +88,7 @@ class JsonServer(web.Server):
         *,
         admission: Admission,
         metrics: Metrics,
+        probes: tuple[bytes, ...],
         receive_s: float,
     ) -> JsonServer:
         """The same server with our protocol and another handler.
@@ -96,6 +98,7 @@ class JsonServer(web.Server):
             handle: answers its requests.
             admission: knows whether there is room for a connection.
             metrics: are told of those that were sent away.
+            probes: beginnings of requests that are served even where there is no room.
             receive_s: how long a caller may take, as `http.receive_s`.
         """
         made = cls(
@@ -105,7 +108,8 @@ class JsonServer(web.Server):
             loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
             **server._kwargs,  # noqa: SLF001
         )
-        made.admission, made.metrics, made.receive_s = admission, metrics, receive_s
+        made.admission, made.metrics = admission, metrics
+        made.probes, made.receive_s = probes, receive_s
         return made
 
     @property
@@ -125,8 +129,9 @@ class JsonServer(web.Server):
         protocol.receive_s = self.receive_s
         return protocol
 
-    def _served(self) -> Protocol | None:
-        return None if self.admission.crowded else self._protocol()
+    def _served(self, head: bytes) -> Protocol | None:
+        welcome = head.startswith(self.probes) or not self.admission.crowded
+        return self._protocol() if welcome else None
 
     def _refused(self) -> None:
         self.admission.note_refusal()

@@ -15,6 +15,7 @@ from typing import cast
 import orjson
 
 from service.errors import Overloaded
+from service.middleware import SANE_ID, new_request_id
 
 _FIRST_S = 0.02
 """An answer at once could be answered by the next request within the same turn of libuv's, and so
@@ -23,34 +24,35 @@ _PAUSE_S = 1.0
 _MOST_HEAD_BYTES = 32 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_ID = re.compile(rb"\r\nx-request-id:[ \t]*(%b)[ \t]*\r\n" % SANE_ID.encode(), re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
-_PROBE = b"GET /healthz "
+
+_BODY = orjson.dumps({"ok": False, "error": Overloaded().sentence})
+_REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    b"X-Request-ID: %%b\r\n%%bContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+)
 
 
-def _ready_made(status: str, more: str, answer: object) -> bytes:
-    body = orjson.dumps(answer)
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-_SENTENCE = {"ok": False, "error": Overloaded().sentence}
-_REFUSED = _ready_made("503 Service Unavailable", "Retry-After: 1\r\n", _SENTENCE)
-_LAST = _ready_made("503 Service Unavailable", "Retry-After: 1\r\nConnection: close\r\n", _SENTENCE)
-_ALIVE = _ready_made("200 OK", "Connection: close\r\n", {"ok": True})
+def _refusal(head: bytes, *, last: bool) -> bytes:
+    given = _ID.search(head)
+    known = given[1] if given else new_request_id().encode()
+    return _REFUSAL % (known, b"Connection: close\r\n" if last else b"")
 
 
 class Refuser(asyncio.Protocol):
-    """A connection whose requests are refused until there is room; probes of life are answered.
+    """A connection whose requests are refused until there is room.
 
     Args:
-        served: the protocol that serves the connection from now on; None while there is no room.
+        served: the protocol that serves the connection from now on, by the head of its request;
+            None where there is no room for that.
         refused: is told of each refusal.
         receive_s: how long the caller may take to send a request, in seconds.
     """
 
     def __init__(
         self,
-        served: Callable[[], asyncio.Protocol | None],
+        served: Callable[[bytes], asyncio.Protocol | None],
         refused: Callable[[], None],
         *,
         receive_s: float,
@@ -99,11 +101,8 @@ class Refuser(asyncio.Protocol):
                     self._transport.abort()
 
     def _answer(self, head: bytes, rest: bytes) -> None:
-        # An answer at once would be taken for that of a request before.
-        if not self._owed and head.startswith(_PROBE):
-            self._over = True
-            self._send(_ALIVE)
-        elif not self._owed and (protocol := self._served()):
+        # While answers are owed, an answer at once would be taken for that of a request before.
+        if not self._owed and (protocol := self._served(head)):
             self._hand_over(protocol, head + rest)
         else:
             self._refuse(head)
@@ -117,17 +116,14 @@ class Refuser(asyncio.Protocol):
         now_s = self._loop.time()
         at_s = min(max(self._patient_s, now_s + _FIRST_S), now_s + _PAUSE_S)
         self._patient_s = at_s + _PAUSE_S
-        self._loop.call_at(at_s, self._send_owed, _LAST if self._over else _REFUSED)
+        self._loop.call_at(at_s, self._send, _refusal(head, last=self._over), self._over)
 
-    def _send_owed(self, answer: bytes) -> None:
+    def _send(self, answer: bytes, last: bool) -> None:  # noqa: FBT001  as call_at gives it
         self._owed -= 1
         if not self._transport.is_closing():  # the caller may have left
-            self._send(answer)
-
-    def _send(self, answer: bytes) -> None:
-        self._transport.write(answer)
-        if answer is not _REFUSED:
-            self._transport.write_eof()
+            self._transport.write(answer)
+            if last:
+                self._transport.write_eof()
 
     def _hand_over(self, protocol: asyncio.Protocol, received: bytes) -> None:
         """There is room: a request must not be refused for having come here."""

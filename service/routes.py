@@ -104,6 +104,12 @@ def policies() -> Policies:
     }
 
 
+def probes() -> tuple[bytes, ...]:
+    """How requests begin that an operator must be able to make at any time."""
+    paths = [form for route in ROUTES if route.policy is OPEN for form in route.forms]
+    return tuple(f"{method} {path} ".encode() for method in ("GET", "HEAD") for path in paths)
+
+
 def add_routes(app: web.Application) -> None:
     """Gives an application all endpoints; a GET answers HEAD as well."""
     for route in ROUTES:

@@ -49,7 +49,7 @@ class Crowd:
         self.refusals += 1
 
     def protocol(self) -> Refuser:
-        return Refuser(lambda: self.served, self.refused, receive_s=0.8)
+        return Refuser(lambda _: self.served, self.refused, receive_s=0.8)
 
 
 @pytest.fixture
@@ -79,11 +79,19 @@ async def test_each_request_is_refused_once(crowd: Crowd, connection: Connection
         status, head, body = await answer(reader)
         assert status == 503
         assert b"Retry-After: 1\r\n" in head
+        assert b"X-Request-ID: " in head
         assert body == {
             "ok": False,
             "error": "The service has more to do than it can take on; try again.",
         }
     assert crowd.refusals == 4
+
+
+async def test_a_refusal_carries_the_callers_request_id(connection: Connection) -> None:
+    reader, writer = connection
+    writer.write(GET[:-2] + b"x-request-id: the-callers.1\r\n\r\n")
+    _, head, _ = await answer(reader)
+    assert b"\r\nX-Request-ID: the-callers.1\r\n" in head
 
 
 async def test_who_asks_again_at_once_waits_for_the_second_that_retry_after_names(
@@ -187,7 +195,7 @@ async def test_newcomers_are_sent_away_while_there_is_no_room(redis: RedisServer
                 writer.write(POST)
                 status, head, _ = await answer(reader)
                 assert status == 503
-                assert b"X-Request-ID" not in head  # it never came to aiohttp
+                assert b"Server: " not in head  # it never came to aiohttp
             probe, asking = await asyncio.open_connection(client.host, client.port)
             asking.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await answer(probe))[::2] == (200, {"ok": True})
@@ -198,7 +206,7 @@ async def test_newcomers_are_sent_away_while_there_is_no_room(redis: RedisServer
         writer.write(POST)
         status, head, _ = await answer(reader)
         assert status == 404
-        assert b"X-Request-ID" in head
+        assert b"Server: " in head
         for each in (writer, asking):
             each.close()
         async with client.get("/metrics") as response:

@@ -18,7 +18,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 import schemathesis
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, TCPConnector
 from aiohttp.test_utils import TestClient
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -401,7 +401,10 @@ async def service(http: Http | None = None) -> AsyncIterator[Client]:
     settings: Settings = msgspec.structs.replace(
         settings_of(backend), meta=META_ANSWERS, http=http or Http()
     )
-    async with TestClient(JsonTestServer(create_app(settings))) as client:
+    # A new connection each time: who asks again on that of a refusal has to wait.
+    connector = TCPConnector(force_close=True)
+    server = JsonTestServer(create_app(settings))
+    async with TestClient(server, connector=connector) as client:
         yield client
 
 

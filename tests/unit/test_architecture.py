@@ -9,12 +9,12 @@ SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
     {"errors", "reports", "config", "ndjson"},
-    {"models", "keys", "access", "admission", "refuser"},
+    {"models", "keys", "access", "admission"},
     {"scripts", "embedded"},
     {"batcher", "connect"},
     {"store"},
     {"telemetry"},
-    {"middleware", "protocol", "intake", "listener"},
+    {"middleware", "refuser", "protocol", "intake", "listener"},
     {"handlers"},
     {"routes"},
     {"openapi"},
