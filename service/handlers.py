@@ -223,18 +223,16 @@ async def readyz(request: web.Request) -> web.Response:
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
     store, replay = request.app[STORE], request.app.get(REPLAY)
+    state: dict[str, object] = {"ok": True, "store": "up"}
     try:
+        if replay is not None:
+            reports, age_s = await replay.look()
+            state["journal"] = {"reports": reports, "age_s": round(age_s, 3)}
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:
-            reason = error.reason if replay is None else f"{error.reason}, {replay.fault}"
-            return error_response(503, f"The store is not available: {reason}.")
-        state: dict[str, object] = {"ok": True, "store": "away", "reason": error.reason}
-    else:
-        state = {"ok": True, "store": "up"}
-    if replay is not None:
-        reports, age_s = replay.waiting
-        state["journal"] = {"reports": reports, "age_s": round(age_s, 1)}
+            return error_response(503, f"The store is not available: {error.reason}.")
+        state |= {"store": "away", "reason": error.reason}
     return _json(state)
 
 

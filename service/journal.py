@@ -1,7 +1,9 @@
 """Reports that wait on disk while the store is away: SQLite in the data folder.
 
 What `append` has taken is synced to the disk, and is there after a crash of the process or of the
-machine. Several processes may have the same journal open (https://www.sqlite.org/wal.html).
+machine. Several processes may have the same journal open (https://www.sqlite.org/wal.html). When
+the disk is full or fails every method raises Unavailable: `journal_full`, also past the journal's
+own limit, or `journal`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -73,29 +75,13 @@ class Journal:
         self._lock = lock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.fault = ""
-        """Why the last reports were not kept, as `Unavailable` has it; `""` when they were."""
+        """Why it takes no reports at the moment, as `Unavailable` has it; `""` when it does."""
 
     async def append(self, reports: Sequence[Report]) -> None:
-        """Keeps reports. When this returns they are on the disk.
-
-        Raises:
-            Unavailable: `journal_full` past the limit or the disk's end, or `journal` when it
-                can't be written.
-        """
+        """Keeps reports. When this returns they are on the disk."""
         body = _encode(reports)
-        try:
-            await self._run(lambda: self._append(len(reports), body))
-        except sqlite3.Error as error:
-            full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-            self._note_fault("journal_full" if full else "journal", str(error))
-        else:
-            self.fault = ""
-
-    def _note_fault(self, reason: str, text: str) -> NoReturn:
-        if reason != self.fault:
-            log.error("journal_failed", extra={"reason": reason, "error": text})
-        self.fault = reason
-        raise Unavailable(reason) from None
+        await self._run(lambda: self._append(len(reports), body))
+        self.fault = ""
 
     def _append(self, count: int, body: bytes) -> None:
         row = time.time_ns() // 1000, count, body
@@ -123,14 +109,16 @@ class Journal:
     async def remove(self, numbers: Sequence[int]) -> None:
         """Forgets entries: their reports are in the store."""
         await self._run(lambda: self._remove(numbers))
+        self.fault = ""
 
     def _remove(self, numbers: Sequence[int]) -> None:
         with self._database:
             self._database.executemany(
                 "DELETE FROM entries WHERE number = ?", ((number,) for number in numbers)
             )
-        # Of a script every statement is run to its end; `execute` would free a single page.
-        self._database.executescript("PRAGMA incremental_vacuum")
+        if self._database.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is None:
+            # Of a script every statement is run to its end; `execute` would free a single page.
+            self._database.executescript("PRAGMA incremental_vacuum")
 
     async def waiting(self) -> Waiting:
         """What is in it, of all processes."""
@@ -148,7 +136,15 @@ class Journal:
         return True
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+            reason = "journal_full" if full else "journal"
+            if reason != self.fault:
+                log.error("journal_failed", extra={"reason": reason, "error": str(error)})  # noqa: TRY400
+            self.fault = reason
+            raise Unavailable(reason) from None
 
     async def close(self) -> None:
         """Closes the file, once what is under way is done."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -54,8 +53,17 @@ class Replay:
 
     @property
     def fault(self) -> str:
-        """Why the journal doesn't keep reports either, `""` when it does."""
+        """Why the journal takes no reports either, `""` when it does."""
         return self._journal.fault
+
+    async def look(self) -> Waiting:
+        """What the journal holds now.
+
+        Raises:
+            Unavailable: it can't be used.
+        """
+        self.waiting = await self._journal.waiting()
+        return self.waiting
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -64,7 +72,7 @@ class Replay:
         Raises:
             StartError: the store is there, but it can't be used.
         """
-        self.waiting = await self._journal.waiting()
+        await self.look()
         try:
             await self._open_store()
             self._opened = True
@@ -82,14 +90,11 @@ class Replay:
         while True:
             pause_s = _LOOK_S
             try:
-                self.waiting = await self._journal.waiting()
+                await self.look()
                 if await self._is_back():
                     await self._replay()
             except Unavailable:
-                pass  # the store has logged it
-            except sqlite3.Error as error:
-                log.error("journal_failed", extra={"error": str(error)})  # noqa: TRY400
-                pause_s = _AGAIN_S
+                pass  # the store or the journal has logged it
             except Exception:
                 log.exception("replay_failed")
                 pause_s = _AGAIN_S
@@ -123,7 +128,7 @@ class Replay:
                 replayed += len(reports)
             else:
                 refused += len(reports)
-            self.waiting = await self._journal.waiting()
+            await self.look()
             await asyncio.sleep(len(reports) / MOST_PER_S)
         log.warning("replay_ended", extra={"reports": replayed, "refused": refused})
 
