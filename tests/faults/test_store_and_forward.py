@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,32 @@ async def test_a_full_journal_refuses_clearly_and_recovers(
         assert reasons == {"journal_full"}
         await eventually(lambda: bool(service.events("replay_ended")), "the replay")
         assert service.status_of("/readyz") == 200
+        assert service.stop() == 0
+    load.check_answers(LONGEST_S)
+    load.check_stored(await records_at(redis.url))
+
+
+@pytest.mark.slow
+async def test_a_disk_that_takes_no_more_is_said_and_recovered_from(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    make_folder(tmp_path)
+    with Service(tmp_path, **settings(redis)) as service:
+        async with Load(service.url) as load:
+            await load.more(200)
+            redis.kill()
+            await load.more(202)
+            without_limit = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (10**6, without_limit[1]))
+            await load.more(503)
+            await eventually(lambda: service.status_of("/readyz") == 503, "it to say so")
+            resource.prlimit(service.pid, resource.RLIMIT_FSIZE, without_limit)
+            await load.more(202)
+            await eventually(lambda: service.status_of("/readyz") == 200, "it to say so")
+            redis.start()
+            await load.more(200, 200)
+        assert service.events("journal_failed")[0]["reason"] in {"journal", "journal_full"}
+        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
         assert service.stop() == 0
     load.check_answers(LONGEST_S)
     load.check_stored(await records_at(redis.url))

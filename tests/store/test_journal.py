@@ -105,6 +105,12 @@ async def test_an_empty_journal_gives_the_disk_back(tmp_path: Path) -> None:
     assert sum(file.stat().st_size for file in files_of(tmp_path)) < 50_000
 
 
+async def test_every_entry_is_synced_to_the_disk(journal: Journal) -> None:
+    """By SQLite, which no test can cut the power of (https://www.sqlite.org/pragma.html)."""
+    [(synced,)] = journal._database.execute("PRAGMA synchronous")
+    assert synced >= 2  # FULL
+
+
 async def test_its_files_are_for_this_user_alone(journal: Journal, tmp_path: Path) -> None:
     await journal.append(some(1))
     files = files_of(tmp_path)
