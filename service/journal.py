@@ -49,10 +49,21 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 class Entry(NamedTuple):
-    """Reports that were kept together, and the number by which they are removed."""
+    """Reports that were kept together, as JSON, and the number by which they are removed."""
 
     number: int
-    reports: list[Report]
+    body: bytes
+
+    def reports(self) -> list[Report]:
+        """The reports.
+
+        Raises:
+            ValueError: they can't be read: a later version may have written them.
+        """
+        try:
+            return [_report_of(row) for row in _decode(self.body)]
+        except (TypeError, msgspec.DecodeError) as error:
+            raise ValueError(f"entry {self.number}: {type(error).__name__}") from None
 
 
 class Waiting(NamedTuple):
@@ -92,19 +103,18 @@ class Journal:
 
     async def after(self, number: int, most_reports: int) -> list[Entry]:
         """The oldest entries with a greater number: one, or as many as have so many reports."""
-        rows = await self._run(lambda: self._after(number, most_reports))
-        return [Entry(number, [_report_of(row) for row in _decode(body)]) for number, body in rows]
+        return await self._run(lambda: self._after(number, most_reports))
 
-    def _after(self, number: int, most_reports: int) -> list[tuple[int, bytes]]:
+    def _after(self, number: int, most_reports: int) -> list[Entry]:
         query = "SELECT number, reports, body FROM entries WHERE number > ? ORDER BY number"
-        rows: list[tuple[int, bytes]] = []
+        entries: list[Entry] = []
         total = 0
         for found, reports, body in self._database.execute(query, (number,)):
             total += reports
-            if rows and total > most_reports:
+            if entries and total > most_reports:
                 break
-            rows.append((found, body))
-        return rows
+            entries.append(Entry(found, body))
+        return entries
 
     async def remove(self, numbers: Sequence[int]) -> None:
         """Forgets entries: their reports are in the store."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from service.errors import StartError, StoreAway, Unavailable
-from service.journal import Journal, Waiting
-from service.reports import Report
+from service.journal import Entry, Journal, Waiting
 from service.scripts import MAX_BATCH
 from service.store import REFUSED, Store
 
@@ -20,6 +20,7 @@ MOST_PER_S = 5_000
 
 _LOOK_S = 0.25
 _AGAIN_S = 5.0
+_REFUSED_AGAIN_S = 60.0
 
 
 class Replay:
@@ -44,6 +45,7 @@ class Replay:
         self._opened = False
         self._unfit = ""
         self._ours = False
+        self._not_before_s = -math.inf
         self.waiting = Waiting(0, 0.0)
         """What the journal held at the last look."""
 
@@ -104,6 +106,8 @@ class Replay:
         if not self._opened:
             try:
                 await self._open_store()
+            except StoreAway:
+                return False
             except StartError as error:
                 if str(error) != self._unfit:
                     self._unfit = str(error)
@@ -114,30 +118,43 @@ class Replay:
         return True
 
     async def _replay(self) -> None:
-        """Everything that waits, once. What Redis refuses is passed over until the next time."""
+        """Everything that waits, once; what can't be merged is passed over for a while."""
         self._ours = self._ours or self._journal.claim()
-        if not self._ours or not self.waiting.reports:
+        now_s = asyncio.get_running_loop().time()
+        if not self._ours or not self.waiting.reports or now_s < self._not_before_s:
             return
-        replayed, refused, number = 0, 0, 0
         log.warning("replay_started", extra={"reports": self.waiting.reports})
+        merged, refused, number = 0, 0, 0
         while entries := await self._journal.after(number, MAX_BATCH):
-            reports = [report for entry in entries for report in entry.reports]
             number = entries[-1].number
-            if await self._is_merged(reports):
-                await self._journal.remove([entry.number for entry in entries])
-                replayed += len(reports)
-            else:
-                refused += len(reports)
+            some = await self._merge(entries)
+            refused += len(entries) - len(some)
+            await self._journal.remove([entry.number for entry, _ in some])
+            count = sum(count for _, count in some)
+            merged += count
             await self.look()
-            await asyncio.sleep(len(reports) / MOST_PER_S)
-        log.warning("replay_ended", extra={"reports": replayed, "refused": refused})
+            await asyncio.sleep(count / MOST_PER_S)
+        if refused:
+            self._not_before_s = asyncio.get_running_loop().time() + _REFUSED_AGAIN_S
+        log.warning("replay_ended", extra={"reports": merged, "entries_refused": refused})
 
-    async def _is_merged(self, reports: Sequence[Report]) -> bool:
-        """Whether Redis took the reports; False if it refused just these."""
+    async def _merge(self, entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
+        """Merges entries together, or those that can be one by one.
+
+        Returns:
+            those that were merged, and how many reports each has.
+        """
         try:
-            await self._store.merge_again(reports)
+            some = [(entry, entry.reports()) for entry in entries]
+            await self._store.merge_again([report for _, reports in some for report in reports])
+        except ValueError as error:
+            log.error("entry_unreadable", extra={"error": str(error)})  # noqa: TRY400
         except Unavailable as error:
             if error.reason != REFUSED:
                 raise
-            return False
-        return True
+            log.error("entry_refused", extra={"number": entries[0].number})  # noqa: TRY400
+        else:
+            return [(entry, len(reports)) for entry, reports in some]
+        if len(entries) == 1:
+            return []
+        return [pair for entry in entries for pair in await self._merge([entry])]

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import resource
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,27 @@ async def test_reads_are_refused_at_once_while_it_is_silent(
             redis.resume()
 
 
+async def test_what_cannot_be_merged_holds_nothing_else_up(
+    redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An entry that Redis refuses, and one of a version to come: both stay where they are."""
+    async with service_on(redis.url, data_dir=tmp_path) as client:
+        redis.pause()
+        try:
+            assert (await post(client, SEND, event_send(1)))[0] == 202
+            with closing(sqlite3.connect(tmp_path / "journal.db")) as database, database:
+                for body in (b'[["wamid.9","sent","not ms",1,"","","","","",[],[]]]', b"[[1]]"):
+                    database.execute("INSERT INTO entries VALUES (NULL, 1, 1, ?)", [body])
+            assert (await post(client, SEND, event_send(2)))[0] == 202
+        finally:
+            redis.resume()
+        await eventually(lambda: logged(caplog, "replay_ended") == 1, "the replay")
+        assert (await state(client))["journal"]["reports"] == 2
+    assert set(await records_at(redis.url)) == {"wamid.1", "wamid.2"}
+    assert logged(caplog, "entry_refused")
+    assert logged(caplog, "entry_unreadable")
+
+
 def settings(redis: RedisServer, **more: str) -> dict[str, str]:
     return {"TRACKER_REDIS__URL": redis.url, "TRACKER_AUTH__TOKENS": TOKEN, **more}
 
@@ -176,6 +199,7 @@ async def test_it_starts_without_redis_and_takes_writes(redis: RedisServer, tmp_
     redis.stop()
     with Service(tmp_path, **settings(redis)) as service:
         assert service.events("store_away")
+        assert not service.events("store_unfit")
         async with Load(service.url) as load:
             await load.more(202)
             redis.start()

@@ -28,7 +28,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 async def held(journal: Journal) -> list[Report]:
     """Everything in it, oldest first."""
     entries = await journal.after(0, 10**9)
-    return [report for entry in entries for report in entry.reports]
+    return [report for entry in entries for report in entry.reports()]
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -59,7 +59,7 @@ async def test_entries_are_given_a_bounded_number_at_a_time(journal: Journal) ->
         await journal.append(some(count))
     sizes, number = [], 0
     while entries := await journal.after(number, 6):
-        sizes.append([len(entry.reports) for entry in entries])
+        sizes.append([len(entry.reports()) for entry in entries])
         number = entries[-1].number
     assert sizes == [[3, 3], [9], [1]]
 
