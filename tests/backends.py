@@ -9,14 +9,23 @@ from typing import Any
 
 from service.config import Auth, Redis, Settings
 from service.connect import Cluster, OneServer, Server, check, claim, connect
-from service.keys import DIMENSIONS, Value, ending_of, id_of, message_key, partition_of, tag_of
+from service.keys import (
+    DIMENSIONS,
+    GONE_S,
+    Value,
+    ending_of,
+    id_of,
+    message_key,
+    partition_of,
+    tag_of,
+)
 from service.reports import Record, Report, record_of, unpack
 from service.scripts import Scripts
 from service.store import Observer, Store
 
 STRICT_CALL = """function(command, ...)
   local keys = {...}
-  local last = command == 'MGET' and #keys or 1
+  local last = (command == 'MGET' or command == 'DEL') and #keys or 1
   for i = 1, last do
     if string.sub(keys[i], 1, #KEYS[1] + 1) ~= KEYS[1] .. ':' then
       error('a key outside of the partition: ' .. keys[i])
@@ -70,16 +79,28 @@ class Bench:
                 found[key.decode()] = await _held(node, key)
         return found
 
+    async def tombs(self) -> Contents:
+        """What is left of erased messages, once it was found to be in its place and to expire."""
+        found = {k: held for k, held in (await self.contents()).items() if ":gone:" in k}
+        for key, crc16 in found.items():
+            tag, _, message_id = key.partition(":gone:")
+            assert tag == tag_of(int(crc16) % self.partitions)
+            assert len(message_id) == len(id_of(""))
+            assert 0 <= await self.execute(tag, "TTL", key) <= GONE_S
+        return found
+
     async def check_invariants(self) -> list[Record]:
         """Indexes equal records, counters equal a recount, no key is outside the catalogue.
 
         Returns:
             all records.
         """
-        contents = await self.contents()
+        tombs = await self.tombs()
+        contents = {k: v for k, v in (await self.contents()).items() if k not in tombs}
         records = [unpack(held) for held in contents.values() if isinstance(held, bytes)]
         schema = {f"{tag_of(0)}:schema": {"version": 1, "partitions": self.partitions}}
         assert contents == schema | expected_contents(contents, records, self.partitions)
+        assert not {key.replace(":gone:", ":msg:") for key in tombs} & set(contents)
         return records
 
 
