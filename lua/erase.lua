@@ -4,7 +4,7 @@
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
 --          and writes  :gone:<id>
 -- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipient_id":
---          "", "before_us": "", "gone_s": 0}: at most 50 messages, each once, with the CRC16 of its
+--          "", "before_us": "", "gone_s": 0}: 1 to 50 messages, each once, with the CRC16 of its
 --          wamid as text. Only those go that are in that dimension's index for the value, have
 --          that recipient_id (a whole phone number to compare, '' for any) and were created before
 --          before_us (µs as text, '' for any): they may have changed since they were looked for.
