@@ -157,50 +157,43 @@ for i, id in ipairs(ids) do
 end
 local packed = call('MGET', unpack(keys))
 
--- The ids of those messages without a record that have been erased.
-local function gone()
-  local unknown, tombs, found = {}, {}, {}
-  for i, id in ipairs(ids) do
-    if not packed[i] then
-      unknown[#unknown + 1] = id
-      tombs[#tombs + 1] = tag .. ':gone:' .. id
-    end
+-- Which of the messages without a record have been erased, by id.
+local erased, unknown, tombs = {}, {}, {}
+for i, id in ipairs(ids) do
+  if not packed[i] then
+    unknown[#unknown + 1] = id
+    tombs[#tombs + 1] = tag .. ':gone:' .. id
   end
-  for place, tomb in ipairs(#tombs > 0 and call('MGET', unpack(tombs)) or {}) do
-    found[unknown[place]] = tomb
+end
+if #tombs > 0 then
+  for place, tomb in ipairs(call('MGET', unpack(tombs))) do
+    erased[unknown[place]] = tomb
   end
-  return found
 end
 
-local erased, old, new, dirty = gone(), {}, {}, {}
-
--- Merges the i-th report; returns the message's status and the outcome.
-local function take(i, report)
-  local id = ids[i]
-  if erased[id] then
-    return report[REPORTED], 'erased'
-  end
-  local outcome = 'changed'
-  if not new[id] then
-    if packed[i] then
-      old[id] = unpacked(packed[i])
-      new[id] = {unpack(old[id])}
-    else
-      new[id] = new_record(report[1], report[RECEIVED])
-      outcome = 'created'
-    end
-  end
-  if merge(new[id], report) then
-    dirty[id] = true
-  else
-    outcome = 'unchanged'
-  end
-  return new[id][STATUS], outcome
-end
-
-local reply = {}
+local old, new, dirty, reply = {}, {}, {}, {}
 for i, report in ipairs(reports) do
-  reply[2 * i - 1], reply[2 * i] = take(i, report)
+  local id = ids[i]
+  local status, outcome = report[REPORTED], 'erased'
+  if not erased[id] then
+    outcome = 'changed'
+    if not new[id] then
+      if packed[i] then
+        old[id] = unpacked(packed[i])
+        new[id] = {unpack(old[id])}
+      else
+        new[id] = new_record(report[1], report[RECEIVED])
+        outcome = 'created'
+      end
+    end
+    if merge(new[id], report) then
+      dirty[id] = true
+    else
+      outcome = 'unchanged'
+    end
+    status = new[id][STATUS]
+  end
+  reply[2 * i - 1], reply[2 * i] = status, outcome
 end
 
 for id in pairs(dirty) do
