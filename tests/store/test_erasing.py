@@ -87,7 +87,8 @@ async def test_an_erased_message_and_others_in_one_batch(store: Bench) -> None:
     tag_number = partition_of("wamid.0", store.partitions)
     same = (f"wamid.{i}" for i in range(1_000))
     gone, new, known = [w for w in same if partition_of(w, store.partitions) == tag_number][:3]
-    await store.merge(send_report(wamid=gone, event_id="e"), send_report(wamid=known))
+    await store.merge(send_report(wamid=gone, event_id="e"))
+    await store.merge(status_report(Status.SENT, wamid=known))
     await erase(store.store, EVENT)
     batch = [
         status_report(status, wamid=wamid)
