@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> web.Application:
 
     async def store(app: web.Application) -> AsyncIterator[None]:
         async with connect(settings) as server:
-            scripts = Scripts(server.execute, shebang=server.shebang)
+            scripts = Scripts(server.execute, shebang=server.shebang, write=server.write)
             for warning in await check(server, scripts, settings):
                 log.warning("store_may_lose_data", extra={"reason": warning})
             await claim(scripts, settings)

@@ -51,11 +51,12 @@ def find_server() -> str:
 
 
 @asynccontextmanager
-async def embedded_server(data_dir: str) -> AsyncIterator[str]:
+async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> AsyncIterator[str]:
     """Runs the private server of a data folder.
 
     Args:
         data_dir: made if it isn't there, for this user alone.
+        appendfsync: when the server's file is synced to disk: everysec or always.
 
     Yields:
         the URL of the server's socket. It may still be loading its data.
@@ -69,7 +70,7 @@ async def embedded_server(data_dir: str) -> AsyncIterator[str]:
         raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}")
     async with _lock(folder) as lock:
         with _log_file(folder) as log:
-            process = _start(folder, socket, lock, log)
+            process = _start(folder, socket, lock, log, appendfsync)
         try:
             await _await_socket(process, socket)
             yield url_of(data_dir)
@@ -80,6 +81,11 @@ async def embedded_server(data_dir: str) -> AsyncIterator[str]:
 def url_of(data_dir: str) -> str:
     """The URL of the private server of a data folder, whether it runs or not."""
     return f"unix://{Path(data_dir).absolute() / _SOCKET}"
+
+
+def is_private(url: str, data_dir: str) -> bool:
+    """Whether `redis.url` means the private server, started by this process or by its parent."""
+    return url in ("", url_of(data_dir))
 
 
 def prepare(data_dir: str) -> Path:
@@ -136,7 +142,9 @@ def _log_file(folder: Path) -> Iterator[IO[bytes]]:
         yield log
 
 
-def _start(folder: Path, socket: Path, lock: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    folder: Path, socket: Path, lock: int, log: IO[bytes], appendfsync: str
+) -> subprocess.Popen[bytes]:
     socket.unlink(missing_ok=True)
     options = {
         "port": "0",
@@ -144,7 +152,7 @@ def _start(folder: Path, socket: Path, lock: int, log: IO[bytes]) -> subprocess.
         "unixsocketperm": "700",
         "dir": str(folder),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": appendfsync,
         "save": "",
         "maxmemory-policy": "noeviction",
     }

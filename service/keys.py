@@ -62,6 +62,7 @@ CATALOGUE = (
     ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
+    ("fence", "string", "no data: written behind a batch whose durability is waited for"),
     ("schema", "hash", "the schema version and the number of partitions; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
@@ -117,6 +118,11 @@ def uuid_of(wamid: str) -> str:
 def message_key(tag: str, message_id: str) -> str:
     """Where the message's record is."""
     return f"{tag}:msg:{message_id}"
+
+
+def fence_key(tag: str) -> str:
+    """What is written behind a batch, so that waiting for this write waits for that batch too."""
+    return f"{tag}:fence"
 
 
 def schema_key() -> str:

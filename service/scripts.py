@@ -26,12 +26,18 @@ MAX_SCAN = 1_000
 
 _LEAST_SCAN = 100
 
+_EMPTY = b"[[], []]"
+"""A batch without reports: the server refuses it where it takes no writes."""
+
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
 gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
 
 _PACKAGED = Path(__file__).parent / "lua"
 _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "lua"
+
+_UNAWAITED = {"list", "schema"}
+"""Scripts that write nothing, or nothing that may not be lost: the schema is written again."""
 
 _SHEBANGS = {"merge": "#!lua\n", "schema": "#!lua\n", "list": "#!lua flags=no-writes\n"}
 """Makes a full or read-only server refuse a script before its first write, and answer reads still
@@ -159,25 +165,43 @@ class Scripts:
         execute: sends a command to the server of a partition.
         shebang: whether the server knows the `#!lua` line; fakeredis doesn't.
         call: as in `render`.
+        write: as `execute`, for scripts that write: returns when that is durable. Without it they
+            go by `execute`, and are done once they are in the server's memory.
     """
 
-    def __init__(self, execute: Execute, *, shebang: bool, call: str = "redis.call") -> None:
+    def __init__(
+        self,
+        execute: Execute,
+        *,
+        shebang: bool,
+        call: str = "redis.call",
+        write: Execute | None = None,
+    ) -> None:
         self._execute = execute
+        self._write = write or execute
         self._scripts = {
             name: _Script((line if shebang else "") + render(name, call))
             for name, line in _SHEBANGS.items()
         }
 
-    async def _run(self, name: str, partition: int, argument: bytes, until_s: float) -> Any:  # noqa: ANN401
+    async def _run(
+        self,
+        name: str,
+        partition: int,
+        argument: bytes,
+        until_s: float,
+        send: Execute | None = None,
+    ) -> Any:  # noqa: ANN401  what a script answers depends on the script
         """EVALSHA; EVAL on a server that doesn't have the script: new, restarted or flushed.
 
         EVAL leaves it there (https://redis.io/docs/latest/develop/programmability/eval-intro/).
         """
+        send = send or (self._execute if name in _UNAWAITED else self._write)
         script, tag = self._scripts[name], tag_of(partition)
         try:
-            return await self._execute(until_s, tag, "EVALSHA", script.sha, 1, tag, argument)
+            return await send(until_s, tag, "EVALSHA", script.sha, 1, tag, argument)
         except NoScriptError:
-            return await self._execute(until_s, tag, "EVAL", script.text, 1, tag, argument)
+            return await send(until_s, tag, "EVAL", script.text, 1, tag, argument)
 
     async def merge(
         self, partition: int, reports: Sequence[Report], until_s: float
@@ -187,6 +211,14 @@ class Scripts:
         batch = msgspec.json.encode((ids, reports))
         reply = iter(await self._run("merge", partition, batch, until_s))
         return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
+
+    async def probe(self, partition: int, until_s: float) -> None:
+        """Makes sure that the partition's server has the scripts and takes writes; writes nothing.
+
+        Raises:
+            RedisError, TimeoutError: as `execute` does.
+        """
+        await self._run("merge", partition, _EMPTY, until_s, send=self._execute)
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""

