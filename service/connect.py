@@ -106,6 +106,7 @@ class Server(ABC):
         """Tries until it succeeds, or time is over."""
         loop = asyncio.get_running_loop()
         pause_s = _FIRST_PAUSE_S
+        missing: NotDurable | None = None  # says more than a last try that ran out of time
         while loop.time() < until_s:
             try:
                 # Its time limit may go unnoticed: asyncio.wait_for in Python 3.11, by which the
@@ -115,16 +116,18 @@ class Server(ABC):
             except _HOPELESS:
                 raise
             except _PASSING as error:
-                if not isinstance(error, NotDurable):
+                if isinstance(error, NotDurable):
+                    missing = error
+                elif missing is None:
                     self._note_loss(error)
                 if loop.time() + pause_s >= until_s:
-                    raise
+                    raise missing or error from None
             else:
                 self._note_return()
                 return reply
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        raise TimeoutError
+        raise missing or TimeoutError
 
     def _note_loss(self, error: Exception) -> None:
         if not self._lost:

@@ -23,8 +23,9 @@ Command = tuple[Any, ...]
 Ask = Callable[..., Awaitable[list[Any]]]
 """`ask(*command)`: the answer of every server that takes writes."""
 
-_SHARE = 0.8
-"""Of the time that is left, for waiting: so that the answer is back before it is over."""
+_SLACK_S = 0.15
+"""By how much a wait ends before its time is over: servers look ten times a second who has waited
+long enough."""
 
 _OLDEST = (7, 0)
 
@@ -46,7 +47,7 @@ class Wait(NamedTuple):
 
     def after(self, tag: str, left_s: float) -> list[Command]:
         """The fence of a partition, and the wait for it, where so many seconds are left."""
-        wait_s = _SHARE * min(self.longest_s, left_s)
+        wait_s = min(self.longest_s, left_s) - _SLACK_S
         wait_ms = max(1, int(1000 * wait_s))  # 0 would be for ever
         return [("SET", fence_key(tag), 1), (*self.command, wait_ms)]
 

@@ -231,40 +231,51 @@ class _Several:
 
 
 class Replicated(_Several):
-    """A master and its replica, both of which sync their file at every write."""
+    """A master and its replicas, all of which sync their file at every write.
 
-    def __init__(self) -> None:
-        swift = ("--repl-diskless-sync-delay", "0")  # not 5 s until the replica gets its copy
+    Args:
+        replicas: how many.
+    """
+
+    def __init__(self, replicas: int = 1) -> None:
+        swift = ("--repl-diskless-sync-delay", "0")  # not 5 s until a replica gets its copy
         self.master = RedisServer(*swift, appendonly=True)
-        following = ("--replicaof", "127.0.0.1", str(self.master.port))
-        self.replica = RedisServer(*swift, *following, appendonly=True)
-        self.servers = [self.master, self.replica]
+        following = (*swift, "--replicaof", "127.0.0.1", str(self.master.port))
+        self.replicas = [RedisServer(*following, appendonly=True) for _ in range(replicas)]
+        self.servers = [self.master, *self.replicas]
 
     def _ready(self) -> bool:
-        """Whether the master counts on the replica."""
+        """Whether the master counts on its replicas."""
         found = str(self.master.command("INFO", "replication"))  # the driver makes a dict of it
-        return "'state': 'online'" in found
+        return found.count("'state': 'online'") == len(self.replicas)
 
 
 class Sentinels(_Several):
     """Three Sentinels, two of which must agree to fail over; half a second after a loss they do.
 
     Args:
-        master: as it is at the start; it has one replica.
+        watched: the servers, as they are at the start.
 
     Attributes:
-        url: of the service.
+        url: by which the service finds the master.
     """
 
-    def __init__(self, master: RedisServer) -> None:
-        self.servers = [_Sentinel(master) for _ in range(3)]
+    def __init__(self, watched: Replicated) -> None:
+        self._replicas = len(watched.replicas)
+        self.servers = [_Sentinel(watched.master) for _ in range(3)]
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
         self.url = f"redis+sentinel://{hosts}/tracker"
 
     def _ready(self) -> bool:
-        """Whether each has found the replica and the others."""
-        known = "'slaves': 1, 'sentinels': 3"
+        """Whether each has found the replicas and the others."""
+        known = f"'slaves': {self._replicas}, 'sentinels': 3"
         return all(known in str(each.command("INFO", "sentinel")) for each in self.servers)
+
+    def master_ports(self) -> set[int]:
+        """Where they say that the master is; more than one in the midst of a failover."""
+        asked = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "tracker")
+        found = [each.command(*asked) for each in self.servers]
+        return {int(address[1]) for address in found if isinstance(address, list | tuple)}
 
 
 class _Sentinel(RedisServer):
@@ -291,12 +302,14 @@ class RedisCluster:
 
     Args:
         *args: further arguments of every server.
+        binary: see `RedisServer`.
     """
 
-    def __init__(self, *args: str) -> None:
+    def __init__(self, *args: str, binary: str | None = None) -> None:
         settings = "--cluster-enabled yes --cluster-announce-ip 127.0.0.1"
         settings += " --cluster-node-timeout 1500"
-        self.nodes = [RedisServer(*settings.split(), *args) for _ in range(CLUSTER_NODES)]
+        options = (*settings.split(), *args)
+        self.nodes = [RedisServer(*options, binary=binary) for _ in range(CLUSTER_NODES)]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def start(self) -> Self:
