@@ -235,19 +235,26 @@ class Replicated(_Several):
 
     Args:
         replicas: how many.
+        binary: see `RedisServer`.
     """
 
-    def __init__(self, replicas: int = 1) -> None:
+    def __init__(self, replicas: int = 1, binary: str | None = None) -> None:
         swift = ("--repl-diskless-sync-delay", "0")  # not 5 s until a replica gets its copy
-        self.master = RedisServer(*swift, appendonly=True)
+        self.master = RedisServer(*swift, appendonly=True, binary=binary)
         following = (*swift, "--replicaof", "127.0.0.1", str(self.master.port))
-        self.replicas = [RedisServer(*following, appendonly=True) for _ in range(replicas)]
+        self.replicas = [
+            RedisServer(*following, appendonly=True, binary=binary) for _ in range(replicas)
+        ]
         self.servers = [self.master, *self.replicas]
 
     def _ready(self) -> bool:
-        """Whether the master counts on its replicas."""
-        found = str(self.master.command("INFO", "replication"))  # the driver makes a dict of it
-        return found.count("'state': 'online'") == len(self.replicas)
+        """Whether the replicas have their copy and the master counts on them."""
+        # The driver makes a dict of INFO.
+        known = str(self.master.command("INFO", "replication")).count("'state': 'online'")
+        return known == len(self.replicas) and all(
+            "'master_link_status': 'up'" in str(replica.command("INFO", "replication"))
+            for replica in self.replicas
+        )
 
 
 class Sentinels(_Several):

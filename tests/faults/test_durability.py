@@ -70,12 +70,18 @@ Promise = tuple[RedisServer, str, Callable[[], AbstractContextManager[None]]]
 
 
 @pytest.fixture(params=["replica", "disk"])
-def promise(request: pytest.FixtureRequest) -> Promise:
+def promise(request: pytest.FixtureRequest) -> Iterator[Promise]:
+    """Each in turn, on a Valkey.
+
+    To WAIT on Redis 7.0 every command counts as a write of its connection; on newer ones only what
+    does write, so that they show whether there is a fence.
+    """
     if request.param == "replica":
-        replicated: Replicated = request.getfixturevalue("replicated")
-        return replicated.master, "replica", lambda: _late_replica(replicated)
-    valkey: RedisServer = request.getfixturevalue("valkey")
-    return valkey, "disk", lambda: _no_sync(valkey)
+        with Replicated(binary=wheel_binary()) as replicated:
+            yield replicated.master, "replica", lambda: _late_replica(replicated)
+    else:
+        valkey: RedisServer = request.getfixturevalue("valkey")
+        yield valkey, "disk", lambda: _no_sync(valkey)
 
 
 async def _post(client: Client, path: str, body: object) -> int:

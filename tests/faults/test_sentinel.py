@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pytest
 from redis import AuthenticationError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.conftest import need_server
 from tests.factories import event_send
@@ -130,8 +132,10 @@ async def test_one_sentinel_may_be_away_and_passwords_be_asked_for(watched: Watc
         sentinel.command("ACL", "SETUSER", "default", ">of sentinel")
     watched.sentinels.servers[0].kill()
     for server in (watched.servers.master, watched.sentinels.servers[1]):
-        with pytest.raises(AuthenticationError):
-            server.command("PING")
+        with server.client() as nobody:
+            nobody.set_retry(Retry(NoBackoff(), 0))
+            with pytest.raises(AuthenticationError):
+                nobody.ping()
     url = watched.sentinels.url.replace("//", "//:of%20data@")
     async with service_on(f"{url}?sentinel_password=of+sentinel", durability="replica") as client:
         assert (await client.post(SEND, json=event_send(1))).status == 200
