@@ -32,6 +32,9 @@ other half of a core. Compare ratios between machines and days, the rest only wi
   requests are those of 50 connections of the bench's own among wrk's. A newcomer opens a connection
   and asks for `/healthz`. `late` is how often wrk found a connection that had waited for 2 s, to be
   answered or to be accepted.
+- `outage`: Redis is stopped (SIGSTOP), which is worse than dead: nobody says so. Writes are sent
+  when they are due and timed from then; at the end all that was acknowledged is looked up. `before`
+  has the writes that were under way when it stopped.
 - `memory`: the growth of Redis' `used_memory` over tracked event messages with their indexes and
   counters. It depends on the server's version, not on the machine's speed.
 - `growth`: one request at a time, in stores of several sizes in turns; `cpu ratio` is the largest

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import uvloop
 
-from bench import BenchError, Row, ceiling, growth, loads, mixed, overload, reads, stored
+from bench import BenchError, Row, ceiling, growth, loads, mixed, outage, overload, reads, stored
 
 PARTS = (
     *("ceiling", "status", "send", "reads", "workers"),
-    *("mixed", "overload", "memory", "growth"),
+    *("mixed", "overload", "outage", "memory", "growth"),
 )
 SIZES, LARGE = (10_000, 100_000), 1_000_000
-MIXED, OVERLOAD = 10, 20
+MIXED, OVERLOAD, OUTAGE = 10, 20, 10
 """So many times `--seconds`."""
 
 
@@ -47,7 +47,9 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--only", default=",".join(PARTS), help="parts, comma-separated (all: %(default)s)")
     add("--rounds", type=int, default=5, help="of each measurement (%(default)s)")
-    length = f"a round (%(default)s); mixed takes {MIXED} times, overload {OVERLOAD} times as long"
+    length = (
+        f"a round (%(default)s); mixed, outage: {MIXED} times as long, overload: {OVERLOAD} times"
+    )
     add("--seconds", type=int, default=3, help=length)
     add("--large", action="store_true", help=f"growth up to {LARGE:,} messages")
     add("--json", action="store_true", help="print JSON instead of tables")
@@ -73,6 +75,8 @@ def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
         yield from (("mixed", times), ("kept", kept))
     if "overload" in options.only:
         yield "overload", uvloop.run(overload.measure(seconds * OVERLOAD, _say))
+    if "outage" in options.only:
+        yield "outage", uvloop.run(outage.measure(seconds * OUTAGE, _say))
     if "memory" in options.only:
         yield "memory", stored.memory(SIZES[-1], _say)
     if "growth" in options.only:

@@ -49,6 +49,7 @@ WEIGHTS = {"message-status": 100, "track-send": 100, "look-up": 30, "page": 30, 
 """The shares of the others."""
 TARGETS = {WEBHOOK: 250} | dict.fromkeys(("look-up", "page", "latest"), 50)
 
+TAKEN = (200, 202)
 _LOOKED_UP = 1_000
 
 
@@ -87,13 +88,13 @@ async def measure(seconds: int, say: Say) -> tuple[list[Row], list[Row]]:
         async with client_of(server) as client:
             say(f"mixed: {len(plan):,} requests in {seconds} s")
             before, own_s = server.cpu(), time.process_time()
-            done = await _run(client, plan)
+            done = await run(client, plan)
             used, own_s = server.cpu().since(before), time.process_time() - own_s
             say("mixed: looking up what was reported")
-            kept = await _kept(client, done)
+            found = await kept(client, done)
     shares = {"service": used.service_s, "redis": used.redis_s, "client": own_s}
-    kept |= {f"{name} % of a core": round(100 * s / seconds, 1) for name, s in shares.items()}
-    return [_row(kind, done) for kind in (WEBHOOK, *WEIGHTS)], [kept]
+    found |= {f"{name} % of a core": round(100 * s / seconds, 1) for name, s in shares.items()}
+    return [_row(kind, done) for kind in (WEBHOOK, *WEIGHTS)], [found]
 
 
 def _metas(seconds: int) -> Iterator[Due]:
@@ -102,7 +103,7 @@ def _metas(seconds: int) -> Iterator[Due]:
     pending = news(seconds * STATUSES_PER_S // 3, METAS)
     while some := list(islice(pending, random.randint(LEAST, MOST))):
         at_s += len(some) / STATUSES_PER_S
-        yield Due(at_s, WEBHOOK, post(META, meta_body(some)), list(map(_fact, some)))
+        yield Due(at_s, WEBHOOK, post(META, meta_body(some)), list(map(fact_of, some)))
 
 
 def _others(seconds: int) -> Iterator[Due]:
@@ -110,7 +111,7 @@ def _others(seconds: int) -> Iterator[Due]:
     random, at_s = Random(2), 0.0
     sources: dict[str, Iterator[tuple[bytes, Sequence[Fact]]]] = {
         "message-status": (
-            (post(STATUS, status_body(item)), [_fact(item)]) for item in news(10**6, STATUSES)
+            (post(STATUS, status_body(item)), [fact_of(item)]) for item in news(10**6, STATUSES)
         ),
         "track-send": (
             (post(TRACK_SEND, send_body(each)), [Fact(each.wamid, "sent_at", None)])
@@ -125,11 +126,13 @@ def _others(seconds: int) -> Iterator[Due]:
         yield Due(at_s, kind, *next(sources[kind]))
 
 
-def _fact(item: News) -> Fact:
+def fact_of(item: News) -> Fact:
+    """What a look-up must tell after this."""
     return Fact(item.wamid, f"{item.status}_at", iso(str(item.at_s * 1000)))
 
 
-async def _run(client: Client, plan: Sequence[Due]) -> list[Done]:
+async def run(client: Client, plan: Sequence[Due]) -> list[Done]:
+    """Sends each request when it is due, and waits for all answers."""
     gc.collect()
     gc.freeze()  # or the bench's own collections would be taken for the service's slowness
     loop, done = asyncio.get_running_loop(), list[Done]()
@@ -148,9 +151,9 @@ async def _run(client: Client, plan: Sequence[Due]) -> list[Done]:
     return done
 
 
-async def _kept(client: Client, done: Sequence[Done]) -> Row:
-    """Looks up what was answered with 200."""
-    facts = [fact for each in done if each.status == 200 for fact in each.due.facts]
+async def kept(client: Client, done: Sequence[Done]) -> Row:
+    """Looks up what was acknowledged, and tells how much of it is there."""
+    facts = [fact for each in done if each.status in TAKEN for fact in each.due.facts]
     found: dict[str, dict[str, str | None]] = {}
     for wamids in batches(dict.fromkeys(fact.wamid for fact in facts), _LOOKED_UP):
         answer = await client.ask(post(LOOKUP, {"wamids": wamids}))

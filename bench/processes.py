@@ -65,6 +65,12 @@ class Server(NamedTuple):
         service, _ = self._processes()
         return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in service)
 
+    def signal_store(self, number: signal.Signals) -> None:
+        """Sends its Redis a signal."""
+        _, stores = self._processes()
+        for pid in stores:
+            os.kill(pid, number)
+
     def _processes(self) -> tuple[list[int], list[int]]:
         """Of the server with its workers, and of Redis without its forks, which come and go."""
         service, redis = [self.pid], list[int]()

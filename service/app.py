@@ -7,8 +7,10 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import orjson
 from aiohttp import web
@@ -16,12 +18,14 @@ from aiohttp import web
 from service.access import Access
 from service.admission import Admission
 from service.config import Settings
-from service.connect import check, claim, connect
-from service.handlers import ACCESS, HEALTH, METRICS, OPENAPI, STORE
+from service.connect import START_S, check, claim, connect
+from service.handlers import ACCESS, HEALTH, METRICS, OPENAPI, REPLAY, STORE
+from service.journal import Journal, open_journal
 from service.listener import Listener, bind
 from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
+from service.replay import Replay
 from service.routes import ROUTES, add_routes, policies, probes
 from service.scripts import Scripts
 from service.store import Observer, Store
@@ -33,6 +37,7 @@ KEEP_ALIVE_S = 75
 """How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
 
 _MOST_A_TURN = 256
+_SOON_S = 2.0
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -47,24 +52,46 @@ def create_app(settings: Settings) -> web.Application:
     add_routes(app)
 
     async def store(app: web.Application) -> AsyncIterator[None]:
-        async with connect(settings) as server:
+        async with connect(settings) as server, _journal(settings) as journal:
             scripts = Scripts(server.execute, shebang=server.shebang, write=server.write)
-            for warning in await check(server, scripts, settings):
-                log.warning("store_may_lose_data", extra={"reason": warning})
-            await claim(scripts, settings)
-            app[STORE] = Store(
+            store = app[STORE] = Store(
                 server,
                 scripts,
                 partitions=settings.redis.partitions,
                 patience_s=settings.redis.patience_s,
                 observer=Observer(metrics.merged, metrics.redis_failed),
+                journal=journal,
             )
-            metrics.watch_queue(lambda: app[STORE].depth)
-            yield
-            await app[STORE].close()
+            metrics.watch_queue(lambda: store.depth)
+
+            async def open_store(within_s: float) -> None:
+                for warning in await check(server, scripts, settings, within_s=within_s):
+                    log.warning("store_may_lose_data", extra={"reason": warning})
+                await claim(scripts, settings)
+
+            if journal is None:
+                await open_store(START_S)
+                yield
+            else:
+                replay = app[REPLAY] = Replay(store, journal, lambda: open_store(_SOON_S))
+                metrics.watch_journal(replay.held)
+                async with replay.running():
+                    yield
+            await store.close()
 
     app.cleanup_ctx.append(store)
     return app
+
+
+@asynccontextmanager
+async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
+    """The journal, where it is wanted and there is a folder for it."""
+    folder = Path(settings.data_dir)
+    if not settings.journal.enabled or not folder.is_dir():  # noqa: ASYNC240  one look
+        yield None
+        return
+    async with open_journal(folder, settings.journal.most_mib) as journal:
+        yield journal
 
 
 @cache

@@ -119,6 +119,18 @@ class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"Redis(url=<hidden>, partitions={self.partitions})"
 
 
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where reports wait while the store is away."""
+
+    enabled: Annotated[
+        bool,
+        Meta(description="keep reports on disk while Redis is away, if the data folder is there"),
+    ] = True
+    most_mib: Annotated[
+        int, Meta(ge=1, description="what the journal may take of the disk, in MiB")
+    ] = 1024
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is logged."""
 
@@ -131,12 +143,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
     data_dir: Annotated[
-        str, Meta(description="the folder of the private server and of the token made for it")
+        str, Meta(description="the folder of the journal, the private server and its token")
     ] = "data"
     http: Http = Http()
     auth: Auth = Auth()
     meta: MetaApp = MetaApp()
     redis: Redis = Redis()
+    journal: Journal = Journal()
     log: Log = Log()
 
     @property

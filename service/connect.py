@@ -23,14 +23,16 @@ from redis.backoff import NoBackoff
 from service import config
 from service.durability import Command, NotDurable, Wait, syncs_by_itself, wait_of, weaknesses
 from service.embedded import embedded_server, is_private
-from service.errors import ConfigError, StartError
+from service.errors import ConfigError, StartError, StoreAway
 from service.keys import SCHEMA_VERSION
 from service.scripts import Layout, Scripts
 from service.sentinel import client_of, nodes_of
 
 log = logging.getLogger(__name__)
 
-_START_S = 10.0
+START_S = 10.0
+"""How long the service waits at its start for the store to answer."""
+
 _ANSWER_S = 4.9
 _LOADING_S = 300.0
 _FIRST_PAUSE_S = 0.02
@@ -327,17 +329,27 @@ _KINDS: dict[str, Callable[..., Server]] = {
 }
 
 
-async def check(server: Server, scripts: Scripts, settings: config.Settings) -> list[str]:
+async def check(
+    server: Server, scripts: Scripts, settings: config.Settings, *, within_s: float = START_S
+) -> list[str]:
     """What is wrong with the store. Writes nothing.
+
+    Args:
+        server: behind the URL of the settings.
+        scripts: of that server.
+        settings: of the service.
+        within_s: how long it may take to answer; the private server may load its data as long as
+            it needs.
 
     Returns:
         a sentence for each thing that may lose data.
 
     Raises:
-        StartError: the store can't be used: not reachable, too old, laid out otherwise, not able
-            to keep what `redis.durability` promises, or it may lose data and `redis.strict` is set.
+        StoreAway: it can't be reached, or takes no writes.
+        StartError: it can't be used: too old, laid out otherwise, not able to keep what
+            `redis.durability` promises, or it may lose data and `redis.strict` is set.
     """
-    until_s = asyncio.get_running_loop().time() + (_LOADING_S if settings.embedded else _START_S)
+    until_s = asyncio.get_running_loop().time() + (_LOADING_S if settings.embedded else within_s)
     try:
         async with asyncio.timeout_at(until_s):
             await scripts.probe(0, until_s)
@@ -348,7 +360,8 @@ async def check(server: Server, scripts: Scripts, settings: config.Settings) -> 
                 server.wait = None
     except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
         text = str(error).rstrip(".") or "it doesn't answer"
-        raise StartError(f"Redis can't be used: {type(error).__name__}: {text}.") from None
+        kind = StartError if isinstance(error, _HOPELESS) else StoreAway
+        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
     if layout:
         _check_layout(layout, settings.redis.partitions)
     if isinstance(server, Fake):
@@ -364,7 +377,7 @@ async def claim(scripts: Scripts, settings: config.Settings) -> None:
     Raises:
         StartError: another service was faster, with another layout.
     """
-    until_s = asyncio.get_running_loop().time() + _START_S
+    until_s = asyncio.get_running_loop().time() + START_S
     layout = await scripts.schema(settings.redis.partitions, until_s)
     _check_layout(layout, settings.redis.partitions)
 

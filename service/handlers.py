@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
 from service.errors import BadRequest, Unauthorized, Unavailable
-from service.intake import NDJSON, Intake, answer_stream, note_refused, write_each
+from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
 from service.keys import uuid_of
 from service.middleware import MIB, MOST_BODY_BYTES, SETTINGS, TOKEN, body_of, error_response
 from service.models.answers import cursor_of, latest_log, message_log, message_status
@@ -36,8 +36,9 @@ from service.models.requests import (
     TrackSendRequest,
 )
 from service.models.webhook import Item, Payload
+from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
-from service.scripts import Merged
+from service.scripts import Merged, Outcome
 from service.store import Store
 from service.telemetry import Health, Metrics
 
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 
 ACCESS = web.AppKey("access", Access)
 STORE = web.AppKey("store", Store)
+REPLAY = web.AppKey("replay", Replay)
 HEALTH = web.AppKey("health", Health)
 METRICS = web.AppKey("metrics", Metrics)
 OPENAPI = web.AppKey("openapi", bytes)
@@ -62,30 +64,41 @@ _JSON = {"Content-Type": "application/json"}
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
 SIGNATURE = istr("X-Hub-Signature-256")
+_WRITTEN, _QUEUED = 200, 202
 _STATUS_ANSWERS = {s: orjson.dumps({"ok": True, "status": s}) for s in Status}
+_QUEUED_ANSWERS = {s: orjson.dumps({"ok": True, "status": s, "queued": True}) for s in Status}
 
 
-def _json(body: object) -> web.Response:
-    return web.json_bytes_response(body, dumps=orjson.dumps)
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.json_bytes_response(body, dumps=orjson.dumps, status=status)
 
 
-def _send_answer(report: Report, _: Merged) -> bytes:
+def _send_answer(report: Report, merged: Merged) -> bytes:
+    answer: dict[str, object] = {"ok": True}
     if isinstance(report.context, Context) and report.context.event_id:
-        return orjson.dumps({"ok": True, "map_id": uuid_of(report.wamid)})
-    return orjson.dumps({"ok": True, "standalone": True, "wamid": report.wamid})
+        answer["map_id"] = uuid_of(report.wamid)
+    else:
+        answer |= {"standalone": True, "wamid": report.wamid}
+    if merged.outcome is Outcome.QUEUED:
+        answer["queued"] = True
+    return orjson.dumps(answer)
+
+
+def _status_answer(_: Report, merged: Merged) -> bytes:
+    return (_QUEUED_ANSWERS if merged.outcome is Outcome.QUEUED else _STATUS_ANSWERS)[merged.status]
 
 
 _SENDS = Intake(lambda body: send_report(_track_send.body(body), _now_us()), _send_answer)
 _STATUSES = Intake(
-    lambda body: status_report(_message_status.body(body), _now_us()),
-    lambda _, merged: _STATUS_ANSWERS[merged.status],
+    lambda body: status_report(_message_status.body(body), _now_us()), _status_answer
 )
 
 
 async def _take_one(request: web.Request, intake: Intake) -> web.Response:
     report = intake.read(await body_of(request, MIB))
     [merged] = await request.app[STORE].write([report])
-    return web.Response(body=intake.answer(report, merged), headers=_JSON)
+    status = _QUEUED if merged.outcome is Outcome.QUEUED else _WRITTEN
+    return web.Response(body=intake.answer(report, merged), status=status, headers=_JSON)
 
 
 async def track_send(request: web.Request) -> web.Response:
@@ -121,11 +134,12 @@ async def _take_many(
     request: web.Request, intake: Intake, items: list[msgspec.Raw]
 ) -> web.Response:
     store, metrics = request.app[STORE], request.app[METRICS]
-    answers, refused = await write_each(store, intake, map(bytes, items))
+    answers, refused, queued = await write_each(store, intake, map(bytes, items))
     note_refused(metrics, refused)
     ok = b"false" if refused else b"true"
-    body = b'{"ok":%b,"results":[%b]}' % (ok, b",".join(answers))
-    return web.Response(body=body, headers=_JSON)
+    more = b',"queued":true' if queued else b""
+    body = b'{"ok":%b,"results":[%b]%b}' % (ok, b",".join(answers), more)
+    return web.Response(body=body, status=_QUEUED if queued else _WRITTEN, headers=_JSON)
 
 
 async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
@@ -163,10 +177,12 @@ async def whatsapp(request: web.Request) -> web.Response:
     if not token and signature:
         access.check_signature(signature, body)
     payload = Payload(body, _now_us)
-    await request.app[STORE].write(payload.reports)
+    queued = is_queued(await request.app[STORE].write(payload.reports))
     request.app[METRICS].webhook(payload.items)
     if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
         log.warning("webhook_items_odd", extra=odd)
+    if queued:  # which to Meta is no success: what it sends again finds Redis back, or this lost
+        return _json({"ok": True, "queued": True}, _QUEUED)
     return _json({"ok": True})
 
 
@@ -206,11 +222,18 @@ async def readyz(request: web.Request) -> web.Response:
     """GET readyz: requests would be served."""
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
+    store, replay = request.app[STORE], request.app.get(REPLAY)
+    state: dict[str, object] = {"ok": True, "store": "up"}
     try:
-        await request.app[STORE].probe()
+        if replay is not None:
+            reports, age_s = await replay.look()
+            state["journal"] = {"reports": reports, "age_s": round(age_s, 3)}
+        await store.probe()
     except Unavailable as error:
-        return error_response(503, f"The store is not available: {error.reason}.")
-    return _json({"ok": True})
+        if replay is None or replay.fault:
+            return error_response(503, f"The store is not available: {error.reason}.")
+        state |= {"store": "away", "reason": error.reason}
+    return _json(state)
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from service.errors import BadRequest, Unavailable
 from service.middleware import label
 from service.ndjson import Lines
 from service.reports import Report
-from service.scripts import Merged
+from service.scripts import Merged, Outcome
 from service.store import Store
 from service.telemetry import Metrics, request_id
 
@@ -36,10 +36,11 @@ class Intake(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """Answers, and how many of them are refusals."""
+    """Answers, how many of them are refusals, and whether reports went to the journal."""
 
     answers: list[bytes]
     refused: int
+    queued: bool = False
 
 
 async def write_each(store: Store, intake: Intake, bodies: Iterable[bytes | None]) -> Counted:
@@ -55,12 +56,15 @@ async def write_each(store: Store, intake: Intake, bodies: Iterable[bytes | None
     """
     read = [_read(intake, body) for body in bodies]
     reports = [report for report in read if isinstance(report, Report)]
-    merged = zip(reports, await store.write(reports), strict=True)
-    answers = [
-        intake.answer(*next(merged)) if isinstance(each, Report) else _refusal(each)
-        for each in read
-    ]
-    return Counted(answers, len(read) - len(reports))
+    merged = await store.write(reports)
+    taken = map(intake.answer, reports, merged)
+    answers = [next(taken) if isinstance(each, Report) else _refusal(each) for each in read]
+    return Counted(answers, len(read) - len(reports), is_queued(merged))
+
+
+def is_queued(merged: Iterable[Merged]) -> bool:
+    """Whether any of the reports is in the journal and not yet in the store."""
+    return any(each.outcome is Outcome.QUEUED for each in merged)
 
 
 def _read(intake: Intake, body: bytes | None) -> Report | BadRequest:

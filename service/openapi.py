@@ -185,7 +185,13 @@ def _responses(route: Route, schemas: _Schemas) -> Json:
     refusals: dict[int, list[str]] = defaultdict(list)
     for refusal in _refusals(route):
         refusals[refusal.status].append(_sentence(refusal))
-    return {"200": _response("As asked.", content, *(["Link"] if pages else []))} | {
+    answers = {"200": _response("As asked.", content, *(["Link"] if pages else []))}
+    if route.queued:
+        answers["202"] = _response(
+            "It is on disk and will be merged when Redis is back.",
+            schemas.content(route.answers, lines=False),
+        )
+    return answers | {
         str(status): _response(
             " Or: ".join(sentences),
             schemas.content(Refusal, lines=False),

@@ -17,7 +17,9 @@ from service.models.answers import (
     MessageLogsResponse,
     MessageStatusBatchResponse,
     MessageStatusResponse,
+    Ready,
     StatusLookupResponse,
+    Taken,
     TrackSendBatchResponse,
     TrackSendResponse,
 )
@@ -47,6 +49,7 @@ class Route(NamedTuple):
         answers: the model of the answer; `str` is plain text.
         takes: the model of a GET's query, or of another method's body.
         lines: whether it takes and answers the items of its list as a stream of lines too.
+        queued: whether it is answered 202 when what it reports has to wait for the store.
         refusals: beyond those that follow from the rest.
     """
 
@@ -57,6 +60,7 @@ class Route(NamedTuple):
     answers: object
     takes: object = None
     lines: bool = False
+    queued: bool = False
     refusals: tuple[type[RequestError], ...] = ()
 
     @property
@@ -69,13 +73,14 @@ class Route(NamedTuple):
 # fmt: off
 ROUTES = (
     Route("POST", f"{WEBHOOKS}/track-send/", handlers.track_send, WRITE,
-          takes=TrackSend, answers=TrackSendResponse),
+          takes=TrackSend, answers=TrackSendResponse, queued=True),
     Route("POST", f"{WEBHOOKS}/track-send/batch/", handlers.track_send_batch, WRITE,
-          takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True),
+          takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True, queued=True),
     Route("POST", f"{WEBHOOKS}/message-status/", handlers.status_update, WRITE,
-          takes=MessageStatusRequest, answers=MessageStatusResponse),
+          takes=MessageStatusRequest, answers=MessageStatusResponse, queued=True),
     Route("POST", f"{WEBHOOKS}/message-status/batch/", handlers.status_update_batch, WRITE,
-          takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True),
+          takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True,
+          queued=True),
     Route("POST", f"{WEBHOOKS}/message-status-lookup/", handlers.status_lookup, READ,
           takes=StatusLookupRequest, answers=StatusLookupResponse),
     Route("GET", f"{WEBHOOKS}/message-logs/", handlers.message_logs, READ,
@@ -85,9 +90,9 @@ ROUTES = (
     Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META,
           takes=HandshakeQuery, answers=str),
     Route("POST", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp, META,
-          takes=WebhookPayload, answers=Done),
+          takes=WebhookPayload, answers=Taken, queued=True),
     Route("GET", "/healthz", handlers.healthz, OPEN, answers=Done),
-    Route("GET", "/readyz", handlers.readyz, OPEN, answers=Done, refusals=(Unavailable,)),
+    Route("GET", "/readyz", handlers.readyz, OPEN, answers=Ready, refusals=(Unavailable,)),
     Route("GET", "/metrics", handlers.metrics, OPEN, answers=str),
     Route("GET", "/openapi.json", handlers.openapi, OPEN, answers=Description),
 )

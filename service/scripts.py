@@ -74,10 +74,15 @@ class Outcome(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+    QUEUED = "queued"
+    """Nothing yet: it is in the journal."""
 
 
 class Merged(NamedTuple):
-    """A report was written: the message's status after it, and what it did to the record."""
+    """A report was taken: the message's status after it, and what it did to the record.
+
+    Of one that is queued the status is the reported one.
+    """
 
     status: Status
     outcome: Outcome

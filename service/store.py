@@ -1,11 +1,13 @@
 """The store of messages: writes reports, finds records. Knows nothing of HTTP.
 
-Writes touch one partition; reads ask all of them and put the answers together.
+Writes touch one partition; reads ask all of them and put the answers together. A partition that is
+away is one whose last merge failed: with a journal its reports are kept there until it is back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from heapq import merge as merge_sorted
@@ -19,9 +21,15 @@ from service.batcher import Batcher
 from service.connect import Server
 from service.durability import NotDurable
 from service.errors import Unavailable
+from service.journal import Journal
 from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
 from service.reports import Record, Report, unpack
-from service.scripts import MAX_BATCH, Merged, Query, Scan, Scripts
+from service.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
+
+log = logging.getLogger(__name__)
+
+REFUSED = "error"
+"""The reason where the server answers, but not as we expect: it says nothing of the next call."""
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
@@ -33,17 +41,23 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (faults.OutOfMemoryError, "full"),
     (faults.ReadOnlyError, "readonly"),
     (NotDurable, "durability"),
-    (faults.RedisError, "error"),
+    (faults.RedisError, REFUSED),
     (faults.RedisClusterException, "cluster"),
     (OSError, "connection"),
 )
 """Why the store was unavailable, by what the driver raised; the first that fits."""
+
+_SILENT = ("timeout", "connection", "cluster")
 
 _MAX_READ = 1_000
 """Records read in one MGET: as many as one look-up may ask for."""
 
 _MAX_ROWS = 256
 """Rows of one list call: Redis does nothing else meanwhile."""
+
+_BRIDGED_S = 1.0
+"""How long a merge may take where there is a journal to go to instead: a short absence is waited
+out, and in a long one not too many requests pile up before it is known."""
 
 _QUERY_ROWS = 8
 """What a query of a list call costs beside its rows, in rows."""
@@ -81,6 +95,7 @@ class Store:
         partitions: how many the store has.
         patience_s: how long a call may take, in seconds; it raises Unavailable then.
         observer: is told of batches and failures.
+        journal: takes the reports for what is away; None: they are refused.
         scan_s: how long a page looks for rare matches before it comes short, in seconds.
     """
 
@@ -92,6 +107,7 @@ class Store:
         partitions: int,
         patience_s: float,
         observer: Observer,
+        journal: Journal | None = None,
         scan_s: float = 2.0,
     ) -> None:
         self._server = server
@@ -99,6 +115,8 @@ class Store:
         self._partitions = partitions
         self._patience_s = patience_s
         self._observer = observer
+        self._journal = journal
+        self._away: dict[int, str] = {}
         self._scan_s = scan_s
         self._merges = Batcher(self._merge, most=MAX_BATCH, patience_s=patience_s)
         self._reads = Batcher(self._read, most=_MAX_READ, patience_s=patience_s)
@@ -145,10 +163,68 @@ class Store:
     async def _merge(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
+        if self._journal is None:
+            return await self._merge_now(partition, reports, until_s)
+        if partition not in self._away:
+            bridged_s = min(until_s, self._now_s() + _BRIDGED_S)
+            try:
+                return await self._merge_now(partition, reports, bridged_s)
+            except Unavailable as error:
+                if error.reason != REFUSED:
+                    self.note_away(partition, error.reason)
+        await self._journal.append(reports)
+        kept = [Merged(report.status, Outcome.QUEUED) for report in reports]
+        self._observer.merged(reports, kept)
+        return kept
+
+    async def _merge_now(
+        self, partition: int, reports: Sequence[Report], until_s: float
+    ) -> list[Merged]:
         async with self._available():
             merged = await self._scripts.merge(partition, reports, until_s)
         self._observer.merged(reports, merged)
         return merged
+
+    async def merge_again(self, reports: Sequence[Report]) -> None:
+        """Writes reports that were in the journal. Repeating them changes nothing.
+
+        Raises:
+            Unavailable: not all are known to be written.
+        """
+        by_partition: dict[int, list[Report]] = {}
+        for report in reports:
+            by_partition.setdefault(self._partition_of(report), []).append(report)
+        until_s = self._now_s() + self._patience_s
+        for partition, some in by_partition.items():
+            for start in range(0, len(some), MAX_BATCH):
+                await self._merge_now(partition, some[start : start + MAX_BATCH], until_s)
+
+    def note_away(self, partition: int, reason: str) -> None:
+        """From now on the partition is away, for a reason as `Unavailable` has it."""
+        if partition not in self._away:
+            log.error("store_away", extra={"partition": partition, "reason": reason})
+        self._away[partition] = reason
+
+    def note_all_away(self, reason: str) -> None:
+        """Nothing is known of the store yet: all of it counts as away."""
+        self._away = dict.fromkeys(range(self._partitions), reason)
+
+    @property
+    def away(self) -> str:
+        """Why a part of the store is away, `""` when none is known to be."""
+        return next(iter(self._away.values()), "")
+
+    async def look_again(self) -> None:
+        """Looks whether partitions that are away are back.
+
+        Raises:
+            Unavailable: one isn't.
+        """
+        for partition in list(self._away):
+            async with self._available():
+                await self._scripts.merge(partition, [], self._now_s() + _BRIDGED_S)
+            del self._away[partition]
+            log.warning("store_back", extra={"partition": partition})
 
     async def lookup(self, wamids: Iterable[str]) -> dict[str, Record]:
         """The records of those of the messages that are known, by wamid."""
@@ -162,6 +238,7 @@ class Store:
         return {record.wamid: record for record in records}
 
     async def _read(self, partition: int, wamids: Sequence[str], until_s: float) -> list[Any]:
+        self._refuse_if_away(partition)
         tag = tag_of(partition)
         keys = [message_key(tag, id_of(wamid)) for wamid in wamids]
         async with self._available():
@@ -171,8 +248,15 @@ class Store:
     async def _list(
         self, partition: int, queries: Sequence[Query], until_s: float
     ) -> Sequence[Scan]:
+        self._refuse_if_away(partition)
         async with self._available():
             return await self._scripts.list(partition, queries, until_s)
+
+    def _refuse_if_away(self, partition: int) -> None:
+        """A full or read-only server still answers reads; of one that is silent none waits."""
+        reason = self._away.get(partition)
+        if reason in _SILENT:
+            raise Unavailable(reason)
 
     async def page(self, selection: Selection, limit: int, after: Position | None = None) -> Page:
         """The matching messages behind a position, newest first.
@@ -207,6 +291,8 @@ class Store:
         Raises:
             Unavailable: one doesn't.
         """
+        if self.away:
+            raise Unavailable(self.away)
         until_s = self._now_s() + self._patience_s / 2
         partitions = range(self._partitions)
         async with self._available():

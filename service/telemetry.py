@@ -163,13 +163,17 @@ class Metrics:
             "Calls to Redis that were given up, by reason.",
             "reason",
         )
-        self._queue = Gauge(
-            "tracker_queue_reports",
-            "Reports that wait for a batch to take them.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
+        self._queue = self._gauge(
+            "tracker_queue_reports", "Reports that wait for a batch to take them."
+        )
+        self._kept = self._gauge(
+            "tracker_journal_reports", "Reports that wait on disk for the store to be back."
+        )
+        self._kept_s = self._gauge(
+            "tracker_journal_age_seconds", "How long the first of them has waited."
         )
         self._depth: Callable[[], int] = int
+        self._waiting: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
         self._exposed = _exposed(self.registry)
         self._webhook_items = self._counter(
             "tracker_webhook_items",
@@ -184,6 +188,9 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, registry=self.registry, multiprocess_mode="livesum")
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -217,9 +224,16 @@ class Metrics:
         """Has the queue's depth read at every `refresh`."""
         self._depth = depth
 
+    def watch_journal(self, waiting: Callable[[], tuple[int, float]]) -> None:
+        """Has the reports in the journal, and their age in s, read at every `refresh`."""
+        self._waiting = waiting
+
     def refresh(self) -> None:
         """Looks at what isn't told but asked for. Workers do so every second for each other."""
         self._queue.set(self._depth())
+        reports, age_s = self._waiting()
+        self._kept.set(reports)
+        self._kept_s.set(age_s)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, NotRequired, TypedDict, cast
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
@@ -72,10 +72,38 @@ class Refusal(TypedDict):
     field: NotRequired[Annotated[str, Meta(description="the field or parameter at fault")]]
 
 
+Queued = Annotated[
+    bool, Meta(description="true: it is on disk and will be merged when Redis is back")
+]
+
+
 class Done(TypedDict):
     """All is well."""
 
     ok: Yes
+
+
+class Taken(TypedDict):
+    """Everything usable is kept."""
+
+    ok: Yes
+    queued: NotRequired[Queued]
+
+
+class JournalState(TypedDict):
+    """What waits on disk."""
+
+    reports: int
+    age_s: Annotated[float, Meta(description="how long the first of them has waited")]
+
+
+class Ready(TypedDict):
+    """Requests are served; while the store is away only those that write."""
+
+    ok: Yes
+    store: Literal["up", "away"]
+    reason: NotRequired[Annotated[str, Meta(description="why the store is away")]]
+    journal: NotRequired[JournalState]
 
 
 class TrackSendEventResponse(TypedDict):
@@ -83,6 +111,7 @@ class TrackSendEventResponse(TypedDict):
 
     ok: Yes
     map_id: Uuid
+    queued: NotRequired[Queued]
 
 
 class TrackSendStandaloneResponse(TypedDict):
@@ -91,6 +120,7 @@ class TrackSendStandaloneResponse(TypedDict):
     ok: Yes
     standalone: Yes
     wamid: str
+    queued: NotRequired[Queued]
 
 
 TrackSendResponse = TrackSendEventResponse | TrackSendStandaloneResponse
@@ -101,6 +131,7 @@ class MessageStatusResponse(TypedDict):
 
     ok: Yes
     status: Status
+    queued: NotRequired[Queued]
 
 
 _Whether = Annotated[bool, Meta(description="whether every item was taken")]
@@ -112,6 +143,7 @@ class TrackSendBatchResponse(TypedDict):
 
     ok: _Whether
     results: Annotated[list[Annotated[Any, one_of(TrackSendResponse | Refusal)]], _IN_ORDER]
+    queued: NotRequired[Queued]
 
 
 class MessageStatusBatchResponse(TypedDict):
@@ -119,6 +151,7 @@ class MessageStatusBatchResponse(TypedDict):
 
     ok: _Whether
     results: Annotated[list[Annotated[Any, one_of(MessageStatusResponse | Refusal)]], _IN_ORDER]
+    queued: NotRequired[Queued]
 
 
 class StatusLookupResponse(TypedDict):

@@ -1,6 +1,11 @@
 """The private Redis of the trial mode, when its service ends without a goodbye."""
 
+import json
+import os
+import signal
+from functools import partial
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import redis
@@ -12,7 +17,7 @@ from service.embedded import find_server, prepare
 from service.errors import StartError
 from service.scripts import Scripts
 from tests.conftest import TOKEN, need_server
-from tests.faults.scenes import Load, records_at
+from tests.faults.scenes import LONGEST_S, Load, eventually, records_at
 from tests.process import Service, run, runs
 from tests.servers import wait_until
 
@@ -46,6 +51,61 @@ async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
                 load.check_stored(await records_at(f"unix://{_socket(tmp_path)}"))
                 assert successor.stop() == 0
     assert load.lost == 16
+
+
+async def test_the_server_is_started_again_and_nobody_is_refused(tmp_path: Path) -> None:
+    with Service(tmp_path, **TOKENS) as service:
+        async with Load(service.url) as load:
+            for number in range(1, 4):
+                await load.more(200, 100)
+                os.kill(_server_pid(tmp_path), signal.SIGKILL)
+                await eventually(
+                    partial(_has_started_again, service, number), "the server to be there again"
+                )
+            await load.more(200, 100)
+        load.check_answers(LONGEST_S)
+        await eventually(lambda: not _waiting(service), "the replay")
+        load.check_stored(await records_at(f"unix://{_socket(tmp_path)}"))
+        assert service.stop() == 0
+
+
+def _has_started_again(service: Service, times: int) -> bool:
+    return len(service.events("private_server_started")) == times
+
+
+def _waiting(service: Service) -> int:
+    """Reports in the journal, or one while the store isn't there."""
+    with urlopen(f"{service.url}/readyz") as response:  # noqa: S310  our own
+        state = json.load(response)
+    return int(state["journal"]["reports"]) if state["store"] == "up" else 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_kills_of_the_service_of_its_server_and_of_both_lose_nothing(tmp_path: Path) -> None:
+    """Twenty times, under load from 64 connections."""
+    loads = []
+    service = Service(tmp_path, **TOKENS).start()
+    try:
+        for number in range(20):
+            async with Load(service.url, callers=64) as load:
+                loads.append(load)
+                await load.more(200, 300)
+                if number % 3 != 1:
+                    os.kill(_server_pid(tmp_path), signal.SIGKILL)
+                if number % 3 != 0:
+                    service.kill()
+                else:
+                    await load.more(200, 100)
+            if not service.running:
+                service = Service(tmp_path, **TOKENS).start()
+        await eventually(lambda: not _waiting(service), "the replay")
+        records = await records_at(f"unix://{_socket(tmp_path)}")
+        assert service.stop() == 0
+    finally:
+        service.kill()
+    for load in loads:
+        load.check_stored(records)
 
 
 @pytest.mark.slow

@@ -1,17 +1,22 @@
 """Redis is there and won't: no password, no writes, no memory, no time."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 
 import pytest
-from redis import Redis as Driver
 
 from service.errors import Unavailable
 from service.handlers import STORE
 from tests.conftest import Client
 from tests.factories import event_send, send_report, status_update
+from tests.faults.refusals import (
+    Refusal,
+    full_memory,
+    no_password,
+    paused,
+    replica_of_a_dead_master,
+    too_few_replicas,
+)
 from tests.faults.scenes import (
     LOGS,
     LONGEST_S,
@@ -23,62 +28,7 @@ from tests.faults.scenes import (
     service_on,
     until_ready,
 )
-from tests.servers import RedisServer, free_port
-
-Refusal = Callable[[RedisServer], AbstractContextManager[None]]
-
-
-@contextmanager
-def _replica_of_a_dead_master(redis: RedisServer) -> Iterator[None]:
-    redis.command("REPLICAOF", "127.0.0.1", free_port())
-    try:
-        yield
-    finally:
-        redis.command("REPLICAOF", "NO", "ONE")
-
-
-@contextmanager
-def _paused(redis: RedisServer) -> Iterator[None]:
-    redis.pause()
-    try:
-        yield
-    finally:
-        redis.resume()
-
-
-@contextmanager
-def _full_memory(redis: RedisServer) -> Iterator[None]:
-    redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    redis.command("CONFIG", "SET", "maxmemory", "1mb")
-    try:
-        yield
-    finally:
-        redis.command("CONFIG", "SET", "maxmemory", "0")
-
-
-@contextmanager
-def _too_few_replicas(redis: RedisServer) -> Iterator[None]:
-    redis.command("CONFIG", "SET", "min-replicas-to-write", "1")
-    try:
-        yield
-    finally:
-        redis.command("CONFIG", "SET", "min-replicas-to-write", "0")
-
-
-@contextmanager
-def _no_password(redis: RedisServer) -> Iterator[None]:
-    """The password is changed behind the service's back, and its connections are closed."""
-    with redis.client() as admin:
-        _set_password(admin, "a-new-password")
-        try:
-            yield
-        finally:
-            _set_password(admin, "")
-
-
-def _set_password(admin: Driver, password: str) -> None:
-    admin.execute_command("CONFIG", "SET", "requirepass", password)
-    admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+from tests.servers import RedisServer
 
 
 async def _post(client: Client, path: str, body: object) -> int:
@@ -93,9 +43,9 @@ async def _post(client: Client, path: str, body: object) -> int:
 
 
 REFUSALS = [
-    pytest.param(_full_memory, "full", id="full"),
-    pytest.param(_too_few_replicas, "error", id="too few replicas"),
-    pytest.param(_replica_of_a_dead_master, "readonly", id="replica"),
+    pytest.param(full_memory, "full", id="full"),
+    pytest.param(too_few_replicas, "error", id="too few replicas"),
+    pytest.param(replica_of_a_dead_master, "readonly", id="replica"),
 ]
 
 
@@ -124,7 +74,7 @@ async def test_writes_are_refused_and_reads_go_on(
 
 
 @pytest.mark.parametrize(
-    ("refusal", "reason"), [*REFUSALS, pytest.param(_no_password, "refused", id="password")]
+    ("refusal", "reason"), [*REFUSALS, pytest.param(no_password, "refused", id="password")]
 )
 async def test_readiness_says_why_the_store_is_not_available(
     redis: RedisServer, refusal: Refusal, reason: str
@@ -135,7 +85,7 @@ async def test_readiness_says_why_the_store_is_not_available(
         await until_ready(client)
 
 
-@pytest.mark.parametrize("refusal", [_replica_of_a_dead_master, _paused])
+@pytest.mark.parametrize("refusal", [replica_of_a_dead_master, paused])
 async def test_a_batch_that_queued_until_its_time_was_up_is_answered_at_once(
     redis: RedisServer, refusal: Refusal
 ) -> None:
@@ -165,7 +115,7 @@ async def test_a_password_changed_behind_the_service_stops_it_until_it_is_back(
 ) -> None:
     async with service_on(redis.url) as client:
         assert await _post(client, SEND, event_send(1)) == 200
-        with _no_password(redis):
+        with no_password(redis):
             assert await _post(client, STATUS, status_update(1, "read")) == 503
             assert (await client.post(LOOKUP, json={"wamids": ["wamid.1"]})).status == 503
             assert (await client.get(LOGS)).status == 503

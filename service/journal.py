@@ -1,0 +1,198 @@
+"""Reports that wait on disk while the store is away: SQLite in the data folder.
+
+What `append` has taken is synced to the disk, and is there after a crash of the process or of the
+machine. Several processes may have the same journal open (https://www.sqlite.org/wal.html). When
+the disk is full or fails every method raises Unavailable: `journal_full`, also past the journal's
+own limit, or `journal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from service.errors import StartError, Unavailable
+from service.reports import Context, Extras, Report, Status
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_FILE = "journal.db"
+_LOCK = "journal.lock"
+_MIB = 1024**2
+_WAIT_S = 2.0
+_SET_UP = """
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+CREATE TABLE IF NOT EXISTS entries (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  kept_us INTEGER NOT NULL,
+  reports INTEGER NOT NULL,
+  body BLOB NOT NULL
+);
+"""
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[list[Any]]).decode
+
+
+class Entry(NamedTuple):
+    """Reports that were kept together, as JSON, and the number by which they are removed."""
+
+    number: int
+    body: bytes
+
+    def reports(self) -> list[Report]:
+        """The reports.
+
+        Raises:
+            ValueError: they can't be read: a later version may have written them.
+        """
+        try:
+            return [_report_of(row) for row in _decode(self.body)]
+        except (TypeError, msgspec.DecodeError) as error:
+            raise ValueError(f"entry {self.number}: {type(error).__name__}") from None
+
+
+class Waiting(NamedTuple):
+    """How many reports wait, and for how long the first of them has, in seconds."""
+
+    reports: int
+    age_s: float
+
+
+class Journal:
+    """The journal of a data folder. Made by `open_journal`.
+
+    Args:
+        database: has been set up; used in a thread of its own.
+        lock: the descriptor of a file that whoever replays holds a lock on.
+    """
+
+    def __init__(self, database: sqlite3.Connection, lock: int) -> None:
+        self._database = database
+        self._lock = lock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self.fault = ""
+        """Why it takes no reports at the moment, as `Unavailable` has it; `""` when it does."""
+
+    async def append(self, reports: Sequence[Report]) -> None:
+        """Keeps reports. When this returns they are on the disk."""
+        body = _encode(reports)
+        await self._run(lambda: self._append(len(reports), body))
+        self.fault = ""
+
+    def _append(self, count: int, body: bytes) -> None:
+        row = time.time_ns() // 1000, count, body
+        with self._database:
+            self._database.execute(
+                "INSERT INTO entries (kept_us, reports, body) VALUES (?, ?, ?)", row
+            )
+
+    async def after(self, number: int, most_reports: int) -> list[Entry]:
+        """The oldest entries with a greater number: one, or as many as have so many reports."""
+        return await self._run(lambda: self._after(number, most_reports))
+
+    def _after(self, number: int, most_reports: int) -> list[Entry]:
+        query = "SELECT number, reports, body FROM entries WHERE number > ? ORDER BY number"
+        entries: list[Entry] = []
+        total = 0
+        for found, reports, body in self._database.execute(query, (number,)):
+            total += reports
+            if entries and total > most_reports:
+                break
+            entries.append(Entry(found, body))
+        return entries
+
+    async def remove(self, numbers: Sequence[int]) -> None:
+        """Forgets entries: their reports are in the store."""
+        await self._run(lambda: self._remove(numbers))
+        self.fault = ""
+
+    def _remove(self, numbers: Sequence[int]) -> None:
+        with self._database:
+            self._database.executemany(
+                "DELETE FROM entries WHERE number = ?", ((number,) for number in numbers)
+            )
+        if self._database.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is None:
+            # Of a script every statement is run to its end; `execute` would free a single page.
+            self._database.executescript("PRAGMA incremental_vacuum")
+
+    async def waiting(self) -> Waiting:
+        """What is in it, of all processes."""
+        query = "SELECT coalesce(sum(reports), 0), min(kept_us) FROM entries"
+        reports, kept_us = await self._run(lambda: self._database.execute(query).fetchone())
+        age_s = time.time() - kept_us / 1e6 if kept_us else 0.0
+        return Waiting(reports, max(age_s, 0.0))
+
+    def claim(self) -> bool:
+        """Whether this process is the one that replays; from then on it is, until it ends."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+            reason = "journal_full" if full else "journal"
+            if reason != self.fault:
+                log.error("journal_failed", extra={"reason": reason, "error": str(error)})  # noqa: TRY400
+            self.fault = reason
+            raise Unavailable(reason) from None
+
+    async def close(self) -> None:
+        """Closes the file, once what is under way is done."""
+        await self._run(self._database.close)
+        self._thread.shutdown()
+        os.close(self._lock)
+
+
+@asynccontextmanager
+async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
+    """The journal of a data folder, made if it isn't there, for this user alone.
+
+    Args:
+        folder: is there.
+        most_mib: that it may take of the disk, in MiB.
+
+    Raises:
+        StartError: the file can't be used.
+    """
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = folder / _FILE
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        database = sqlite3.connect(file, timeout=_WAIT_S, check_same_thread=False)
+        database.executescript(_SET_UP)
+        [(page_bytes,)] = database.execute("PRAGMA page_size")
+        database.execute(f"PRAGMA max_page_count = {most_mib * _MIB // page_bytes}")
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(f"The journal {folder / _FILE} can't be used: {error}.") from None
+    journal = Journal(database, lock)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+def _report_of(row: list[Any]) -> Report:
+    """A report from its JSON array, in which context and extras may be empty."""
+    wamid, status, *fields, context, extras = row
+    fields += [Context(*context) if context else (), Extras(*extras) if extras else ()]
+    return Report(wamid, Status(status), *fields)
