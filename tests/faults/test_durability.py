@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -154,6 +155,23 @@ async def test_what_is_acknowledged_is_on_the_replica(replicated: Replicated) ->
         load.check_answers(0.7 + SLACK_S)
     replica.command("REPLICAOF", "NO", "ONE")
     load.check_stored(await records_at(replica.url))
+
+
+async def test_with_a_journal_reports_wait_in_it_for_the_replica(
+    replicated: Replicated, tmp_path: Path
+) -> None:
+    url = replicated.master.url
+    async with service_on(url, data_dir=tmp_path, durability="replica") as client:
+        with _late_replica(replicated):
+            assert await _post(client, SEND, event_send(1)) == 202
+        async with asyncio.timeout(15):
+            while await _post(client, STATUS, status_update(1, "read")) != 200:
+                pass
+    [replica] = replicated.replicas
+    replicated.master.kill()
+    replica.command("REPLICAOF", "NO", "ONE")
+    record = (await records_at(replica.url))["wamid.1"]
+    assert (record.status, record.event_id) == ("read", "event-1")
 
 
 @pytest.mark.parametrize("where", ["redis", "valkey"])
