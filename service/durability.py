@@ -100,7 +100,6 @@ async def syncs_by_itself(ask: Ask) -> bool:
 
 async def _check_always(ask: Ask) -> None:
     """For servers before 7.2, which don't tell when a write is on disk."""
-    how = "its appendfsync to always, redis.durability to memory, or take Redis 7.2 or newer"
     try:
         found = [answer["appendfsync"] for answer in await ask("CONFIG GET", "appendfsync")]
     except faults.ResponseError:
@@ -112,7 +111,8 @@ async def _check_always(ask: Ask) -> None:
     if any(appendfsync != "always" for appendfsync in found):
         raise StartError(
             "redis.durability is disk, but this Redis knows no WAITAOF, by which to tell that a "
-            f"write is on disk: set {how}."
+            "write is on disk: set its appendfsync to always, redis.durability to memory, or take "
+            "Redis 7.2 or newer."
         )
 
 

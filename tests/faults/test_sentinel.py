@@ -1,5 +1,6 @@
 """The service follows a failover by Sentinel, and loses nothing that it has acknowledged."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from redis import AuthenticationError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from service.config import Auth, Redis, Settings
+from service.connect import connect
 from tests.conftest import need_server
 from tests.factories import event_send
 from tests.faults.scenes import (
@@ -139,3 +142,9 @@ async def test_one_sentinel_may_be_away_and_passwords_be_asked_for(watched: Watc
     url = watched.sentinels.url.replace("//", "//:of%20data@")
     async with service_on(f"{url}?sentinel_password=of+sentinel", durability="replica") as client:
         assert (await client.post(SEND, json=event_send(1))).status == 200
+
+
+async def test_more_calls_than_connections_wait_for_one(watched: Watched) -> None:
+    redis = Redis(url=watched.sentinels.url, connections=2)
+    async with connect(Settings(auth=Auth(tokens=["unused"]), redis=redis)) as server:
+        assert await asyncio.gather(*(server._send("", "PING") for _ in range(8))) == [True] * 8

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from redis import ResponseError
+from redis.asyncio.connection import SSLConnection
 
 from service.config import Auth, Redis, Settings
 from service.connect import check, connect
 from service.errors import ConfigError, StartError
 from service.scripts import Scripts
+from service.sentinel import client_of
 from tests.conftest import need_server
 from tests.servers import RedisServer, Replicated, free_port, wheel_binary
 
@@ -155,6 +157,21 @@ async def test_a_sentinel_url_that_is_wrong_is_refused_without_being_shown(url: 
     with pytest.raises(ConfigError, match=r"redis\+sentinel://host:port,host:port/name") as raised:
         await _found(url.replace("//", "//user:hush@"))
     assert "hush" not in str(raised.value)
+
+
+async def test_tls_and_passwords_go_to_servers_and_sentinels_each_their_own() -> None:
+    url = "rediss+sentinel://u:data@h:1,[::1]:2/name?sentinel_username=v&sentinel_password=s"
+    client = client_of(url, max_connections=1, timeout=1, socket_timeout=1, protocol=2)
+    pools = [client.connection_pool, *(each.connection_pool for each in client.sentinels.sentinels)]
+    assert all(issubclass(pool.connection_class, SSLConnection) for pool in pools)
+    found = [pool.connection_kwargs for pool in pools]
+    assert [(each["username"], each["password"]) for each in found] == [
+        ("u", "data"),
+        ("v", "s"),
+        ("v", "s"),
+    ]
+    assert [(each["host"], each["port"]) for each in found[1:]] == [("h", 1), ("::1", 2)]
+    assert {each["socket_timeout"] for each in found} == {1}
 
 
 async def test_sentinels_that_do_not_answer_are_named_without_secrets(
