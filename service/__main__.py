@@ -20,7 +20,7 @@ import uvloop
 from service.app import create_app, serve
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
 from service.connect import check, connect
-from service.embedded import prepare, url_of
+from service.embedded import is_private, prepare
 from service.errors import ConfigError, StartError
 from service.scripts import Scripts
 from service.telemetry import log_to_stderr
@@ -98,8 +98,7 @@ def with_token(settings: Settings) -> Settings:
 
 
 def _is_trial(settings: Settings) -> bool:
-    """Whether the store is the private server, be it started by this process or by its parent."""
-    return settings.redis.url in ("", url_of(settings.data_dir))
+    return is_private(settings.redis.url, settings.data_dir)
 
 
 async def _serve(settings: Settings) -> None:

@@ -88,8 +88,9 @@ class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Annotated[
         str,
         Meta(
-            description="redis://, rediss://, unix://, redis+cluster://, rediss+cluster:// or "
-            "fakeredis://; unset: a private server in the data folder; a secret"
+            description="redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, "
+            "redis+cluster://, rediss+cluster:// or fakeredis://; unset: a private server in the "
+            "data folder; a secret"
         ),
     ] = ""
     partitions: Annotated[
@@ -99,6 +100,13 @@ class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strict: Annotated[
         bool, Meta(description="refuse to start where Redis may lose data, instead of warning")
     ] = False
+    durability: Annotated[
+        Literal["memory", "disk", "replica"],
+        Meta(description="where a report is before it is answered: memory, disk or replica"),
+    ] = "memory"
+    replicas: Annotated[
+        int, Meta(ge=1, description="how many replicas must have it, where durability is replica")
+    ] = 1
     patience_s: Annotated[
         float,
         Meta(gt=0, le=4.5, description="how long a request may wait for Redis, in seconds"),
@@ -159,6 +167,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether the service runs a Redis of its own."""
         return not self.redis.url
 
+    @property
+    def appendfsync(self) -> str:
+        """When the private server's file is synced to disk: everysec or always."""
+        return "always" if self.redis.durability == "disk" else "everysec"
+
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     """The settings of a file and an environment.
@@ -168,7 +181,8 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
         environment: as `os.environ`.
 
     Raises:
-        ConfigError: the file can't be read, or a setting is unknown or out of its range.
+        ConfigError: the file can't be read, a setting is unknown or out of its range, or two don't
+            go together.
     """
     tables = _read_file(path)
     for name, value in environment.items():
@@ -178,10 +192,25 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
         settings = msgspec.convert(tables, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"The settings are wrong: {error}.") from None
+    _check_durability(settings.redis)
     if shared := environment.get(SHARED_TOKEN, "").strip():
         auth = Auth(tokens=[*settings.auth.tokens, shared])
         return msgspec.structs.replace(settings, auth=auth)
     return settings
+
+
+def _check_durability(redis: Redis) -> None:
+    """Refuses what a kind of store can't promise at all."""
+    if redis.url.startswith("fakeredis:") and redis.durability != "memory":
+        raise ConfigError(
+            f"redis.durability is {redis.durability}, but fakeredis:// keeps nothing: set it to "
+            "memory, or redis.url to a Redis."
+        )
+    if not redis.url and redis.durability == "replica":
+        raise ConfigError(
+            "redis.durability is replica, but the private server has no replica: set it to disk, "
+            "or redis.url to a Redis that has one."
+        )
 
 
 def _read_file(path: Path | None) -> dict[str, Any]:

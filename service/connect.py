@@ -1,4 +1,4 @@
-"""From a URL to a server that answers: embedded, one Redis, a cluster, or fakeredis.
+"""From a URL to a server that answers: embedded, one Redis, behind Sentinel, a cluster, fakeredis.
 
 Also the checks of what is behind the URL, made at start and by `--check`.
 """
@@ -8,23 +8,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from fakeredis import FakeAsyncRedis, FakeServer
 from redis import asyncio as driver
 from redis import exceptions as faults
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.cluster import ClusterNode, PipelineCommand
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from service import config
-from service.embedded import embedded_server
+from service.durability import Command, NotDurable, Wait, syncs_by_itself, wait_of, weaknesses
+from service.embedded import embedded_server, is_private
 from service.errors import ConfigError, StartError, StoreAway
 from service.keys import SCHEMA_VERSION
 from service.scripts import Layout, Scripts
+from service.sentinel import client_of, nodes_of
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,6 @@ _ANSWER_S = 4.9
 _LOADING_S = 300.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
-_OLDEST = (7, 0)
 
 _HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
 _PASSING = (
@@ -46,20 +47,26 @@ _PASSING = (
     faults.TryAgainError,
     faults.AskError,
     faults.RedisClusterException,
+    NotDurable,
     OSError,
 )
 """Errors after which the same command may succeed in a moment: a restart, a failover, a slot on
-the move. AskError includes MovedError. All our commands may be repeated."""
+the move, a replica that is late. AskError includes MovedError. All our commands may be repeated."""
 
 
 class Server(ABC):
-    """What holds the store, seen as one: `execute` finds the right node and waits for it."""
+    """What holds the store, seen as one: finds the right node and waits for it.
+
+    Attributes:
+        wait: how `write` waits for durability; None: a write is done when it is in memory.
+    """
 
     shebang = True
     """Whether scripts may begin with a `#!lua` line."""
 
     def __init__(self) -> None:
         self._lost = False
+        self.wait: Wait | None = None
 
     async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
         """Sends a command to the server that holds a partition.
@@ -75,26 +82,54 @@ class Server(ABC):
             RedisError: the server refused the command, or was away until the last try.
             TimeoutError: there was no time for a try, or no answer.
         """
+        return await self._insist(until_s, lambda: self._send(tag, *command))
+
+    async def write(self, until_s: float, tag: str, *command: Any) -> Any:
+        """As `execute`, of a command that writes: the answer comes when the write is durable.
+
+        Raises:
+            NotDurable: it is written, but not where it should be.
+        """
+        wait = self.wait
+        if wait is None:
+            return await self.execute(until_s, tag, *command)
+        return await self._insist(until_s, lambda: self._send_and_wait(wait, until_s, tag, command))
+
+    async def _send_and_wait(self, wait: Wait, until_s: float, tag: str, command: Command) -> Any:
+        left_s = until_s - asyncio.get_running_loop().time()
+        answers = await self._send_all(tag, [command, *wait.after(tag, left_s)])
+        for answer in answers[:-1]:
+            if isinstance(answer, Exception):
+                raise answer
+        wait.check(answers[-1])
+        return answers[0]
+
+    async def _insist(self, until_s: float, send: Callable[[], Awaitable[Any]]) -> Any:
+        """Tries until it succeeds, or time is over."""
         loop = asyncio.get_running_loop()
         pause_s = _FIRST_PAUSE_S
+        missing: NotDurable | None = None  # says more than a last try that ran out of time
         while loop.time() < until_s:
             try:
                 # Its time limit may go unnoticed: asyncio.wait_for in Python 3.11, by which the
                 # driver sends, can swallow a cancellation. The socket's own limit ends it then.
                 async with asyncio.timeout_at(until_s):
-                    reply = await self._send(tag, *command)
+                    reply = await send()
             except _HOPELESS:
                 raise
             except _PASSING as error:
-                self._note_loss(error)
+                if isinstance(error, NotDurable):
+                    missing = error
+                elif missing is None:
+                    self._note_loss(error)
                 if loop.time() + pause_s >= until_s:
-                    raise
+                    raise missing or error from None
             else:
                 self._note_return()
                 return reply
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        raise TimeoutError
+        raise missing or TimeoutError
 
     def _note_loss(self, error: Exception) -> None:
         if not self._lost:
@@ -111,8 +146,16 @@ class Server(ABC):
         """One try."""
 
     @abstractmethod
+    async def _send_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:
+        """One try of several commands, on one connection; of each its answer, or the error."""
+
+    @abstractmethod
+    async def ask(self, *command: Any) -> list[Any]:
+        """The answer of every server that takes writes."""
+
     async def info(self) -> list[dict[str, Any]]:
         """INFO of every server that takes writes."""
+        return await self.ask("INFO")
 
     @abstractmethod
     async def close(self) -> None:
@@ -129,9 +172,15 @@ class OneServer(Server):
     async def _send(self, tag: str, *command: Any) -> Any:  # noqa: ARG002  it holds all partitions
         return await self._client.execute_command(*command)
 
-    async def info(self) -> list[dict[str, Any]]:
-        """INFO of the one."""
-        return [await self._client.info()]
+    async def _send_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:  # noqa: ARG002
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
+
+    async def ask(self, *command: Any) -> list[Any]:
+        """The answer of the one."""
+        return [await self._client.execute_command(*command)]
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -143,8 +192,8 @@ class Fake(OneServer):
 
     shebang = False
 
-    async def info(self) -> list[dict[str, Any]]:
-        """Nothing: there is no server."""
+    async def ask(self, *command: Any) -> list[Any]:  # noqa: ARG002  there is no server
+        """Nothing."""
         return []
 
 
@@ -162,19 +211,34 @@ class Cluster(Server):
         self._free = asyncio.Semaphore(connections)
 
     async def _send(self, tag: str, *command: Any) -> Any:
+        async with self._node_of(tag) as node:
+            return await node.execute_command(*command)
+
+    async def _send_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:
+        sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
+        async with self._node_of(tag) as node:
+            await node.execute_pipeline(sent)
+            for command in sent:
+                if isinstance(command.result, _PASSING):
+                    raise command.result
+        return [command.result for command in sent]
+
+    @asynccontextmanager
+    async def _node_of(self, tag: str) -> AsyncIterator[ClusterNode]:
+        """The partition's node. After an error that may pass, all nodes are looked up anew."""
         await self._client.initialize()
         node = cast("ClusterNode", self._client.get_node_from_key(tag))
         try:
             async with self._free:
-                return await node.execute_command(*command)
+                yield node
         except _PASSING:
             await self._client.nodes_manager.initialize()
             raise
 
-    async def info(self) -> list[dict[str, Any]]:
-        """INFO of every master."""
+    async def ask(self, *command: Any) -> list[Any]:
+        """The answer of every master."""
         await self._client.initialize()
-        return [await node.execute_command("INFO") for node in self._client.get_primaries()]
+        return [await node.execute_command(*command) for node in self._client.get_primaries()]
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -192,7 +256,9 @@ async def connect(settings: config.Settings) -> AsyncIterator[Server]:
     async with AsyncExitStack() as stack:
         url = settings.redis.url
         if settings.embedded:
-            url = await stack.enter_async_context(embedded_server(settings.data_dir))
+            url = await stack.enter_async_context(
+                embedded_server(settings.data_dir, settings.appendfsync)
+            )
         server = _server_of(url, settings.redis)
         stack.push_async_callback(server.close)
         yield server
@@ -201,58 +267,66 @@ async def connect(settings: config.Settings) -> AsyncIterator[Server]:
 def _server_of(url: str, settings: config.Redis) -> Server:
     # Short enough that even a last try that overstays its time is over within 5 s.
     timeout_s = min(settings.patience_s / 2, _ANSWER_S - settings.patience_s)
-    options: dict[str, Any] = {
-        "protocol": 2,
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
-    }
+    make = _KINDS.get(urlsplit(url).scheme)
     try:
-        scheme = urlsplit(url).scheme
-        if scheme == "fakeredis":
-            return Fake(FakeAsyncRedis(server=FakeServer()))
-        if scheme in ("redis+cluster", "rediss+cluster"):
-            return _cluster(url, settings, options)
-        if scheme in ("redis", "rediss", "unix"):
-            return _one_server(url, settings, options)
+        if make:
+            server = make(
+                url,
+                settings,
+                protocol=2,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=timeout_s,
+                retry=Retry(NoBackoff(), 0),
+            )
+            server.wait = wait_of(settings, timeout_s)
+            return server
     except ValueError:
         pass  # the driver's text may hold the URL, and so its password
     raise ConfigError(
         "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
+        "redis+sentinel://host:port,host:port/name, rediss+sentinel://…, "
         "redis+cluster://host:port,host:port, rediss+cluster://… or fakeredis://."
     )
 
 
-def _one_server(url: str, settings: config.Redis, options: dict[str, Any]) -> Server:
+def _fake(_url: str, _settings: config.Redis, **_options: Any) -> Server:
+    return Fake(FakeAsyncRedis(server=FakeServer()))
+
+
+def _one_server(url: str, settings: config.Redis, **options: Any) -> Server:
     pool = driver.BlockingConnectionPool.from_url(
-        url,
-        max_connections=settings.connections,
-        timeout=settings.patience_s,
-        retry=Retry(NoBackoff(), 0),
-        **options,
+        url, max_connections=settings.connections, timeout=settings.patience_s, **options
     )
     return OneServer(driver.Redis.from_pool(pool))
 
 
-def _cluster(url: str, settings: config.Redis, options: dict[str, Any]) -> Server:
+def _watched(url: str, settings: config.Redis, **options: Any) -> Server:
+    limits = {"max_connections": settings.connections, "timeout": settings.patience_s}
+    return OneServer(client_of(url, **limits, **options))
+
+
+def _cluster(url: str, settings: config.Redis, **options: Any) -> Server:
     parts = urlsplit(url)
     if parts.path.strip("/") or parts.query:
         raise ValueError("a cluster has no databases, and we know no options")
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    nodes = []
-    for host in hosts.split(","):
-        name, _, port = host.rpartition(":")
-        nodes.append(ClusterNode(name.strip("[]"), int(port)))
-    user, _, password = credentials.partition(":")
+    user, password, nodes = nodes_of(parts.netloc)
     client = driver.RedisCluster(
-        startup_nodes=nodes,
+        startup_nodes=[ClusterNode(*node) for node in nodes],
         max_connections=settings.connections,
-        username=unquote(user) or None,
-        password=unquote(password) or None,
+        username=user,
+        password=password,
         ssl=parts.scheme == "rediss+cluster",
-        retry=Retry(NoBackoff(), 0),
         **options,
     )
     return Cluster(client, settings.connections)
+
+
+_KINDS: dict[str, Callable[..., Server]] = {
+    "fakeredis": _fake,
+    **dict.fromkeys(["redis", "rediss", "unix"], _one_server),
+    **dict.fromkeys(["redis+sentinel", "rediss+sentinel"], _watched),
+    **dict.fromkeys(["redis+cluster", "rediss+cluster"], _cluster),
+}
 
 
 async def check(
@@ -272,22 +346,24 @@ async def check(
 
     Raises:
         StoreAway: it can't be reached, or takes no writes.
-        StartError: it can't be used: too old, laid out otherwise, or it may lose data and
-            `redis.strict` is set.
+        StartError: it can't be used: too old, laid out otherwise, not able to keep what
+            `redis.durability` promises, or it may lose data and `redis.strict` is set.
     """
     until_s = asyncio.get_running_loop().time() + (_LOADING_S if settings.embedded else within_s)
     try:
         async with asyncio.timeout_at(until_s):
-            await scripts.merge(0, [], until_s)  # an empty batch: does it take writes?
+            await scripts.probe(0, until_s)
             layout = await scripts.layout(until_s)
-            found = await server.info()
+            private = is_private(settings.redis.url, settings.data_dir)
+            warnings = await weaknesses(server.ask, settings.redis, private=private)
+            if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
+                server.wait = None
     except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
         text = str(error).rstrip(".") or "it doesn't answer"
         kind = StartError if isinstance(error, _HOPELESS) else StoreAway
         raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
     if layout:
         _check_layout(layout, settings.redis.partitions)
-    warnings = [warning for info in found for warning in _weaknesses(info)]
     if isinstance(server, Fake):
         warnings.append("fakeredis:// is for tests and a look around: nothing is kept.")
     if warnings and settings.redis.strict:
@@ -317,22 +393,3 @@ def _check_layout(layout: Layout, partitions: int) -> None:
             f"The store has {layout.partitions} partitions, redis.partitions says {partitions}. "
             f"Set it to {layout.partitions}."
         )
-
-
-def _weaknesses(info: dict[str, Any]) -> list[str]:
-    """What a server with this INFO may lose."""
-    version = str(info.get("valkey_version") or info["redis_version"])
-    if tuple(map(int, version.split(".")[:2])) < _OLDEST:
-        raise StartError(f"Redis {version} is too old: 7.0 is the oldest that will do.")
-    weaknesses = []
-    policy = info.get("maxmemory_policy")
-    if policy != "noeviction":
-        weaknesses.append(
-            f"Redis deletes messages when its memory is full (maxmemory-policy is {policy}): "
-            "set it to noeviction."
-        )
-    if not info.get("aof_enabled"):
-        weaknesses.append(
-            "Redis loses its latest writes when it stops (appendonly is off): set it to yes."
-        )
-    return weaknesses

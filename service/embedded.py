@@ -56,11 +56,12 @@ def find_server() -> str:
 
 
 @asynccontextmanager
-async def embedded_server(data_dir: str) -> AsyncIterator[str]:
+async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> AsyncIterator[str]:
     """Runs the private server of a data folder, and starts it again should it end.
 
     Args:
         data_dir: made if it isn't there, for this user alone.
+        appendfsync: when the server's file is synced to disk: everysec or always.
 
     Yields:
         the URL of the server's socket. It may still be loading its data.
@@ -73,7 +74,7 @@ async def embedded_server(data_dir: str) -> AsyncIterator[str]:
     if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
         raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}")
     async with _lock(folder) as lock:
-        server = _PrivateServer(folder, socket, lock)
+        server = _PrivateServer(folder, socket, lock, appendfsync)
         await server.start()
         watching = asyncio.create_task(server.keep_alive())
         try:
@@ -87,6 +88,11 @@ async def embedded_server(data_dir: str) -> AsyncIterator[str]:
 def url_of(data_dir: str) -> str:
     """The URL of the private server of a data folder, whether it runs or not."""
     return f"unix://{Path(data_dir).absolute() / _SOCKET}"
+
+
+def is_private(url: str, data_dir: str) -> bool:
+    """Whether `redis.url` means the private server, started by this process or by its parent."""
+    return url in ("", url_of(data_dir))
 
 
 def prepare(data_dir: str) -> Path:
@@ -150,12 +156,14 @@ class _PrivateServer:
         folder: of its data.
         socket: where it listens.
         lock: of the folder; inherited by the process.
+        appendfsync: as in `embedded_server`.
     """
 
-    def __init__(self, folder: Path, socket: Path, lock: int) -> None:
+    def __init__(self, folder: Path, socket: Path, lock: int, appendfsync: str) -> None:
         self._folder = folder
         self._socket = socket
         self._lock = lock
+        self._appendfsync = appendfsync
         self._process: subprocess.Popen[bytes]
 
     async def start(self) -> None:
@@ -165,7 +173,9 @@ class _PrivateServer:
             StartError: it ended at once.
         """
         with _log_file(self._folder) as output:
-            self._process = _start(self._folder, self._socket, self._lock, output)
+            self._process = _start(
+                self._folder, self._socket, self._lock, output, self._appendfsync
+            )
         try:
             await _await_socket(self._process, self._socket)
         except BaseException:
@@ -194,7 +204,9 @@ class _PrivateServer:
         await _stop(self._process)
 
 
-def _start(folder: Path, socket: Path, lock: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    folder: Path, socket: Path, lock: int, output: IO[bytes], appendfsync: str
+) -> subprocess.Popen[bytes]:
     socket.unlink(missing_ok=True)
     options = {
         "port": "0",
@@ -202,7 +214,7 @@ def _start(folder: Path, socket: Path, lock: int, output: IO[bytes]) -> subproce
         "unixsocketperm": "700",
         "dir": str(folder),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": appendfsync,
         "save": "",
         "maxmemory-policy": "noeviction",
     }

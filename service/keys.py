@@ -66,6 +66,7 @@ CATALOGUE = (
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
     ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
+    ("fence", "string", "no data: written behind a batch whose durability is waited for"),
     ("schema", "hash", "the schema version and the number of partitions; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
@@ -131,6 +132,11 @@ def message_key(tag: str, message_id: str) -> str:
 def index_key(tag: str, dimension: str) -> str:
     """Where a dimension that is a single index has it."""
     return f"{tag}:by:{dimension}"
+
+
+def fence_key(tag: str) -> str:
+    """What is written behind a batch, so that waiting for this write waits for that batch too."""
+    return f"{tag}:fence"
 
 
 def schema_key() -> str:

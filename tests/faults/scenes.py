@@ -48,13 +48,13 @@ async def eventually(condition: Callable[[], bool], what: str, timeout_s: float 
 
 @asynccontextmanager
 async def service_on(
-    url: str, *, patience_s: float = 4.0, data_dir: Path | None = None
+    url: str, *, patience_s: float = 4.0, data_dir: Path | None = None, **more: Any
 ) -> AsyncIterator[Client]:
     """A caller with a token of a service on the Redis of that URL, its scripts loaded.
 
-    With a data folder it has a journal.
+    With a data folder it has a journal. `more` are further settings of `config.Redis`.
     """
-    redis = Redis(url=url, patience_s=patience_s)
+    redis = Redis(url=url, patience_s=patience_s, **more)
     folder = str(data_dir or "nowhere")
     app = create_app(Settings(auth=Auth(tokens=[TOKEN]), redis=redis, data_dir=folder))
     headers = {"X-Webhook-Token": TOKEN}

@@ -10,7 +10,7 @@ SERVICE = Path(__file__).parents[2] / "service"
 LAYERS = [
     {"errors", "reports", "config", "ndjson"},
     {"models", "keys", "access", "admission"},
-    {"scripts", "embedded"},
+    {"scripts", "embedded", "durability", "sentinel"},
     {"batcher", "connect", "journal"},
     {"store"},
     {"replay"},
@@ -26,7 +26,7 @@ LAYERS = [
 """A module imports from its own layer and those before it."""
 
 KNOWN_BY = {
-    "redis": {"scripts", "connect", "store"},
+    "redis": {"scripts", "durability", "sentinel", "connect", "store"},
     "aiohttp": {
         "middleware",
         "protocol",

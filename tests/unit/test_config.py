@@ -62,6 +62,8 @@ def test_secrets_are_not_shown() -> None:
         ({"TRACKER_REDIS__PATIENCE_S": "5"}, "redis.patience_s"),
         ({"TRACKER_RETENTION__DAYS": "-1"}, "retention.days"),
         ({"TRACKER_RETENTION__DAYS": "3651"}, "retention.days"),
+        ({"TRACKER_REDIS__DURABILITY": "tape"}, "redis.durability"),
+        ({"TRACKER_REDIS__REPLICAS": "0"}, "redis.replicas"),
         ({"TRACKER_LOG__LEVEL": "loud"}, "log.level"),
         ({"TRACKER_AUTH__TOKENS_FILE": "/not/there"}, "TRACKER_AUTH__TOKENS_FILE"),
     ],
@@ -69,6 +71,27 @@ def test_secrets_are_not_shown() -> None:
 def test_what_is_wrong_is_named(environment: dict[str, str], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         load(None, environment)
+
+
+@pytest.mark.parametrize(
+    ("url", "durability", "sentence"),
+    [
+        ("", "replica", "the private server has no replica"),
+        ("fakeredis://", "replica", "fakeredis:// keeps nothing"),
+        ("fakeredis://", "disk", "fakeredis:// keeps nothing"),
+    ],
+)
+def test_what_a_store_can_never_promise_is_refused(
+    url: str, durability: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load(None, {"TRACKER_REDIS__URL": url, "TRACKER_REDIS__DURABILITY": durability})
+
+
+def test_the_private_server_can_promise_the_disk() -> None:
+    settings = load(None, {"TRACKER_REDIS__DURABILITY": "disk"})
+    assert settings.embedded
+    assert settings.appendfsync == "always"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

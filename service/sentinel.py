@@ -1,0 +1,86 @@
+"""`redis+sentinel://…`: a client of whichever server Sentinel says is the master.
+
+It asks again for every new connection, and a connection breaks when its server fails or is made a
+replica. So after a failover it is the next try that finds the new master.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis import asyncio as driver
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+_OPTIONS = {"sentinel_username", "sentinel_password"}
+
+
+class _Pool(SentinelConnectionPool, driver.BlockingConnectionPool):
+    """Sentinel's pool raises at its limit; this one waits for a connection."""
+
+
+def nodes_of(netloc: str) -> tuple[str | None, str | None, list[tuple[str, int]]]:
+    """The parts of `user:password@host:port,host:port`: user, password, hosts with their ports.
+
+    Raises:
+        ValueError: it isn't of that form.
+    """
+    credentials, _, hosts = netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    nodes = []
+    for node in hosts.split(","):
+        host, _, port = node.rpartition(":")
+        nodes.append((host.strip("[]"), int(port)))
+    return unquote(user) or None, unquote(password) or None, nodes
+
+
+class Watched(driver.Redis):
+    """A client of the master, which closes its Sentinels' connections with its own."""
+
+    sentinels: Sentinel
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001
+        """Closes all connections."""
+        await super().aclose(close_connection_pool)
+        await self.sentinels.aclose()
+
+
+def client_of(url: str, **options: Any) -> Watched:  # noqa: ANN401  as the driver has them
+    """A client of the master that the Sentinels of a URL watch under the name in it.
+
+    The URL's user and password are the data servers'. Sentinels have their own, if they ask for
+    any, in its query: `sentinel_password`, and with it `sentinel_username`.
+
+    Args:
+        url: `redis+sentinel://[user:password@]host:port[,host:port…]/name`; `rediss+sentinel` for
+            TLS to Sentinels and servers.
+        **options: of the pool and its connections, as those of `BlockingConnectionPool`.
+
+    Raises:
+        ValueError: the URL isn't of that form.
+    """
+    parts = urlsplit(url)
+    user, password, sentinels = nodes_of(parts.netloc)
+    name = unquote(parts.path.strip("/"))
+    own = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    if not name or "/" in name or not own.keys() <= _OPTIONS:
+        raise ValueError("a name is needed, and no other options")
+    tls = {"ssl": True} if parts.scheme == "rediss+sentinel" else {}
+    shared = {key: value for key, value in options.items() if key.startswith(("socket", "proto"))}
+    asked = {key.removeprefix("sentinel_"): value for key, value in own.items()}
+    sentinel = Sentinel(
+        sentinels, sentinel_kwargs=shared | asked | tls | {"retry": Retry(NoBackoff(), 0)}
+    )
+    client: Watched = sentinel.master_for(
+        name,
+        redis_class=Watched,
+        connection_pool_class=_Pool,
+        username=user,
+        password=password,
+        **options,
+        **tls,
+    )
+    client.sentinels = sentinel
+    return client

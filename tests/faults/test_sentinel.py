@@ -1,0 +1,150 @@
+"""The service follows a failover by Sentinel, and loses nothing that it has acknowledged."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import NamedTuple
+
+import pytest
+from redis import AuthenticationError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from service.config import Auth, Redis, Settings
+from service.connect import connect
+from tests.conftest import need_server
+from tests.factories import event_send
+from tests.faults.scenes import (
+    LONGEST_S,
+    SEND,
+    SLACK_S,
+    Load,
+    eventually,
+    logged,
+    records_at,
+    service_on,
+    until_ready,
+)
+from tests.servers import Replicated, Sentinels
+
+FAILOVER_S = 15.0
+"""Within which Sentinel should be through."""
+FOLLOWED_S = 2.0
+"""Within which the service should then have followed."""
+
+
+class Watched(NamedTuple):
+    """A master, two replicas, and who watches them."""
+
+    servers: Replicated
+    sentinels: Sentinels
+
+    def any_master(self) -> int:
+        """The port of the master, 0 while the Sentinels don't agree on one."""
+        ports = self.sentinels.master_ports()
+        return ports.pop() if len(ports) == 1 else 0
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """One replica more than is waited for, so that a failover leaves one."""
+    need_server()
+    with Replicated(replicas=2) as servers, Sentinels(servers) as sentinels:
+        yield Watched(servers, sentinels)
+
+
+def _kill(watched: Watched) -> None:
+    watched.servers.master.kill()
+
+
+def _pause(watched: Watched) -> None:
+    watched.servers.master.pause()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lose", [_kill, _pause], ids=["killed", "paused"])
+async def test_a_failover_under_load_loses_nothing_acknowledged(
+    watched: Watched, lose: Callable[[Watched], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    old = watched.servers.master.port
+    async with service_on(watched.sentinels.url, durability="replica") as client:
+        async with Load(str(client.make_url("/"))) as load:
+            await load.more(200)
+            lose(watched)
+            await eventually(
+                lambda: watched.any_master() not in (0, old), "a new master", FAILOVER_S
+            )
+            followed_s = monotonic() + FOLLOWED_S
+            await eventually(lambda: monotonic() > followed_s, "the service to follow")
+            before = load.count(503)
+            await load.more(200)
+            assert load.count(503) == before
+        load.check_answers(LONGEST_S)
+        load.check_stored(await records_at(watched.sentinels.url))
+    assert logged(caplog, "redis_lost") >= 1
+    assert logged(caplog, "redis_back") == logged(caplog, "redis_lost")
+
+
+@pytest.mark.slow
+async def test_a_failover_of_a_living_master_loses_nothing_where_all_replicas_are_waited_for(
+    watched: Watched,
+) -> None:
+    """It takes writes until it is told; of one replica it might hear that it has them."""
+    async with service_on(watched.sentinels.url, durability="replica", replicas=2) as client:
+        async with Load(str(client.make_url("/"))) as load:
+            await load.more(200)
+            watched.sentinels.servers[0].command("SENTINEL", "FAILOVER", "tracker")
+            await load.more(503, 16)  # until the old master is a replica
+            await until_ready(client)
+            await load.more(200)
+        load.check_answers(LONGEST_S)
+        load.check_stored(await records_at(watched.sentinels.url))
+
+
+@pytest.mark.slow
+async def test_what_only_the_lost_master_had_was_not_acknowledged(watched: Watched) -> None:
+    """The replicas stand still while the master goes on, and then it is gone."""
+    old = watched.servers.master
+    async with service_on(watched.sentinels.url, patience_s=0.7, durability="replica") as client:
+        async with Load(str(client.make_url("/"))) as load:
+            await load.more(200)
+            for replica in watched.servers.replicas:
+                replica.pause()
+            await load.more(503, 32)
+            sent = len(load.sent)
+            await load.more(503, 32)
+            assert len(load.sent) == sent
+            held = old.command("DBSIZE")
+            assert isinstance(held, int)
+            assert held > sent
+            old.kill()
+            for replica in watched.servers.replicas:
+                replica.resume()
+            await load.more(200)
+        load.check_answers(0.7 + SLACK_S)
+        load.check_stored(await records_at(watched.sentinels.url))
+
+
+async def test_one_sentinel_may_be_away_and_passwords_be_asked_for(watched: Watched) -> None:
+    for server in watched.servers.servers:
+        server.command("CONFIG", "SET", "masterauth", "of data")
+    for server in watched.servers.servers:
+        server.command("CONFIG", "SET", "requirepass", "of data")
+    for sentinel in watched.sentinels.servers:
+        sentinel.command("SENTINEL", "SET", "tracker", "auth-pass", "of data")
+        sentinel.command("ACL", "SETUSER", "default", ">of sentinel")
+    watched.sentinels.servers[0].kill()
+    for server in (watched.servers.master, watched.sentinels.servers[1]):
+        with server.client() as nobody:
+            nobody.set_retry(Retry(NoBackoff(), 0))
+            with pytest.raises(AuthenticationError):
+                nobody.ping()
+    url = watched.sentinels.url.replace("//", "//:of%20data@")
+    async with service_on(f"{url}?sentinel_password=of+sentinel", durability="replica") as client:
+        assert (await client.post(SEND, json=event_send(1))).status == 200
+
+
+async def test_more_calls_than_connections_wait_for_one(watched: Watched) -> None:
+    redis = Redis(url=watched.sentinels.url, connections=2)
+    async with connect(Settings(auth=Auth(tokens=["unused"]), redis=redis)) as server:
+        assert await asyncio.gather(*(server._send("", "PING") for _ in range(8))) == [True] * 8
