@@ -303,6 +303,17 @@ def node_id(node: RedisServer) -> str:
     return str(node.command("CLUSTER", "MYID"))
 
 
+def owner_by(node: RedisServer, slot: int) -> str:
+    """The id of the slot's owner, as this node sees it."""
+    for line in str(node.command("CLUSTER", "NODES")).splitlines():
+        fields = line.split()
+        for field in fields[8:]:
+            first, _, last = field.partition("-")
+            if first.isdigit() and int(first) <= slot <= int(last or first):
+                return fields[0]
+    return ""
+
+
 def _serves(node: RedisServer, nodes: int) -> bool:
     """Whether the node serves, knows so many and, as a replica, has what its master has."""
     info = str(node.command("CLUSTER", "INFO"))
