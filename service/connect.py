@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
@@ -33,6 +35,7 @@ _ANSWER_S = 4.9
 _LOADING_S = 300.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
+_LOOK_EVERY_S = 0.2
 _OLDEST = (7, 0)
 
 _HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
@@ -57,7 +60,7 @@ class Server(ABC):
     """Whether scripts may begin with a `#!lua` line."""
 
     def __init__(self) -> None:
-        self._lost = False
+        self._lost: set[str] = set()  # tags of partitions
 
     async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
         """Sends a command to the server that holds a partition.
@@ -84,25 +87,27 @@ class Server(ABC):
             except _HOPELESS:
                 raise
             except _PASSING as error:
-                self._note_loss(error)
+                self._note_loss(tag, error)
                 if loop.time() + pause_s >= until_s:
                     raise
             else:
-                self._note_return()
+                self._note_return(tag)
                 return reply
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         raise TimeoutError
 
-    def _note_loss(self, error: Exception) -> None:
+    def _note_loss(self, tag: str, error: Exception) -> None:
         if not self._lost:
-            self._lost = True
             log.warning("redis_lost", extra={"error": type(error).__name__})
+        self._lost.add(tag)
 
-    def _note_return(self) -> None:
-        if self._lost:
-            self._lost = False
-            log.warning("redis_back")
+    def _note_return(self, tag: str) -> None:
+        """Of a cluster one part may be away, while the others answer."""
+        if tag in self._lost:
+            self._lost.remove(tag)
+            if not self._lost:
+                log.warning("redis_back")
 
     @abstractmethod
     async def _send(self, tag: str, *command: Any) -> Any:
@@ -152,21 +157,53 @@ class Cluster(Server):
     Commands go to a partition's node directly. The driver's own routing follows ASK, which during
     the move of a slot would run a script on a node that has only part of the keys: half of a
     record would be written and the other half lost. Here ASK means to wait for the move's end.
+
+    Args:
+        client: with the nodes of the URL, and room for more than twice the connections.
+        connections: to a node at the most. Each has its own, so that one which hangs holds up
+            nobody who waits for another.
     """
 
     def __init__(self, client: driver.RedisCluster, connections: int) -> None:
         super().__init__()
         self._client = client
-        self._free = asyncio.Semaphore(connections)
+        self._nodes = client.nodes_manager
+        self._seeds = dict(self._nodes.startup_nodes)
+        self._free: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(connections)
+        )
+        self._looked_s = -math.inf
 
     async def _send(self, tag: str, *command: Any) -> Any:
         await self._client.initialize()
         node = cast("ClusterNode", self._client.get_node_from_key(tag))
         try:
-            async with self._free:
+            async with self._free[node.name]:
                 return await node.execute_command(*command)
+        except faults.MovedError as error:
+            await self._nodes.move_slot(error)
+            raise
+        except faults.AskError:
+            raise  # who has the slot hasn't changed yet
         except _PASSING:
-            await self._client.nodes_manager.initialize()
+            await self._look_around(node)
+            raise
+
+    async def _look_around(self, failed: ClusterNode) -> None:
+        """Asks the nodes which of them has what; the one that failed is asked last.
+
+        Not at every failure: where a node is gone all batches for it fail again and again, and the
+        answer takes 10 ms to read and has every connection opened anew.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._looked_s + _LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        try:
+            await self._nodes.initialize(last_failed_node_name=failed.name)
+        except faults.RedisClusterException:
+            # None of those that the driver remembers is there: all may have moved elsewhere.
+            self._nodes.startup_nodes |= self._seeds
             raise
 
     async def info(self) -> list[dict[str, Any]]:
@@ -243,7 +280,7 @@ def _cluster(url: str, settings: config.Redis, options: dict[str, Any]) -> Serve
     user, _, password = credentials.partition(":")
     client = driver.RedisCluster(
         startup_nodes=nodes,
-        max_connections=settings.connections,
+        max_connections=2 * settings.connections + 1,  # it counts those that it is closing
         username=unquote(user) or None,
         password=unquote(password) or None,
         ssl=parts.scheme == "rediss+cluster",

@@ -232,12 +232,11 @@ class RedisCluster:
         return self
 
     def add(self) -> RedisServer:
-        """Starts one more master, which has no slots yet."""
+        """Starts one more master, which has no slots yet; `wait_ok` waits until it serves."""
         node = RedisServer(*self._args)
         self.nodes.append(node)
         node.start()
         self.nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
-        self.wait_ok()
         return node
 
     def wait_ok(self) -> None:

@@ -1,6 +1,7 @@
 """Redis Cluster loses a master, gets it back, and moves slots, while requests flow."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
@@ -8,15 +9,20 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
+from service.config import Redis, Settings
+from service.connect import _LOOK_EVERY_S, connect
 from service.keys import tag_of
+from tests.backends import soon_s
 from tests.conftest import Client, need_server
-from tests.faults.scenes import LONGEST_S, Load, eventually, records_at, service_on
+from tests.faults.scenes import LONGEST_S, Load, eventually, logged, records_at, service_on
+from tests.proxy import Proxy
 from tests.servers import RedisCluster, RedisServer, node_id, owner_by, wait_until
 
 pytestmark = pytest.mark.slow
 
-PARTITIONS = 8
+PARTITIONS = 64
 SLOTS = [key_slot(tag_of(partition).encode()) for partition in range(PARTITIONS)]
+MOVED = SLOTS[: PARTITIONS // 4]
 
 RECOVERY_S = 2.0
 """Within which the service must have followed a failover."""
@@ -24,6 +30,8 @@ RECOVERY_S = 2.0
 DURABILITIES: list[dict[str, Any]] = [{}]
 """Settings of the store that a failover is tried with: with none of them it may lose what was not
 replicated yet, with any other it must lose nothing that was acknowledged."""
+
+CONNECTIONS = 2
 
 Fault = Callable[[RedisServer], object]
 
@@ -62,6 +70,22 @@ async def _until_taken_over(cluster: RedisCluster, gone: RedisServer, its_id: st
     await _until(taken_over, "a failover")
 
 
+def _looks(cluster: RedisCluster, gone: RedisServer) -> int:
+    """How often the others were asked which node has what."""
+    asked = [
+        re.search(r"cluster\|slots:calls=(\d+)", _command_statistics(node))
+        for node in cluster.nodes
+        if node is not gone
+    ]
+    return sum(int(found[1]) for found in asked if found)
+
+
+def _command_statistics(node: RedisServer) -> str:
+    with node.client() as client:
+        client.set_response_callback("INFO", str)
+        return str(client.execute_command("INFO", "commandstats"))
+
+
 def _is_replica(node: RedisServer) -> bool:
     role = node.command("ROLE")
     return isinstance(role, list) and "connected" in role
@@ -74,7 +98,11 @@ def _is_replica(node: RedisServer) -> bool:
     ids=["killed", "paused"],
 )
 async def test_the_service_follows_a_failover(
-    cluster: RedisCluster, go_away: Fault, come_back: Fault, durability: dict[str, Any]
+    cluster: RedisCluster,
+    go_away: Fault,
+    come_back: Fault,
+    durability: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """And minds no more when the master comes back as a replica."""
     master = _owner(cluster, SLOTS[0])
@@ -83,8 +111,10 @@ async def test_the_service_follows_a_failover(
         async with _load(client, forgetful=not durability) as load:
             await load.more(200, 200)
             go_away(master)
+            gone_s = monotonic()
             await _until_taken_over(cluster, master, its_id)
             over_s = monotonic()
+            assert _looks(cluster, master) < (over_s - gone_s) / _LOOK_EVERY_S + 10
             early = set(load.sent)
             await eventually(lambda: monotonic() > over_s + RECOVERY_S, "time to recover")
             await load.more(200, 200)
@@ -92,6 +122,7 @@ async def test_the_service_follows_a_failover(
             await _until(lambda: _is_replica(master), "the master to be a replica")
             await load.more(200, 200)
         load.check_answers(LONGEST_S)
+        assert 1 <= logged(caplog, "redis_lost") == logged(caplog, "redis_back") <= 3
         errors = [answer.at_s - over_s for answer in load.answers if answer.status != 200]
         assert max(errors, default=0) < RECOVERY_S
         cluster.wait_ok()
@@ -107,9 +138,10 @@ async def test_a_restart_of_a_master_loses_nothing(cluster: RedisCluster) -> Non
     master = _owner(cluster, SLOTS[0])
     async with service_on(cluster.url, partitions=PARTITIONS) as client:
         async with _load(client) as load:
-            for _ in range(3):
+            for _ in range(2):
                 await load.more(200, 200)
-                master.restart()
+                await asyncio.to_thread(master.stop)
+                master.start()
             await load.more(200, 200)
         load.check_answers(LONGEST_S)
         await _until(lambda: all(map(_knows_its_masters, cluster.nodes)), "the cluster to be well")
@@ -125,16 +157,16 @@ async def test_slots_move_to_a_new_node_and_nothing_is_lost(cluster: RedisCluste
         async with _load(client) as load:
             await load.more(200, 500)
             target = cluster.add()
-            for slot in SLOTS[: PARTITIONS // 2]:
+            await asyncio.to_thread(cluster.wait_ok)
+            for slot in MOVED:
                 await asyncio.to_thread(_move, cluster, slot, target)
-                await load.more(200, 100)
+                await load.more(200)
             await load.more(200, 200)
         load.check_answers(LONGEST_S)
         assert load.count(503) == 0
         load.check_stored(await records_at(cluster.url, PARTITIONS))
-        assert {owner_by(cluster.nodes[0], slot) for slot in SLOTS[: PARTITIONS // 2]} == {
-            node_id(target)
-        }
+        assert {owner_by(cluster.nodes[0], slot) for slot in MOVED} == {node_id(target)}
+        assert _looks(cluster, target) <= 3  # at the starts; who has moved is told by MOVED
 
 
 def _move(cluster: RedisCluster, slot: int, target: RedisServer) -> None:
@@ -147,3 +179,38 @@ def _move(cluster: RedisCluster, slot: int, target: RedisServer) -> None:
         source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
     for node in (target, source):
         node.command("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
+
+
+async def test_a_node_that_hangs_holds_up_nobody_who_waits_for_another(
+    cluster: RedisCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    master = _owner(cluster, SLOTS[0])
+    others = [tag_of(p) for p, slot in enumerate(SLOTS) if _owner(cluster, slot) is not master]
+    redis = Redis(url=cluster.url, partitions=PARTITIONS, connections=CONNECTIONS)
+    async with connect(Settings(redis=redis)) as server:
+        assert await server.execute(soon_s(), others[0], "GET", others[0]) is None
+        master.pause()
+        hanging = [
+            asyncio.ensure_future(server.execute(soon_s(), tag_of(0), "GET", tag_of(0)))
+            for _ in range(3 * CONNECTIONS)
+        ]
+        await asyncio.sleep(0)
+        assert await server.execute(soon_s(), others[0], "GET", others[0]) is None
+        assert logged(caplog, "redis_lost") == 0  # not even a first try was given up by then
+        master.resume()
+        assert await asyncio.gather(*hanging) == [None] * len(hanging)
+
+
+async def test_where_all_nodes_have_moved_elsewhere_the_addresses_of_the_url_are_asked(
+    cluster: RedisCluster, redis_cluster: RedisCluster
+) -> None:
+    """As a name in the URL may lead to other machines by then; played by a proxy."""
+    tag = tag_of(0)
+    async with Proxy(cluster.nodes[0].port, b"") as proxy:
+        redis = Redis(url=proxy.url.replace("redis:", "redis+cluster:"))
+        async with connect(Settings(redis=redis)) as server:
+            await server.execute(soon_s(), tag, "SET", tag, "here")
+            for node in cluster.nodes:
+                node.kill()
+            proxy._port = redis_cluster.nodes[0].port
+            assert await server.execute(soon_s(), tag, "GET", tag) is None
