@@ -288,6 +288,17 @@ async def test_a_reload_reads_the_settings_again(redis: RedisServer, tmp_path: P
 
 
 @pytest.mark.slow
+def test_who_asks_for_a_reload_during_a_reload_gets_another(crew: Service) -> None:
+    """The settings may have been changed once more after the first had read them."""
+    until_two(crew)
+    crew.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(crew.events("draining")) > 0, "the old ones to be told to go")
+    crew.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(crew.events("reloaded")) == 2, "the second reload")
+    assert crew.stop() == 0
+
+
+@pytest.mark.slow
 async def test_a_reload_while_redis_is_away_keeps_the_old_workers(
     redis: RedisServer, tmp_path: Path
 ) -> None:
