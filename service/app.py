@@ -19,7 +19,7 @@ from aiohttp import web
 from service.access import Access
 from service.admission import Admission
 from service.config import Settings
-from service.connect import START_S, check, claim, connect
+from service.connect import check, claim, connect
 from service.handlers import ACCESS, HEALTH, METRICS, OPENAPI, REPLAY, STORE
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind
@@ -66,13 +66,13 @@ def create_app(settings: Settings) -> web.Application:
             )
             metrics.watch_queue(lambda: store.depth)
 
-            async def open_store(within_s: float) -> None:
+            async def open_store(within_s: float | None = None) -> None:
                 for warning in await check(server, scripts, settings, within_s=within_s):
                     log.warning("store_may_lose_data", extra={"reason": warning})
                 await claim(scripts, settings)
 
             if journal is None:
-                await open_store(START_S)
+                await open_store()
                 yield
             else:
                 replay = app[REPLAY] = Replay(store, journal, lambda: open_store(_SOON_S))

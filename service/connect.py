@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -30,13 +33,13 @@ from service.sentinel import client_of, nodes_of
 
 log = logging.getLogger(__name__)
 
-START_S = 10.0
-"""How long the service waits at its start for the store to answer."""
+_START_S = 10.0
 
 _ANSWER_S = 4.9
 _LOADING_S = 300.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
+_LOOK_EVERY_S = 0.2
 
 _HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
 _PASSING = (
@@ -65,7 +68,7 @@ class Server(ABC):
     """Whether scripts may begin with a `#!lua` line."""
 
     def __init__(self) -> None:
-        self._lost = False
+        self._lost: set[str] = set()  # tags of partitions
         self.wait: Wait | None = None
 
     async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
@@ -82,7 +85,7 @@ class Server(ABC):
             RedisError: the server refused the command, or was away until the last try.
             TimeoutError: there was no time for a try, or no answer.
         """
-        return await self._insist(until_s, lambda: self._send(tag, *command))
+        return await self._insist(until_s, tag, lambda: self._send(tag, *command))
 
     async def write(self, until_s: float, tag: str, *command: Any) -> Any:
         """As `execute`, of a command that writes: the answer comes when the write is durable.
@@ -93,7 +96,8 @@ class Server(ABC):
         wait = self.wait
         if wait is None:
             return await self.execute(until_s, tag, *command)
-        return await self._insist(until_s, lambda: self._send_and_wait(wait, until_s, tag, command))
+        send = partial(self._send_and_wait, wait, until_s, tag, command)
+        return await self._insist(until_s, tag, send)
 
     async def _send_and_wait(self, wait: Wait, until_s: float, tag: str, command: Command) -> Any:
         left_s = until_s - asyncio.get_running_loop().time()
@@ -104,7 +108,7 @@ class Server(ABC):
         wait.check(answers[-1])
         return answers[0]
 
-    async def _insist(self, until_s: float, send: Callable[[], Awaitable[Any]]) -> Any:
+    async def _insist(self, until_s: float, tag: str, send: Callable[[], Awaitable[Any]]) -> Any:
         """Tries until it succeeds, or time is over."""
         loop = asyncio.get_running_loop()
         pause_s = _FIRST_PAUSE_S
@@ -121,25 +125,27 @@ class Server(ABC):
                 if isinstance(error, NotDurable):
                     missing = error
                 elif missing is None:
-                    self._note_loss(error)
+                    self._note_loss(tag, error)
                 if loop.time() + pause_s >= until_s:
                     raise missing or error from None
             else:
-                self._note_return()
+                self._note_return(tag)
                 return reply
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         raise missing or TimeoutError
 
-    def _note_loss(self, error: Exception) -> None:
+    def _note_loss(self, tag: str, error: Exception) -> None:
         if not self._lost:
-            self._lost = True
             log.warning("redis_lost", extra={"error": type(error).__name__})
+        self._lost.add(tag)
 
-    def _note_return(self) -> None:
-        if self._lost:
-            self._lost = False
-            log.warning("redis_back")
+    def _note_return(self, tag: str) -> None:
+        """Of a cluster one part may be away, while the others answer."""
+        if tag in self._lost:
+            self._lost.remove(tag)
+            if not self._lost:
+                log.warning("redis_back")
 
     @abstractmethod
     async def _send(self, tag: str, *command: Any) -> Any:
@@ -203,12 +209,22 @@ class Cluster(Server):
     Commands go to a partition's node directly. The driver's own routing follows ASK, which during
     the move of a slot would run a script on a node that has only part of the keys: half of a
     record would be written and the other half lost. Here ASK means to wait for the move's end.
+
+    Args:
+        client: with the nodes of the URL, and room for more than twice the connections.
+        connections: to a node at the most. Each has its own, so that one which hangs holds up
+            nobody who waits for another.
     """
 
     def __init__(self, client: driver.RedisCluster, connections: int) -> None:
         super().__init__()
         self._client = client
-        self._free = asyncio.Semaphore(connections)
+        self._nodes = client.nodes_manager
+        self._seeds = dict(self._nodes.startup_nodes)
+        self._free: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(connections)
+        )
+        self._looked_s = -math.inf
 
     async def _send(self, tag: str, *command: Any) -> Any:
         async with self._node_of(tag) as node:
@@ -229,10 +245,32 @@ class Cluster(Server):
         await self._client.initialize()
         node = cast("ClusterNode", self._client.get_node_from_key(tag))
         try:
-            async with self._free:
+            async with self._free[node.name]:
                 yield node
+        except faults.MovedError as error:
+            await self._nodes.move_slot(error)
+            raise
+        except faults.AskError:
+            raise  # who has the slot hasn't changed yet
         except _PASSING:
-            await self._client.nodes_manager.initialize()
+            await self._look_around(node)
+            raise
+
+    async def _look_around(self, failed: ClusterNode) -> None:
+        """Asks the nodes which of them has what; the one that failed is asked last.
+
+        Not at every failure: where a node is gone all batches for it fail again and again, and the
+        answer takes 10 ms to read and has every connection opened anew.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._looked_s + _LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        try:
+            await self._nodes.initialize(last_failed_node_name=failed.name)
+        except faults.RedisClusterException:
+            # None of those that the driver remembers is there: all may have moved elsewhere.
+            self._nodes.startup_nodes |= self._seeds
             raise
 
     async def ask(self, *command: Any) -> list[Any]:
@@ -312,7 +350,7 @@ def _cluster(url: str, settings: config.Redis, **options: Any) -> Server:
     user, password, nodes = nodes_of(parts.netloc)
     client = driver.RedisCluster(
         startup_nodes=[ClusterNode(*node) for node in nodes],
-        max_connections=settings.connections,
+        max_connections=2 * settings.connections + 1,  # it counts those that it is closing
         username=user,
         password=password,
         ssl=parts.scheme == "rediss+cluster",
@@ -330,7 +368,7 @@ _KINDS: dict[str, Callable[..., Server]] = {
 
 
 async def check(
-    server: Server, scripts: Scripts, settings: config.Settings, *, within_s: float = START_S
+    server: Server, scripts: Scripts, settings: config.Settings, *, within_s: float | None = None
 ) -> list[str]:
     """What is wrong with the store. Writes nothing.
 
@@ -338,8 +376,8 @@ async def check(
         server: behind the URL of the settings.
         scripts: of that server.
         settings: of the service.
-        within_s: how long it may take to answer; the private server may load its data as long as
-            it needs.
+        within_s: how long it may take to answer, 10 s unless given; the private server may load
+            its data as long as it needs.
 
     Returns:
         a sentence for each thing that may lose data.
@@ -349,7 +387,8 @@ async def check(
         StartError: it can't be used: too old, laid out otherwise, not able to keep what
             `redis.durability` promises, or it may lose data and `redis.strict` is set.
     """
-    until_s = asyncio.get_running_loop().time() + (_LOADING_S if settings.embedded else within_s)
+    patience_s = _LOADING_S if settings.embedded else within_s or _START_S
+    until_s = asyncio.get_running_loop().time() + patience_s
     try:
         async with asyncio.timeout_at(until_s):
             await scripts.probe(0, until_s)
@@ -377,7 +416,7 @@ async def claim(scripts: Scripts, settings: config.Settings) -> None:
     Raises:
         StartError: another service was faster, with another layout.
     """
-    until_s = asyncio.get_running_loop().time() + START_S
+    until_s = asyncio.get_running_loop().time() + _START_S
     layout = await scripts.schema(settings.redis.partitions, until_s)
     _check_layout(layout, settings.redis.partitions)
 

@@ -117,6 +117,7 @@ async def _next_lines(request: web.Request, lines: Lines) -> tuple[list[bytes | 
     while piece := await request.content.readany():
         if ready := lines.feed(piece):
             return ready, False
+        await asyncio.sleep(0)  # a little that unpacks to very much would have the loop to itself
     return lines.end(), True
 
 

@@ -201,15 +201,18 @@ class Entrance:
         finally:
             if held_bytes >= 0:
                 self._admission.leave(held_bytes)
+        if request.content.exception() is not None:
+            response.force_close()  # aiohttp closes then, and the next request would be lost
         response.headers[_REQUEST_ID] = known
         self._note(request, response.status, perf_counter() - started_s)
         return response
 
     async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:
         response = await self._application(request)
-        match: web.UrlMappingMatchInfo = request._match_info  # type: ignore[attr-defined]  # noqa: SLF001
-        if match.http_exception is None and not match:  # no part of the path is a parameter
-            self._matches[key] = match
+        if (
+            key in self._policies
+        ):  # not what else leads there: a path has thousands of escaped forms
+            self._matches[key] = request._match_info  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
     def _note(self, request: BaseRequest, status: int, took_s: float) -> None:

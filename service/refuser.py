@@ -37,7 +37,8 @@ _REFUSAL = (
 def _refusal(head: bytes, *, last: bool) -> bytes:
     given = _ID.search(head)
     known = given[1] if given else new_request_id().encode()
-    return _REFUSAL % (known, b"Connection: close\r\n" if last else b"")
+    refusal = _REFUSAL % (known, b"Connection: close\r\n" if last else b"")
+    return refusal.removesuffix(_BODY) if head.startswith(b"HEAD ") else refusal
 
 
 class Refuser(asyncio.Protocol):

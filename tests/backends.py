@@ -67,6 +67,7 @@ class Bench:
         found: Contents = {}
         for node in await nodes_of(self.server):
             for key in await node.execute_command("KEYS", "*"):
+                assert key.decode() not in found, "a key on two nodes"
                 found[key.decode()] = await _held(node, key)
         return found
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, AppRunner, Request
+from hypothesis import settings
 
 from service.app import Runner, create_app
 from service.config import Auth, Settings
@@ -16,6 +17,9 @@ from tests.backends import Backend, Bench, open_store
 from tests.servers import RedisCluster, RedisServer, server_binary
 
 TOKEN = "test-token"
+
+settings.register_profile("unhurried", deadline=None)  # the machine may have others to serve
+settings.load_profile("unhurried")
 
 Client = TestClient[Request, Application]
 

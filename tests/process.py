@@ -33,14 +33,20 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "TRACKER_HTTP__PORT": "0"} | variables
 
 
-def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+HASTY = "tests.hasty"
+"""A `program` for those who shall not wait as long for what is not there."""
+
+
+def run(
+    *arguments: str, cwd: Path, program: str = "service", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Runs `python -m service` to its end.
 
     Raises:
         TimeoutExpired: it goes on longer than `START_TIMEOUT_S`; it is killed then.
     """
     return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
+        [sys.executable, "-m", program, *arguments],
         cwd=cwd,
         env=environment(**variables),
         stdin=subprocess.DEVNULL,
@@ -65,10 +71,14 @@ class Service:
     Args:
         folder: where it runs, and where its output is kept.
         *arguments: of the command line.
+        program: the module that is run.
         **variables: of its environment.
     """
 
-    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, program: str = "service", **variables: str
+    ) -> None:
+        self._program = program
         self._folder = folder
         self._arguments = arguments
         self._variables = variables
@@ -108,7 +118,7 @@ class Service:
         """Starts it."""
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service", *self._arguments],
+                [sys.executable, "-m", self._program, *self._arguments],
                 cwd=self._folder,
                 env=environment(**self._variables),
                 stdin=subprocess.DEVNULL,

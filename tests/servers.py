@@ -303,37 +303,62 @@ class _Sentinel(RedisServer):
 
 
 class RedisCluster:
-    """Three masters without replicas that share all slots in equal parts.
+    """Three masters that share all slots in equal parts.
 
     A start takes about two seconds: a fresh node refuses to serve for that long.
 
     Args:
         *args: further arguments of every server.
         binary: see `RedisServer`.
+        replicas: of each master; one takes over about two seconds after its master is gone.
+
+    Attributes:
+        nodes: the masters, then the replicas, then what was added.
     """
 
-    def __init__(self, *args: str, binary: str | None = None) -> None:
+    def __init__(self, *args: str, binary: str | None = None, replicas: int = 0) -> None:
         settings = "--cluster-enabled yes --cluster-announce-ip 127.0.0.1"
         settings += " --cluster-node-timeout 1500"
-        options = (*settings.split(), *args)
-        self.nodes = [RedisServer(*options, binary=binary) for _ in range(CLUSTER_NODES)]
+        if replicas:
+            settings += " --cluster-replica-validity-factor 0 --repl-diskless-sync-delay 0"
+        self._args = (*settings.split(), *args)
+        self._binary = binary
+        number = CLUSTER_NODES * (1 + replicas)
+        self.nodes = [RedisServer(*self._args, binary=binary) for _ in range(number)]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def start(self) -> Self:
         """Starts the nodes, joins them and waits until each of them serves."""
         for node in self.nodes:
             node.start()
+        masters = self.nodes[:CLUSTER_NODES]
         bounds = [CLUSTER_SLOTS * i // CLUSTER_NODES for i in range(CLUSTER_NODES + 1)]
-        for node, first, end in zip(self.nodes, bounds[:-1], bounds[1:], strict=True):
+        for node, first, end in zip(masters, bounds[:-1], bounds[1:], strict=True):
             node.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
         for node in self.nodes[1:]:
             self.nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
         self.wait_ok()
+        for place, node in enumerate(self.nodes[CLUSTER_NODES:]):
+            node.command("CLUSTER", "REPLICATE", node_id(masters[place % CLUSTER_NODES]))
+        self.wait_ok()
         return self
+
+    def add(self) -> RedisServer:
+        """Starts one more master, which has no slots yet; `wait_ok` waits until it serves."""
+        node = RedisServer(*self._args, binary=self._binary)
+        self.nodes.append(node)
+        node.start()
+        self.nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
+        return node
 
     def wait_ok(self) -> None:
         """Waits until every node knows the others and serves, after a start or a fault."""
-        wait_until(lambda: all(map(_serves, self.nodes)), "the cluster to be ok", START_TIMEOUT_S)
+        number = len(self.nodes)
+        wait_until(
+            lambda: all(_serves(node, number) for node in self.nodes),
+            "the cluster to be ok",
+            START_TIMEOUT_S,
+        )
 
     def flush(self) -> None:
         """Empties all nodes."""
@@ -384,9 +409,30 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 10.0
         time.sleep(0.01)
 
 
-def _serves(node: RedisServer) -> bool:
+def node_id(node: RedisServer) -> str:
+    """What a cluster knows a node by."""
+    return str(node.command("CLUSTER", "MYID"))
+
+
+def owner_by(node: RedisServer, slot: int) -> str:
+    """The id of the slot's owner, as this node sees it."""
+    for line in str(node.command("CLUSTER", "NODES")).splitlines():
+        fields = line.split()
+        for field in fields[8:]:
+            first, _, last = field.partition("-")
+            if first.isdigit() and int(first) <= slot <= int(last or first):
+                return fields[0]
+    return ""
+
+
+def _serves(node: RedisServer, nodes: int) -> bool:
+    """Whether the node serves, knows so many and, as a replica, has what its master has."""
     info = str(node.command("CLUSTER", "INFO"))
-    return "cluster_state:ok" in info and f"cluster_known_nodes:{CLUSTER_NODES}" in info
+    if "cluster_state:ok" not in info or f"cluster_known_nodes:{nodes}\r" not in info:
+        return False
+    role = node.command("ROLE")
+    assert isinstance(role, list)
+    return "master" in role or "connected" in role
 
 
 def _is_free(port: int) -> bool:

@@ -81,6 +81,7 @@ class Master(Arbiter):
         self.failure = ""
         self._stopping = False
         self._been_up = False
+        self._reload_again = False
         super().__init__(app)
 
     @property
@@ -111,6 +112,13 @@ class Master(Arbiter):
     def handle_quit(self) -> None:
         """As SIGTERM."""
         self.handle_term()
+
+    def handle_hup(self) -> None:
+        """Reloads, and once more if asked to meanwhile: settings may have changed since."""
+        super().handle_hup()
+        if self._reload_again:
+            self._reload_again = False
+            self.SIG_QUEUE.put_nowait(signal.SIGHUP)
 
     def handle_usr2(self) -> None:
         """Nothing: gunicorn would start a second master."""
@@ -163,11 +171,13 @@ class Master(Arbiter):
             self._await(lambda: not any(map(self._lives, workers)), limit_s)
 
     def _await(self, condition: Callable[[], bool], limit_s: float) -> None:
-        """Waits; a signal to stop is obeyed meanwhile."""
+        """Waits; a signal to stop is obeyed meanwhile, one to reload is kept for later."""
         until_s = time.monotonic() + limit_s
         while not condition() and time.monotonic() < until_s:
-            if _STOP.intersection(self.wait_for_signals(timeout=0.05)):
+            signals = self.wait_for_signals(timeout=0.05)
+            if _STOP.intersection(signals):
                 raise StopIteration  # as gunicorn's own handlers of these signals
+            self._reload_again = self._reload_again or signal.SIGHUP in signals
             self.reap_workers()
 
 

@@ -48,13 +48,13 @@ async def eventually(condition: Callable[[], bool], what: str, timeout_s: float 
 
 @asynccontextmanager
 async def service_on(
-    url: str, *, patience_s: float = 4.0, data_dir: Path | None = None, **more: Any
+    url: str, *, patience_s: float = 4.0, data_dir: Path | None = None, **settings: Any
 ) -> AsyncIterator[Client]:
     """A caller with a token of a service on the Redis of that URL, its scripts loaded.
 
-    With a data folder it has a journal. `more` are further settings of `config.Redis`.
+    With a data folder it has a journal. `settings` are further ones of `config.Redis`.
     """
-    redis = Redis(url=url, patience_s=patience_s, **more)
+    redis = Redis(url=url, patience_s=patience_s, **settings)
     folder = str(data_dir or "nowhere")
     app = create_app(Settings(auth=Auth(tokens=[TOKEN]), redis=redis, data_dir=folder))
     headers = {"X-Webhook-Token": TOKEN}
@@ -85,14 +85,14 @@ async def until_ready(client: Client) -> None:
         assert monotonic() < deadline_s
 
 
-async def records_at(url: str) -> dict[str, Record]:
+async def records_at(url: str, partitions: int = 1) -> dict[str, Record]:
     """All records behind the URL, once the invariants have been found to hold."""
     settings = Settings(auth=Auth(tokens=["unused"]), redis=Redis(url=url))
     async with connect(settings) as server:
         scripts = Scripts(server.execute, shebang=server.shebang)
         observer = Observer(lambda _reports, _merged: None, lambda _reason: None)
-        store = Store(server, scripts, partitions=1, patience_s=4.0, observer=observer)
-        records = await Bench(store, scripts, server, 1, []).check_invariants()
+        store = Store(server, scripts, partitions=partitions, patience_s=4.0, observer=observer)
+        records = await Bench(store, scripts, server, partitions, []).check_invariants()
     return {record.wamid: record for record in records}
 
 
@@ -108,6 +108,8 @@ class Answer(NamedTuple):
     took_s: float
     retry_after: str | None
     body: Any
+    at_s: float
+    """Of the monotonic clock."""
 
 
 class Load:
@@ -119,6 +121,7 @@ class Load:
     Args:
         url: of the service.
         callers: how many there are.
+        forgetful: whether the store may forget what it has taken, as a failover has it do.
 
     Attributes:
         answers: how every request fared that was answered.
@@ -127,9 +130,10 @@ class Load:
         lost: connections that broke, or were refused.
     """
 
-    def __init__(self, url: str, callers: int = 16) -> None:
+    def __init__(self, url: str, callers: int = 16, *, forgetful: bool = False) -> None:
         self._url = url
         self._callers = callers
+        self._forgetful = forgetful
         self._going = True
         self.answers: list[Answer] = []
         self.sent: set[str] = set()
@@ -173,7 +177,7 @@ class Load:
             if told.status in TAKEN:
                 self.delivered.add(wamid)
             found = await self._post(session, LOOKUP, {"wamids": [wamid]})
-            if found.status == told.status == 200:
+            if found.status == told.status == 200 and not self._forgetful:
                 assert found.body["statuses"][wamid]["status"] == "delivered"
             number += self._callers
 
@@ -184,7 +188,8 @@ class Load:
         async with session.post(path, json=body) as response:
             content = await response.json()
             retry_after = response.headers.get("Retry-After")
-            answer = Answer(response.status, monotonic() - started_s, retry_after, content)
+            now_s = monotonic()
+            answer = Answer(response.status, now_s - started_s, retry_after, content, now_s)
         self.answers.append(answer)
         return answer
 

@@ -94,6 +94,15 @@ async def test_a_refusal_carries_the_callers_request_id(connection: Connection) 
     assert b"\r\nX-Request-ID: the-callers.1\r\n" in head
 
 
+async def test_a_head_is_refused_without_a_body(connection: Connection) -> None:
+    """Or the caller would take the body for the next answer."""
+    reader, writer = connection
+    writer.write(GET.replace(b"GET", b"HEAD") + GET)
+    async with asyncio.timeout(5):
+        assert b" 503 " in await reader.readuntil(b"\r\n\r\n")
+    assert (await answer(reader))[0] == 503
+
+
 async def test_who_asks_again_at_once_waits_for_the_second_that_retry_after_names(
     connection: Connection,
 ) -> None:

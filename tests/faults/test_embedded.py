@@ -18,7 +18,7 @@ from service.errors import StartError
 from service.scripts import Scripts
 from tests.conftest import TOKEN, need_server
 from tests.faults.scenes import LONGEST_S, Load, eventually, records_at
-from tests.process import Service, run, runs
+from tests.process import HASTY, Service, run, runs
 from tests.servers import wait_until
 
 TOKENS = {"TRACKER_AUTH__TOKENS": TOKEN}
@@ -123,7 +123,7 @@ def test_the_server_ends_with_its_service(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_a_second_service_on_the_folder_says_so_and_ends(tmp_path: Path) -> None:
     with Service(tmp_path, **TOKENS) as service:
-        second = run(cwd=tmp_path, **TOKENS)
+        second = run(cwd=tmp_path, program=HASTY, **TOKENS)
         assert second.returncode == 1
         assert second.stdout == ""
         assert second.stderr == (

@@ -10,7 +10,7 @@ from service.reports import Status
 from service.scripts import Merged
 from tests.backends import Backend, Bench, expected_records, open_store
 from tests.factories import send_report, status_report
-from tests.servers import RedisCluster, RedisServer, wait_until
+from tests.servers import RedisCluster, RedisServer, node_id, owner_by, wait_until
 
 PARTITIONS = 4
 
@@ -21,22 +21,18 @@ def of_one_partition(number: int) -> list[str]:
     return [wamid for wamid in some if partition_of(wamid, PARTITIONS) == 1][:number]
 
 
-def _id(node: RedisServer) -> str:
-    return str(node.command("CLUSTER", "MYID"))
-
-
 async def test_no_report_is_lost_and_no_record_split(redis_cluster: RedisCluster) -> None:
     """Reports wait while the slot's keys are under way, and are merged where they arrive."""
     slot = key_slot(tag_of(1).encode())
     wamids = of_one_partition(40)
     async with open_store(Backend(redis_cluster.url, PARTITIONS)) as bench:
-        source = next(node for node in redis_cluster.nodes if _owner_by(node, slot) == _id(node))
+        source = next(node for node in redis_cluster.nodes if owner_by(node, slot) == node_id(node))
         target = next(node for node in redis_cluster.nodes if node is not source)
         early = [send_report(wamid=wamid, event_id="e") for wamid in wamids]
         await asyncio.gather(*(bench.store.write([report]) for report in early))
 
-        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", _id(source))
-        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", _id(target))
+        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
+        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", node_id(target))
         half = _keys(source, slot)[::2]
         source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *half)
         late = [status_report(Status.READ, wamid=wamid) for wamid in wamids]
@@ -46,14 +42,14 @@ async def test_no_report_is_lost_and_no_record_split(redis_cluster: RedisCluster
         rest = _keys(source, slot)
         source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *rest)
         for node in (target, source):
-            node.command("CLUSTER", "SETSLOT", slot, "NODE", _id(target))
+            node.command("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
         assert {(await answer)[0].status for answer in answers} == {Status.READ}
 
         found = {record.wamid: record for record in await bench.check_invariants()}
         assert found == expected_records([*early, *late])
     third = next(node for node in redis_cluster.nodes if node not in (source, target))
     await asyncio.to_thread(
-        wait_until, lambda: _owner_by(third, slot) == _id(target), "the move to be known"
+        wait_until, lambda: owner_by(third, slot) == node_id(target), "the move to be known"
     )
 
 
@@ -69,14 +65,3 @@ async def _held_back(bench: Bench, answers: Sequence[asyncio.Future[list[Merged]
     while not bench.server._lost:  # noqa: ASYNC110  nobody is told of it
         await asyncio.sleep(0)
     assert not any(answer.done() for answer in answers)
-
-
-def _owner_by(node: RedisServer, slot: int) -> str:
-    """The id of the slot's owner, as this node sees it."""
-    for line in str(node.command("CLUSTER", "NODES")).splitlines():
-        fields = line.split()
-        for field in fields[8:]:
-            first, _, last = field.partition("-")
-            if first.isdigit() and int(first) <= slot <= int(last or first):
-                return fields[0]
-    return ""

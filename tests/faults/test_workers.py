@@ -17,7 +17,7 @@ from tests.conftest import TOKEN
 from tests.factories import event_send
 from tests.faults.crew import WORKERS, left, until_two, workers_of
 from tests.faults.scenes import LONGEST_S, SEND, Load, eventually, records_at
-from tests.process import Service
+from tests.process import HASTY, Service
 from tests.servers import RedisServer, free_port, wait_until
 
 HEADERS = {"X-Webhook-Token": TOKEN}
@@ -288,20 +288,33 @@ async def test_a_reload_reads_the_settings_again(redis: RedisServer, tmp_path: P
 
 
 @pytest.mark.slow
+def test_who_asks_for_a_reload_during_a_reload_gets_another(crew: Service) -> None:
+    """The settings may have been changed once more after the first had read them."""
+    until_two(crew)
+    crew.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(crew.events("draining")) > 0, "the old ones to be told to go")
+    crew.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(crew.events("reloaded")) == 2, "the second reload")
+    assert crew.stop() == 0
+
+
+@pytest.mark.slow
 async def test_a_reload_while_redis_is_away_keeps_the_old_workers(
-    redis: RedisServer, crew: Service
+    redis: RedisServer, tmp_path: Path
 ) -> None:
     """And one that was killed is tried again until Redis is back."""
-    old = until_two(crew)
-    redis.stop()
-    crew.send_signal(signal.SIGHUP)
-    await eventually(lambda: bool(crew.events("reload_failed")), "it to give up", 25)
-    assert workers_of(crew) == old
-    assert crew.status_of("/healthz") == 200
-    killed = min(old)
-    os.kill(killed, signal.SIGKILL)
-    await eventually(lambda: len(crew.events("worker_failed")) == 3, "a third failure", 25)
-    redis.start()
-    until_two(crew, but={killed})
-    assert crew.running
-    assert crew.stop() == 0
+    variables = {"TRACKER_REDIS__URL": redis.url, "TRACKER_AUTH__TOKENS": TOKEN}
+    with Service(tmp_path, *WORKERS, program=HASTY, **variables) as crew:
+        old = until_two(crew)
+        redis.stop()
+        crew.send_signal(signal.SIGHUP)
+        await eventually(lambda: bool(crew.events("reload_failed")), "it to give up", 25)
+        assert workers_of(crew) == old
+        assert crew.status_of("/healthz") == 200
+        killed = min(old)
+        os.kill(killed, signal.SIGKILL)
+        await eventually(lambda: len(crew.events("worker_failed")) == 3, "a third failure", 25)
+        redis.start()
+        until_two(crew, but={killed})
+        assert crew.running
+        assert crew.stop() == 0

@@ -13,7 +13,7 @@ import redis as driver
 from tests.conftest import TOKEN, need_server
 from tests.faults.crew import WORKERS, left, until_two
 from tests.faults.scenes import Load, eventually, records_at
-from tests.process import Service, run, runs
+from tests.process import HASTY, Service, run, runs
 from tests.servers import RedisServer, free_port, wait_until
 
 # A start that fails -----------------------------------------------------------------------------
@@ -30,7 +30,8 @@ def _refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 def _start(folder: Path, **variables: str) -> str:
-    return _refusal(run(*WORKERS, cwd=folder, **({"TRACKER_AUTH__TOKENS": TOKEN} | variables)))
+    variables = {"TRACKER_AUTH__TOKENS": TOKEN} | variables
+    return _refusal(run(*WORKERS, cwd=folder, program=HASTY, **variables))
 
 
 @pytest.mark.slow

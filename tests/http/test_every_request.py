@@ -5,10 +5,13 @@ import gzip
 import io
 import json
 import logging
+from typing import cast
 
 import pytest
+from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from service.middleware import Entrance
 from service.telemetry import JsonFormatter
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, status_update
@@ -180,6 +183,18 @@ class TestErrors:
             async with client.get(address) as response:
                 assert response.status == status
 
+    async def test_escaped_forms_of_a_path_are_not_remembered(self, client: Client) -> None:
+        """There are thousands of each, and who calls needs no token to go through them."""
+        for path in ("/healthz", "/%68ealthz", "/h%65althz", "/%68%65althz"):
+            async with client.get(URL(path, encoded=True)) as response:
+                assert response.status == 200
+        assert isinstance(client.server, TestServer)
+        runner = client.server.runner
+        assert runner is not None
+        assert runner.server is not None
+        entrance = cast("Entrance", runner.server.request_handler)
+        assert list(entrance._matches) == [("GET", "/healthz")]
+
     async def test_a_body_over_a_mebibyte(self, client: Client) -> None:
         body = json.dumps({"wamids": ["x"], "more": "y" * 1024**2}).encode()
         for data, headers in [
@@ -196,6 +211,8 @@ class TestErrors:
         async with client.post(STATUS, data=b"no gzip at all", headers=headers) as response:
             assert response.status == 400
             assert (await response.json())["ok"] is False
+            # What comes after can't be found: the caller must not wait for an answer to that.
+            assert response.headers["Connection"] == "close"
 
     @pytest.mark.parametrize(
         "data",

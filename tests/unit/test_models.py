@@ -140,7 +140,8 @@ def test_a_phone_number_is_its_digits(text: str) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
 )
 meta_errors = st.fixed_dictionaries(
     {},
@@ -148,7 +149,7 @@ meta_errors = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(meta_errors | json_values) | json_values)
+@given(st.lists(meta_errors | json_values, max_size=4) | json_values)
 def test_nothing_in_metas_errors_is_refused(errors: object) -> None:
     raw = msgspec.Raw(json.dumps(errors).encode())
     for found in (error_of(errors), _raw_error_of(raw)):
