@@ -119,6 +119,16 @@ def message_key(tag: str, message_id: str) -> str:
     return f"{tag}:msg:{message_id}"
 
 
+def index_key(tag: str, dimension: str, value: str) -> str:
+    """Where the ids of a dimension's messages are."""
+    return f"{tag}:by:{dimension}:{value}" if value else f"{tag}:by:{dimension}"
+
+
+def count_key(tag: str) -> str:
+    """Where the partition's messages are counted."""
+    return f"{tag}:count:all"
+
+
 def schema_key() -> str:
     """Where the store says how it is laid out."""
     return f"{tag_of(0)}:schema"

@@ -104,6 +104,11 @@ class Store:
         self._now_s = asyncio.get_running_loop().time
 
     @property
+    def partitions(self) -> int:
+        """How many it has."""
+        return self._partitions
+
+    @property
     def depth(self) -> int:
         """Reports that wait to be written."""
         return self._merges.depth
@@ -191,6 +196,23 @@ class Store:
     async def _look(self, partition: int, query: Query) -> Scan:
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
+
+    async def scan(
+        self, partition: int, selection: Selection, limit: int, after: Position | None = None
+    ) -> Page:
+        """One look at one partition for matching messages behind a position, newest first.
+
+        Cheaper than `page` for who wants all of them and minds no order: fewer than `limit`, none
+        even, are no sign of the end.
+        """
+        scan = await self._look(partition, Query.of(selection, limit, after))
+        return Page([unpack(packed) for packed in scan.packed], scan.stopped)
+
+    async def execute(self, partition: int, *command: Any) -> Any:  # noqa: ANN401  as Redis has it
+        """Any command that may be repeated, where the partition is."""
+        async with self._available():
+            until_s = self._now_s() + self._patience_s
+            return await self._server.execute(until_s, tag_of(partition), *command)
 
     async def latest(self, dimension: str, value: str) -> Record | None:
         """The most recent message of an index."""
