@@ -20,6 +20,7 @@ import uvloop
 from service.app import create_app, serve
 from service.commands.export import export
 from service.commands.imports import import_
+from service.commands.repartition import repartition
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
 from service.connect import check, connect
 from service.embedded import prepare, url_of
@@ -71,7 +72,7 @@ def main(context: click.Context, config: Path | None, workers: int, *, only_chec
         sys.exit(1)
 
 
-for command in (export, import_):
+for command in (export, import_, repartition):
     main.add_command(command)
 
 

@@ -62,7 +62,7 @@ CATALOGUE = (
     ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
-    ("schema", "hash", "the schema version and the number of partitions; in partition 0 only"),
+    ("schema", "hash", "the version, the partitions, those to come; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
 

@@ -7,7 +7,15 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -22,8 +30,8 @@ from service.connect import Server, check, claim, connect
 from service.embedded import url_of
 from service.errors import CommandError, StartError, Unavailable
 from service.keys import Position, Selection, index_key, tag_of
-from service.reports import Record
-from service.scripts import Scripts
+from service.reports import Record, Report
+from service.scripts import Merged, Scripts
 from service.store import Observer, Store
 from service.telemetry import log_to_stderr
 
@@ -128,6 +136,36 @@ async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
                     "what is written stays, and may be written again."
                 ) from None
             await asyncio.sleep(_PAUSE_S)
+
+
+class Writer:
+    """Writes to a store while its user makes the next reports ready.
+
+    Args:
+        store: takes the reports.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._writing: asyncio.Task[None] | None = None
+
+    async def put(self, reports: Sequence[Report], then: Callable[[list[Merged]], None]) -> None:
+        """Begins to write, once what was put before is written; then says what became of each."""
+        await self.finish()
+        self._writing = asyncio.create_task(self._write(reports, then))
+        await asyncio.sleep(0)  # the first batches go out
+
+    async def _write(self, reports: Sequence[Report], then: Callable[[list[Merged]], None]) -> None:
+        then(await patiently(lambda: self._store.write(reports)))
+
+    async def finish(self) -> None:
+        """Waits until all is written.
+
+        Raises:
+            CommandError: the store was away for too long.
+        """
+        if self._writing:
+            await self._writing
 
 
 async def walk(store: Store, selection: Selection, partition: int) -> AsyncIterator[list[Record]]:

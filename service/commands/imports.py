@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import IO, NamedTuple
 
 import click
 
-from service.commands.common import conclude, open_store, patiently, progress, resolve, run
+from service.commands.common import Writer, conclude, open_store, progress, resolve, run
 from service.commands.sources import Line, csv_rows, json_lines, lines_of, open_source
 from service.config import Settings
 from service.errors import BadRequest
 from service.models.rows import FIELDS, Table
 from service.reports import Report
 from service.scripts import Merged, Outcome
-from service.store import Store
 
 _LINES_AT_ONCE = 1_000
 _MOST_SHOWN = 100
@@ -154,20 +153,26 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
         source = stack.enter_context(open_source(resolve(plan.file)))
         lines = lines_of(_messages_of(plan, source.file))
         taken = list(islice(lines, _LINES_AT_ONCE))  # a file of another kind is known by these
-        store = None if plan.dry_run else await stack.enter_async_context(open_store(settings))
+        writer = None
+        if not plan.dry_run:
+            writer = Writer(await stack.enter_async_context(open_store(settings)))
         move = stack.enter_context(progress("Importing", source.total, in_bytes=True))
-        writing: asyncio.Task[None] | None = None
         while taken:
             some = [reports for line in taken if (reports := tally.note(line))]
-            if writing:
-                await writing
+            if writer:
+                await writer.put(list(chain(*some)), partial(_note, tally, some))
             move(source.done())
-            writing = asyncio.create_task(_write(store, some, tally)) if store else None
-            await asyncio.sleep(0)  # its batches go out, and the next lines are read meanwhile
             taken = list(islice(lines, _LINES_AT_ONCE))
-        if writing:
-            await writing
+        if writer:
+            await writer.finish()
     return tally
+
+
+def _note(tally: Tally, some: Sequence[Sequence[Report]], merged: Sequence[Merged]) -> None:
+    """Counts what became of some lines, of which there are the reports."""
+    rest = iter(merged)
+    for reports in some:
+        tally.note_merged(list(islice(rest, len(reports))))
 
 
 def _messages_of(plan: _Plan, file: IO[bytes]) -> Iterator[Line]:
@@ -180,10 +185,3 @@ def _messages_of(plan: _Plan, file: IO[bytes]) -> Iterator[Line]:
     if plan.form == "csv":
         return csv_rows(file, table, plan.delimiter)
     return json_lines(file, table)
-
-
-async def _write(store: Store, some: Sequence[Sequence[Report]], tally: Tally) -> None:
-    together = [report for reports in some for report in reports]
-    merged = iter(await patiently(lambda: store.write(together)))
-    for reports in some:
-        tally.note_merged(list(islice(merged, len(reports))))

@@ -71,7 +71,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     parent_user_id: Word = ""
     participant_id: Word = ""
     callback_data: Name = ""
-    pricing: Annotated[dict[str, Any], Meta(description="an object")] = {}
+    pricing: Annotated[dict[str, Any] | None, Meta(description="an object")] = None
 
 
 _READER = Reader(RecordLine)
@@ -122,11 +122,11 @@ def _record_in(line: RecordLine) -> Record:
         texts[field] = _us_of(getattr(line, name), name)[:-3]
     for name, field in _RECEIPTS.items():
         texts[field] = _us_of(getattr(line, name), name)
-    pricing = orjson.dumps(line.pricing, option=orjson.OPT_SORT_KEYS).decode()
+    pricing = orjson.dumps(line.pricing or {}, option=orjson.OPT_SORT_KEYS).decode()
     return Record(
         status=line.status,
         stamps=",".join(_stamps_in(line)) if line.tracked_at_of else "",
-        pricing=pricing if line.pricing else "",
+        pricing="" if line.pricing is None else pricing,
         **texts,
     )
 

@@ -30,9 +30,7 @@ def test_a_record_is_its_reports(some: list[Report]) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(some=st.lists(of_one_message, min_size=1, max_size=6), statuses=st.data())
-def test_a_context_may_come_with_any_status(
-    some: list[Report], statuses: st.DataObject
-) -> None:
+def test_a_context_may_come_with_any_status(some: list[Report], statuses: st.DataObject) -> None:
     """As an import has it of a message whose sent time nobody kept."""
     for place, report in enumerate(some):
         status = statuses.draw(st.sampled_from(Status))
