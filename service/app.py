@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from service.listener import Listener, bind
 from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
+from service.retention import Sweeper
 from service.routes import ROUTES, add_routes, policies, probes
 from service.scripts import Scripts
 from service.store import Observer, Store
@@ -57,14 +59,25 @@ def create_app(settings: Settings) -> web.Application:
                 scripts,
                 partitions=settings.redis.partitions,
                 patience_s=settings.redis.patience_s,
-                observer=Observer(metrics.merged, metrics.redis_failed),
+                observer=Observer(metrics.merged, metrics.redis_failed, metrics.forgotten),
             )
             metrics.watch_queue(lambda: app[STORE].depth)
             yield
             await app[STORE].close()
 
     app.cleanup_ctx.append(store)
+    if settings.retention.days:
+        app.cleanup_ctx.append(_retention)
     return app
+
+
+async def _retention(app: web.Application) -> AsyncIterator[None]:
+    """Has old messages removed as long as the application runs."""
+    days = app[SETTINGS].retention.days
+    sweeper = Sweeper(app[STORE], days=days, now_us=lambda: time.time_ns() // 1000)
+    sweeper.start()
+    yield
+    await sweeper.close()
 
 
 @cache

@@ -111,6 +111,15 @@ class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"Redis(url=<hidden>, partitions={self.partitions})"
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept."""
+
+    days: Annotated[
+        int,
+        Meta(ge=0, le=3650, description="after how many days messages are removed; 0: never"),
+    ] = 0
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is logged."""
 
@@ -129,6 +138,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Auth = Auth()
     meta: MetaApp = MetaApp()
     redis: Redis = Redis()
+    retention: Retention = Retention()
     log: Log = Log()
 
     @property

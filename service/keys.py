@@ -18,6 +18,9 @@ from uuid import UUID
 
 import msgspec
 
+GONE_S = 30 * 86_400
+"""How long, in seconds, reports that come late must not bring an erased message back."""
+
 SCHEMA_VERSION = 1
 """Of what the keys hold. A store written by another version is refused at start."""
 
@@ -62,6 +65,7 @@ CATALOGUE = (
     ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
+    ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("schema", "hash", "the version, the partitions, those to come; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
@@ -88,9 +92,14 @@ class Position(NamedTuple):
     message_id: str
 
 
+def crc16_of(wamid: str) -> int:
+    """What a message's partition follows from, with any number of partitions."""
+    return crc_hqx(wamid.encode(), 0)
+
+
 def partition_of(wamid: str, partitions: int) -> int:
     """The partition that everything about this message lives in (CRC16, as Redis Cluster has)."""
-    return crc_hqx(wamid.encode(), 0) % partitions
+    return crc16_of(wamid) % partitions
 
 
 def tag_of(partition: int) -> str:
@@ -119,8 +128,8 @@ def message_key(tag: str, message_id: str) -> str:
     return f"{tag}:msg:{message_id}"
 
 
-def index_key(tag: str, dimension: str, value: str) -> str:
-    """Where the ids of a dimension's messages are."""
+def index_key(tag: str, dimension: str, value: str = "") -> str:
+    """Where the ids of a dimension's messages are; without a value where it is a single index."""
     return f"{tag}:by:{dimension}:{value}" if value else f"{tag}:by:{dimension}"
 
 

@@ -18,9 +18,17 @@ from redis import exceptions as faults
 from service.batcher import Batcher
 from service.connect import Server
 from service.errors import Unavailable
-from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
+from service.keys import (
+    Position,
+    Selection,
+    id_of,
+    index_key,
+    message_key,
+    partition_of,
+    tag_of,
+)
 from service.reports import Record, Report, unpack
-from service.scripts import MAX_BATCH, Merged, Query, Scan, Scripts
+from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Query, Scan, Scripts
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
@@ -64,10 +72,12 @@ class Observer(NamedTuple):
     Attributes:
         merged: gets each batch that was written and its outcomes.
         failed: gets the reason, one of `REASONS`, of each call to Redis that was given up.
+        forgotten: gets why messages were removed, `erased` or `retention`, and how many.
     """
 
     merged: Callable[[Sequence[Report], Sequence[Merged]], None]
     failed: Callable[[str], None]
+    forgotten: Callable[[str, int], None] = lambda _reason, _number: None
 
 
 class Store:
@@ -185,7 +195,7 @@ class Store:
             combination of filters takes too long to look for.
         """
         wanted = limit + 1  # one more shows whether another page follows
-        scans = [_PartitionScan(self._look, p, selection, after) for p in range(self._partitions)]
+        scans = [_PartitionScan(self.look, p, selection, after) for p in range(self._partitions)]
         started_s = self._now_s()
         while short := [scan for scan in scans if scan.lacks(wanted)]:
             await _all(scan.advance(wanted) for scan in short)
@@ -193,7 +203,8 @@ class Store:
                 break
         return _page_of(scans, limit)
 
-    async def _look(self, partition: int, query: Query) -> Scan:
+    async def look(self, partition: int, query: Query) -> Scan:
+        """One look at a partition, at a bounded number of entries."""
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
 
@@ -205,7 +216,7 @@ class Store:
         Cheaper than `page` for who wants all of them and minds no order: fewer than `limit`, none
         even, are no sign of the end.
         """
-        scan = await self._look(partition, Query.of(selection, limit, after))
+        scan = await self.look(partition, Query.of(selection, limit, after))
         return Page([unpack(packed) for packed in scan.packed], scan.stopped)
 
     async def execute(self, partition: int, *command: Any) -> Any:  # noqa: ANN401  as Redis has it
@@ -217,9 +228,29 @@ class Store:
     async def latest(self, dimension: str, value: str) -> Record | None:
         """The most recent message of an index."""
         query = Query.of(Selection([(dimension, value)]), 1, None)
-        scans = await _all(self._look(p, query) for p in range(self._partitions))
+        scans = await _all(self.look(p, query) for p in range(self._partitions))
         found = [unpack(packed) for scan in scans for packed in scan.packed]
         return max(found, key=_position_of, default=None)
+
+    async def oldest(self, partition: int, before_us: int) -> list[str]:
+        """The ids of some of a partition's messages that were created earlier, in µs."""
+        tag, until_s = tag_of(partition), self._now_s() + self._patience_s
+        earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
+        async with self._available():
+            found = await self._server.execute(until_s, tag, *earliest, "LIMIT", 0, MAX_ERASED)
+        return [message_id.decode() for message_id in found]
+
+    async def remove(self, partition: int, erasure: Erasure, reason: str) -> int:
+        """Removes messages of a partition, for a reason as `Observer` has it.
+
+        Returns:
+            how many there were; fewer where it had to be repeated since the answer was lost.
+        """
+        until_s = self._now_s() + self._patience_s
+        async with self._available():
+            number = await self._scripts.erase(partition, erasure, until_s)
+        self._observer.forgotten(reason, number)
+        return number
 
     async def probe(self) -> None:
         """Makes sure that every partition answers, has the scripts and takes writes.
@@ -269,7 +300,7 @@ class _PartitionScan:
     def __init__(
         self, look: Look, partition: int, selection: Selection, after: Position | None
     ) -> None:
-        self._look = look
+        self.look = look
         self._partition = partition
         self._selection = selection
         self._packed: list[bytes] = []
@@ -283,7 +314,7 @@ class _PartitionScan:
     async def advance(self, wanted: int) -> None:
         """One more look, at a bounded number of entries."""
         query = Query.of(self._selection, wanted - len(self._packed), self.stopped)
-        scan = await self._look(self._partition, query)
+        scan = await self.look(self._partition, query)
         self._packed += scan.packed
         self.stopped = scan.stopped
         self._through = scan.stopped is None

@@ -183,7 +183,7 @@ async def _census(store: Store) -> Counter[str]:
         tag = tag_of(partition)
         counts = await patiently(lambda: store.execute(partition, "HGETALL", count_key(tag)))  # noqa: B023
         found.update({name.decode(): int(number) for name, number in counts.items()})
-        index = index_key(tag, "all", "")
+        index = index_key(tag, "all")
         found["messages"] += await patiently(lambda: store.execute(partition, "ZCARD", index))  # noqa: B023
     return found
 

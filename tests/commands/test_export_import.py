@@ -234,7 +234,7 @@ def test_an_import_that_was_killed_is_run_again(
         assert process.stdin
         process.stdin.write(content[: len(content) // 2])
         process.stdin.flush()
-        written = "EXISTS", index_key(tag_of(0), "all", "")
+        written = "EXISTS", index_key(tag_of(0), "all")
         wait_until(lambda: redis_server.command(*written) == 1, "some messages to be there")
         process.kill()
     assert 0 < len(records_in(one)) < 6_000

@@ -92,7 +92,7 @@ def test_a_copy_that_was_killed_is_run_again(
 ) -> None:
     """Until it is whole no service starts on it, and no copy of another kind goes into it."""
     records = fill(one, histories(5_000, seed=3))
-    index = index_key(tag_of(1), "all", "")
+    index = index_key(tag_of(1), "all")
     arguments = ["--partitions", "3", "--to-url", other.url]
     with subprocess.Popen(
         [sys.executable, "-m", "service", "repartition", *arguments],

@@ -13,7 +13,7 @@ LAYERS = [
     {"scripts", "embedded"},
     {"batcher", "connect"},
     {"store"},
-    {"telemetry"},
+    {"telemetry", "erasing", "retention"},
     {"middleware", "refuser", "protocol", "intake", "listener"},
     {"handlers"},
     {"routes"},
