@@ -1,4 +1,4 @@
-"""`repartition` as an operator has it: copies to another server, whole or not at all."""
+"""`repartition` as an operator has it: here or to another server, whole or not at all."""
 
 import json
 import signal
@@ -145,3 +145,82 @@ def test_what_can_be_no_target_is_refused(
     target, said = targets[to]
     assert said in copies(tmp_path, one, target, code=1).stderr
     assert records_in(one) == records
+
+
+# in place ---------------------------------------------------------------------------------------
+
+
+def moves(folder: Path, store: Backend, partitions: int, code: int = 0) -> Ended:
+    """Runs the command on the store itself; it must end with this code."""
+    ended = run("repartition", "--partitions", str(partitions), cwd=folder, **variables(store))
+    assert ended.returncode == code, ended
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+def test_a_store_changes_its_partitions_where_it_is(
+    tmp_path: Path, other: Backend, other_server: RedisServer
+) -> None:
+    """More and fewer of them, from what was said of them in the store, not in the settings."""
+    records = fill(other, histories(1_500))
+    for partitions in (8, 5, 1):
+        told = moves(tmp_path, other, partitions)
+        assert told.stdout.startswith("Moved 1,500 messages and 0 tombstones in ")
+        assert records_in(Backend(other.url, partitions)) == records
+    assert "has 1 partitions already" in moves(tmp_path, other, 1, code=1).stderr
+
+
+def test_a_cluster_changes_its_partitions_where_it_is(tmp_path: Path, cluster: Backend) -> None:
+    records = fill(cluster, histories(700))
+    moves(tmp_path, cluster, 11)
+    assert records_in(Backend(cluster.url, 11)) == records
+
+
+def test_tombstones_move_too(tmp_path: Path, other: Backend, other_server: RedisServer) -> None:
+    fill(other, histories(3))
+    wamids = [f"gone.{number}" for number in range(20)]
+    for wamid in wamids:
+        entombs(other, other_server, wamid, "PX", 500_000)
+    away = [wamid for wamid in wamids if partition_of(wamid, 3) != partition_of(wamid, 4)]
+    assert f"and {len(away)} tombstones" in moves(tmp_path, other, 4).stdout
+    there = Backend(other.url, 4)
+    assert gone_of(other_server) == sorted(
+        f"{tag_of(partition_of(wamid, 4))}:gone:{id_of(wamid)}" for wamid in wamids
+    )
+    records_in(there)
+
+
+def test_a_move_that_was_killed_is_run_again(
+    tmp_path: Path, one: Backend, redis_server: RedisServer
+) -> None:
+    """Meanwhile no service starts, and the move can't be made another one, nor taken for a copy."""
+    records = fill(one, histories(5_000, seed=4))
+    index = index_key(tag_of(3), "all")
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "repartition", "--partitions", "4"],
+        cwd=tmp_path,
+        env=environment(**variables(one)),
+    ) as process:
+        wait_until(lambda: redis_server.command("EXISTS", index) == 1, "some to be there", 20)
+        redis_server.pause()
+        process.send_signal(signal.SIGKILL)
+    redis_server.resume()
+    assert 0 < int(str(redis_server.command("ZCARD", index))) < 1_200
+    checked = run("--check", cwd=tmp_path, TRACKER_AUTH__TOKENS="t", **variables(one))
+    assert "on the way to 4 partitions" in checked.stderr
+    assert "first take it there" in moves(tmp_path, one, 3, code=1).stderr
+    assert moves(tmp_path, one, 4).stdout.startswith("Moved 5,000 messages")
+    assert records_in(Backend(one.url, 4)) == records
+
+
+def test_a_half_copy_is_not_taken_for_a_store(
+    tmp_path: Path, other: Backend, other_server: RedisServer
+) -> None:
+    fill(other, histories(3))
+    other_server.command("HSET", "{wa:0}:schema", "moving", 3)
+    for partitions in (3, 4):
+        assert "a copy that broke off" in moves(tmp_path, other, partitions, code=1).stderr
+
+
+def test_an_empty_redis_has_nothing_to_move(tmp_path: Path, one: Backend) -> None:
+    assert "no store yet" in moves(tmp_path, one, 2, code=1).stderr
