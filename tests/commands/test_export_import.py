@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -12,10 +14,12 @@ from typing import Any
 import pytest
 
 from service.keys import id_of, index_key, message_key, tag_of
+from service.models.rows import FIELDS
 from service.reports import Record
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
-from tests.process import environment, run
+from tests.conftest import TOKEN, need_server
+from tests.process import ROOT, Service, environment, run
 from tests.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -262,3 +266,30 @@ def test_gzip_on_stdin_and_a_broken_file(tmp_path: Path, one: Backend) -> None:
     told = does(tmp_path, one, "import", "half.gz", code=1)
     assert "broken gzip" in told.stderr
     assert gzip.decompress(packed).count(b"\n") == 3_000
+
+
+def test_the_example_of_the_readme_works(tmp_path: Path, one: Backend) -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme.partition("moving from a table like\n\n```\n")[2].partition("```")[0]
+    command = readme.partition("python -m service import old.csv --dry-run")[2].partition("\n#")[0]
+    (tmp_path / "old.csv").write_text(table)
+    told = does(tmp_path, one, "import", "old.csv", *shlex.split(command.replace("\\\n", "")), "--json")
+    assert json.loads(told.stdout) == {"lines": 1, "refused": 0, "created": 1}
+    [record] = records_in(one).values()
+    assert (record.status, record.recipient_id, record.event_id) == ("read", "919876543210", "e-1")
+    assert (record.delivered_ms, record.template_name) == ("1762079404000", "rsvp_invite")
+    fields = readme.partition("| field | what it is |")[2].partition("\n\n")[0]
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", fields, re.MULTILINE)))
+    assert sorted(named) == sorted(FIELDS)
+
+
+def test_the_private_server_of_a_running_service_is_shared(tmp_path: Path) -> None:
+    need_server()
+    old = {"wamid": "wamid.old", "status": "read", "read_at": "2026-01-15T10:30:00Z"}
+    (tmp_path / "old.ndjson").write_text(json.dumps(old))
+    with Service(tmp_path, TRACKER_AUTH__TOKENS=TOKEN):
+        assert "1 created" in run("import", "old.ndjson", cwd=tmp_path).stdout
+        told = run("export", "-", cwd=tmp_path)
+        assert json.loads(told.stdout)["wamid"] == "wamid.old"
+    alone = run("export", "-", cwd=tmp_path)
+    assert json.loads(alone.stdout)["read_at"] == "2026-01-15T10:30:00Z"
