@@ -273,7 +273,9 @@ def test_the_example_of_the_readme_works(tmp_path: Path, one: Backend) -> None:
     table = readme.partition("moving from a table like\n\n```\n")[2].partition("```")[0]
     command = readme.partition("python -m service import old.csv --dry-run")[2].partition("\n#")[0]
     (tmp_path / "old.csv").write_text(table)
-    told = does(tmp_path, one, "import", "old.csv", *shlex.split(command.replace("\\\n", "")), "--json")
+    told = does(
+        tmp_path, one, "import", "old.csv", *shlex.split(command.replace("\\\n", "")), "--json"
+    )
     assert json.loads(told.stdout) == {"lines": 1, "refused": 0, "created": 1}
     [record] = records_in(one).values()
     assert (record.status, record.recipient_id, record.event_id) == ("read", "919876543210", "e-1")
