@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from service.keys import partition_of
 from service.reports import Record, Report, Status, record_of, reports_of
@@ -75,3 +76,11 @@ def test_a_status_that_no_report_can_have_made_is_refused() -> None:
     record = record_of([status_report(Status.SENT)])
     with pytest.raises(ValueError, match="never reported"):
         reports_of(record._replace(status=Status.READ))
+
+
+def test_a_failure_with_a_context_keeps_its_error() -> None:
+    """As an import has it of a message of which only the failure is known."""
+    tracked = replace(send_report(guest_id="g"), status=Status.FAILED, error_code="131026")
+    record = record_of([tracked])
+    assert record.sent_ms == ""
+    assert record_of(reports_of(record)) == record
