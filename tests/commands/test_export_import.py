@@ -124,8 +124,11 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path: Path, one: Backend) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
-        does(tmp_path, one, "export", str(pipe))
-        assert reader.communicate(timeout=20)[0].count(b"\n") == len(records)
+        try:
+            does(tmp_path, one, "export", str(pipe))
+            assert reader.communicate(timeout=20)[0].count(b"\n") == len(records)
+        finally:
+            reader.kill()
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from service.commands.imports import Tally
 from service.commands.sources import Line, csv_rows, json_lines, lines_of, open_source
 from service.errors import BadRequest, CommandError
 from service.models.rows import Table
 from service.ndjson import MOST_LINE_BYTES
+from service.reports import Status
+from service.scripts import Merged, Outcome
 from tests.factories import BASE_MS
 
 TABLE = Table(columns={}, statuses={}, defaults={}, now_us=BASE_MS * 1_000)
@@ -120,3 +123,10 @@ def test_broken_gzip_is_read_up_to_the_break(tmp_path: Path) -> None:
     assert found[0] == "w0"
     assert len(found) > 1_000
     assert "broken gzip" in found[-1]
+
+
+def test_a_line_counts_as_what_the_first_of_its_reports_did_that_did_something() -> None:
+    tally = Tally()
+    for line in ("created changed", "unchanged changed", "unchanged unchanged", "erased erased"):
+        tally.note_merged([Merged(Status.SENT, Outcome(word)) for word in line.split()])
+    assert tally.outcomes == {"created": 1, "changed": 1, "unchanged": 1, "erased": 1}
