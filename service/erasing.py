@@ -50,7 +50,7 @@ class _Walk:
     """Goes through the matching messages of a partition until none of them is left.
 
     Attributes:
-        through: whether it found none on the whole of its last way: one may come in behind it.
+        through: whether there was none on the whole of its last way: one may come in behind it.
     """
 
     def __init__(self, store: Store, partition: int, selection: Selection, gone_s: int) -> None:
@@ -59,18 +59,19 @@ class _Walk:
         self._selection = selection
         self._gone_s = gone_s
         self._after: Position | None = None
-        self._found = False
+        self._removed = 0
         self.through = False
 
     async def step(self) -> int:
         """Removes a few; returns how many."""
         query = Query.of(self._selection, MAX_ERASED, self._after)
         scan = await self._store.look(self._partition, query)
-        self._found = self._found or bool(scan.packed)
+        removed = await self._remove(scan.packed) if scan.packed else 0
+        self._removed += removed
         self._after = scan.stopped
         if self._after is None:
-            self.through, self._found = not self._found, False
-        return await self._remove(scan.packed) if scan.packed else 0
+            self.through, self._removed = not self._removed, 0
+        return removed
 
     async def _remove(self, packed: list[bytes]) -> int:
         wamids = [unpack(record).wamid for record in packed]

@@ -16,6 +16,7 @@ MOST_PER_S = 1_000
 
 _IDLE_S = 60.0
 _LOG_EVERY_S = 3_600.0
+_AGAIN_S = 0.05
 _DAY_US = 86_400_000_000
 
 
@@ -39,7 +40,7 @@ class Sweeper:
         self._now_us = now_us
         self._idle_s = idle_s
         self._removed = 0
-        self._failed = self._stopped = False
+        self._failed = False
         self._loop = asyncio.get_running_loop()
         self._logged_s = -_LOG_EVERY_S
         self._task: asyncio.Task[None] | None = None
@@ -50,14 +51,13 @@ class Sweeper:
 
     async def close(self) -> None:
         """Stops at once: a step under way may be done or not."""
-        self._stopped = True  # a cancellation may go unnoticed, as `Server.execute` says
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        while self._task and not self._task.done():
+            self._task.cancel()  # more than once: one may go unnoticed, as `Server.execute` says
+            await asyncio.wait({self._task}, timeout=_AGAIN_S)
 
     async def _run(self) -> None:
         """What goes wrong, whatever it is, is logged once and tried again."""
-        while not self._stopped:
+        while True:
             try:
                 await self._sweep()
             except Exception:
@@ -67,23 +67,19 @@ class Sweeper:
             else:
                 self._failed = False
             self._note()
-            await self._pause(self._idle_s)
-
-    async def _pause(self, seconds: float) -> None:
-        if not self._stopped:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(self._idle_s)
 
     async def _sweep(self) -> None:
         before_us = self._now_us() - self._days * _DAY_US
         for partition in range(self._store.partitions):
-            while not self._stopped and (ids := await self._store.oldest(partition, before_us)):
+            while ids := await self._store.oldest(partition, before_us):
                 messages = [(message_id, "") for message_id in ids]
                 erasure = Erasure(messages, "all", before_us=str(before_us))
                 removed = await self._store.remove(partition, erasure, "retention")
                 if not removed:
                     break
                 self._removed += removed
-                await self._pause(removed / MOST_PER_S)
+                await asyncio.sleep(removed / MOST_PER_S)
 
     def _note(self) -> None:
         """Logs what went, but not every minute."""

@@ -99,6 +99,6 @@ async def test_a_service_whose_redis_hangs_in_a_sweep_stops_all_the_same(
     try:
         started_s = time.monotonic()
         await client.close()
-        assert time.monotonic() - started_s < LONGEST_S
+        assert time.monotonic() - started_s < settings.redis.patience_s / 2
     finally:
         redis.resume()

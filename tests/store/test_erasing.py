@@ -1,11 +1,13 @@
 """Erasing a person's or an event's messages, on every backend."""
 
+from itertools import islice
+
 import pytest
 
 from service.erasing import Erased, erase
 from service.errors import Unavailable
-from service.keys import GONE_S, Selection, crc16_of, id_of, index_key, partition_of, tag_of
-from service.reports import Status
+from service.keys import Selection, crc16_of, id_of, index_key, partition_of, tag_of
+from service.reports import Report, Status
 from service.scripts import MAX_ERASED, Erasure, Merged, Outcome, Query, Scan
 from tests.backends import Backend, Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
@@ -71,7 +73,7 @@ async def test_reports_that_come_late_are_answered_and_dropped(store: Bench) -> 
     late = [status_report(Status.READ), send_report(event_id="e"), status_report(Status.FAILED)]
     [(tomb, _)] = (await store.tombs()).items()
     ttl_s = await store.execute(tomb.partition(":gone:")[0], "TTL", tomb)
-    assert GONE_S - 60 < ttl_s <= GONE_S
+    assert 30 * 86_400 - 60 < ttl_s <= 30 * 86_400
     assert await store.store.write(late) == [
         Merged(Status.READ, Outcome.ERASED),
         Merged(Status.SENT, Outcome.ERASED),
@@ -85,7 +87,8 @@ async def test_an_erased_message_and_others_in_one_batch(store: Bench) -> None:
     tag_number = partition_of("wamid.0", store.partitions)
     same = (f"wamid.{i}" for i in range(1_000))
     gone, new, known = [w for w in same if partition_of(w, store.partitions) == tag_number][:3]
-    await store.merge(send_report(wamid=gone, event_id="e"), send_report(wamid=known))
+    await store.merge(send_report(wamid=gone, event_id="e"))
+    await store.merge(status_report(Status.SENT, wamid=known))
     await erase(store.store, EVENT)
     batch = [
         status_report(status, wamid=wamid)
@@ -131,22 +134,38 @@ async def test_a_call_ends_in_time_and_the_next_goes_on(store: Bench, backend: B
     assert await store.check_invariants() == []
 
 
-async def test_what_comes_in_behind_the_walk_is_found_too(store: Bench) -> None:
-    """A message of the event is written after the newest were looked at."""
-    await send(store, MAX_ERASED + 1, event_id="e")
-    looks = 0
-    look = store.store.look
+def after_the_first_look(bench: Bench, *reports: Report) -> None:
+    """Has these reports come in when an erasure has found messages, and not yet removed any."""
+    look, pending = bench.store.look, list(reports)
 
     async def look_and_write(partition: int, query: Query) -> Scan:
-        nonlocal looks
-        looks += 1
         scan = await look(partition, query)
-        if looks == 1:
-            await store.merge(send_report(wamid="wamid.new", event_id="e"))
+        if scan.packed:
+            await bench.merge(*pending)
+            pending.clear()
         return scan
 
-    store.store.look = look_and_write  # type: ignore[method-assign]
+    bench.store.look = look_and_write  # type: ignore[method-assign]
+
+
+async def test_what_comes_in_behind_the_walk_is_found_too(store: Bench) -> None:
+    """More than a step's, all of one partition, which is looked at from the newest on."""
+    partition = partition_of("wamid.0", store.partitions)
+    wamids = (f"wamid.{i}" for i in range(10_000))
+    mine = (wamid for wamid in wamids if partition_of(wamid, store.partitions) == partition)
+    *some, late = islice(mine, MAX_ERASED + 2)
+    await store.store.write([send_report(wamid=wamid, event_id="e") for wamid in some])
+    after_the_first_look(store, send_report(wamid=late, event_id="e"))
     assert await erase(store.store, EVENT) == Erased(MAX_ERASED + 2, complete=True)
+
+
+async def test_what_becomes_another_s_meanwhile_stays(store: Bench) -> None:
+    """Its number is put right, which leaves it in the same index."""
+    await store.merge(send_report(recipient_id="919876543210"))
+    after_the_first_look(store, send_report(recipient_id="449876543210"))
+    selection = Selection([("recipient", "9876543210")], recipient_id="919876543210")
+    assert await erase(store.store, selection) == Erased(0, complete=True)
+    assert [record.recipient_id for record in await store.check_invariants()] == ["449876543210"]
 
 
 @pytest.mark.parametrize(

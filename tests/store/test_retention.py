@@ -128,6 +128,8 @@ async def test_it_stops_at_once_even_if_its_cancellation_goes_unnoticed(store: B
     await started.wait()
     async with asyncio.timeout(5):
         await sweeper.close()
+    assert sweeper._task is not None
+    assert sweeper._task.done()
 
 
 async def counted(client: Client) -> str:
