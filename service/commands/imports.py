@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections import Counter
@@ -152,7 +153,7 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
     async with AsyncExitStack() as stack:
         source = stack.enter_context(open_source(resolve(plan.file)))
         lines = lines_of(_messages_of(plan, source.file))
-        taken = list(islice(lines, _LINES_AT_ONCE))  # a file of another kind is known by these
+        taken = await _take(lines)  # a file of another kind is known by these
         writer = None
         if not plan.dry_run:
             writer = Writer(await stack.enter_async_context(open_store(settings)))
@@ -162,10 +163,15 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
             if writer:
                 await writer.put(list(chain(*some)), partial(_note, tally, some))
             move(source.done())
-            taken = list(islice(lines, _LINES_AT_ONCE))
+            taken = await _take(lines)
         if writer:
             await writer.finish()
     return tally
+
+
+async def _take(lines: Iterator[Line]) -> list[Line]:
+    """The next lines. In a thread: a pipe may have none for long, and writing goes on meanwhile."""
+    return await asyncio.to_thread(list, islice(lines, _LINES_AT_ONCE))
 
 
 def _note(tally: Tally, some: Sequence[Sequence[Report]], merged: Sequence[Merged]) -> None:

@@ -298,3 +298,36 @@ def test_the_private_server_of_a_running_service_is_shared(tmp_path: Path) -> No
         assert json.loads(told.stdout)["wamid"] == "wamid.old"
     alone = run("export", "-", cwd=tmp_path)
     assert json.loads(alone.stdout)["read_at"] == "2026-01-15T10:30:00Z"
+
+
+def test_an_import_waits_for_a_redis_that_is_away(
+    tmp_path: Path, one: Backend, redis_server: RedisServer
+) -> None:
+    row = '{"wamid":"w%d","sent_at":"2026-01-15T10:30:00Z"}\n'
+    (tmp_path / "rows").write_text("".join(row % number for number in range(3_000)))
+    said = tmp_path / "stderr"
+    with (
+        said.open("wb") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "service", "import", "-"],
+            cwd=tmp_path,
+            env=environment(TRACKER_REDIS__PATIENCE_S="0.3", **variables(one)),
+            stdin=subprocess.PIPE,
+            stderr=stderr,
+        ) as process,
+    ):
+        assert process.stdin
+        rows = (tmp_path / "rows").read_bytes()
+        process.stdin.write(rows[: len(rows) // 2])
+        process.stdin.flush()
+        written = "EXISTS", index_key(tag_of(0), "all")
+        wait_until(lambda: redis_server.command(*written) == 1, "some messages to be there")
+        redis_server.pause()
+        try:
+            process.stdin.write(rows[len(rows) // 2 :])
+            process.stdin.close()
+            wait_until(lambda: "redis_lost" in said.read_text(), "the loss to be noticed")
+        finally:
+            redis_server.resume()
+        assert process.wait(30) == 0
+    assert len(records_in(one)) == 3_000
