@@ -1,4 +1,4 @@
-"""`python -m service`: runs the service, or checks its settings."""
+"""`python -m service`: runs the service, or checks its settings, or does one of the commands."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ import msgspec
 import uvloop
 
 from service.app import create_app, serve
+from service.commands.export import export
+from service.commands.imports import import_
+from service.commands.repartition import repartition
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
 from service.connect import check, connect
 from service.embedded import is_private, prepare
@@ -32,7 +35,7 @@ Result = TypeVar("Result")
 _TOKEN_FILE = "token"  # noqa: S105  a file's name
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--config", type=click.Path(path_type=Path), help="The settings' file; default: config.toml."
 )
@@ -41,8 +44,12 @@ _TOKEN_FILE = "token"  # noqa: S105  a file's name
     "--workers", type=click.IntRange(min=1), default=1, help="Processes that serve; default: 1."
 )
 @click.version_option(package_name="message-tracker", message="%(version)s")
-def main(config: Path | None, workers: int, *, only_check: bool) -> None:
-    """Remember what became of each WhatsApp message."""
+@click.pass_context
+def main(context: click.Context, config: Path | None, workers: int, *, only_check: bool) -> None:
+    """Remember what became of each WhatsApp message. Serves, unless a command is named."""
+    if context.invoked_subcommand:
+        context.obj = config
+        return
 
     def read() -> Settings:
         return with_token(load(config, os.environ))
@@ -63,6 +70,10 @@ def main(config: Path | None, workers: int, *, only_check: bool) -> None:
     except (StartError, OSError) as error:
         click.echo(f"message-tracker: {error}", err=True)
         sys.exit(1)
+
+
+for command in (export, import_, repartition):
+    main.add_command(command)
 
 
 def _open_many_files() -> None:

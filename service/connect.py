@@ -427,6 +427,11 @@ def _check_layout(layout: Layout, partitions: int) -> None:
             f"The store was written with schema version {layout.version}; this service has "
             f"{SCHEMA_VERSION}."
         )
+    if layout.moving:  # over some time, so with a journal a service may wait for that
+        raise StoreAway(
+            f"The messages are on the way to {layout.moving} partitions, and not all are there: "
+            "run `python -m service repartition` again, as it was run, until it is done."
+        )
     if layout.partitions != partitions:
         raise StartError(
             f"The store has {layout.partitions} partitions, redis.partitions says {partitions}. "

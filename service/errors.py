@@ -9,9 +9,10 @@ TrackerError
 │   ├── TooLarge            413: the body is larger than the endpoint takes
 │   ├── Overloaded          503: more requests than the service takes on at once; try again
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
-└── StartError              the service doesn't start; the operator reads the sentence
-    ├── StoreAway           the store can't be reached now; with a journal it starts all the same
-    └── ConfigError         a setting is missing, unknown or out of its range
+├── StartError              the service doesn't start; the operator reads the sentence
+│   ├── StoreAway           the store can't be reached now; with a journal it starts all the same
+│   └── ConfigError         a setting is missing, unknown or out of its range
+└── CommandError            a command can't do its work; the operator reads the sentence
 """
 
 from __future__ import annotations
@@ -113,3 +114,7 @@ class StoreAway(StartError):
 
 class ConfigError(StartError):
     """A setting is missing, unknown or out of its range."""
+
+
+class CommandError(TrackerError):
+    """A command of the command line can't do its work, or not all of it."""

@@ -67,7 +67,7 @@ CATALOGUE = (
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
     ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("fence", "string", "no data: written behind a batch whose durability is waited for"),
-    ("schema", "hash", "the schema version and the number of partitions; in partition 0 only"),
+    ("schema", "hash", "the version, the partitions, those to come; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
 
@@ -129,9 +129,14 @@ def message_key(tag: str, message_id: str) -> str:
     return f"{tag}:msg:{message_id}"
 
 
-def index_key(tag: str, dimension: str) -> str:
-    """Where a dimension that is a single index has it."""
-    return f"{tag}:by:{dimension}"
+def index_key(tag: str, dimension: str, value: str = "") -> str:
+    """Where the ids of a dimension's messages are; without a value where it is a single index."""
+    return f"{tag}:by:{dimension}:{value}" if value else f"{tag}:by:{dimension}"
+
+
+def count_key(tag: str) -> str:
+    """Where the partition's messages are counted."""
+    return f"{tag}:count:all"
 
 
 def fence_key(tag: str) -> str:

@@ -80,7 +80,7 @@ class Replay:
             self._opened = True
         except StoreAway as error:
             log.error("store_away", extra={"reason": str(error)})  # noqa: TRY400
-            self._store.note_all_away("connection")
+            self._store.note_unopened()
         looking = asyncio.create_task(self._run())
         try:
             yield

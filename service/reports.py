@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import zip_longest
 from typing import NamedTuple
 
 import msgspec
@@ -221,6 +222,61 @@ def _context_of(reports: Sequence[Report]) -> list[str]:
         values.append(value)
         stamps.append("" if received_us == latest_us else str(received_us))
     return [str(latest_us), ",".join(stamps) if any(stamps) else "", *values]
+
+
+def reports_of(record: Record) -> list[Report]:
+    """Reports that make this record: `record_of` undone.
+
+    Merged in their order into an empty store they give exactly this record; into one that has the
+    message already they do what the record's own reports would do once more.
+
+    Raises:
+        ValueError: no reports could have made it: a status without a time, say.
+    """
+    created_us = int(record.created_us)
+    times = [(s, int(at_ms)) for s in Status if (at_ms := getattr(record, f"{s}_ms"))]
+    if record.status not in dict(times):
+        raise ValueError("a status that was never reported")
+    first, first_ms = times[0]
+    sends = [
+        Report(record.wamid, first, first_ms, received_us, context=context)
+        for received_us, context in _contexts_of(record)
+    ]
+    error = record.error_code, record.error_message, record.error_details, record.error_href
+    updates = [
+        Report(
+            record.wamid,
+            status,
+            at_ms,
+            created_us,
+            "" if sends else record.recipient_id,
+            *(error if status is Status.FAILED and str(at_ms) == record.error_ms else ()),
+        )
+        for status, at_ms in times
+    ]
+    if record.error_ms not in ("", record.failed_ms):  # an earlier failure carried no error
+        error_ms = int(record.error_ms)
+        updates.append(Report(record.wamid, Status.FAILED, error_ms, created_us, "", *error))
+    if first is not Status.FAILED and any(send.received_us == created_us for send in sends):
+        del updates[0]  # a send says it too, and can be the first
+    reports = sorted(sends + updates, key=lambda report: report.received_us != created_us)
+    extras = Extras(*(getattr(record, field) for field in Extras.__struct_fields__))
+    if extras != Extras():
+        reports[0] = msgspec.structs.replace(reports[0], extras=extras)
+    return reports
+
+
+def _contexts_of(record: Record) -> list[tuple[int, Context]]:
+    """What each track-send left in the record, by when it was received; the latest always."""
+    if not record.context_us:
+        return []
+    fields = Context.__struct_fields__
+    stamps = record.stamps.split(",") if record.stamps else [""] * len(fields)
+    by_stamp: dict[str, dict[str, str]] = {record.context_us: {}}
+    for field, stamp in zip_longest(fields, stamps, fillvalue=""):  # fields that came later
+        if value := getattr(record, field):
+            by_stamp.setdefault(stamp or record.context_us, {})[field] = value
+    return [(int(stamp), Context(**named)) for stamp, named in by_stamp.items()]
 
 
 class Clock:

@@ -130,10 +130,17 @@ class Scan(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a store is laid out."""
+    """How a store is laid out.
+
+    Attributes:
+        version: of the schema.
+        partitions: how many it has.
+        moving: how many it will have when the move that is under way is done; 0: none is.
+    """
 
     version: int
     partitions: int
+    moving: int = 0
 
 
 _ERROR = ("error_code", "error_message", "error_details", "error_href")
@@ -274,9 +281,9 @@ class Scripts:
 
     async def layout(self, until_s: float) -> Layout | None:
         """The layout that the store has; None for an empty one."""
-        command = "HMGET", schema_key(), "version", "partitions"
-        version, partitions = await self._execute(until_s, tag_of(0), *command)
-        return Layout(int(version), int(partitions)) if version else None
+        command = "HMGET", schema_key(), "version", "partitions", "moving"
+        version, partitions, moving = await self._execute(until_s, tag_of(0), *command)
+        return Layout(int(version), int(partitions), int(moving or 0)) if version else None
 
     async def schema(self, partitions: int, until_s: float) -> Layout:
         """Claims an empty store for this layout; returns the layout that the store has."""

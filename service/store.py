@@ -55,7 +55,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 """Why the store was unavailable, by what the driver raised; the first that fits."""
 
-_SILENT = ("timeout", "connection", "cluster")
+_SILENT = ("timeout", "connection", "cluster", "unopened")
 
 _MAX_READ = 1_000
 """Records read in one MGET: as many as one look-up may ask for."""
@@ -220,9 +220,9 @@ class Store:
             log.error("store_away", extra={"partition": partition, "reason": reason})
         self._away[partition] = reason
 
-    def note_all_away(self, reason: str) -> None:
-        """Nothing is known of the store yet: all of it counts as away."""
-        self._away = dict.fromkeys(range(self._partitions), reason)
+    def note_unopened(self) -> None:
+        """It isn't known yet whether this is the right store: all of it counts as away."""
+        self._away = dict.fromkeys(range(self._partitions), "unopened")
 
     @property
     def away(self) -> str:
@@ -293,6 +293,23 @@ class Store:
         """One look at a partition, at a bounded number of entries."""
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
+
+    async def scan(
+        self, partition: int, selection: Selection, limit: int, after: Position | None = None
+    ) -> Page:
+        """One look at one partition for matching messages behind a position, newest first.
+
+        Cheaper than `page` for who wants all of them and minds no order: fewer than `limit`, none
+        even, are no sign of the end.
+        """
+        scan = await self.look(partition, Query.of(selection, limit, after))
+        return Page([unpack(packed) for packed in scan.packed], scan.stopped)
+
+    async def execute(self, partition: int, *command: Any) -> Any:  # noqa: ANN401  as Redis has it
+        """Any command that may be repeated, where the partition is."""
+        async with self._available():
+            until_s = self._now_s() + self._patience_s
+            return await self._server.execute(until_s, tag_of(partition), *command)
 
     async def latest(self, dimension: str, value: str) -> Record | None:
         """The most recent message of an index."""

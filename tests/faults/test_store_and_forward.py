@@ -233,6 +233,26 @@ async def test_a_store_that_turns_out_to_be_another_is_not_written_to(
     load.check_stored(await records_at(redis.url))
 
 
+async def test_while_messages_are_on_the_move_reports_wait(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """As `repartition` says in the schema key until it is through."""
+    make_folder(tmp_path)
+    schema = "{wa:0}:schema"
+    redis.command("HSET", schema, "version", 1, "partitions", 1, "moving", 1)
+    with Service(tmp_path, **settings(redis)) as service:
+        async with Load(service.url) as load:
+            await load.more(202)
+            assert load.count(200) == 0
+            redis.command("HDEL", schema, "moving")
+            await load.more(200)
+        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
+        assert not service.events("store_unfit")
+        assert service.stop() == 0
+    load.check_answers(LONGEST_S)
+    load.check_stored(await records_at(redis.url))
+
+
 async def test_what_was_queued_survives_a_kill_of_the_service(
     redis: RedisServer, tmp_path: Path
 ) -> None:

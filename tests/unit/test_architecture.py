@@ -21,6 +21,7 @@ LAYERS = [
     {"openapi"},
     {"app"},
     {"workers"},
+    {"commands"},
     {"__main__"},
 ]
 """A module imports from its own layer and those before it."""

@@ -1,0 +1,232 @@
+"""What the commands share: a store to work on, patience with it, a progress bar, a summary."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+import uvloop
+
+from service.config import Settings, load
+from service.connect import Server, check, claim, connect
+from service.embedded import url_of
+from service.errors import CommandError, StartError, Unavailable
+from service.keys import Position, Selection, index_key, tag_of
+from service.reports import Record, Report
+from service.scripts import Merged, Scripts
+from service.store import Observer, Store
+from service.telemetry import log_to_stderr
+
+Answer = TypeVar("Answer")
+Move = Callable[[int], None]
+"""Tells a progress bar how far the work is."""
+
+EVERYTHING = Selection([("all", "")])
+_PATIENCE_S = 60.0
+_PAUSE_S = 0.5
+_ROWS = 200
+
+
+def run(work: Callable[[Settings], Coroutine[object, object, Answer]]) -> Answer:
+    """Runs a command's work with the settings; what goes wrong is a sentence and exit code 1."""
+    try:
+        settings = load(click.get_current_context().obj, os.environ)
+        log_to_stderr(settings.log.level)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work(settings))
+    except BrokenPipeError:
+        raise  # whoever read our output has enough: click ends without a word
+    except (CommandError, StartError, OSError) as error:
+        click.echo(f"message-tracker: {error}", err=True)
+        sys.exit(1)
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Scripts]]:
+    """The server of the settings. The private one is shared with a service that runs it.
+
+    Raises:
+        StartError: it can't be reached.
+    """
+    private = url_of(settings.data_dir)
+    if settings.embedded and _listens(urlsplit(private).path):
+        settings = with_store(settings, private, settings.redis.partitions)
+    async with connect(settings) as server:
+        yield server, Scripts(server.execute, shebang=server.shebang, write=server.write)
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+def with_store(settings: Settings, url: str, partitions: int) -> Settings:
+    """The settings with another store."""
+    redis = msgspec.structs.replace(settings.redis, url=url, partitions=partitions)
+    return msgspec.structs.replace(settings, redis=redis)
+
+
+@asynccontextmanager
+async def store_on(server: Server, scripts: Scripts, settings: Settings) -> AsyncIterator[Store]:
+    """A store on the server, with the number of partitions that the settings have."""
+    store = Store(
+        server,
+        scripts,
+        partitions=settings.redis.partitions,
+        patience_s=settings.redis.patience_s,
+        observer=Observer(lambda _reports, _merged: None, lambda _reason: None),
+    )
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store of the settings, checked, and claimed if it is new.
+
+    Raises:
+        StartError: it can't be used.
+    """
+    async with open_server(settings) as (server, scripts):
+        await check(server, scripts, settings)
+        await claim(scripts, settings)
+        async with store_on(server, scripts, settings) as store:
+            yield store
+
+
+async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The answer of a call that may be repeated, though the store be away for a minute.
+
+    Raises:
+        CommandError: it was away for longer.
+    """
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + _PATIENCE_S
+    while True:
+        try:
+            return await call()
+        except Unavailable as error:
+            if loop.time() > until_s:
+                raise CommandError(
+                    f"The store is not available ({error.reason}). Run the same again when it is: "
+                    "what is written stays, and may be written again."
+                ) from None
+            await asyncio.sleep(_PAUSE_S)
+
+
+class Writer:
+    """Writes to a store while its user makes the next reports ready.
+
+    Args:
+        store: takes the reports.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._writing: asyncio.Task[None] | None = None
+
+    async def put(self, reports: Sequence[Report], then: Callable[[list[Merged]], None]) -> None:
+        """Begins to write, once what was put before is written; then says what became of each."""
+        await self.finish()
+        self._writing = asyncio.create_task(self._write(reports, then))
+        await asyncio.sleep(0)  # the first batches go out
+
+    async def _write(self, reports: Sequence[Report], then: Callable[[list[Merged]], None]) -> None:
+        then(await patiently(lambda: self._store.write(reports)))
+
+    async def finish(self) -> None:
+        """Waits until all is written.
+
+        Raises:
+            CommandError: the store was away for too long.
+        """
+        if self._writing:
+            await self._writing
+
+
+async def walk(store: Store, selection: Selection, partition: int) -> AsyncIterator[list[Record]]:
+    """A partition's matching messages, newest first, a few at a time."""
+    after: Position | None = None
+    while True:
+        at = after
+        page = await patiently(lambda: store.scan(partition, selection, _ROWS, at))  # noqa: B023
+        yield page.records
+        after = page.following
+        if after is None:
+            return
+
+
+async def size_of(store: Store, selection: Selection) -> int:
+    """How many messages the selection has at the most: the entries of its smallest indexes."""
+    total = 0
+    for partition in range(store.partitions):
+        keys = [index_key(tag_of(partition), *one) for one in selection.filters]
+        total += min(
+            [await patiently(lambda: store.execute(partition, "ZCARD", key)) for key in keys]  # noqa: B023
+        )
+    return total
+
+
+@contextmanager
+def progress(doing: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Move]:
+    """A bar on stderr where that is a terminal.
+
+    Args:
+        doing: what takes so long.
+        total: how much there is to do; None where nobody knows.
+        in_bytes: whether that is counted in bytes, else in messages.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    import rich.console  # noqa: PLC0415  60 ms and 5 MB that the service itself has no use for
+    import rich.progress as bars  # noqa: PLC0415
+
+    with bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.DownloadColumn() if in_bytes else bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+        console=rich.console.Console(stderr=True),
+    ) as shown:
+        task = shown.add_task(doing, total=total)
+        yield lambda done: shown.update(task, completed=done)
+
+
+def conclude(sentence: str, figures: Mapping[str, object], *, as_json: bool, err: bool) -> None:
+    """Says what was done: in a sentence, or as a line of JSON for machines."""
+    click.echo(json.dumps(figures) if as_json else sentence, err=err)
+
+
+def of_messages(number: int) -> str:
+    """So many messages, in words."""
+    return f"{number:,} message{'' if number == 1 else 's'}"
+
+
+def resolve(name: str) -> Path | None:
+    """The file of a name; None for `-`, a standard stream."""
+    return None if name == "-" else Path(name).resolve()

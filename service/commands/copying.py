@@ -1,0 +1,98 @@
+"""Copies a store into another, empty Redis or cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from service.commands.common import (
+    EVERYTHING,
+    Writer,
+    open_server,
+    open_store,
+    progress,
+    size_of,
+    store_on,
+    walk,
+)
+from service.commands.holdings import (
+    Moved,
+    census_of,
+    in_words,
+    layout_of,
+    put_tombstone,
+    tombstones,
+    write_layout,
+)
+from service.config import Settings
+from service.connect import check
+from service.errors import CommandError
+from service.keys import SCHEMA_VERSION
+from service.reports import reports_of
+from service.scripts import Layout
+from service.store import Store
+
+
+async def copy(settings: Settings, wanted: Settings) -> Moved:
+    """Copies the store of some settings to that of others.
+
+    Raises:
+        CommandError: the other is in use, or they don't hold the same in the end.
+        StartError: one of them can't be used.
+    """
+    started_s = monotonic()
+    async with open_store(settings) as source, _target(wanted) as target:
+        number = 0
+        async for tombstone in tombstones(source):  # first, so that what is gone stays so
+            await put_tombstone(target, tombstone)
+            number += 1
+        await _copy_messages(source, target)
+        messages = await _compare(source, target)
+        await write_layout(target, Layout(SCHEMA_VERSION, target.partitions))
+    return Moved(messages, number, monotonic() - started_s)
+
+
+@asynccontextmanager
+async def _target(settings: Settings) -> AsyncIterator[Store]:
+    """The store to copy to, marked so that no service starts on it before it is whole."""
+    partitions = settings.redis.partitions
+    marked = Layout(SCHEMA_VERSION, partitions, moving=partitions)
+    async with (
+        open_server(settings) as (server, scripts),
+        store_on(server, scripts, settings) as store,
+    ):
+        layout = await layout_of(store)
+        if layout is None:
+            await check(server, scripts, settings)
+            await write_layout(store, marked)
+        elif layout != marked:
+            raise CommandError(
+                f"The other Redis has a store with {layout.partitions} partitions. It must have "
+                "none, or what was left of a copy into as many partitions that broke off."
+            )
+        yield store
+
+
+async def _copy_messages(source: Store, target: Store) -> None:
+    done, writer = 0, Writer(target)
+    with progress("Copying", await size_of(source, EVERYTHING)) as show:
+        for partition in range(source.partitions):
+            async for records in walk(source, EVERYTHING, partition):
+                reports = [report for record in records for report in reports_of(record)]
+                await writer.put(reports, lambda _merged: None)
+                done += len(records)
+                show(done)
+        await writer.finish()
+
+
+async def _compare(source: Store, target: Store) -> int:
+    """Holds the counts of both stores against each other; returns how many messages each has."""
+    here, there = await census_of(source), await census_of(target)
+    if here != there:
+        raise CommandError(
+            f"The stores differ: {in_words(here)} here, {in_words(there)} there. Was something "
+            "written meanwhile? Stop every service and run the same again; if they differ still, "
+            "empty the other Redis first."
+        )
+    return here["messages"]

@@ -1,0 +1,110 @@
+"""`export`: writes the messages that match to a file, a line of JSON each."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import mkstemp
+from typing import IO, cast
+
+import click
+
+from service.commands.common import (
+    conclude,
+    of_messages,
+    open_store,
+    progress,
+    resolve,
+    run,
+    size_of,
+    walk,
+)
+from service.config import Settings
+from service.errors import BadRequest
+from service.keys import Selection
+from service.models.lines import line_of
+from service.models.meaning import selection_of
+from service.models.reader import Reader
+from service.models.requests import MessageLogsQuery
+
+_QUERY = Reader(MessageLogsQuery)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.option("--event-id", help="Only messages of this event.")
+@click.option("--registration-id", help="Only those of this registration.")
+@click.option("--guest-id", help="Only those of this guest.")
+@click.option("--recipient-id", help="Only those to this recipient.")
+@click.option("--template-name", help="Only those of this template.")
+@click.option("--standalone", is_flag=True, flag_value="true", default=None, help="Without event.")
+@click.option("--status", help="Only those that are sent, delivered, read or failed now.")
+@click.option("--json", "as_json", is_flag=True, help="A summary for machines, on stderr.")
+def export(file: str, *, as_json: bool, **filters: str | None) -> None:
+    """Write messages to FILE, a line of JSON each; - is stdout.
+
+    A name that ends in .gz is compressed. The file gets its name when it is whole.
+    """
+    try:
+        given = [(name, value) for name, value in filters.items() if value is not None]
+        selection = selection_of(_QUERY.query(given))
+    except BadRequest as error:
+        raise click.UsageError(error.sentence) from None
+    number = run(lambda settings: _export(settings, selection, resolve(file)))
+    sentence = f"Exported {of_messages(number)}."
+    conclude(sentence, {"messages": number}, as_json=as_json, err=True)
+
+
+async def _export(settings: Settings, selection: Selection, path: Path | None) -> int:
+    async with open_store(settings) as store:
+        total = await size_of(store, selection)
+        written = 0
+        with sink(path) as file, progress("Exporting", total) as move:
+            for partition in range(store.partitions):
+                async for records in walk(store, selection, partition):
+                    file.writelines(line_of(record) + b"\n" for record in records)
+                    written += len(records)
+                    move(written)
+            move(total)
+        return written
+
+
+@contextmanager
+def sink(path: Path | None) -> Iterator[IO[bytes]]:
+    """Where the lines go: a file for its owner alone, under its name once it is whole, or stdout.
+
+    A device or a pipe is written to as it is.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    elif path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+    else:
+        with _whole(path) as file:
+            yield file
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    descriptor, part = mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with ExitStack() as stack:
+                yield _compressed(stack, file) if path.suffix == ".gz" else file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink()
+        raise
+
+
+def _compressed(stack: ExitStack, file: IO[bytes]) -> IO[bytes]:
+    packer = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=file))
+    return cast("IO[bytes]", packer)

@@ -1,0 +1,144 @@
+"""Takes a store to another number of partitions where it is.
+
+A message that has to move is written to its new partition, and only then removed from its old one.
+Broken off in between it is in both, and the next run finds it there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from service.commands.common import (
+    EVERYTHING,
+    open_server,
+    patiently,
+    progress,
+    size_of,
+    store_on,
+    walk,
+    with_store,
+)
+from service.commands.holdings import (
+    Census,
+    Moved,
+    census_of,
+    in_words,
+    layout_of,
+    put_tombstone,
+    tombstones,
+    write_layout,
+)
+from service.config import Settings
+from service.errors import CommandError
+from service.keys import SCHEMA_VERSION, crc16_of, id_of, partition_of
+from service.reports import Record, reports_of
+from service.scripts import MAX_ERASED, Erasure, Layout, Outcome
+from service.store import Store
+
+
+async def move(settings: Settings, partitions: int) -> Moved:
+    """Takes the store of the settings to so many partitions, from as many as it has.
+
+    Raises:
+        CommandError: there is no store, something else is done with it, or a message was lost or
+            came in meanwhile.
+        StartError: it can't be used.
+    """
+    started_s = monotonic()
+    async with open_server(settings) as (server, scripts):
+        async with store_on(server, scripts, settings) as store:
+            layout = _movable(await layout_of(store), partitions)
+        old_settings = with_store(settings, settings.redis.url, layout.partitions)
+        new_settings = with_store(settings, settings.redis.url, partitions)
+        async with (
+            store_on(server, scripts, old_settings) as old,
+            store_on(server, scripts, new_settings) as new,
+        ):
+            await write_layout(old, layout._replace(moving=partitions))
+            number = await move_tombstones(old, new)
+            messages = await move_messages(old, new)
+            await write_layout(new, Layout(SCHEMA_VERSION, partitions))
+    return Moved(messages, number, monotonic() - started_s)
+
+
+def _movable(layout: Layout | None, partitions: int) -> Layout:
+    """The layout of a store that may be moved."""
+    if layout is None:
+        raise CommandError("There is no store yet: just set redis.partitions.")
+    if layout.version != SCHEMA_VERSION:
+        raise CommandError(f"The store was written with schema version {layout.version}.")
+    if layout.moving == layout.partitions:
+        raise CommandError("The store is a copy that broke off: run that copy again, to its end.")
+    if layout.moving not in {0, partitions}:
+        raise CommandError(
+            f"The store is on the way to {layout.moving} partitions: first take it there."
+        )
+    if layout.partitions == partitions:
+        raise CommandError(f"The store has {partitions} partitions already.")
+    return layout
+
+
+async def move_tombstones(old: Store, new: Store) -> int:
+    """Moves the tombstones that aren't in their places; returns how many those were."""
+    number = 0
+    async for tombstone in tombstones(old):
+        if tombstone.crc16 % new.partitions != tombstone.partition:
+            await put_tombstone(new, tombstone)
+            place = tombstone.partition
+            await patiently(lambda: old.execute(place, "DEL", tombstone.key))  # noqa: B023
+            number += 1
+    return number
+
+
+async def move_messages(old: Store, new: Store) -> int:
+    """Moves the messages that aren't in their places.
+
+    Args:
+        old: the store with the partitions that it had.
+        new: the same with those that it is to have.
+
+    Returns:
+        how many messages there are.
+
+    Raises:
+        CommandError: the counts don't agree. A message that is in both places, since an earlier run
+            broke off, is counted twice before, and once after.
+    """
+    all_places = max(old, new, key=lambda store: store.partitions)
+    before, twice, done = await census_of(all_places), Census(), 0
+    with progress("Moving", await size_of(old, EVERYTHING)) as show:
+        for partition in range(old.partitions):
+            async for records in walk(old, EVERYTHING, partition):
+                away = [r for r in records if partition_of(r.wamid, new.partitions) != partition]
+                twice.update(await _write(new, away))
+                await _remove(old, partition, away)
+                done += len(records)
+                show(done)
+    after = await census_of(all_places)
+    if after != before - twice:
+        raise CommandError(
+            f"The counts differ: {in_words(before - twice)} before, {in_words(after)} now. Was "
+            "something written meanwhile? Stop every service and run the same again."
+        )
+    return after["messages"]
+
+
+async def _write(new: Store, records: Sequence[Record]) -> Census:
+    """Writes records to their new places; returns the counts of those that were there already."""
+    apart = [reports_of(record) for record in records]
+    merged = iter(await patiently(lambda: new.write([each for some in apart for each in some])))
+    there = Census()
+    for record, reports in zip(records, apart, strict=True):
+        outcomes = [next(merged).outcome for _ in reports]
+        if outcomes[0] is not Outcome.CREATED:
+            there.update(["messages", record.status.value])
+            there.update([f"error:{record.error_code}"] if record.error_code else [])
+    return there
+
+
+async def _remove(old: Store, partition: int, records: Sequence[Record]) -> None:
+    names = [(id_of(record.wamid), str(crc16_of(record.wamid))) for record in records]
+    for start in range(0, len(names), MAX_ERASED):
+        erasure = Erasure(names[start : start + MAX_ERASED], "all")
+        await patiently(lambda: old.remove(partition, erasure, "moved"))  # noqa: B023

@@ -1,0 +1,163 @@
+"""A record as a line of JSON, whole: what `export` writes and `import` reads.
+
+Times of statuses have milliseconds, times of receipt microseconds. What is not known is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+from service.errors import BadRequest
+from service.models.answers import iso
+from service.models.reader import Reader, refusal
+from service.models.requests import Name, Word
+from service.reports import Context, Record, Report, Status, record_of, reports_of
+
+_Wamid = Annotated[
+    str, Meta(min_length=1, max_length=256, description="a text of 1 to 256 characters")
+]
+_Detail = Annotated[str, Meta(max_length=1_000, description="a text of up to 1,000 characters")]
+_ALLOWED_TIME = "a time like 2026-01-15T10:30:00Z, with 3 or 6 more digits after a point, or none"
+_Time = Annotated[str, Meta(description=_ALLOWED_TIME)]
+_ALLOWED_STAMPS = "an object of fields of the context and times"
+_Stamps = Annotated[dict[str, str], Meta(description=_ALLOWED_STAMPS)]
+
+
+class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A record, fields as in `reports.Record` save for its times.
+
+    Attributes:
+        record: marks the line as one of ours; the version of its form.
+        created_at: when the first report was received.
+        error_at: when the failure was that the error is from.
+        tracked_at: when the latest track-send was received.
+        tracked_at_of: the fields of the context that are from an earlier track-send, each with
+            when that was received.
+        pricing: Meta's object.
+    """
+
+    record: Annotated[Literal[1], Meta(description="1, the version of this form")]
+    wamid: _Wamid
+    status: Annotated[Status, Meta(description="one of sent, delivered, read, failed")]
+    created_at: _Time
+    sent_at: _Time = ""
+    delivered_at: _Time = ""
+    read_at: _Time = ""
+    failed_at: _Time = ""
+    error_at: _Time = ""
+    error_code: _Detail = ""
+    error_message: _Detail = ""
+    error_details: _Detail = ""
+    error_href: _Detail = ""
+    tracked_at: _Time = ""
+    tracked_at_of: _Stamps = {}
+    recipient_id: Word = ""
+    event_id: Word = ""
+    registration_id: Word = ""
+    guest_id: Word = ""
+    template_name: Name = ""
+    flow_type: Word = ""
+    message_type: Word = ""
+    guest_name: Name = ""
+    phone_number_id: Word = ""
+    user_id: Word = ""
+    parent_user_id: Word = ""
+    participant_id: Word = ""
+    callback_data: Name = ""
+    pricing: Annotated[dict[str, Any] | None, Meta(description="an object")] = None
+
+
+_READER = Reader(RecordLine)
+_FIELDS = Context.__struct_fields__
+_TIMES = {f"{name}_at": f"{name}_ms" for name in (*Status, "error")}
+_RECEIPTS = {"created_at": "created_us", "tracked_at": "context_us"}
+_TEXTS = [
+    name
+    for name in RecordLine.__struct_fields__
+    if name in Record._fields and name not in {"status", "pricing"}
+]
+
+
+def line_of(record: Record) -> bytes:
+    """The record as a line, without the newline at its end."""
+    given: dict[str, Any] = {name: getattr(record, name) for name in _TEXTS}
+    for name, field in _TIMES.items():
+        given[name] = iso(getattr(record, field)) or ""
+    for name, field in _RECEIPTS.items():
+        given[name] = _iso_us(getattr(record, field))
+    if record.stamps:
+        stamps = zip(_FIELDS, record.stamps.split(","), strict=False)
+        given["tracked_at_of"] = {field: _iso_us(stamp) for field, stamp in stamps if stamp}
+    if record.pricing:
+        given["pricing"] = orjson.loads(record.pricing)
+    return msgspec.json.encode(RecordLine(record=1, status=record.status, **given))
+
+
+def reports_in(line: bytes) -> list[Report]:
+    """The reports that make the record in a line that `line_of` wrote.
+
+    Raises:
+        BadRequest: it is no such line.
+    """
+    record = _record_in(_READER.body(line))
+    try:
+        reports = reports_of(record)
+    except ValueError:
+        reports = []
+    if not reports or record_of(reports) != record:
+        raise BadRequest("The line is no record of ours: its parts don't fit together.")
+    return reports
+
+
+def _record_in(line: RecordLine) -> Record:
+    texts = {name: getattr(line, name) for name in _TEXTS}
+    for name, field in _TIMES.items():
+        texts[field] = _us_of(getattr(line, name), name)[:-3]
+    for name, field in _RECEIPTS.items():
+        texts[field] = _us_of(getattr(line, name), name)
+    pricing = orjson.dumps(line.pricing or {}, option=orjson.OPT_SORT_KEYS).decode()
+    return Record(
+        status=line.status,
+        stamps=",".join(_stamps_in(line)) if line.tracked_at_of else "",
+        pricing="" if line.pricing is None else pricing,
+        **texts,
+    )
+
+
+def _stamps_in(line: RecordLine) -> Iterator[str]:
+    if not line.tracked_at_of.keys() <= set(_FIELDS):
+        raise refusal("tracked_at_of", _ALLOWED_STAMPS)
+    for field in _FIELDS:
+        yield _us_of(line.tracked_at_of.get(field, ""), "tracked_at_of")
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}(\d{3})?)?Z", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DIGITS = 16
+
+
+def _iso_us(time_us: str) -> str:
+    second = iso(f"{time_us[:-6]}000") if time_us else None
+    return f"{second[:-1]}.{time_us[-6:]}Z" if second else ""
+
+
+def _us_of(text: str, field: str) -> str:
+    """µs since the epoch in digits; `""` for `""`."""
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else _EPOCH
+    except ValueError:
+        moment = _EPOCH
+    digits = str((moment - _EPOCH) // _MICROSECOND)
+    if len(digits) != _DIGITS:  # as many as positions in the order of messages have
+        raise refusal(field, _ALLOWED_TIME)
+    return digits

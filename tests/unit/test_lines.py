@@ -1,0 +1,117 @@
+"""A record as a line of JSON: whole, readable, and refused when it is no record of ours."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from service.errors import BadRequest
+from service.models.lines import RecordLine, line_of, reports_in
+from service.reports import Extras, Record, Report, Status, record_of
+from tests.factories import BASE_US, reports, send_report, status_report
+
+ANY = reports.filter(lambda report: report.wamid == "wamid.A")
+
+
+def content(**fields: Any) -> dict[str, Any]:
+    """A message that was sent, failed with an error, and was tracked twice."""
+    some = [
+        send_report(received_us=BASE_US + 1, guest_name='=1+1, "Jö"'),
+        send_report(received_us=BASE_US + 2, event_id="e"),
+        status_report(Status.FAILED, received_us=BASE_US, error_code="1", error_message="m"),
+    ]
+    found: dict[str, Any] = json.loads(line_of(record_of(some)))
+    return {name: value for name, value in (found | fields).items() if value is not None}
+
+
+def refusal(line: object) -> BadRequest:
+    with pytest.raises(BadRequest) as caught:
+        reports_in(json.dumps(line).encode())
+    return caught.value
+
+
+@settings(max_examples=300, deadline=None)
+@given(some=st.lists(ANY, min_size=1, max_size=8))
+def test_a_record_comes_back_whole(some: list[Report]) -> None:
+    record = record_of(some)
+    record = record._replace(pricing='{"billable":true}' if record.pricing else "")
+    assert record_of(reports_in(line_of(record))) == record
+
+
+@pytest.mark.parametrize("pricing", ["{}", '{"billable":true,"category":"x\x7f","z":[0.1,null]}'])
+def test_pricing_is_an_object_and_comes_back_as_it_was_kept(pricing: str) -> None:
+    report = replace(status_report(Status.SENT), extras=Extras(user_id="u", pricing=pricing))
+    line = line_of(record_of([report]))
+    assert json.loads(line)["pricing"] == json.loads(pricing)
+    assert record_of(reports_in(line)).pricing == pricing
+
+
+def test_every_field_of_a_record_has_its_place() -> None:
+    times = {"created_us": "created_at", "context_us": "tracked_at", "stamps": "tracked_at_of"}
+    expected = {times.get(name, name.replace("_ms", "_at")) for name in Record._fields}
+    assert set(RecordLine.__struct_fields__) == expected | {"record"}
+
+
+def test_a_line_reads_well() -> None:
+    assert content() == {
+        "record": 1,
+        "wamid": "wamid.A",
+        "status": "failed",
+        "created_at": "2023-11-14T22:13:20.000001Z",
+        "sent_at": "2023-11-14T22:13:20Z",
+        "failed_at": "2023-11-14T22:13:20Z",
+        "error_at": "2023-11-14T22:13:20Z",
+        "error_code": "1",
+        "error_message": "m",
+        "tracked_at": "2023-11-14T22:13:20.000002Z",
+        "tracked_at_of": {"guest_name": "2023-11-14T22:13:20.000001Z"},
+        "recipient_id": "919876543210",
+        "event_id": "e",
+        "guest_name": '=1+1, "Jö"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"record": 2}, "record"),
+        ({"record": None}, "record"),
+        ({"wamid": ""}, "wamid"),
+        ({"wamid": "w" * 257}, "wamid"),
+        ({"status": "seen"}, "status"),
+        ({"created_at": "yesterday"}, "created_at"),
+        ({"created_at": "1970-01-01T00:00:00Z"}, "created_at"),
+        ({"sent_at": "2023-13-14T22:13:20Z"}, "sent_at"),
+        ({"sent_at": 1700000000}, "sent_at"),
+        ({"guest_name": "a\x1fb"}, "guest_name"),
+        ({"tracked_at_of": {"wamid": "2023-11-14T22:13:20.000001Z"}}, "tracked_at_of"),
+        ({"tracked_at_of": {"guest_name": "x"}}, "tracked_at_of"),
+    ],
+)
+def test_what_no_record_can_hold_is_refused(change: dict[str, Any], field: str) -> None:
+    error = refusal(content(**change))
+    assert error.field == field
+    assert field in error.sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "read"},
+        {"created_at": ""},
+        {"failed_at": None},
+        {"error_at": "2022-11-14T22:13:20Z"},
+        {"error_code": "", "error_message": ""},
+        {"tracked_at": None},
+        {"tracked_at_of": {"event_id": "2024-11-14T22:13:20.000001Z"}},
+    ],
+)
+def test_parts_that_no_reports_can_have_made_are_refused(change: dict[str, Any]) -> None:
+    assert "don't fit together" in refusal(content(**change)).sentence
+
+
+def test_the_same_line_unchanged_is_taken() -> None:
+    assert record_of(reports_in(json.dumps(content()).encode())).guest_name == '=1+1, "Jö"'

@@ -1,0 +1,132 @@
+"""Files to import: their lines, their oddities, what is said of those that can't be read."""
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+
+from service.commands.imports import Tally
+from service.commands.sources import Line, csv_rows, json_lines, lines_of, open_source
+from service.errors import BadRequest, CommandError
+from service.models.rows import Table
+from service.ndjson import MOST_LINE_BYTES
+from service.reports import Status
+from service.scripts import Merged, Outcome
+from tests.factories import BASE_MS
+
+TABLE = Table(columns={}, statuses={}, defaults={}, now_us=BASE_MS * 1_000)
+TIME = b"2023-11-14T22:13:20Z"
+ROW = b'{"wamid":"w%d","sent_at":"' + TIME + b'"}\n'
+HEADER = b"wamid,sent_at,recipient_id,guest_name\n"
+
+
+def told(line: Line) -> str:
+    """The name or the wamid of the line's message, or why it can't be read."""
+    if isinstance(line.found, BadRequest):
+        return line.found.sentence
+    report = line.found[0]
+    return report.context.guest_name if report.context else report.wamid
+
+
+def of_json(content: bytes) -> dict[int, str]:
+    return {line.number: told(line) for line in json_lines(io.BytesIO(content), TABLE)}
+
+
+def of_csv(content: bytes, delimiter: str = ",") -> dict[int, str]:
+    rows = csv_rows(io.BytesIO(content), TABLE, delimiter)
+    return {line.number: told(line) for line in rows}
+
+
+def of_csv_names(*names: bytes) -> dict[int, str]:
+    """Of a file with these as the cells of the guests' names."""
+    rows = [b"w%d,%s,919876543210,%s\n" % (n, TIME, name) for n, name in enumerate(names)]
+    return of_csv(HEADER + b"".join(rows))
+
+
+def test_lines_have_their_numbers_blank_ones_counted() -> None:
+    content = b"\xef\xbb\xbf" + ROW % 1 + b"\n \r\n" + ROW % 2 + b"[]\nx\n" + (ROW % 3).rstrip()
+    assert of_json(content) == {
+        1: "w1",
+        4: "w2",
+        5: "The line must be a JSON object.",
+        6: "The line is not valid JSON; it must be a JSON object.",
+        7: "w3",
+    }
+
+
+def test_a_line_that_is_too_long_is_passed_over() -> None:
+    long = b'{"wamid":"' + b"x" * (2 * MOST_LINE_BYTES + 5) + b'"}\n'
+    just = b" " * (MOST_LINE_BYTES - len(ROW % 2)) + ROW % 2
+    found = of_json(ROW % 1 + long + just + b" " + just + ROW % 3)
+    assert (found[1], found[3], found[5]) == ("w1", "w2", "w3")
+    assert all(found[number].startswith("The line is too long") for number in (2, 4))
+
+
+def test_lines_of_ours_are_known_among_others() -> None:
+    ours = b'{"record":1,"wamid":"o","status":"sent","created_at":"%s","sent_at":"%s"}\n'
+    assert of_json(ours % (TIME, TIME) + ROW % 1) == {1: "o", 2: "w1"}
+    assert "don't fit" in of_json(ours % (TIME, b""))[1]
+
+
+def test_cells_are_texts_whatever_a_spreadsheet_would_make_of_them() -> None:
+    names = [b"=HYPERLINK(1)", b"@x", b"-1", b'"a ""b"", c"', b'"two\r\nlines"', b" 007 ", b""]
+    found = of_csv_names(*names)
+    told_of = list(found.values())
+    assert told_of[:4] == ["=HYPERLINK(1)", "@x", "-1", 'a "b", c']
+    assert told_of[4].startswith("guest_name must be")  # control characters are refused
+    assert told_of[5:] == [" 007 ", "w6"]
+    assert list(found) == [2, 3, 4, 5, 7, 8, 9]
+
+
+def test_a_byte_order_mark_crlf_and_another_delimiter() -> None:
+    content = b"\xef\xbb\xbfsent_at;wamid\r\n" + TIME + b";w1\r\n\r\n" + TIME + b";w2"
+    assert list(of_csv(content, ";").values()) == ["w1", "w2"]
+
+
+def test_a_bad_row_is_said_and_the_next_is_read() -> None:
+    rows = b"w1,%s\nw2,%s,1,2,3\nw3,%s,919876543210,\xff\xfe\nw4,%s,,"
+    found = of_csv(HEADER + rows % (TIME, TIME, TIME, TIME))
+    assert found[2] == found[3] == "The line must have 4 cells, as many as the first line."
+    assert found[4].startswith("guest_name must be")
+    assert found[5] == "w4"
+
+
+def test_a_cell_without_end_costs_no_memory_and_not_the_rest() -> None:
+    found = of_csv_names(b'"' + b"x" * 200_000, b"last")
+    assert "The line is no CSV." in found.values()
+    assert list(found.values())[-1] == "last"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"id,time\n1,2\n", b'"' + b"x" * 200_000])
+def test_a_file_without_the_columns_is_refused_in_a_sentence(content: bytes) -> None:
+    with pytest.raises(CommandError, match="none of them is wamid"):
+        of_csv(content)
+
+
+def test_a_packed_file_is_known_by_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "any.name"
+    content = b"".join(ROW % number for number in range(5_000))
+    file.write_bytes(gzip.compress(content))
+    with open_source(file) as source:
+        assert source.file.read() == content
+        assert source.done() == source.total == file.stat().st_size
+
+
+def test_broken_gzip_is_read_up_to_the_break(tmp_path: Path) -> None:
+    file = tmp_path / "broken.gz"
+    content = b"".join(ROW % (number * 7919) for number in range(50_000))
+    whole = gzip.compress(content)
+    file.write_bytes(whole[: len(whole) // 2])
+    with open_source(file) as source:
+        found = [told(line) for line in lines_of(json_lines(source.file, TABLE))]
+    assert found[0] == "w0"
+    assert len(found) > 1_000
+    assert "broken gzip" in found[-1]
+
+
+def test_a_line_counts_as_what_the_first_of_its_reports_did_that_did_something() -> None:
+    tally = Tally()
+    for line in ("created changed", "unchanged changed", "unchanged unchanged", "erased erased"):
+        tally.note_merged([Merged(Status.SENT, Outcome(word)) for word in line.split()])
+    assert tally.outcomes == {"created": 1, "changed": 1, "unchanged": 1, "erased": 1}
