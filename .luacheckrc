@@ -11,13 +11,12 @@ local rules = {
 }
 
 local prelude = {}
-local file = io.open("lua/prelude.lua")
-if file then
-  for line in file:lines() do
+for _, name in ipairs({ "prelude", "indexes" }) do
+  local file = io.open("lua/" .. name .. ".lua")
+  for line in file and file:lines() or function() end do
     local names = line:match("^local function ([%w_]+)") or line:match("^local ([%w_, ]+)")
     for name in (names or ""):gmatch("[%w_]+") do prelude[#prelude + 1] = name end
   end
-  file:close()
 end
 
 std = "lua51"
@@ -29,3 +28,4 @@ not_globals = { "dofile", "io", "loadfile", "module", "os", "package", "print", 
 
 files["lua/*.lua"] = { read_globals = prelude }
 files["lua/prelude.lua"] = { ignore = { "211" } } -- its locals are used by the scripts
+files["lua/indexes.lua"] = { ignore = { "211" } }

@@ -60,11 +60,6 @@ local function in_all(indexes, id)
   return true
 end
 
--- Two phone numbers are one recipient's when one is the ending of the other.
-local function same_number(a, b)
-  return string.sub(a, -#b) == b or string.sub(b, -#a) == a
-end
-
 local function matches(packed, query)
   local head = query.status .. SEPARATOR
   if query.status ~= '' and string.sub(packed, 1, #head) ~= head then

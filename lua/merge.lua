@@ -1,8 +1,9 @@
 -- Merges a batch of reports into their messages: records, indexes and counters in one step.
--- The only writer of messages. Repeating a batch changes nothing.
+-- Repeating a batch changes nothing. What comes late for an erased message is dropped.
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
+--          and reads  :gone:<id>
 -- ARGV[1]  JSON [[id, …], [report, …]], as many ids as reports, at most 256; a report is
 --          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message,
 --          error_details, error_href, context, extras] as reports.Report has it: ms and µs as
@@ -10,23 +11,11 @@
 --          reports.Context and reports.Extras. An empty batch shows whether the server takes
 --          writes.
 -- Returns  for each report, in order: the message's status after it, and its outcome: 'created',
---          'changed' or 'unchanged'.
+--          'changed' or 'unchanged'; or the report's own status, and 'erased'.
 -- Cost     O(1) a report save for its indexes, O(log N) of the index where it enters one.
 --          About 5 µs for a status change and 25 µs for a new message.
 
-local RECEIVED = 4
-
--- The fields of a packed record; '' for those that it lacks, having been packed before they were.
-local function unpacked(packed)
-  local record = {string.match(packed, PACKED)}
-  if #record < FIELDS then
-    record = split(packed, SEPARATOR)
-    for field = #record + 1, FIELDS do
-      record[field] = ''
-    end
-  end
-  return record
-end
+local REPORTED, RECEIVED = 2, 4
 
 -- Returns whether the report said something new of the status or its time.
 local function merge_status(record, status, at_ms)
@@ -157,64 +146,6 @@ local function merge(record, report)
   return changed
 end
 
--- What is to be added to each counter when the batch is through: dimension -> value -> field.
-local counts = {}
-for _, dimension in ipairs(DIMENSIONS) do
-  counts[dimension.name] = {}
-end
-
-local function count(dimension, value, record, number)
-  local values = counts[dimension.name]
-  local fields = values[value]
-  if not fields then
-    fields = {}
-    values[value] = fields
-  end
-  fields[record[STATUS]] = (fields[record[STATUS]] or 0) + number
-  if record[ERROR_CODE] ~= '' then
-    local field = 'error:' .. record[ERROR_CODE]
-    fields[field] = (fields[field] or 0) + number
-  end
-end
-
--- Takes a message out of the index entries and counters of its old record and puts it into those
--- of its new one: old is nil for a message that is created, new for one that is deleted.
-local function move(id, old, new)
-  for _, dimension in ipairs(DIMENSIONS) do
-    local value_of, field = VALUE_OF[dimension.value], dimension.field
-    local stays = old and new and old[field] == new[field]
-    if dimension.counted or not stays then
-      local from = old and value_of(old[field])
-      local to = new and value_of(new[field])
-      if from and from ~= to then
-        call('ZREM', key_of('by', dimension.name, from), id)
-      end
-      if to and from ~= to then
-        call('ZADD', key_of('by', dimension.name, to), new[CREATED_US], id)
-      end
-      if dimension.counted and from then
-        count(dimension, from, old, -1)
-      end
-      if dimension.counted and to then
-        count(dimension, to, new, 1)
-      end
-    end
-  end
-end
-
-local function write_counts()
-  for name, values in pairs(counts) do
-    for value, fields in pairs(values) do
-      local key = key_of('count', name, value)
-      for field, number in pairs(fields) do
-        if number ~= 0 and call('HINCRBY', key, field, number) == 0 then
-          call('HDEL', key, field)
-        end
-      end
-    end
-  end
-end
-
 local ids, reports = unpack(cjson.decode(ARGV[1]))
 if #ids == 0 then
   return {}
@@ -226,25 +157,43 @@ for i, id in ipairs(ids) do
 end
 local packed = call('MGET', unpack(keys))
 
+-- Which of the messages without a record have been erased, by id.
+local erased, unknown, tombs = {}, {}, {}
+for i, id in ipairs(ids) do
+  if not packed[i] then
+    unknown[#unknown + 1] = id
+    tombs[#tombs + 1] = tag .. ':gone:' .. id
+  end
+end
+if #tombs > 0 then
+  for place, tomb in ipairs(call('MGET', unpack(tombs))) do
+    erased[unknown[place]] = tomb
+  end
+end
+
 local old, new, dirty, reply = {}, {}, {}, {}
 for i, report in ipairs(reports) do
   local id = ids[i]
-  local outcome = 'changed'
-  if not new[id] then
-    if packed[i] then
-      old[id] = unpacked(packed[i])
-      new[id] = {unpack(old[id])}
-    else
-      new[id] = new_record(report[1], report[RECEIVED])
-      outcome = 'created'
+  local status, outcome = report[REPORTED], 'erased'
+  if not erased[id] then
+    outcome = 'changed'
+    if not new[id] then
+      if packed[i] then
+        old[id] = unpacked(packed[i])
+        new[id] = {unpack(old[id])}
+      else
+        new[id] = new_record(report[1], report[RECEIVED])
+        outcome = 'created'
+      end
     end
+    if merge(new[id], report) then
+      dirty[id] = true
+    else
+      outcome = 'unchanged'
+    end
+    status = new[id][STATUS]
   end
-  if merge(new[id], report) then
-    dirty[id] = true
-  else
-    outcome = 'unchanged'
-  end
-  reply[2 * i - 1], reply[2 * i] = new[id][STATUS], outcome
+  reply[2 * i - 1], reply[2 * i] = status, outcome
 end
 
 for id in pairs(dirty) do

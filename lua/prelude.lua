@@ -69,3 +69,8 @@ local function key_of(kind, name, value)
   end
   return key .. ':' .. value
 end
+
+-- Two phone numbers are one recipient's when one is the ending of the other.
+local function same_number(a, b)
+  return string.sub(a, -#b) == b or string.sub(b, -#a) == a
+end

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -26,6 +27,7 @@ from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
 from service.replay import Replay
+from service.retention import Sweeper
 from service.routes import ROUTES, add_routes, policies, probes
 from service.scripts import Scripts
 from service.store import Observer, Store
@@ -59,7 +61,7 @@ def create_app(settings: Settings) -> web.Application:
                 scripts,
                 partitions=settings.redis.partitions,
                 patience_s=settings.redis.patience_s,
-                observer=Observer(metrics.merged, metrics.redis_failed),
+                observer=Observer(metrics.merged, metrics.redis_failed, metrics.forgotten),
                 journal=journal,
             )
             metrics.watch_queue(lambda: store.depth)
@@ -80,6 +82,8 @@ def create_app(settings: Settings) -> web.Application:
             await store.close()
 
     app.cleanup_ctx.append(store)
+    if settings.retention.days:
+        app.cleanup_ctx.append(_retention)
     return app
 
 
@@ -92,6 +96,15 @@ async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
         return
     async with open_journal(folder, settings.journal.most_mib) as journal:
         yield journal
+
+
+async def _retention(app: web.Application) -> AsyncIterator[None]:
+    """Has old messages removed as long as the application runs."""
+    days = app[SETTINGS].retention.days
+    sweeper = Sweeper(app[STORE], days=days, now_us=lambda: time.time_ns() // 1000)
+    sweeper.start()
+    yield
+    await sweeper.close()
 
 
 @cache

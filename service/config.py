@@ -131,6 +131,15 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1024
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept."""
+
+    days: Annotated[
+        int,
+        Meta(ge=0, le=3650, description="after how many days messages are removed; 0: never"),
+    ] = 0
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is logged."""
 
@@ -150,6 +159,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meta: MetaApp = MetaApp()
     redis: Redis = Redis()
     journal: Journal = Journal()
+    retention: Retention = Retention()
     log: Log = Log()
 
     @property

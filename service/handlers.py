@@ -12,6 +12,7 @@ from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
+from service.erasing import erase as erase_messages
 from service.errors import BadRequest, Unauthorized, Unavailable
 from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
 from service.keys import uuid_of
@@ -20,12 +21,14 @@ from service.models.answers import cursor_of, latest_log, message_log, message_s
 from service.models.meaning import (
     position_of,
     selection_of,
+    selection_to_erase,
     send_report,
     status_report,
     wamids_of,
 )
 from service.models.reader import Reader
 from service.models.requests import (
+    EraseRequest,
     HandshakeQuery,
     LatestLogQuery,
     MessageLogsQuery,
@@ -59,6 +62,7 @@ _message_statuses = Reader(MessageStatusBatch)
 _status_lookup = Reader(StatusLookupRequest)
 _message_logs = Reader(MessageLogsQuery)
 _latest_log = Reader(LatestLogQuery)
+_erase = Reader(EraseRequest)
 
 _JSON = {"Content-Type": "application/json"}
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
@@ -211,6 +215,18 @@ async def message_logs_latest(request: web.Request) -> web.Response:
     query = _latest_log.query(list(request.query.items()))
     record = await request.app[STORE].latest("registration", query.registration_id)
     return _json({"log": latest_log(record) if record else None})
+
+
+async def erase(request: web.Request) -> web.Response:
+    """POST erase: the messages of a person or of an event are to be forgotten."""
+    selection = selection_to_erase(_erase.body(await body_of(request, MIB)))
+    replay = request.app.get(REPLAY)
+    waits = replay is not None and (await replay.look()).reports > 0
+    number, complete = await erase_messages(request.app[STORE], selection)
+    complete = complete and not waits  # some of what waits may be of theirs
+    [(dimension, _)] = selection.filters
+    log.info("messages_erased", extra={"by": dimension, "messages": number, "complete": complete})
+    return _json({"ok": True, "erased": number, "complete": complete})
 
 
 async def healthz(_: web.Request) -> web.Response:

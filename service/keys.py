@@ -18,6 +18,9 @@ from uuid import UUID
 
 import msgspec
 
+GONE_S = 30 * 86_400
+"""How long, in seconds, reports that come late must not bring an erased message back."""
+
 SCHEMA_VERSION = 1
 """Of what the keys hold. A store written by another version is refused at start."""
 
@@ -62,6 +65,7 @@ CATALOGUE = (
     ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
+    ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("fence", "string", "no data: written behind a batch whose durability is waited for"),
     ("schema", "hash", "the schema version and the number of partitions; in partition 0 only"),
 )
@@ -89,9 +93,14 @@ class Position(NamedTuple):
     message_id: str
 
 
+def crc16_of(wamid: str) -> int:
+    """What a message's partition follows from, with any number of partitions."""
+    return crc_hqx(wamid.encode(), 0)
+
+
 def partition_of(wamid: str, partitions: int) -> int:
     """The partition that everything about this message lives in (CRC16, as Redis Cluster has)."""
-    return crc_hqx(wamid.encode(), 0) % partitions
+    return crc16_of(wamid) % partitions
 
 
 def tag_of(partition: int) -> str:
@@ -118,6 +127,11 @@ def uuid_of(wamid: str) -> str:
 def message_key(tag: str, message_id: str) -> str:
     """Where the message's record is."""
     return f"{tag}:msg:{message_id}"
+
+
+def index_key(tag: str, dimension: str) -> str:
+    """Where a dimension that is a single index has it."""
+    return f"{tag}:by:{dimension}"
 
 
 def fence_key(tag: str) -> str:

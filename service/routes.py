@@ -13,6 +13,7 @@ from service.middleware import META, OPEN, READ, WRITE, Policies, Policy
 from service.models.answers import (
     Description,
     Done,
+    EraseResponse,
     LatestLogResponse,
     MessageLogsResponse,
     MessageStatusBatchResponse,
@@ -24,6 +25,7 @@ from service.models.answers import (
     TrackSendResponse,
 )
 from service.models.requests import (
+    Erase,
     HandshakeQuery,
     LatestLogQuery,
     MessageLogsQuery,
@@ -87,6 +89,8 @@ ROUTES = (
           takes=MessageLogsQuery, answers=MessageLogsResponse),
     Route("GET", f"{WEBHOOKS}/message-logs/latest/", handlers.message_logs_latest, READ,
           takes=LatestLogQuery, answers=LatestLogResponse),
+    Route("POST", f"{WEBHOOKS}/erase/", handlers.erase, WRITE,
+          takes=Erase, answers=EraseResponse),
     Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META,
           takes=HandshakeQuery, answers=str),
     Route("POST", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp, META,

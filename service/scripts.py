@@ -26,6 +26,9 @@ MAX_SCAN = 1_000
 
 _LEAST_SCAN = 100
 
+MAX_ERASED = 50
+"""Messages in one erase, for the same reason."""
+
 _EMPTY = b"[[], []]"
 """A batch without reports: the server refuses it where it takes no writes."""
 
@@ -39,7 +42,12 @@ _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "l
 _UNAWAITED = {"list", "schema"}
 """Scripts that write nothing, or nothing that may not be lost: the schema is written again."""
 
-_SHEBANGS = {"merge": "#!lua\n", "schema": "#!lua\n", "list": "#!lua flags=no-writes\n"}
+_SHEBANGS = {
+    "merge": "#!lua\n",
+    "schema": "#!lua\n",
+    "list": "#!lua flags=no-writes\n",
+    "erase": "#!lua flags=allow-oom\n",  # of a full server, too, messages may be removed
+}
 """Makes a full or read-only server refuse a script before its first write, and answer reads still
 (https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags)."""
 
@@ -68,6 +76,30 @@ class Query(msgspec.Struct, frozen=True):
         return cls(selection.filters, selection.status, selection.recipient_id, limit, *at)
 
 
+_WRITERS = ("merge", "erase")
+"""Of messages: they get `indexes.lua`."""
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """What one erase is for; encodes to the JSON object that `erase.lua` reads.
+
+    Attributes:
+        messages: id and CRC16 of the wamid of each, at most `MAX_ERASED`.
+        dimension: only messages in this index go, under `value`.
+        value: see `dimension`.
+        recipient_id: see `Selection`.
+        before_us: only messages that were created earlier, in µs as text; `""` for any.
+        gone_s: how long reports must not bring them back, in seconds; 0: they may.
+    """
+
+    messages: Sequence[tuple[str, str]]
+    dimension: str
+    value: str = ""
+    recipient_id: str = ""
+    before_us: str = ""
+    gone_s: int = 0
+
+
 class Outcome(StrEnum):
     """What a report did to its message's record."""
 
@@ -76,6 +108,8 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     QUEUED = "queued"
     """Nothing yet: it is in the journal."""
+    ERASED = "erased"
+    """Nothing: the message had been erased, and stays so."""
 
 
 class Merged(NamedTuple):
@@ -154,7 +188,8 @@ def render(name: str, call: str = "redis.call") -> str:
     prelude = (_FOLDER / "prelude.lua").read_text()
     prelude = prelude.replace("--@rules", _rules())
     prelude = prelude.replace("local call = redis.call", f"local call = {call}")
-    return prelude + (_FOLDER / f"{name}.lua").read_text()
+    shared = (_FOLDER / "indexes.lua").read_text() if name in _WRITERS else ""
+    return prelude + shared + (_FOLDER / f"{name}.lua").read_text()
 
 
 class _Script:
@@ -231,6 +266,11 @@ class Scripts:
         asked = msgspec.json.encode({"scan": scan, "queries": queries})
         replies = await self._run("list", partition, asked, until_s)
         return [Scan(packed, _position_of(us, at)) for us, at, *packed in replies]
+
+    async def erase(self, partition: int, erasure: Erasure, until_s: float) -> int:
+        """Removes messages, all of that partition; returns how many there were."""
+        asked = msgspec.json.encode(erasure)
+        return int(await self._run("erase", partition, asked, until_s))
 
     async def layout(self, until_s: float) -> Layout | None:
         """The layout that the store has; None for an empty one."""

@@ -22,9 +22,17 @@ from service.connect import Server
 from service.durability import NotDurable
 from service.errors import Unavailable
 from service.journal import Journal
-from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
+from service.keys import (
+    Position,
+    Selection,
+    id_of,
+    index_key,
+    message_key,
+    partition_of,
+    tag_of,
+)
 from service.reports import Record, Report, unpack
-from service.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
+from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +88,12 @@ class Observer(NamedTuple):
     Attributes:
         merged: gets each batch that was written and its outcomes.
         failed: gets the reason, one of `REASONS`, of each call to Redis that was given up.
+        forgotten: gets why messages were removed, `erased` or `retention`, and how many.
     """
 
     merged: Callable[[Sequence[Report], Sequence[Merged]], None]
     failed: Callable[[str], None]
+    forgotten: Callable[[str, int], None] = lambda _reason, _number: None
 
 
 class Store:
@@ -122,6 +132,11 @@ class Store:
         self._reads = Batcher(self._read, most=_MAX_READ, patience_s=patience_s)
         self._lists = Batcher(self._list, most=_MAX_ROWS, patience_s=patience_s)
         self._now_s = asyncio.get_running_loop().time
+
+    @property
+    def partitions(self) -> int:
+        """How many it has."""
+        return self._partitions
 
     @property
     def depth(self) -> int:
@@ -266,7 +281,7 @@ class Store:
             combination of filters takes too long to look for.
         """
         wanted = limit + 1  # one more shows whether another page follows
-        scans = [_PartitionScan(self._look, p, selection, after) for p in range(self._partitions)]
+        scans = [_PartitionScan(self.look, p, selection, after) for p in range(self._partitions)]
         started_s = self._now_s()
         while short := [scan for scan in scans if scan.lacks(wanted)]:
             await _all(scan.advance(wanted) for scan in short)
@@ -274,16 +289,37 @@ class Store:
                 break
         return _page_of(scans, limit)
 
-    async def _look(self, partition: int, query: Query) -> Scan:
+    async def look(self, partition: int, query: Query) -> Scan:
+        """One look at a partition, at a bounded number of entries."""
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
 
     async def latest(self, dimension: str, value: str) -> Record | None:
         """The most recent message of an index."""
         query = Query.of(Selection([(dimension, value)]), 1, None)
-        scans = await _all(self._look(p, query) for p in range(self._partitions))
+        scans = await _all(self.look(p, query) for p in range(self._partitions))
         found = [unpack(packed) for scan in scans for packed in scan.packed]
         return max(found, key=_position_of, default=None)
+
+    async def oldest(self, partition: int, before_us: int) -> list[str]:
+        """The ids of some of a partition's messages that were created earlier, in µs."""
+        tag, until_s = tag_of(partition), self._now_s() + self._patience_s
+        earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
+        async with self._available():
+            found = await self._server.execute(until_s, tag, *earliest, "LIMIT", 0, MAX_ERASED)
+        return [message_id.decode() for message_id in found]
+
+    async def remove(self, partition: int, erasure: Erasure, reason: str) -> int:
+        """Removes messages of a partition, for a reason as `Observer` has it.
+
+        Returns:
+            how many there were; fewer where it had to be repeated since the answer was lost.
+        """
+        until_s = self._now_s() + self._patience_s
+        async with self._available():
+            number = await self._scripts.erase(partition, erasure, until_s)
+        self._observer.forgotten(reason, number)
+        return number
 
     async def probe(self) -> None:
         """Makes sure that every partition answers, has the scripts and takes writes.
@@ -335,7 +371,7 @@ class _PartitionScan:
     def __init__(
         self, look: Look, partition: int, selection: Selection, after: Position | None
     ) -> None:
-        self._look = look
+        self.look = look
         self._partition = partition
         self._selection = selection
         self._packed: list[bytes] = []
@@ -349,7 +385,7 @@ class _PartitionScan:
     async def advance(self, wanted: int) -> None:
         """One more look, at a bounded number of entries."""
         query = Query.of(self._selection, wanted - len(self._packed), self.stopped)
-        scan = await self._look(self._partition, query)
+        scan = await self.look(self._partition, query)
         self._packed += scan.packed
         self.stopped = scan.stopped
         self._through = scan.stopped is None

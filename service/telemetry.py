@@ -184,6 +184,11 @@ class Metrics:
             "tracker_items_refused",
             "Items of batches and streams that were refused, each by itself.",
         )
+        self._forgotten = self._counter(
+            "tracker_messages_forgotten",
+            "Messages removed, by reason: somebody asked for it, or they had grown old.",
+            "reason",
+        )
         self._observers: dict[tuple[str, int], Callable[[float], None]] = {}
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -210,6 +215,10 @@ class Metrics:
     def redis_failed(self, reason: str) -> None:
         """A call to Redis was given up."""
         self._redis_errors.labels(reason).inc()
+
+    def forgotten(self, reason: str, number: int) -> None:
+        """So many messages were removed."""
+        self._forgotten.labels(reason).inc(number)
 
     def webhook(self, items: Mapping[str, int]) -> None:
         """A payload of Meta's was read: how many items of each kind it had."""

@@ -16,7 +16,7 @@ from service.store import Observer, Store
 
 STRICT_CALL = """function(command, ...)
   local keys = {...}
-  local last = command == 'MGET' and #keys or 1
+  local last = (command == 'MGET' or command == 'DEL') and #keys or 1
   for i = 1, last do
     if string.sub(keys[i], 1, #KEYS[1] + 1) ~= KEYS[1] .. ':' then
       error('a key outside of the partition: ' .. keys[i])
@@ -70,6 +70,10 @@ class Bench:
                 found[key.decode()] = await _held(node, key)
         return found
 
+    async def tombs(self) -> Contents:
+        """What is left of erased messages."""
+        return tombs_in(await self.contents())
+
     async def check_invariants(self) -> list[Record]:
         """Indexes equal records, counters equal a recount, no key is outside the catalogue.
 
@@ -78,10 +82,21 @@ class Bench:
         """
         found = await self.contents()
         contents = {key: held for key, held in found.items() if not key.endswith("}:fence")}
-        records = [unpack(held) for held in contents.values() if isinstance(held, bytes)]
+        tombs = tombs_in(contents)
+        records = [unpack(held) for key, held in contents.items() if ":msg:" in key]
         schema = {f"{tag_of(0)}:schema": {"version": 1, "partitions": self.partitions}}
-        assert contents == schema | expected_contents(contents, records, self.partitions)
+        expected = expected_contents(contents, records, self.partitions)
+        assert contents == schema | expected | tombs
+        for key, crc16 in tombs.items():
+            tag, _, message_id = key.partition(":gone:")
+            assert tag == tag_of(int(crc16) % self.partitions)
+            assert message_key(tag, message_id) not in contents
         return records
+
+
+def tombs_in(contents: Contents) -> Contents:
+    """What is left of erased messages."""
+    return {key: held for key, held in contents.items() if ":gone:" in key}
 
 
 def soon_s() -> float:

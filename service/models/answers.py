@@ -172,6 +172,16 @@ class LatestLogResponse(TypedDict):
     log: LatestLog | None
 
 
+class EraseResponse(TypedDict):
+    """Answer of `erase`."""
+
+    ok: Yes
+    erased: Annotated[int, Meta(ge=0, description="how many messages were there, and are gone")]
+    complete: Annotated[
+        bool, Meta(description="whether those were all; if not, ask again to go on")
+    ]
+
+
 Description = Annotated[dict[str, Any], Meta(description="an OpenAPI document")]
 
 

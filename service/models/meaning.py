@@ -16,6 +16,7 @@ from service.models.requests import (
     EARLIEST,
     ISO_TIME,
     RECIPIENT,
+    EraseRequest,
     MessageLogsQuery,
     MessageStatusRequest,
     StatusLookupRequest,
@@ -243,6 +244,20 @@ def selection_of(query: MessageLogsQuery) -> Selection:
         status=query.status or "",
         recipient_id=recipient_id if len(ending) == _NATIONAL_DIGITS else "",
     )
+
+
+def selection_to_erase(request: EraseRequest) -> Selection:
+    """Whose messages are to go: those that `message-logs` lists for the same filter.
+
+    Raises:
+        BadRequest: none is given, or several are, or the phone number is none.
+    """
+    names = request.__struct_fields__
+    texts = {name: _text(getattr(request, name), name) for name in names}
+    given = {name: text for name, text in texts.items() if text}
+    if len(given) != 1:
+        raise BadRequest(f"Exactly one of {', '.join(names)} must be given.")
+    return selection_of(msgspec.convert(given, MessageLogsQuery))
 
 
 def position_of(cursor: str | None) -> Position | None:

@@ -214,6 +214,27 @@ class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):
     wamids: Wamids
 
 
+class EraseRequest(msgspec.Struct, frozen=True, gc=False):
+    """Whose messages are to be erased: body of `erase`; exactly one is given."""
+
+    recipient_id: RecipientOrNone | None = None
+    guest_id: Id | None = None
+    event_id: Id | None = None
+
+
+Erase = Annotated[
+    EraseRequest,
+    Meta(
+        extra_json_schema={
+            "oneOf": [
+                {"properties": {name: _IS_GIVEN}, "required": [name]}
+                for name in EraseRequest.__struct_fields__
+            ]
+        }
+    ),
+]
+
+
 class MessageLogsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters of `message-logs`; a filter that is not given lets everything through."""
 

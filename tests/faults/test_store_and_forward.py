@@ -13,7 +13,7 @@ import pytest
 from service.handlers import REPLAY
 from service.keys import uuid_of
 from tests.conftest import TOKEN, Client
-from tests.factories import event_send, status_update
+from tests.factories import event_send, send_report, status_update
 from tests.faults.refusals import (
     Refusal,
     full_memory,
@@ -315,3 +315,20 @@ async def test_a_disk_that_takes_no_more_is_said_and_recovered_from(
         assert service.stop() == 0
     load.check_answers(LONGEST_S)
     load.check_stored(await records_at(redis.url))
+
+
+async def test_an_erasure_is_not_complete_while_reports_wait(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """Some of them may be of the person's, and would bring a message back."""
+    erase = ("/api/webhooks/erase/", {"event_id": "event-1"})
+    async with service_on(redis.url, data_dir=tmp_path) as client:
+        await post(client, SEND, event_send(1))
+        replay = client.app[REPLAY]
+        await replay._journal.append([send_report(wamid="wamid.2", event_id="event-1")])
+        status, answer = await post(client, *erase)
+        assert (status, answer["complete"]) == (200, False)
+        await until_replayed(client)
+        status, answer = await post(client, *erase)
+        assert (status, answer["complete"]) == (200, True)
+    assert await records_at(redis.url) == {}

@@ -27,10 +27,17 @@ from service.app import create_app
 from service.config import Http, MetaApp, Settings
 from service.errors import BadRequest, RequestError
 from service.handlers import HEALTH
-from service.models.meaning import selection_of, send_report, status_report, wamids_of
+from service.models.meaning import (
+    selection_of,
+    selection_to_erase,
+    send_report,
+    status_report,
+    wamids_of,
+)
 from service.models.reader import Reader
 from service.models.requests import (
     ISO_TIME,
+    EraseRequest,
     MessageLogsQuery,
     MessageStatusRequest,
     StatusLookupRequest,
@@ -244,7 +251,7 @@ class TestExamples:
 
     def test_there_are_as_many_as_expected(self) -> None:
         assert len(guide_examples()) == GUIDE.count("await fetch(") == 13
-        assert len(readme_examples()) == 6
+        assert len(readme_examples()) == 7
 
     def test_of_the_document_itself(self) -> None:
         named = DOCUMENT["components"]["schemas"].values()
@@ -291,6 +298,7 @@ def is_beyond_patterns(recipient: object) -> bool:
 SEND = Reader(TrackSendRequest)
 UPDATE = Reader(MessageStatusRequest)
 LOOK_UP = Reader(StatusLookupRequest)
+ERASE = Reader(EraseRequest)
 QUERY = Reader(MessageLogsQuery)
 
 
@@ -338,6 +346,15 @@ class TestRequestsAreTakenAsDocumented:
         valid = body_validator(f"{API}/message-status-lookup/").is_valid(body)
         assert valid == takes(lambda raw: wamids_of(LOOK_UP.body(raw)), body)
 
+    @given(st.dictionaries(st.sampled_from(EraseRequest.__struct_fields__), VALUES, max_size=3))
+    @example({"recipient_id": "919876543210"})
+    @example({"guest_id": 0, "event_id": None, "recipient_id": ""})
+    @example({"guest_id": "g", "event_id": "e"})
+    def test_erasures(self, body: Json) -> None:
+        valid = body_validator(f"{API}/erase/").is_valid(body)
+        taken = takes(lambda raw: selection_to_erase(ERASE.body(raw)), body)
+        assert valid == taken or (valid and is_beyond_patterns(body.get("recipient_id")))
+
     @given(
         st.dictionaries(
             st.sampled_from(MessageLogsQuery.__struct_fields__),
@@ -381,6 +398,7 @@ GOOD: list[tuple[str, str, object, dict[str, str]]] = [
     ("GET", f"{API}/message-logs/", {"limit": "1"}, {}),
     ("GET", f"{API}/message-logs/latest/", {"registration_id": "registration-1"}, {}),
     ("GET", f"{API}/message-logs/latest/", {"registration_id": "no"}, {}),
+    ("POST", f"{API}/erase/", {"event_id": "event-1"}, {}),
     ("GET", f"{API}/whatsapp/", HANDSHAKE, {}),
     ("POST", f"{API}/whatsapp/", PAYLOAD, {}),
     ("POST", f"{API}/whatsapp/", PAYLOAD, SIGNED),

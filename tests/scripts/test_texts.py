@@ -14,7 +14,8 @@ from service.reports import RANK, Record, Status
 from service.scripts import render
 
 LUA = Path(__file__).parents[2] / "lua"
-NAMES = sorted(path.stem for path in LUA.glob("*.lua") if path.stem != "prelude")
+SHARED = ["prelude", "indexes"]
+NAMES = sorted(path.stem for path in LUA.glob("*.lua") if path.stem not in SHARED)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -25,7 +26,7 @@ def test_the_header_is_whole(name: str) -> None:
     parts = re.findall(r"^-- (KEYS\[1\]|ARGV\[1\]|Returns|Cost) ", header, re.MULTILINE)
     assert parts == ["KEYS[1]", "ARGV[1]", "Returns", "Cost"]
     patterns = {pattern for pattern, _, _ in CATALOGUE}
-    named = set(re.findall(r" :((?:msg|by|count|schema)\S*)", header))
+    named = set(re.findall(r" :((?:msg|by|count|gone|schema)\S*)", header))
     assert named
     assert named <= patterns
 
@@ -69,7 +70,7 @@ def test_the_rules_are_those_of_python() -> None:
 
 def test_no_script_compares_texts_by_locale() -> None:
     """Redis' Lua compares texts with strcoll: `precedes` is for that. Numbers may use `<`."""
-    for name in [*NAMES, "prelude"]:
+    for name in [*NAMES, *SHARED]:
         for line in (LUA / f"{name}.lua").read_text().splitlines():
             code = line.partition("--")[0]
             for left, right in re.findall(r"(\S+) (?:<|>|<=|>=) (\S+)", code):

@@ -14,7 +14,7 @@ LAYERS = [
     {"batcher", "connect", "journal"},
     {"store"},
     {"replay"},
-    {"telemetry"},
+    {"telemetry", "erasing", "retention"},
     {"middleware", "refuser", "protocol", "intake", "listener"},
     {"handlers"},
     {"routes"},

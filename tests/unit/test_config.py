@@ -60,6 +60,8 @@ def test_secrets_are_not_shown() -> None:
         ({"TRACKER_DATA_DIR__X": "x"}, "data_dir"),
         ({"TRACKER_REDIS__PARTITIONS": "0"}, "redis.partitions"),
         ({"TRACKER_REDIS__PATIENCE_S": "5"}, "redis.patience_s"),
+        ({"TRACKER_RETENTION__DAYS": "-1"}, "retention.days"),
+        ({"TRACKER_RETENTION__DAYS": "3651"}, "retention.days"),
         ({"TRACKER_REDIS__DURABILITY": "tape"}, "redis.durability"),
         ({"TRACKER_REDIS__REPLICAS": "0"}, "redis.replicas"),
         ({"TRACKER_LOG__LEVEL": "loud"}, "log.level"),

@@ -1,0 +1,131 @@
+"""Reports and erasures in any order: what is left is what a plain model of them leaves."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.erasing import erase
+from service.models.meaning import selection_to_erase
+from service.models.requests import EraseRequest
+from service.reports import Record, Report, record_of
+from service.scripts import Erasure
+from tests.backends import Backend, Bench, open_store
+from tests.factories import BASE_US, reports
+
+pytestmark = pytest.mark.timeout(180)
+
+examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+_NUMBERS = st.sampled_from(["919876543210", "9876543210", "449876543210", "123456", "us.b"])
+_NAMES = st.sampled_from(["a", "B", "é", "x:y"])
+erasures = (
+    st.builds(EraseRequest, recipient_id=_NUMBERS)
+    | st.builds(EraseRequest, guest_id=_NAMES)
+    | st.builds(EraseRequest, event_id=_NAMES)
+)
+sweeps = st.integers(BASE_US, BASE_US + 21)
+"""By when the messages were created that have grown old."""
+
+Step = Report | EraseRequest | int
+
+
+class Model:
+    """What messages there are, by the reports on each, and which are gone for good."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, list[Report]] = {}
+        self.gone: set[str] = set()
+
+    def take(self, step: Step) -> None:
+        if isinstance(step, Report):
+            if step.wamid not in self.gone:
+                self.known.setdefault(step.wamid, []).append(step)
+        elif isinstance(step, EraseRequest):
+            self.gone |= self._remove(w for w, r in self.records().items() if is_meant(step, r))
+        else:
+            self._remove(w for w, r in self.records().items() if int(r.created_us) < step)
+
+    def _remove(self, wamids: Iterable[str]) -> set[str]:
+        removed = set(wamids)
+        for wamid in removed:
+            del self.known[wamid]
+        return removed
+
+    def records(self) -> dict[str, Record]:
+        return {wamid: record_of(some) for wamid, some in self.known.items()}
+
+
+def is_meant(request: EraseRequest, record: Record) -> bool:
+    if not request.recipient_id:
+        asked = request.guest_id, request.event_id
+        return asked in {(record.guest_id, None), (None, record.event_id)}
+    asked_number, number = str(request.recipient_id), record.recipient_id
+    if min(len(asked_number), len(number)) < 10:
+        return asked_number == number
+    return asked_number.endswith(number) or number.endswith(asked_number)
+
+
+async def do(bench: Bench, step: Step) -> None:
+    if isinstance(step, Report):
+        await bench.merge(step)
+    elif isinstance(step, EraseRequest):
+        assert (await erase(bench.store, selection_to_erase(step))).complete
+    else:
+        await sweep(bench, step)
+
+
+async def sweep(bench: Bench, before_us: int) -> None:
+    for partition in range(bench.partitions):
+        if not (ids := await bench.store.oldest(partition, before_us)):
+            continue
+        erasure = Erasure([(each, "") for each in ids], "all", before_us=str(before_us))
+        assert await bench.store.remove(partition, erasure, "retention") == len(ids)
+
+
+@examples
+@given(steps=st.lists(st.one_of(reports, reports, reports, erasures, sweeps), max_size=40))
+def test_what_is_erased_stays_gone_and_the_rest_is_whole(
+    backend: Backend, steps: list[Step]
+) -> None:
+    model = Model()
+    for step in steps:
+        model.take(step)
+
+    async def scenario() -> tuple[list[Record], int]:
+        async with open_store(backend) as bench:
+            for step in steps:
+                await do(bench, step)
+            return await bench.check_invariants(), len(await bench.tombs())
+
+    records, tombs = asyncio.run(scenario())
+    assert {record.wamid: record for record in records} == model.records()
+    assert tombs == len(model.gone)
+
+
+@examples
+@given(
+    steps=st.lists(st.one_of(reports, reports, reports, erasures), max_size=60),
+    last=st.lists(reports, max_size=20),
+)
+def test_all_at_once(backend: Backend, steps: list[Step], last: list[Report]) -> None:
+    """In whatever order they come to be done: the invariants hold, and what went stays gone."""
+
+    async def one(bench: Bench, step: Step) -> None:
+        if isinstance(step, Report):
+            await bench.store.write([step])
+        elif isinstance(step, EraseRequest):
+            await erase(bench.store, selection_to_erase(step))
+
+    async def scenario() -> None:
+        async with open_store(backend) as bench:
+            await asyncio.gather(*(one(bench, step) for step in steps))
+            await bench.check_invariants()
+            gone = await bench.tombs()
+            await asyncio.gather(*(one(bench, step) for step in last))
+            await bench.check_invariants()
+            assert await bench.tombs() == gone
+
+    asyncio.run(scenario())
