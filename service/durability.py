@@ -27,6 +27,9 @@ _SLACK_S = 0.15
 """By how much a wait ends before its time is over: servers look ten times a second who has waited
 long enough."""
 
+_FENCE = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 1)"
+"""Also on a full server, from which messages are still erased."""
+
 _OLDEST = (7, 0)
 
 
@@ -49,7 +52,7 @@ class Wait(NamedTuple):
         """The fence of a partition, and the wait for it, where so many seconds are left."""
         wait_s = min(self.longest_s, left_s) - _SLACK_S
         wait_ms = max(1, int(1000 * wait_s))  # 0 would be for ever
-        return [("SET", fence_key(tag), 1), (*self.command, wait_ms)]
+        return [("EVAL", _FENCE, 1, fence_key(tag)), (*self.command, wait_ms)]
 
     def check(self, answer: Any) -> None:  # noqa: ANN401  a number, a list of them, or an error
         """Of WAIT how many replicas have it; of WAITAOF whether the server has, and how many.

@@ -85,8 +85,9 @@ class Replay:
         try:
             yield
         finally:
-            looking.cancel()
-            await asyncio.wait({looking})
+            while not looking.done():  # the driver may swallow a cancellation: see Server
+                looking.cancel()
+                await asyncio.wait({looking}, timeout=_LOOK_S)
 
     async def _run(self) -> None:
         while True:

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
+from service.config import Auth, Redis, Settings
+from service.connect import connect
+from service.durability import NotDurable
 from service.keys import id_of, message_key, partition_of, tag_of
+from tests.backends import soon_s
 from tests.conftest import Client, need_server
 from tests.factories import event_send, status_update
 from tests.faults.scenes import (
@@ -138,6 +142,18 @@ async def test_lost_scripts_are_loaded_again(promise: Promise) -> None:
         redis.command("SCRIPT", "FLUSH")
         with broken():
             assert await _post(client, SEND, event_send(2)) == 503
+
+
+async def test_what_a_full_server_erases_is_waited_for(promise: Promise) -> None:
+    redis, durability, broken = promise
+    known = Redis(url=redis.url, durability=durability, patience_s=0.7)  # type: ignore[arg-type]
+    async with connect(Settings(auth=Auth(tokens=["unused"]), redis=known)) as server:
+        redis.command("CONFIG", "SET", "maxmemory", "1mb")
+        redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        assert await server.write(soon_s(), "{wa:0}", "DEL", "{wa:0}:nothing") == 0
+        until_s = asyncio.get_running_loop().time() + 0.7
+        with broken(), pytest.raises(NotDurable):
+            await server.write(until_s, "{wa:0}", "DEL", "{wa:0}:nothing")
 
 
 async def test_what_is_acknowledged_is_on_the_replica(replicated: Replicated) -> None:
