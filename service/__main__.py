@@ -18,11 +18,12 @@ import msgspec
 import uvloop
 
 from service.app import create_app, serve
+from service.checks import check
 from service.commands.export import export
 from service.commands.imports import import_
 from service.commands.repartition import repartition
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
-from service.connect import check, connect
+from service.connect import connect
 from service.embedded import is_private, prepare
 from service.errors import ConfigError, StartError
 from service.scripts import Scripts

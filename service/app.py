@@ -18,8 +18,9 @@ from aiohttp import web
 
 from service.access import Access
 from service.admission import Admission
+from service.checks import check, claim
 from service.config import Settings
-from service.connect import check, claim, connect
+from service.connect import connect
 from service.handlers import ACCESS, HEALTH, METRICS, OPENAPI, REPLAY, STORE
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind

@@ -1,7 +1,4 @@
-"""From a URL to a server that answers: embedded, one Redis, behind Sentinel, a cluster, fakeredis.
-
-Also the checks of what is behind the URL, made at start and by `--check`.
-"""
+"""From a URL to a server that answers: private, one Redis, by Sentinel, a cluster, fakeredis."""
 
 from __future__ import annotations
 
@@ -24,24 +21,20 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from service import config
-from service.durability import Command, NotDurable, Wait, syncs_by_itself, wait_of, weaknesses
-from service.embedded import embedded_server, is_private
-from service.errors import ConfigError, StartError, StoreAway
-from service.keys import SCHEMA_VERSION
-from service.scripts import Layout, Scripts
+from service.durability import Command, NotDurable, Wait, wait_of
+from service.embedded import embedded_server
+from service.errors import ConfigError
 from service.sentinel import client_of, nodes_of
 
 log = logging.getLogger(__name__)
 
-_START_S = 10.0
-
 _ANSWER_S = 4.9
-_LOADING_S = 300.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _LOOK_EVERY_S = 0.2
 
-_HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
+HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
+"""Errors after which the same command will fail again."""
 _PASSING = (
     faults.ConnectionError,
     faults.TimeoutError,
@@ -119,7 +112,7 @@ class Server(ABC):
                 # driver sends, can swallow a cancellation. The socket's own limit ends it then.
                 async with asyncio.timeout_at(until_s):
                     reply = await send()
-            except _HOPELESS:
+            except HOPELESS:
                 raise
             except _PASSING as error:
                 if isinstance(error, NotDurable):
@@ -365,75 +358,3 @@ _KINDS: dict[str, Callable[..., Server]] = {
     **dict.fromkeys(["redis+sentinel", "rediss+sentinel"], _watched),
     **dict.fromkeys(["redis+cluster", "rediss+cluster"], _cluster),
 }
-
-
-async def check(
-    server: Server, scripts: Scripts, settings: config.Settings, *, within_s: float | None = None
-) -> list[str]:
-    """What is wrong with the store. Writes nothing.
-
-    Args:
-        server: behind the URL of the settings.
-        scripts: of that server.
-        settings: of the service.
-        within_s: how long it may take to answer, 10 s unless given; the private server may load
-            its data as long as it needs.
-
-    Returns:
-        a sentence for each thing that may lose data.
-
-    Raises:
-        StoreAway: it can't be reached, or takes no writes.
-        StartError: it can't be used: too old, laid out otherwise, not able to keep what
-            `redis.durability` promises, or it may lose data and `redis.strict` is set.
-    """
-    patience_s = _LOADING_S if settings.embedded else within_s or _START_S
-    until_s = asyncio.get_running_loop().time() + patience_s
-    try:
-        async with asyncio.timeout_at(until_s):
-            await scripts.probe(0, until_s)
-            layout = await scripts.layout(until_s)
-            private = is_private(settings.redis.url, settings.data_dir)
-            warnings = await weaknesses(server.ask, settings.redis, private=private)
-            if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
-                server.wait = None
-    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
-        text = str(error).rstrip(".") or "it doesn't answer"
-        kind = StartError if isinstance(error, _HOPELESS) else StoreAway
-        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
-    if layout:
-        _check_layout(layout, settings.redis.partitions)
-    if isinstance(server, Fake):
-        warnings.append("fakeredis:// is for tests and a look around: nothing is kept.")
-    if warnings and settings.redis.strict:
-        raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
-    return warnings
-
-
-async def claim(scripts: Scripts, settings: config.Settings) -> None:
-    """Writes the layout into an empty store, which `check` has found usable.
-
-    Raises:
-        StartError: another service was faster, with another layout.
-    """
-    until_s = asyncio.get_running_loop().time() + _START_S
-    layout = await scripts.schema(settings.redis.partitions, until_s)
-    _check_layout(layout, settings.redis.partitions)
-
-
-def _check_layout(layout: Layout, partitions: int) -> None:
-    if layout.version != SCHEMA_VERSION:
-        raise StartError(
-            f"The store was written with schema version {layout.version}; this service has "
-            f"{SCHEMA_VERSION}."
-        )
-    if layout.moving:  # over some time, so with a journal a service may wait for that
-        raise StoreAway(
-            f"The messages are on the way to {layout.moving} partitions, and not all are there: "
-            "run `python -m service repartition` again, as it was run, until it is done."
-        )
-    if layout.partitions != partitions:
-        raise StartError(
-            f"The store has {layout.partitions} partitions, redis.partitions says {partitions}. "
-            f"Set it to {layout.partitions}."
-        )

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from heapq import merge as merge_sorted
-from itertools import islice
-from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
@@ -31,6 +28,7 @@ from service.keys import (
     partition_of,
     tag_of,
 )
+from service.paging import Page, PartitionScan, page_of, position_of
 from service.reports import Record, Report, unpack
 from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
 
@@ -73,13 +71,6 @@ _QUERY_ROWS = 8
 Answer = TypeVar("Answer")
 
 _FAULTS = tuple(fault for fault, _ in REASONS)
-
-
-class Page(NamedTuple):
-    """Records, newest first, and the position behind which more follow; None: none do."""
-
-    records: list[Record]
-    following: Position | None
 
 
 class Observer(NamedTuple):
@@ -281,13 +272,13 @@ class Store:
             combination of filters takes too long to look for.
         """
         wanted = limit + 1  # one more shows whether another page follows
-        scans = [_PartitionScan(self.look, p, selection, after) for p in range(self._partitions)]
+        scans = [PartitionScan(self.look, p, selection, after) for p in range(self._partitions)]
         started_s = self._now_s()
         while short := [scan for scan in scans if scan.lacks(wanted)]:
             await _all(scan.advance(wanted) for scan in short)
             if self._now_s() > started_s + self._scan_s:
                 break
-        return _page_of(scans, limit)
+        return page_of(scans, limit)
 
     async def look(self, partition: int, query: Query) -> Scan:
         """One look at a partition, at a bounded number of entries."""
@@ -316,7 +307,7 @@ class Store:
         query = Query.of(Selection([(dimension, value)]), 1, None)
         scans = await _all(self.look(p, query) for p in range(self._partitions))
         found = [unpack(packed) for scan in scans for packed in scan.packed]
-        return max(found, key=_position_of, default=None)
+        return max(found, key=position_of, default=None)
 
     async def oldest(self, partition: int, before_us: int) -> list[str]:
         """The ids of some of a partition's messages that were created earlier, in µs."""
@@ -377,59 +368,3 @@ async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
         if isinstance(answer, BaseException):
             raise answer
     return cast("list[Answer]", answers)
-
-
-Look = Callable[[int, Query], Awaitable[Scan]]
-
-
-class _PartitionScan:
-    """How far a page has come in one partition."""
-
-    def __init__(
-        self, look: Look, partition: int, selection: Selection, after: Position | None
-    ) -> None:
-        self.look = look
-        self._partition = partition
-        self._selection = selection
-        self._packed: list[bytes] = []
-        self.stopped: Position | None = after
-        self._through = False
-
-    def lacks(self, wanted: int) -> bool:
-        """Whether it has fewer rows than wanted, and may find more."""
-        return len(self._packed) < wanted and not self._through
-
-    async def advance(self, wanted: int) -> None:
-        """One more look, at a bounded number of entries."""
-        query = Query.of(self._selection, wanted - len(self._packed), self.stopped)
-        scan = await self.look(self._partition, query)
-        self._packed += scan.packed
-        self.stopped = scan.stopped
-        self._through = scan.stopped is None
-
-    def records(self) -> Iterator[Record]:
-        """What it found. Unpacked one by one, since of many partitions' rows few make a page."""
-        return map(unpack, self._packed)
-
-    def rows(self) -> Iterator[tuple[Position, Record]]:
-        """What it found, each with its position."""
-        return ((_position_of(record), record) for record in self.records())
-
-
-def _page_of(scans: Sequence[_PartitionScan], limit: int) -> Page:
-    """The newest rows of all partitions, as far back as every partition has been looked through."""
-    reached = [scan.stopped for scan in scans if scan.stopped is not None]
-    horizon = max(reached, default=None)
-    if len(scans) == 1:
-        found = scans[0].records()
-    else:
-        rows = merge_sorted(*(scan.rows() for scan in scans), key=itemgetter(0), reverse=True)
-        found = (record for at, record in rows if horizon is None or at >= horizon)
-    records = list(islice(found, limit + 1))
-    if len(records) > limit:
-        return Page(records[:limit], _position_of(records[limit - 1]))
-    return Page(records, horizon)
-
-
-def _position_of(record: Record) -> Position:
-    return Position(int(record.created_us), id_of(record.wamid))

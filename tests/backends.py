@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from service.checks import check, claim
 from service.config import Auth, Redis, Settings
-from service.connect import Cluster, OneServer, Server, check, claim, connect
+from service.connect import Cluster, OneServer, Server, connect
 from service.keys import DIMENSIONS, Value, ending_of, id_of, message_key, partition_of, tag_of
 from service.reports import Record, Report, record_of, unpack
 from service.scripts import Scripts

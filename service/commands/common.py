@@ -25,8 +25,9 @@ import click
 import msgspec
 import uvloop
 
+from service.checks import check, claim
 from service.config import Settings, load
-from service.connect import Server, check, claim, connect
+from service.connect import Server, connect
 from service.embedded import url_of
 from service.errors import CommandError, StartError, Unavailable
 from service.keys import Position, Selection, index_key, tag_of

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
 
+from service.checks import check
 from service.commands.common import (
     EVERYTHING,
     Writer,
@@ -26,7 +27,6 @@ from service.commands.holdings import (
     write_layout,
 )
 from service.config import Settings
-from service.connect import check
 from service.errors import CommandError
 from service.keys import SCHEMA_VERSION
 from service.reports import reports_of

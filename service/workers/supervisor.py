@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from service.checks import check
 from service.config import PREFIX, Settings
-from service.connect import check, connect
+from service.connect import connect
 from service.embedded import embedded_server, end_with_parent
 from service.errors import StartError
 from service.scripts import Scripts

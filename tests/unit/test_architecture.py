@@ -11,8 +11,8 @@ LAYERS = [
     {"errors", "reports", "config", "ndjson"},
     {"models", "keys", "access", "admission"},
     {"scripts", "embedded", "durability", "sentinel"},
-    {"batcher", "connect", "journal"},
-    {"store"},
+    {"batcher", "connect", "journal", "paging"},
+    {"checks", "store"},
     {"replay"},
     {"telemetry", "erasing", "retention"},
     {"middleware", "refuser", "protocol", "intake", "listener"},
@@ -27,7 +27,7 @@ LAYERS = [
 """A module imports from its own layer and those before it."""
 
 KNOWN_BY = {
-    "redis": {"scripts", "durability", "sentinel", "connect", "store"},
+    "redis": {"scripts", "durability", "sentinel", "connect", "checks", "store"},
     "aiohttp": {
         "middleware",
         "protocol",

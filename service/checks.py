@@ -1,0 +1,90 @@
+"""What is made sure of before the store is used: at start, by `--check`, and after an absence."""
+
+from __future__ import annotations
+
+import asyncio
+
+from redis import exceptions as faults
+
+from service import config
+from service.connect import HOPELESS, Fake, Server
+from service.durability import syncs_by_itself, weaknesses
+from service.embedded import is_private
+from service.errors import StartError, StoreAway
+from service.keys import SCHEMA_VERSION
+from service.scripts import Layout, Scripts
+
+_START_S = 10.0
+_LOADING_S = 300.0
+
+
+async def check(
+    server: Server, scripts: Scripts, settings: config.Settings, *, within_s: float | None = None
+) -> list[str]:
+    """What is wrong with the store. Writes nothing.
+
+    Args:
+        server: behind the URL of the settings.
+        scripts: of that server.
+        settings: of the service.
+        within_s: how long it may take to answer, 10 s unless given; the private server may load
+            its data as long as it needs.
+
+    Returns:
+        a sentence for each thing that may lose data.
+
+    Raises:
+        StoreAway: it can't be reached, or takes no writes.
+        StartError: it can't be used: too old, laid out otherwise, not able to keep what
+            `redis.durability` promises, or it may lose data and `redis.strict` is set.
+    """
+    patience_s = _LOADING_S if settings.embedded else within_s or _START_S
+    until_s = asyncio.get_running_loop().time() + patience_s
+    try:
+        async with asyncio.timeout_at(until_s):
+            await scripts.probe(0, until_s)
+            layout = await scripts.layout(until_s)
+            private = is_private(settings.redis.url, settings.data_dir)
+            warnings = await weaknesses(server.ask, settings.redis, private=private)
+            if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
+                server.wait = None
+    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
+        text = str(error).rstrip(".") or "it doesn't answer"
+        kind = StartError if isinstance(error, HOPELESS) else StoreAway
+        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
+    if layout:
+        _check_layout(layout, settings.redis.partitions)
+    if isinstance(server, Fake):
+        warnings.append("fakeredis:// is for tests and a look around: nothing is kept.")
+    if warnings and settings.redis.strict:
+        raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
+    return warnings
+
+
+async def claim(scripts: Scripts, settings: config.Settings) -> None:
+    """Writes the layout into an empty store, which `check` has found usable.
+
+    Raises:
+        StartError: another service was faster, with another layout.
+    """
+    until_s = asyncio.get_running_loop().time() + _START_S
+    layout = await scripts.schema(settings.redis.partitions, until_s)
+    _check_layout(layout, settings.redis.partitions)
+
+
+def _check_layout(layout: Layout, partitions: int) -> None:
+    if layout.version != SCHEMA_VERSION:
+        raise StartError(
+            f"The store was written with schema version {layout.version}; this service has "
+            f"{SCHEMA_VERSION}."
+        )
+    if layout.moving:  # over some time, so with a journal a service may wait for that
+        raise StoreAway(
+            f"The messages are on the way to {layout.moving} partitions, and not all are there: "
+            "run `python -m service repartition` again, as it was run, until it is done."
+        )
+    if layout.partitions != partitions:
+        raise StartError(
+            f"The store has {layout.partitions} partitions, redis.partitions says {partitions}. "
+            f"Set it to {layout.partitions}."
+        )
