@@ -110,6 +110,7 @@ class Answer(NamedTuple):
     body: Any
     at_s: float
     """Of the monotonic clock."""
+    path: str
 
 
 class Load:
@@ -189,7 +190,8 @@ class Load:
             content = await response.json()
             retry_after = response.headers.get("Retry-After")
             now_s = monotonic()
-            answer = Answer(response.status, now_s - started_s, retry_after, content, now_s)
+            took_s = now_s - started_s
+            answer = Answer(response.status, took_s, retry_after, content, now_s, path)
         self.answers.append(answer)
         return answer
 

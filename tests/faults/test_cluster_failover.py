@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -11,10 +12,11 @@ from redis.crc import key_slot
 
 from service.config import Redis, Settings
 from service.connect import _LOOK_EVERY_S, connect
+from service.handlers import REPLAY, STORE
 from service.keys import tag_of
 from tests.backends import soon_s
 from tests.conftest import Client, need_server
-from tests.faults.scenes import LONGEST_S, Load, eventually, logged, records_at, service_on
+from tests.faults.scenes import LONGEST_S, LOOKUP, Load, eventually, logged, records_at, service_on
 from tests.proxy import Proxy
 from tests.servers import RedisCluster, RedisServer, node_id, owner_by, wait_until
 
@@ -26,10 +28,6 @@ MOVED = SLOTS[: PARTITIONS // 4]
 
 RECOVERY_S = 2.0
 """Within which the service must have followed a failover."""
-
-DURABILITIES: list[dict[str, Any]] = [{}]
-"""Settings of the store that a failover is tried with: with none of them it may lose what was not
-replicated yet, with any other it must lose nothing that was acknowledged."""
 
 CONNECTIONS = 2
 
@@ -91,7 +89,6 @@ def _is_replica(node: RedisServer) -> bool:
     return isinstance(role, list) and "connected" in role
 
 
-@pytest.mark.parametrize("durability", DURABILITIES)
 @pytest.mark.parametrize(
     ("go_away", "come_back"),
     [(RedisServer.kill, RedisServer.start), (RedisServer.pause, RedisServer.resume)],
@@ -101,14 +98,16 @@ async def test_the_service_follows_a_failover(
     cluster: RedisCluster,
     go_away: Fault,
     come_back: Fault,
-    durability: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """And minds no more when the master comes back as a replica."""
+    """And minds no more when the master comes back as a replica.
+
+    What a master alone has taken may be lost with it: `redis.durability` is memory.
+    """
     master = _owner(cluster, SLOTS[0])
     its_id = node_id(master)
-    async with service_on(cluster.url, partitions=PARTITIONS, **durability) as client:
-        async with _load(client, forgetful=not durability) as load:
+    async with service_on(cluster.url, partitions=PARTITIONS) as client:
+        async with _load(client, forgetful=True) as load:
             await load.more(200, 200)
             go_away(master)
             gone_s = monotonic()
@@ -127,10 +126,48 @@ async def test_the_service_follows_a_failover(
         assert max(errors, default=0) < RECOVERY_S
         cluster.wait_ok()
         records = await records_at(cluster.url, PARTITIONS)
-        if durability:
-            load.check_stored(records)
         assert load.sent - early
         assert load.sent - early <= records.keys()
+
+
+@pytest.fixture
+def cluster_of_nine() -> Iterator[RedisCluster]:
+    """Three masters with two replicas each: one takes over, and still has the other."""
+    need_server()
+    with RedisCluster("--appendonly", "yes", replicas=2) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("journal", [False, True], ids=["refused", "queued"])
+async def test_nothing_acknowledged_is_lost_with_a_master_where_replicas_have_it(
+    cluster_of_nine: RedisCluster, tmp_path: Path, *, journal: bool
+) -> None:
+    """With a journal no report is refused either."""
+    cluster = cluster_of_nine
+    master = _owner(cluster, SLOTS[0])
+    its_id, folder = node_id(master), tmp_path if journal else None
+    settings: dict[str, Any] = {"partitions": PARTITIONS, "durability": "replica"}
+    async with service_on(cluster.url, data_dir=folder, **settings) as client:
+        async with _load(client) as load:
+            await load.more(200, 500)
+            master.kill()
+            await _until_taken_over(cluster, master, its_id)
+            over_s = monotonic()
+            await eventually(lambda: monotonic() > over_s + RECOVERY_S, "time to recover")
+            await load.more(200, 500)
+        if journal:
+            replay = client.app[REPLAY]
+            await eventually(lambda: not replay.waiting.reports, "the replay")
+            await eventually(lambda: not client.app[STORE].away, "the store")
+        load.check_answers(LONGEST_S)
+        refused = [answer for answer in load.answers if answer.status == 503]
+        if journal:
+            assert load.count(202) > 0
+            assert {answer.path for answer in refused} <= {LOOKUP}
+        assert max((answer.at_s - over_s for answer in refused), default=0) < RECOVERY_S
+        master.start()
+        cluster.wait_ok()
+        load.check_stored(await records_at(cluster.url, PARTITIONS))
 
 
 async def test_a_restart_of_a_master_loses_nothing(cluster: RedisCluster) -> None:
