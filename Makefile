@@ -29,10 +29,10 @@ run: install ## start the service on http://127.0.0.1:8080
 	@exec $(BIN)/python -m service
 
 test: install ## the whole suite, with coverage
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
 
 quick: install ## the suite without what is slow
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses auto --dist loadfile
 
 lint: install ## ruff, hadolint and, where it is installed, luacheck
 	$(BIN)/ruff check
