@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Over all cores, the tests of a file in one process, in the order of the files: slow ones come first.
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test quick lint types bench lock clean
@@ -29,10 +31,10 @@ run: install ## start the service on http://127.0.0.1:8080
 	@exec $(BIN)/python -m service
 
 test: install ## the whole suite, with coverage
-	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --cov $(SPREAD)
 
 quick: install ## the suite without what is slow
-	$(BIN)/python -m pytest -m 'not slow' --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow' $(SPREAD)
 
 lint: install ## ruff, hadolint and, where it is installed, luacheck
 	$(BIN)/ruff check

@@ -223,6 +223,7 @@ class Fuzzer:
             "message-status/": updates[0],
             "message-status/batch/": {"updates": updates},
             "message-status-lookup/": {"wamids": [f"wamid.{number}" for number in numbers]},
+            "erase/": {"guest_id": f"guest-{numbers[0]}"},
             "whatsapp/": {"entry": [{"changes": [_change(n) for n in numbers]}]},
         }
         return made[path.removeprefix(f"{WEBHOOKS}/")]
