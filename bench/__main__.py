@@ -8,11 +8,23 @@ from collections.abc import Iterator, Sequence
 
 import uvloop
 
-from bench import BenchError, Row, ceiling, growth, loads, mixed, outage, overload, reads, stored
+from bench import (
+    BenchError,
+    Row,
+    ceiling,
+    durability,
+    growth,
+    loads,
+    mixed,
+    outage,
+    overload,
+    reads,
+    stored,
+)
 
 PARTS = (
     *("ceiling", "status", "send", "reads", "workers"),
-    *("mixed", "overload", "outage", "memory", "growth"),
+    *("mixed", "overload", "outage", "durability", "memory", "growth"),
 )
 SIZES, LARGE = (10_000, 100_000), 1_000_000
 MIXED, OVERLOAD, OUTAGE = 10, 20, 10
@@ -60,7 +72,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
+def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  # noqa: C901  flat
     rounds, seconds = options.rounds, options.seconds
     if "ceiling" in options.only:
         yield "ceiling", uvloop.run(ceiling.compare(rounds, seconds, _say))
@@ -77,6 +89,8 @@ def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
         yield "overload", uvloop.run(overload.measure(seconds * OVERLOAD, _say))
     if "outage" in options.only:
         yield "outage", uvloop.run(outage.measure(seconds * OUTAGE, _say))
+    if "durability" in options.only:
+        yield "durability", durability.compare(rounds, seconds, _say)
     if "memory" in options.only:
         yield "memory", stored.memory(SIZES[-1], _say)
     if "growth" in options.only:

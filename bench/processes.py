@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
@@ -95,11 +95,19 @@ def _cpu_s(pid: int) -> float:
 
 
 @contextmanager
-def serve(module: str, *arguments: str) -> Iterator[Server]:
-    """Runs a server: `service` and `bench.obvious` with a private Redis and nothing in it."""
-    port = _free_port()
+def serve(module: str, *arguments: str, store: str = "", **settings: str) -> Iterator[Server]:
+    """Runs a server: `service` and `bench.obvious` with a private Redis and nothing in it.
+
+    Args:
+        module: to run.
+        *arguments: of its command line.
+        store: the socket of a Redis to use instead of a private one.
+        **settings: variables of its environment.
+    """
+    port = free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRACKER_", "DJANGO_"))}
     environment |= {"TRACKER_HTTP__HOST": "127.0.0.1", "TRACKER_HTTP__PORT": str(port)}
+    environment |= settings | ({"TRACKER_REDIS__URL": f"unix://{store}"} if store else {})
     # Not in TMPDIR: the path of a Unix socket may have 107 characters.
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         log = Path(folder, "server.log")
@@ -114,11 +122,46 @@ def serve(module: str, *arguments: str) -> Iterator[Server]:
                 preexec_fn=_prepare_child,  # noqa: PLW1509  one thread
             )
         try:
-            server = Server(port, process.pid, f"{folder}/redis.sock")
+            server = Server(port, process.pid, store or f"{folder}/redis.sock")
             _await_ready(server, process, log)
             yield server
         finally:
             _stop(process)
+
+
+@contextmanager
+def redis(port: int, *options: str, binary: str) -> Iterator[str]:
+    """Runs a Redis that keeps its data; yields its socket.
+
+    Args:
+        port: on loopback.
+        *options: of its command line.
+        binary: a redis-server's path.
+    """
+    with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
+        path = f"{folder}/redis.sock"
+        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", path]
+        command += ["--dir", folder, "--save", "", "--appendonly", "yes", *options]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_prepare_child,  # noqa: PLW1509  one thread
+        )
+        try:
+            _until(Path(path).exists, f"{binary} to listen")
+            yield path
+        finally:
+            _stop(process)
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise BenchError(f"waited {TIMEOUT_S} s in vain for {what}")
+        time.sleep(0.05)
 
 
 def save_requests(file: Path, requests: Iterable[bytes]) -> Path:
@@ -189,7 +232,8 @@ def _stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
