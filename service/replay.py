@@ -19,12 +19,13 @@ MOST_PER_S = 5_000
 """Reports merged in a second: a tenth or so of what Redis can do, so that live traffic goes on."""
 
 _LOOK_S = 0.25
+_IDLE_S = 1.0
 _AGAIN_S = 5.0
 _REFUSED_AGAIN_S = 60.0
 
 
 class Replay:
-    """Looks whether the store is back, and whether reports wait, four times a second.
+    """Looks whether the store is back, four times a second while it is away, and for reports.
 
     Every process looks by itself whether the store is back; one of them replays for all. A replay
     that is cut short is begun again: merging a report twice changes nothing.
@@ -96,6 +97,7 @@ class Replay:
                 await self.look()
                 if await self._is_back():
                     await self._replay()
+                    pause_s = _IDLE_S
             except Unavailable:
                 pass  # the store or the journal has logged it
             except Exception:
