@@ -209,9 +209,7 @@ class Entrance:
 
     async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:
         response = await self._application(request)
-        if (
-            key in self._policies
-        ):  # not what else leads there: a path has thousands of escaped forms
+        if key in self._policies:  # other ways to write a path are thousands, and rare
             self._matches[key] = request._match_info  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
