@@ -28,23 +28,22 @@ def paused(redis: RedisServer) -> Iterator[None]:
         redis.resume()
 
 
-@contextmanager
-def full_memory(redis: RedisServer) -> Iterator[None]:
+def full_memory(redis: RedisServer) -> AbstractContextManager[None]:
     redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    redis.command("CONFIG", "SET", "maxmemory", "1mb")
-    try:
-        yield
-    finally:
-        redis.command("CONFIG", "SET", "maxmemory", "0")
+    return _configured(redis, "maxmemory", "1mb")
+
+
+def too_few_replicas(redis: RedisServer) -> AbstractContextManager[None]:
+    return _configured(redis, "min-replicas-to-write", "1")
 
 
 @contextmanager
-def too_few_replicas(redis: RedisServer) -> Iterator[None]:
-    redis.command("CONFIG", "SET", "min-replicas-to-write", "1")
+def _configured(redis: RedisServer, setting: str, value: str) -> Iterator[None]:
+    redis.command("CONFIG", "SET", setting, value)
     try:
         yield
     finally:
-        redis.command("CONFIG", "SET", "min-replicas-to-write", "0")
+        redis.command("CONFIG", "SET", setting, "0")
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import TOKEN
 from tests.factories import event_send
+from tests.faults.refusals import Refusal, paused, replica_of_a_dead_master
 from tests.faults.scenes import LONGEST_S, SEND, Load, eventually, records_at
 from tests.process import Service
 from tests.servers import RedisServer, free_port, wait_until
@@ -33,30 +34,9 @@ def service(redis: RedisServer, tmp_path: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def _replica(redis: RedisServer) -> Iterator[None]:
-    redis.command("REPLICAOF", "127.0.0.1", free_port())
-    try:
-        yield
-    finally:
-        redis.command("REPLICAOF", "NO", "ONE")
-
-
-@contextmanager
-def _paused(redis: RedisServer) -> Iterator[None]:
-    redis.pause()
-    try:
-        yield
-    finally:
-        redis.resume()
-
-
-@contextmanager
 def _dead(redis: RedisServer) -> Iterator[None]:
     redis.kill()
     yield
-
-
-Away = Callable[[RedisServer], AbstractContextManager[None]]
 
 
 async def _post(session: aiohttp.ClientSession, number: int) -> int:
@@ -117,7 +97,7 @@ async def test_requests_under_way_are_answered_and_no_more_are_accepted(
     redis: RedisServer, service: Service, again: int
 ) -> None:
     """However often it is told to stop."""
-    with _paused(redis):
+    with paused(redis):
         async with _requests_under_way(service) as requests:
             service.send_signal(signal.SIGTERM)
             await _draining(service)
@@ -136,9 +116,9 @@ async def test_requests_under_way_are_answered_and_no_more_are_accepted(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("away", [_paused, _replica, _dead])
+@pytest.mark.parametrize("away", [paused, replica_of_a_dead_master, _dead])
 async def test_it_ends_in_time_while_redis_is_away(
-    redis: RedisServer, tmp_path: Path, away: Away
+    redis: RedisServer, tmp_path: Path, away: Refusal
 ) -> None:
     """Who waits gets a 503; nobody is left without an answer."""
     with Service(

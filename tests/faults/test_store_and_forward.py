@@ -194,6 +194,12 @@ def make_folder(folder: Path) -> None:
     (folder / "data").mkdir(mode=0o700)
 
 
+async def until_through(service: Service) -> None:
+    """Waits for a replay, and stops the service."""
+    await eventually(lambda: bool(service.events("replay_ended")), "the replay")
+    assert service.stop() == 0
+
+
 async def test_it_starts_without_redis_and_takes_writes(redis: RedisServer, tmp_path: Path) -> None:
     make_folder(tmp_path)
     redis.stop()
@@ -203,9 +209,8 @@ async def test_it_starts_without_redis_and_takes_writes(redis: RedisServer, tmp_
             await load.more(202)
             redis.start()
             await load.more(200, 200)
-        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
+        await until_through(service)
         assert not service.events("store_unfit")
-        assert service.stop() == 0
     load.check_answers(LONGEST_S)
     load.check_stored(await records_at(redis.url))
 
@@ -228,8 +233,7 @@ async def test_a_store_that_turns_out_to_be_another_is_not_written_to(
         assert service.stop() == 0
     assert await records_at(redis.url) == {}
     with Service(tmp_path, **settings(redis)) as service:
-        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
-        assert service.stop() == 0
+        await until_through(service)
     load.check_stored(await records_at(redis.url))
 
 
@@ -246,9 +250,8 @@ async def test_while_messages_are_on_the_move_reports_wait(
             assert load.count(200) == 0
             redis.command("HDEL", schema, "moving")
             await load.more(200)
-        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
+        await until_through(service)
         assert not service.events("store_unfit")
-        assert service.stop() == 0
     load.check_answers(LONGEST_S)
     load.check_stored(await records_at(redis.url))
 
@@ -265,8 +268,7 @@ async def test_what_was_queued_survives_a_kill_of_the_service(
             service.kill()
     redis.start()
     with Service(tmp_path, **settings(redis)) as service:
-        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
-        assert service.stop() == 0
+        await until_through(service)
     load.check_stored(await records_at(redis.url))
 
 
@@ -280,8 +282,7 @@ async def test_of_several_workers_one_replays_for_all(redis: RedisServer, tmp_pa
             await load.more(202, 300)
             redis.start()
             await load.more(200, 300)
-        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
-        assert service.stop() == 0
+        await until_through(service)
     replayed = [event["reports"] for event in service.events("replay_ended")]
     assert sum(replayed) == load.count(202)  # each by one of them
     load.check_answers(LONGEST_S)
@@ -331,8 +332,7 @@ async def test_a_disk_that_takes_no_more_is_said_and_recovered_from(
             redis.start()
             await load.more(200, 200)
         assert service.events("journal_failed")[0]["reason"] in {"journal", "journal_full"}
-        await eventually(lambda: bool(service.events("replay_ended")), "the replay")
-        assert service.stop() == 0
+        await until_through(service)
     load.check_answers(LONGEST_S)
     load.check_stored(await records_at(redis.url))
 
