@@ -223,9 +223,9 @@ def conclude(sentence: str, figures: Mapping[str, object], *, as_json: bool, err
     click.echo(json.dumps(figures) if as_json else sentence, err=err)
 
 
-def of_messages(number: int) -> str:
-    """So many messages, in words."""
-    return f"{number:,} message{'' if number == 1 else 's'}"
+def counted(number: int, thing: str) -> str:
+    """So many of a thing, in words."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def resolve(name: str) -> Path | None:

@@ -15,7 +15,7 @@ import click
 
 from service.commands.common import (
     conclude,
-    of_messages,
+    counted,
     open_store,
     progress,
     resolve,
@@ -55,7 +55,7 @@ def export(file: str, *, as_json: bool, **filters: str | None) -> None:
     except BadRequest as error:
         raise click.UsageError(error.sentence) from None
     number = run(lambda settings: _export(settings, selection, resolve(file)))
-    sentence = f"Exported {of_messages(number)}."
+    sentence = f"Exported {counted(number, 'message')}."
     conclude(sentence, {"messages": number}, as_json=as_json, err=True)
 
 

@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 
 import click
 
-from service.commands.common import Writer, conclude, open_store, progress, resolve, run
+from service.commands.common import Writer, conclude, counted, open_store, progress, resolve, run
 from service.commands.sources import Line, csv_rows, json_lines, lines_of, open_source
 from service.config import Settings
 from service.errors import BadRequest
@@ -145,7 +145,7 @@ class Tally:
         """For people."""
         counts = [f"{number:,} {outcome}" for outcome, number in sorted(self.outcomes.items())]
         done = ["nothing written"] if dry_run else counts or ["nothing to write"]
-        return f"Read {self.lines:,} lines: {', '.join(done)}; {self.refused:,} refused."
+        return f"Read {counted(self.lines, 'line')}: {', '.join(done)}; {self.refused:,} refused."
 
 
 async def _import(settings: Settings, plan: _Plan) -> Tally:

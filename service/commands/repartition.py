@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands.common import conclude, of_messages, run, with_store
+from service.commands.common import conclude, counted, run, with_store
 from service.commands.copying import copy
 from service.commands.moving import move
 
@@ -30,7 +30,8 @@ def repartition(partitions: int, to_url: str | None, *, as_json: bool) -> None:
         done, then = "Copied", "redis.url to the new one and "
     rate = moved.messages / max(moved.took_s, 0.001)
     sentence = (
-        f"{done} {of_messages(moved.messages)} and {moved.tombstones:,} tombstones in "
+        f"{done} {counted(moved.messages, 'message')} and "
+        f"{counted(moved.tombstones, 'tombstone')} in "
         f"{moved.took_s:,.0f} s, {rate:,.0f} a second; the counts agree. Now set {then}"
         f"redis.partitions to {partitions}."
     )
