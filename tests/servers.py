@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -198,7 +199,7 @@ class RedisServer:
         self.close()
 
 
-class _Several:
+class _Several(ABC):
     """Servers that belong together."""
 
     servers: Sequence[RedisServer]
@@ -210,8 +211,9 @@ class _Several:
         wait_until(self._ready, f"the servers of {type(self).__name__}", START_TIMEOUT_S)
         return self
 
+    @abstractmethod
     def _ready(self) -> bool:
-        raise NotImplementedError
+        """Whether they are."""
 
     def __enter__(self) -> Self:
         try:
