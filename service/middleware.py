@@ -201,7 +201,7 @@ class Entrance:
         finally:
             if held_bytes >= 0:
                 self._admission.leave(held_bytes)
-        if request.content.exception() is not None:
+        if _may_break(request):
             response.force_close()  # aiohttp closes then, and the next request would be lost
         response.headers[_REQUEST_ID] = known
         self._note(request, response.status, perf_counter() - started_s)
@@ -220,6 +220,13 @@ class Entrance:
         if slow or self._settings.access_log:
             extra = {"route": route, "status": status, "ms": round(took_s * 1000, 3)}
             log.info("request_slow" if slow else "request", extra=extra)
+
+
+def _may_break(request: BaseRequest) -> bool:
+    """Whether the rest of the body can't be passed over, or perhaps can't: it is compressed."""
+    body = request.content
+    compressed = hdrs.CONTENT_ENCODING in request.headers
+    return body.exception() is not None or (compressed and not body.is_eof())
 
 
 def _policy_elsewhere(request: BaseRequest) -> Policy:

@@ -214,6 +214,18 @@ class TestErrors:
             # What comes after can't be found: the caller must not wait for an answer to that.
             assert response.headers["Connection"] == "close"
 
+    async def test_a_compressed_body_that_nobody_reads_ends_the_connection(
+        self, client: Client
+    ) -> None:
+        """The rest of it may be broken, and the caller's next request would have no answer."""
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        head = "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Encoding: deflate\r\n"
+        writer.write(f"{head}Content-Length: 100000\r\n\r\n".encode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 404 ")
+        assert b"Connection: close\r\n" in answer
+
     @pytest.mark.parametrize(
         "data",
         [
