@@ -116,6 +116,8 @@ async def test_every_way_to_write_is_queued_and_merged_later(
         assert await metric(client, "tracker_journal_age_seconds") > 0
         redis.start()
         await until_replayed(client)
+        # The last entries are gone a moment before the replay says so.
+        await eventually(lambda: logged(caplog, "replay_ended") == 1, "the replay's end")
         assert await metric(client, "tracker_journal_reports") == 0
         assert (await post(client, STATUS, status_update(1, "read")))[0] == 200
     records = await records_at(redis.url)
