@@ -46,7 +46,7 @@ lint: install ## ruff, hadolint and, where it is installed, luacheck
 types: install ## mypy, strict
 	$(BIN)/mypy
 
-bench: install ## measure rates, waits and processor time: about ten minutes
+bench: install ## measure rates, waits and processor time: takes long, see --only in its --help
 	$(BIN)/python -m bench
 
 lock: install ## pin the newest versions that pyproject.toml allows

@@ -225,8 +225,8 @@ class Entrance:
 def _may_break(request: BaseRequest) -> bool:
     """Whether the rest of the body can't be passed over, or perhaps can't: it is compressed."""
     body = request.content
-    compressed = hdrs.CONTENT_ENCODING in request.headers
-    return body.exception() is not None or (compressed and not body.is_eof())
+    unread = not body.is_eof()
+    return body.exception() is not None or (unread and hdrs.CONTENT_ENCODING in request.headers)
 
 
 def _policy_elsewhere(request: BaseRequest) -> Policy:

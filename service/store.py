@@ -311,6 +311,7 @@ class Store:
 
     async def oldest(self, partition: int, before_us: int) -> list[str]:
         """The ids of some of a partition's messages that were created earlier, in µs."""
+        self._refuse_if_away(partition)
         tag, until_s = tag_of(partition), self._now_s() + self._patience_s
         earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
         async with self._available():
@@ -323,6 +324,7 @@ class Store:
         Returns:
             how many there were; fewer where it had to be repeated since the answer was lost.
         """
+        self._refuse_if_away(partition)
         until_s = self._now_s() + self._patience_s
         async with self._available():
             number = await self._scripts.erase(partition, erasure, until_s)

@@ -91,6 +91,17 @@ async def test_several_may_sweep_at_once(store: Bench) -> None:
     assert len(await store.check_invariants()) == 50
 
 
+async def test_a_store_that_is_not_opened_yet_is_left_alone(
+    store: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be another one, or its messages may be on the move."""
+    await send(store, 20)
+    store.store.note_unopened()
+    async with sweeping(store, BASE_US + 4 * DAY_US):
+        await eventually(lambda: logged(caplog, "retention_failed") == 1, "a try")
+    assert len(await store.check_invariants()) == 20
+
+
 async def test_trouble_is_logged_once_and_tried_again(
     store: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
