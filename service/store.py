@@ -311,7 +311,6 @@ class Store:
 
     async def oldest(self, partition: int, before_us: int) -> list[str]:
         """The ids of some of a partition's messages that were created earlier, in µs."""
-        self._refuse_if_away(partition)
         tag, until_s = tag_of(partition), self._now_s() + self._patience_s
         earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
         async with self._available():

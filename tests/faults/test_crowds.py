@@ -199,15 +199,15 @@ async def test_newcomers_are_sent_away_while_there_is_no_room(redis: RedisServer
             async with client.post(SEND, json=event_send(99)) as response:
                 assert response.status == 503
                 assert response.headers["Connection"] == "close"  # it costs less to come anew
+            probe, asking = await asyncio.open_connection(client.host, client.port)
+            asking.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answer(probe))[::2] == (200, {"ok": True})
             reader, writer = await asyncio.open_connection(client.host, client.port)
             for _ in range(2):
                 writer.write(POST)
                 status, head, _ = await answer(reader)
                 assert status == 503
                 assert b"Server: " not in head  # it never came to aiohttp
-            probe, asking = await asyncio.open_connection(client.host, client.port)
-            asking.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert (await answer(probe))[::2] == (200, {"ok": True})
         finally:
             redis.resume()
         assert {status for status, _ in await asyncio.gather(*calls)} == {200}
