@@ -260,7 +260,7 @@ class Replicated(_Several):
 
 
 class Sentinels(_Several):
-    """Three Sentinels, two of which must agree to fail over; half a second after a loss they do.
+    """Three Sentinels, two of which must agree to fail over, a second and a half after a loss.
 
     Args:
         watched: the servers, as they are at the start.
@@ -296,7 +296,7 @@ class _Sentinel(RedisServer):
             f"dir {self.folder}",
             f"unixsocket {self.socket}",
             f"sentinel monitor tracker 127.0.0.1 {master.port} 2",
-            "sentinel down-after-milliseconds tracker 500",
+            "sentinel down-after-milliseconds tracker 1500",
             "sentinel failover-timeout tracker 2000",
         ]
         file = self.folder / "sentinel.conf"  # Sentinel keeps what it learns in it

@@ -302,7 +302,7 @@ async def test_a_full_journal_refuses_clearly_and_recovers(
             redis.kill()
             await eventually(lambda: bool(service.events("journal_failed")), "its end")
             await load.more(503)
-            assert service.status_of("/readyz") == 503
+            await eventually(lambda: service.status_of("/readyz") == 503, "it to say so")
             redis.start()
             await load.more(200, 300)
         reasons = {event["reason"] for event in service.events("journal_failed")}
