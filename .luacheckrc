@@ -1,13 +1,15 @@
 -- What runs is prelude.lua, with the rules rendered from Python in its middle, then one script. So a
 -- script sees the prelude's locals, read here from the file itself, and the rules, named here.
 local rules = {
-  "CONTEXT", "DIMENSIONS", "ERROR", "EXTRAS", "FIELDS", "PACKED", "RANK", "SEPARATOR", "TIME_OF",
+  "CONTEXT", "COUNTED", "DAY_MS", "DIMENSIONS", "ERROR", "EXTRAS", "FEED_ENTRIES", "FEED_IDS", "FIELDS",
+  "OVER", "PACKED", "RANK", "REACHED", "RECEIPT_OF", "SEPARATOR", "SLOT_MS", "STATUSES", "TIMED",
+  "TIME_OF", "WITHIN_S",
   -- the fields of reports.Record
   "STATUS", "CREATED_US", "SENT_MS", "DELIVERED_MS", "READ_MS", "FAILED_MS", "ERROR_MS",
   "ERROR_CODE", "ERROR_MESSAGE", "WAMID", "RECIPIENT_ID", "EVENT_ID", "REGISTRATION_ID",
   "GUEST_ID", "TEMPLATE_NAME", "FLOW_TYPE", "MESSAGE_TYPE", "GUEST_NAME", "CONTEXT_US", "STAMPS",
   "ERROR_DETAILS", "ERROR_HREF", "PHONE_NUMBER_ID", "USER_ID", "PARENT_USER_ID", "PARTICIPANT_ID",
-  "CALLBACK_DATA", "PRICING",
+  "CALLBACK_DATA", "PRICING", "RECEIVED_MS",
 }
 
 local prelude = {}

@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
+--            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
 --          and writes  :gone:<id>
 -- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipient_id":
 --          "", "before_us": "", "gone_s": 0}: 1 to 50 messages, each once, with the CRC16 of its

@@ -3,7 +3,8 @@
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
---          and reads  :gone:<id>
+--            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
+--          , writes  :feed  and reads  :gone:<id>
 -- ARGV[1]  JSON [[id, …], [report, …]], as many ids as reports, at most 256; a report is
 --          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message,
 --          error_details, error_href, context, extras] as reports.Report has it: ms and µs as
@@ -16,6 +17,17 @@
 --          About 5 µs for a status change and 25 µs for a new message.
 
 local REPORTED, RECEIVED = 2, 4
+
+-- Returns whether this is the earliest that the service has heard of the status.
+local function merge_receipt(record, status, received_us)
+  local before, first_ms, after = string.match(record[RECEIVED_MS], RECEIPT_OF[status])
+  local received_ms = math.floor(received_us / 1000)
+  if first_ms ~= '' and received_ms >= tonumber(first_ms) then
+    return false
+  end
+  record[RECEIVED_MS] = before .. digits(received_ms) .. after
+  return true
+end
 
 -- Returns whether the report said something new of the status or its time.
 local function merge_status(record, status, at_ms)
@@ -122,6 +134,7 @@ end
 local function new_record(wamid, received_us)
   local record = unpacked('')
   record[WAMID], record[CREATED_US] = wamid, digits(received_us)
+  record[RECEIVED_MS] = string.rep(',', STATUSES - 1)
   return record
 end
 
@@ -130,6 +143,7 @@ local function merge(record, report)
   local _, status, at_ms, received_us, recipient_id, code, message, details, href, context, extras =
     unpack(report)
   local changed = merge_status(record, status, at_ms)
+  changed = merge_receipt(record, status, received_us) or changed
   if status == 'failed' then
     changed = merge_error(record, at_ms, {code, message, details, href}) or changed
   end
@@ -144,6 +158,14 @@ local function merge(record, report)
     return merge_text(record, RECIPIENT_ID, recipient_id) or changed
   end
   return changed
+end
+
+-- Tells those who follow the feed which messages changed.
+local function publish(changed)
+  for start = 1, #changed, FEED_IDS do
+    local some = table.concat(changed, '', start, math.min(start + FEED_IDS - 1, #changed))
+    call('XADD', tag .. ':feed', 'MAXLEN', '~', FEED_ENTRIES, '*', 'ids', some)
+  end
 end
 
 local ids, reports = unpack(cjson.decode(ARGV[1]))
@@ -196,9 +218,12 @@ for i, report in ipairs(reports) do
   reply[2 * i - 1], reply[2 * i] = status, outcome
 end
 
+local changed = {}
 for id in pairs(dirty) do
   move(id, old[id], new[id])
   call('SET', tag .. ':msg:' .. id, table.concat(new[id], SEPARATOR))
+  changed[#changed + 1] = id
 end
 write_counts()
+publish(changed)
 return reply

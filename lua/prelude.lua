@@ -59,6 +59,11 @@ local VALUE_OF = {
   always = function()
     return ''
   end,
+  failed = function(text)
+    if text == 'failed' then
+      return ''
+    end
+  end,
 }
 
 -- The key of a dimension's index ('by') or counters ('count') for a value.

@@ -21,7 +21,7 @@ import msgspec
 GONE_S = 30 * 86_400
 """How long, in seconds, reports that come late must not bring an erased message back."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of what the keys hold. A store written by another version is refused at start."""
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
@@ -40,15 +40,25 @@ class Value(StrEnum):
     """One index of all messages that lack the field."""
     ALWAYS = "always"
     """One index of all messages."""
+    FAILED = "failed"
+    """One index of all messages whose status, the field, is that."""
 
 
 class Dimension(NamedTuple):
-    """One way to find messages: an index, and counters where `counted`."""
+    """One way to find messages: an index, and counters where `counted`.
+
+    Of one that is counted and has many values, these are listed too.
+    """
 
     name: str
     value: Value
     field: str
     counted: bool = False
+
+    @property
+    def listed(self) -> bool:
+        """Whether its values are kept in a list, the latest first."""
+        return self.counted and self.value is Value.FIELD
 
 
 DIMENSIONS = (
@@ -59,17 +69,29 @@ DIMENSIONS = (
     Dimension("template", Value.FIELD, "template_name", counted=True),
     Dimension("standalone", Value.ABSENT, "event_id"),
     Dimension("all", Value.ALWAYS, "wamid", counted=True),
+    Dimension("failed", Value.FAILED, "status"),
 )
 
 CATALOGUE = (
     ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
+    ("times:<dimension>[:<value>]", "hash", "how long messages took to be delivered and read"),
+    ("waits:<dimension>[:<value>]", "hash", "messages that are only sent, by when they were"),
+    ("values:<dimension>", "sorted set", "the values that have messages, scored by the latest"),
+    ("feed", "stream", "ids of the messages that changed, the latest 10,000 entries"),
     ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("fence", "string", "no data: written behind a batch whose durability is waited for"),
     ("schema", "hash", "the version, the partitions, those to come; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
+
+
+FEED_ENTRIES = 10_000
+"""How long the feed of a partition is, roughly."""
+
+FEED_IDS = 16
+"""Ids in one entry of a feed at the most, one behind the other."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -79,11 +101,13 @@ class Selection(msgspec.Struct, frozen=True):
         filters: dimension and value, at least one; all must hold.
         status: only messages now at this status, `""` for all.
         recipient_id: a phone number of ten digits or more to compare in full, `""` for none.
+        codes: only messages that failed with one of these, `""` for without one; empty: any.
     """
 
     filters: Sequence[tuple[str, str]]
     status: str = ""
     recipient_id: str = ""
+    codes: Sequence[str] = ()
 
 
 class Position(NamedTuple):
@@ -137,6 +161,11 @@ def index_key(tag: str, dimension: str, value: str = "") -> str:
 def count_key(tag: str) -> str:
     """Where the partition's messages are counted."""
     return f"{tag}:count:all"
+
+
+def feed_key(tag: str) -> str:
+    """Where the partition says which messages changed, the latest last."""
+    return f"{tag}:feed"
 
 
 def fence_key(tag: str) -> str:

@@ -125,6 +125,8 @@ class Record(NamedTuple):
         context_us: `received_us` of the latest track-send, `""`: nobody tracked the message.
         stamps: `received_us` of each context field that is older than `context_us`, in the
             order of `Context`, comma-separated; `""` when there is none, as nearly always.
+        received_ms: when the service first received a report of each status, in ms since the
+            epoch, in the order of `Status`, comma-separated; `""` each that was never reported.
     """
 
     status: Status
@@ -155,6 +157,7 @@ class Record(NamedTuple):
     participant_id: str
     callback_data: str
     pricing: str
+    received_ms: str
 
 
 def unpack(packed: bytes) -> Record:
@@ -190,12 +193,19 @@ def record_of(reports: Sequence[Report]) -> Record:
         *context,
         *map(str, first_failure[3:]),
         *_extras_of(reports),
+        ",".join(_first_received(reports, status) for status in Status),
     ]
     return Record(max((report.status for report in reports), key=RANK.__getitem__), *texts)
 
 
 def _earliest(reports: Iterable[Report], status: Status) -> str:
     return str(min((report.at_ms for report in reports if report.status is status), default=""))
+
+
+def _first_received(reports: Iterable[Report], status: Status) -> str:
+    received_us = (report.received_us for report in reports if report.status is status)
+    first_us = min(received_us, default=None)
+    return "" if first_us is None else str(first_us // 1000)
 
 
 def _extras_of(reports: Sequence[Report]) -> Iterator[str]:
@@ -233,37 +243,73 @@ def reports_of(record: Record) -> list[Report]:
     Raises:
         ValueError: no reports could have made it: a status without a time, say.
     """
-    created_us = int(record.created_us)
-    times = [(s, int(at_ms)) for s in Status if (at_ms := getattr(record, f"{s}_ms"))]
-    if record.status not in dict(times):
-        raise ValueError("a status that was never reported")
-    first, first_ms = times[0]
-    sends = [
-        Report(record.wamid, first, first_ms, received_us, context=context)
-        for received_us, context in _contexts_of(record)
-    ]
+    known = _Known(record)
+    sends = [known.report(stamp_us, context) for stamp_us, context in _contexts_of(record)]
+    recipient_id = "" if sends else record.recipient_id
     error = record.error_code, record.error_message, record.error_details, record.error_href
+    failed = error if record.error_ms == record.failed_ms else ()
     updates = [
-        Report(
-            record.wamid,
-            status,
-            at_ms,
-            created_us,
-            "" if sends else record.recipient_id,
-            *(error if status is Status.FAILED and str(at_ms) == record.error_ms else ()),
-        )
-        for status, at_ms in times
+        Report(record.wamid, status, at_ms, received_us, recipient_id, *_if_failed(status, failed))
+        for status, at_ms, received_us in known.statuses
+        if status is Status.FAILED or not _says(sends, status, received_us)
     ]
     if record.error_ms not in ("", record.failed_ms):  # an earlier failure carried no error
-        error_ms = int(record.error_ms)
-        updates.append(Report(record.wamid, Status.FAILED, error_ms, created_us, "", *error))
-    if first is not Status.FAILED and any(send.received_us == created_us for send in sends):
-        del updates[0]  # a send says it too, and can be the first
-    reports = sorted(sends + updates, key=lambda report: report.received_us != created_us)
+        _, _, received_us = known.statuses[-1]
+        at_ms = int(record.error_ms)
+        updates.append(Report(record.wamid, Status.FAILED, at_ms, received_us, "", *error))
+    reports = sorted(sends + updates, key=lambda report: report.received_us != known.created_us)
+    if reports[0].received_us != known.created_us:  # what came first was reported as of earlier
+        reports.insert(0, known.report(known.created_us))
     extras = Extras(*(getattr(record, field) for field in Extras.__struct_fields__))
     if extras != Extras():
         reports[0] = msgspec.structs.replace(reports[0], extras=extras)
     return reports
+
+
+class _Known:
+    """What a record says of each status.
+
+    Attributes:
+        created_us: of the record.
+        statuses: that were reported, in their order: each with its time in ms, and when the service
+            first received it in µs, as far as the record knows it.
+
+    Raises:
+        ValueError: no reports could have made the record.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._wamid = record.wamid
+        self.created_us = int(record.created_us)
+        received_ms = dict(zip(Status, record.received_ms.split(","), strict=True))
+        reported = [status for status in Status if getattr(record, f"{status}_ms")]
+        if record.status not in reported or reported != [s for s in Status if received_ms[s]]:
+            raise ValueError("a status that was never reported")
+        self.statuses = [
+            (status, int(getattr(record, f"{status}_ms")), self._in_us(int(received_ms[status])))
+            for status in reported
+        ]
+
+    def _in_us(self, received_ms: int) -> int:
+        return self.created_us if self.created_us // 1000 == received_ms else received_ms * 1000
+
+    def report(self, received_us: int, context: Context | tuple[()] = ()) -> Report:
+        """A report received then that says of the statuses only what is known."""
+        for status, at_ms, first_us in self.statuses:
+            if first_us // 1000 <= received_us // 1000:
+                return Report(self._wamid, status, at_ms, received_us, context=context)
+        raise ValueError("a report that was received before any status was")
+
+
+def _if_failed(status: Status, error: tuple[str, ...]) -> tuple[str, ...]:
+    return error if status is Status.FAILED else ()
+
+
+def _says(sends: Iterable[Report], status: Status, received_us: int) -> bool:
+    """Whether a send reports the status as of then."""
+    return any(
+        send.status is status and send.received_us // 1000 == received_us // 1000 for send in sends
+    )
 
 
 def _contexts_of(record: Record) -> list[tuple[int, Context]]:

@@ -15,7 +15,19 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError
 
-from service.keys import DIMENSIONS, SCHEMA_VERSION, Position, Selection, id_of, schema_key, tag_of
+from service.counters import DAY_MS, OVER, REACHED, SLOT_MS, WITHIN_S
+from service.keys import (
+    DIMENSIONS,
+    FEED_ENTRIES,
+    FEED_IDS,
+    SCHEMA_VERSION,
+    Dimension,
+    Position,
+    Selection,
+    id_of,
+    schema_key,
+    tag_of,
+)
 from service.reports import RANK, SEPARATOR, Context, Extras, Record, Report, Status
 
 MAX_BATCH = 256
@@ -164,17 +176,34 @@ def _rules() -> str:
             f"local RANK = {{{_list(f'{status} = {RANK[status]}' for status in Status)}}}",
             f"local TIME_OF = {{{_list(f'{s} = {s.upper()}_MS' for s in Status)}}}",
             f"local ERROR = {{{_list(f.upper() for f in fields if f in _ERROR)}}}",
+            f"local RECEIPT_OF = {{{_list(map(_receipt_pattern, Status))}}}",
+            f"local STATUSES = {len(Status)}",
+            f"local REACHED = {{{_list(map(repr, map(str, REACHED)))}}}",
+            f"local TIMED = {{{_list(map(repr, map(str, REACHED[1:])))}}}",
+            f"local WITHIN_S = {{{_list(WITHIN_S)}}}",
+            f"local OVER, SLOT_MS, DAY_MS = '{OVER}', {SLOT_MS}, {DAY_MS}",
+            f"local FEED_ENTRIES, FEED_IDS = {FEED_ENTRIES}, {FEED_IDS}",
             f"local EXTRAS = {{{_list(map(str.upper, Extras.__struct_fields__))}}}",
             f"local CONTEXT = {{{_list(map(str.upper, Context.__struct_fields__))}}}",
-            "local DIMENSIONS = {",
-            *(
-                f"  {{name = '{name}', value = '{value}', field = {field.upper()},"
-                f" counted = {str(counted).lower()}}},"
-                for name, value, field, counted in DIMENSIONS
-            ),
-            "}",
+            _dimensions("DIMENSIONS", DIMENSIONS),
+            _dimensions("COUNTED", [each for each in DIMENSIONS if each.counted]),
         ]
     )
+
+
+def _dimensions(name: str, dimensions: Iterable[Dimension]) -> str:
+    rows = (
+        f"  {{name = '{each.name}', value = '{each.value}', field = {each.field.upper()},"
+        f" listed = {str(each.listed).lower()}}},"
+        for each in dimensions
+    )
+    return "\n".join([f"local {name} = {{", *rows, "}"])
+
+
+def _receipt_pattern(status: Status) -> str:
+    """Finds a status's time in `Record.received_ms`: what stands before it, it, what is behind."""
+    before = "%d*," * (RANK[status] - 1) or "%d-"
+    return f"{status} = '^({before})(%d*)(.*)$'"
 
 
 def _position_of(created_us: bytes, message_id: bytes) -> Position | None:

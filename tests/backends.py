@@ -10,8 +10,18 @@ from typing import Any
 from service.checks import check, claim
 from service.config import Auth, Redis, Settings
 from service.connect import Cluster, OneServer, Server, connect
-from service.keys import DIMENSIONS, Value, ending_of, id_of, message_key, partition_of, tag_of
-from service.reports import Record, Report, record_of, unpack
+from service.counters import counted
+from service.keys import (
+    DIMENSIONS,
+    SCHEMA_VERSION,
+    Value,
+    ending_of,
+    id_of,
+    message_key,
+    partition_of,
+    tag_of,
+)
+from service.reports import Record, Report, Status, record_of, unpack
 from service.scripts import Scripts
 from service.store import Observer, Store
 
@@ -28,7 +38,7 @@ end"""
 """Stands for `redis.call` in the scripts under test: refuses every key without the tag."""
 
 Contents = dict[str, Any]
-"""All keys and what they hold: text, hash or sorted set as Python has them."""
+"""All keys and what they hold: text, hash or sorted set as Python has them; of a feed the ids."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +93,21 @@ class Bench:
             all records.
         """
         found = await self.contents()
-        contents = {key: held for key, held in found.items() if not key.endswith("}:fence")}
+        contents = {
+            key: held for key, held in found.items() if not key.endswith(("}:fence", "}:feed"))
+        }
         tombs = tombs_in(contents)
         records = [unpack(held) for key, held in contents.items() if ":msg:" in key]
-        schema = {f"{tag_of(0)}:schema": {"version": 1, "partitions": self.partitions}}
+        layout = {"version": SCHEMA_VERSION, "partitions": self.partitions}
+        schema = {f"{tag_of(0)}:schema": layout}
         expected = expected_contents(contents, records, self.partitions)
         assert contents == schema | expected | tombs
         for key, crc16 in tombs.items():
             tag, _, message_id = key.partition(":gone:")
             assert tag == tag_of(int(crc16) % self.partitions)
             assert message_key(tag, message_id) not in contents
+        told = {message_id for key in found if key.endswith("}:feed") for message_id in found[key]}
+        assert {id_of(record.wamid) for record in records} <= told
         return records
 
 
@@ -122,6 +137,10 @@ async def _held(node: Any, key: bytes) -> Any:
     if kind in {b"hash", "hash"}:
         fields = await node.execute_command("HGETALL", key)
         return {name.decode(): int(number) for name, number in fields.items()}
+    if kind in {b"stream", "stream"}:
+        entries = await node.execute_command("XRANGE", key, "-", "+")
+        texts = [fields[b"ids"].decode() for _, fields in entries]
+        return [text[at : at + 22] for text in texts for at in range(0, len(text), 22)]
     assert kind in {b"zset", "zset"}, (key, kind)
     entries = await node.execute_command("ZRANGE", key, 0, -1, "WITHSCORES", withscores=True)
     return {member.decode(): int(score) for member, score in entries}
@@ -141,9 +160,12 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
             name = f"{dimension.name}:{value}" if value else dimension.name
             expected[f"{tag}:by:{name}"][message_id] = int(record.created_us)
             if dimension.counted:
-                expected[f"{tag}:count:{name}"][record.status.value] += 1
-                if record.error_code:
-                    expected[f"{tag}:count:{name}"][f"error:{record.error_code}"] += 1
+                for kind, numbers in counted(record)._asdict().items():
+                    for field, number in numbers.items():
+                        expected[f"{tag}:{kind}:{name}"][field] += number
+            if dimension.listed:
+                latest = expected[f"{tag}:values:{dimension.name}"]
+                latest[value] = max(latest[value], int(record.created_us))
     return dict(expected)
 
 
@@ -156,6 +178,8 @@ def _value_of(kind: Value, text: str) -> str | None:
         return ""
     if kind is Value.ABSENT:
         return None if text else ""
+    if kind is Value.FAILED:
+        return "" if text == Status.FAILED else None
     return (ending_of(text) if kind is Value.ENDING else text) or None
 
 

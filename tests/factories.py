@@ -65,7 +65,7 @@ def status_update(number: int, reported: str, **fields: object) -> dict[str, obj
 # Few values each, so that reports meet: the same message, the same time, the same name.
 _WAMIDS = st.sampled_from(["wamid.A", "wamid.B", "wamid.C{1}", "wamid.Ü:"])
 _TIMES_MS = st.integers(BASE_MS, BASE_MS + 3)
-_STAMPS_US = st.integers(BASE_US, BASE_US + 20)
+STAMPS_US = st.integers(0, 20).map(lambda place: BASE_US + 300 * place)  # some share a ms
 _RECIPIENTS = st.sampled_from(["", "919876543210", "9876543210", "123456", "US.A1", "us.b"])
 _NAMES = st.sampled_from(["", "a", "B", "é", "x:y"])
 
@@ -74,7 +74,7 @@ _statuses = st.builds(
     wamid=_WAMIDS,
     status=st.sampled_from(Status),
     at_ms=_TIMES_MS,
-    received_us=_STAMPS_US,
+    received_us=STAMPS_US,
     recipient_id=_RECIPIENTS,
     extras=st.just(()) | st.builds(Extras, *[_NAMES] * len(Extras.__struct_fields__)),
 )
@@ -83,7 +83,7 @@ _failures = st.builds(
     wamid=_WAMIDS,
     status=st.just(Status.FAILED),
     at_ms=_TIMES_MS,
-    received_us=_STAMPS_US,
+    received_us=STAMPS_US,
     error_code=st.sampled_from(["", "131026", "131047", "9"]),
     error_message=_NAMES,
     error_details=_NAMES,
@@ -94,7 +94,7 @@ _sends = st.builds(
     wamid=_WAMIDS,
     status=st.just(Status.SENT),
     at_ms=_TIMES_MS,
-    received_us=_STAMPS_US,
+    received_us=STAMPS_US,
     context=st.builds(
         Context,
         recipient_id=_RECIPIENTS.filter(bool),

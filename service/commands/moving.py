@@ -30,6 +30,7 @@ from service.commands.holdings import (
     write_layout,
 )
 from service.config import Settings
+from service.counters import counted
 from service.errors import CommandError
 from service.keys import SCHEMA_VERSION, crc16_of, id_of, partition_of
 from service.reports import Record, reports_of
@@ -132,8 +133,7 @@ async def _write(new: Store, records: Sequence[Record]) -> Census:
     for record, reports in zip(records, apart, strict=True):
         outcomes = [next(merged).outcome for _ in reports]
         if outcomes[0] is not Outcome.CREATED:
-            there.update(["messages", record.status.value])
-            there.update([f"error:{record.error_code}"] if record.error_code else [])
+            there.update(["messages", *counted(record).count])
     return there
 
 

@@ -28,6 +28,8 @@ _ALLOWED_TIME = "a time like 2026-01-15T10:30:00Z, with 3 or 6 more digits after
 _Time = Annotated[str, Meta(description=_ALLOWED_TIME)]
 _ALLOWED_STAMPS = "an object of fields of the context and times"
 _Stamps = Annotated[dict[str, str], Meta(description=_ALLOWED_STAMPS)]
+_ALLOWED_RECEIPTS = "an object of statuses and times"
+_Receipts = Annotated[dict[str, str], Meta(description=_ALLOWED_RECEIPTS)]
 
 
 class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -40,6 +42,8 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         tracked_at: when the latest track-send was received.
         tracked_at_of: the fields of the context that are from an earlier track-send, each with
             when that was received.
+        received_at_of: when the service first received a report of each status; where a line lacks
+            it, when it received the first of all.
         pricing: Meta's object.
     """
 
@@ -58,6 +62,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     error_href: _Detail = ""
     tracked_at: _Time = ""
     tracked_at_of: _Stamps = {}
+    received_at_of: _Receipts = {}
     recipient_id: Word = ""
     event_id: Word = ""
     registration_id: Word = ""
@@ -95,6 +100,8 @@ def line_of(record: Record) -> bytes:
     if record.stamps:
         stamps = zip(_FIELDS, record.stamps.split(","), strict=False)
         given["tracked_at_of"] = {field: _iso_us(stamp) for field, stamp in stamps if stamp}
+    receipts = zip(Status, record.received_ms.split(","), strict=True)
+    given["received_at_of"] = {status: iso(time_ms) for status, time_ms in receipts if time_ms}
     if record.pricing:
         given["pricing"] = orjson.loads(record.pricing)
     return msgspec.json.encode(RecordLine(record=1, status=record.status, **given))
@@ -127,6 +134,7 @@ def _record_in(line: RecordLine) -> Record:
         status=line.status,
         stamps=",".join(_stamps_in(line)) if line.tracked_at_of else "",
         pricing="" if line.pricing is None else pricing,
+        received_ms=",".join(_receipts_in(line)),
         **texts,
     )
 
@@ -136,6 +144,15 @@ def _stamps_in(line: RecordLine) -> Iterator[str]:
         raise refusal("tracked_at_of", _ALLOWED_STAMPS)
     for field in _FIELDS:
         yield _us_of(line.tracked_at_of.get(field, ""), "tracked_at_of")
+
+
+def _receipts_in(line: RecordLine) -> Iterator[str]:
+    if not line.received_at_of.keys() <= set(Status):
+        raise refusal("received_at_of", _ALLOWED_RECEIPTS)
+    for status in Status:
+        reported = getattr(line, f"{status}_at")
+        received_at = line.received_at_of.get(status) or line.created_at
+        yield _us_of(received_at, "received_at_of")[:-3] if reported else ""
 
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}(\d{3})?)?Z", re.ASCII)

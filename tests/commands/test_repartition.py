@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.keys import id_of, index_key, partition_of, tag_of
+from service.keys import SCHEMA_VERSION, id_of, index_key, partition_of, tag_of
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
 from tests.process import environment, run
@@ -120,7 +120,7 @@ def test_stores_that_differ_are_said_and_no_service_starts_on_the_new_one(
 ) -> None:
     """As when a service went on writing: here the new store has a message more."""
     fill(one, histories(100))
-    layout = "version", 1, "partitions", 3, "moving", 3
+    layout = "version", SCHEMA_VERSION, "partitions", 3, "moving", 3
     fill(other, histories(101, seed=7))
     other_server.command("HSET", "{wa:0}:schema", *layout)
     told = copies(tmp_path, one, other, code=1)

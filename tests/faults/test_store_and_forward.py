@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.handlers import REPLAY
-from service.keys import uuid_of
+from service.keys import SCHEMA_VERSION, uuid_of
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, send_report, status_update
 from tests.faults.refusals import (
@@ -245,7 +245,7 @@ async def test_while_messages_are_on_the_move_reports_wait(
     """As `repartition` says in the schema key until it is through."""
     make_folder(tmp_path)
     schema = "{wa:0}:schema"
-    redis.command("HSET", schema, "version", 1, "partitions", 1, "moving", 1)
+    redis.command("HSET", schema, "version", SCHEMA_VERSION, "partitions", 1, "moving", 1)
     with Service(tmp_path, **settings(redis)) as service:
         async with Load(service.url) as load:
             await load.more(202)

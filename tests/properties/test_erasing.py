@@ -13,7 +13,7 @@ from service.models.requests import EraseRequest
 from service.reports import Record, Report, record_of
 from service.scripts import Erasure
 from tests.backends import Backend, Bench, open_store
-from tests.factories import BASE_US, reports
+from tests.factories import STAMPS_US, reports
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -26,7 +26,7 @@ erasures = (
     | st.builds(EraseRequest, guest_id=_NAMES)
     | st.builds(EraseRequest, event_id=_NAMES)
 )
-sweeps = st.integers(BASE_US, BASE_US + 21)
+sweeps = STAMPS_US.map(lambda stamp_us: stamp_us + 1)
 """By when the messages were created that have grown old."""
 
 Step = Report | EraseRequest | int

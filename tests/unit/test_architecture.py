@@ -8,7 +8,7 @@ import pytest
 SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
-    {"errors", "reports", "config", "ndjson"},
+    {"errors", "reports", "counters", "config", "ndjson"},
     {"models", "keys", "access", "admission"},
     {"scripts", "embedded", "durability", "sentinel"},
     {"batcher", "connect", "journal", "paging"},

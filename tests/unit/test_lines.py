@@ -50,7 +50,12 @@ def test_pricing_is_an_object_and_comes_back_as_it_was_kept(pricing: str) -> Non
 
 
 def test_every_field_of_a_record_has_its_place() -> None:
-    times = {"created_us": "created_at", "context_us": "tracked_at", "stamps": "tracked_at_of"}
+    times = {
+        "created_us": "created_at",
+        "context_us": "tracked_at",
+        "stamps": "tracked_at_of",
+        "received_ms": "received_at_of",
+    }
     expected = {times.get(name, name.replace("_ms", "_at")) for name in Record._fields}
     assert set(RecordLine.__struct_fields__) == expected | {"record"}
 
@@ -68,6 +73,7 @@ def test_a_line_reads_well() -> None:
         "error_message": "m",
         "tracked_at": "2023-11-14T22:13:20.000002Z",
         "tracked_at_of": {"guest_name": "2023-11-14T22:13:20.000001Z"},
+        "received_at_of": {"sent": "2023-11-14T22:13:20Z", "failed": "2023-11-14T22:13:20Z"},
         "recipient_id": "919876543210",
         "event_id": "e",
         "guest_name": '=1+1, "Jö"',
@@ -89,6 +95,8 @@ def test_a_line_reads_well() -> None:
         ({"guest_name": "a\x1fb"}, "guest_name"),
         ({"tracked_at_of": {"wamid": "2023-11-14T22:13:20.000001Z"}}, "tracked_at_of"),
         ({"tracked_at_of": {"guest_name": "x"}}, "tracked_at_of"),
+        ({"received_at_of": {"seen": "2023-11-14T22:13:20Z"}}, "received_at_of"),
+        ({"received_at_of": {"sent": "x"}}, "received_at_of"),
     ],
 )
 def test_what_no_record_can_hold_is_refused(change: dict[str, Any], field: str) -> None:
@@ -107,6 +115,7 @@ def test_what_no_record_can_hold_is_refused(change: dict[str, Any], field: str) 
         {"error_code": "", "error_message": ""},
         {"tracked_at": None},
         {"tracked_at_of": {"event_id": "2024-11-14T22:13:20.000001Z"}},
+        {"received_at_of": {"sent": "2024-11-14T22:13:20Z", "failed": "2024-11-14T22:13:20Z"}},
     ],
 )
 def test_parts_that_no_reports_can_have_made_are_refused(change: dict[str, Any]) -> None:
@@ -115,3 +124,8 @@ def test_parts_that_no_reports_can_have_made_are_refused(change: dict[str, Any])
 
 def test_the_same_line_unchanged_is_taken() -> None:
     assert record_of(reports_in(json.dumps(content()).encode())).guest_name == '=1+1, "Jö"'
+
+
+def test_an_older_line_was_received_when_the_first_report_was() -> None:
+    older = json.dumps(content(received_at_of=None)).encode()
+    assert record_of(reports_in(older)).received_ms == f"{BASE_US // 1000},,,{BASE_US // 1000}"

@@ -1,0 +1,217 @@
+"""What messages are counted by, and what the counters say.
+
+`lua/indexes.lua` keeps the counters: a record that changes takes what it added before out of them
+and puts what it adds now into them. `counted` says the same of one record in Python; the tests hold
+the counters against a recount by it.
+
+Pure: no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from service.reports import Record, Status
+
+REACHED = (Status.SENT, Status.DELIVERED, Status.READ)
+"""The way of a message that doesn't fail: who is at a step has been at those before it."""
+
+MONTH_S = 30 * 86_400
+"""How long Meta goes on trying to deliver a message, in seconds."""
+
+SLOT_MS = 600_000
+"""Messages that are only sent are counted by when they were, in slots of ten minutes, and by day."""
+DAY_MS = 86_400_000
+
+AGES_S = (3_600, 86_400, 7 * 86_400, MONTH_S)
+"""By how old they are, in seconds, messages are told apart that are sent and silent."""
+
+OVER = "over"
+"""Stands for how long something took that took more than the last of `WITHIN_S`."""
+
+
+def _within_s() -> Iterator[int]:
+    bound_s = 1
+    while bound_s < MONTH_S:
+        yield bound_s
+        bound_s = max(bound_s + 1, bound_s * 11 // 10)
+    yield MONTH_S
+
+
+WITHIN_S = tuple(_within_s())
+"""How long things take is counted by these, in seconds: each by the first that is no shorter. To the
+second up to 20 s, beyond it at most a tenth too long."""
+
+
+class Tallies(NamedTuple):
+    """Numbers of messages, by the fields of the three hashes that counters are kept in.
+
+    Attributes:
+        count: now at a status; `failed:<status>`: failed after they had reached that one;
+            `error:<code>`: failed with it.
+        times: `delivered:<s>` and `read:<s>`: how long that took from `sent`, as in `WITHIN_S`.
+        waits: `slot:<n>` and `day:<n>`: sent in that slot or day since the epoch, and silent since.
+    """
+
+    count: Counter[str]
+    times: Counter[str]
+    waits: Counter[str]
+
+
+def counted(record: Record) -> Tallies:
+    """What a message adds to the counters of each of its dimensions."""
+    return Tallies(
+        Counter(_standing(record)), Counter(_durations(record)), Counter(_waiting(record))
+    )
+
+
+def _standing(record: Record) -> Iterator[str]:
+    yield record.status.value
+    if record.status is Status.FAILED:
+        reached = [status for status in REACHED if getattr(record, f"{status}_ms")]
+        if reached:
+            yield f"failed:{reached[-1]}"
+        if record.error_code:
+            yield f"error:{record.error_code}"
+
+
+def _durations(record: Record) -> Iterator[str]:
+    for status in (Status.DELIVERED, Status.READ):
+        at_ms = getattr(record, f"{status}_ms")
+        if at_ms and record.sent_ms:
+            took_ms = int(at_ms) - int(record.sent_ms)
+            bounds = (str(bound_s) for bound_s in WITHIN_S if took_ms <= 1000 * bound_s)
+            yield f"{status}:{next(bounds, OVER)}"
+
+
+def _waiting(record: Record) -> Iterator[str]:
+    if record.status is Status.SENT:
+        # A time that is ahead of the clock is none since when anybody waited.
+        since_ms = min(int(record.sent_ms), int(record.created_us) // 1000)
+        yield f"slot:{since_ms // SLOT_MS}"
+        yield f"day:{since_ms // DAY_MS}"
+
+
+def waits_asked(now_ms: int) -> list[str]:
+    """The fields of `Tallies.waits` by which `awaiting_of` tells ages at this time."""
+    return [*_slots(now_ms), *_days(now_ms)]
+
+
+def _slots(now_ms: int) -> list[str]:
+    """The next one, since another process's clock may be ahead, and back over a day."""
+    last = now_ms // SLOT_MS + 1
+    return [f"slot:{slot}" for slot in range(last, last - DAY_MS // SLOT_MS - 2, -1)]
+
+
+def _days(now_ms: int) -> list[str]:
+    last = now_ms // DAY_MS + 1
+    return [f"day:{day}" for day in range(last, last - MONTH_S * 1000 // DAY_MS - 2, -1)]
+
+
+class Took(NamedTuple):
+    """How long something took.
+
+    Attributes:
+        number: of messages that it is known of.
+        within: of how many it took no longer than so many seconds, by these; None: any time.
+    """
+
+    number: int
+    within: list[tuple[int | None, int]]
+
+    def quantile_s(self, part: float) -> int | None:
+        """Within how many seconds that part of them was through; None: not within a month."""
+        return next((bound_s for bound_s, number in self.within if number >= part * self.number), 0)
+
+
+class Stats(NamedTuple):
+    """What the counters say of some messages.
+
+    Attributes:
+        statuses: how many are at each now.
+        reached: how many have been at each, or at a later one of sent, delivered and read.
+        errors: how many failed with each code; `""`: without one.
+        to_deliver: from sent to delivered.
+        to_read: from sent to read.
+        awaiting: how many are sent and silent, by `AGES_S`, and older.
+    """
+
+    statuses: dict[Status, int]
+    reached: dict[Status, int]
+    errors: dict[str, int]
+    to_deliver: Took
+    to_read: Took
+    awaiting: list[int]
+
+    @property
+    def total(self) -> int:
+        """How many messages there are."""
+        return sum(self.statuses.values())
+
+
+def stats_of(tallies: Tallies, now_ms: int) -> Stats:
+    """What counters say.
+
+    Args:
+        tallies: of all partitions together; of `waits` the fields of `waits_asked`.
+        now_ms: the time, in ms since the epoch.
+    """
+    statuses = {status: tallies.count[status] for status in Status}
+    return Stats(
+        statuses=statuses,
+        reached=_reached(tallies.count),
+        errors=_errors(tallies.count),
+        to_deliver=_took(tallies.times, Status.DELIVERED),
+        to_read=_took(tallies.times, Status.READ),
+        awaiting=_awaiting(tallies.waits, statuses[Status.SENT], now_ms),
+    )
+
+
+def _reached(count: Mapping[str, int]) -> dict[Status, int]:
+    at_most = {s: count[s] + count[f"failed:{s}"] for s in REACHED}
+    from_the_end = accumulate(at_most[status] for status in reversed(REACHED))
+    found = dict(zip(reversed(REACHED), from_the_end, strict=True)) | {
+        Status.FAILED: count[Status.FAILED]
+    }
+    return {status: found[status] for status in Status}
+
+
+def _errors(count: Mapping[str, int]) -> dict[str, int]:
+    """Most first."""
+    found = {
+        name.removeprefix("error:"): number
+        for name, number in count.items()
+        if name.startswith("error:")
+    }
+    if nameless := count[Status.FAILED] - sum(found.values()):
+        found[""] = nameless
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _took(times: Mapping[str, int], status: Status) -> Took:
+    bounds = {str(bound_s): bound_s for bound_s in WITHIN_S} | {OVER: None}
+    numbers = {text: times[f"{status}:{text}"] for text in bounds}
+    sums = zip(bounds, accumulate(numbers.values()), strict=True)
+    within = [(bounds[text], number) for text, number in sums if numbers[text]]
+    return Took(sum(numbers.values()), within)
+
+
+def _awaiting(waits: Mapping[str, int], sent: int, now_ms: int) -> list[int]:
+    """Of each age: up to a slot more, or a day, than it says, and the rest is older."""
+    slots, days = _slots(now_ms), _days(now_ms)
+    hour, week = AGES_S[0] * 1000 // SLOT_MS, AGES_S[2] * 1000 // DAY_MS
+    younger = [
+        _sum(waits, slots[: hour + 2]),
+        _sum(waits, slots),
+        _sum(waits, days[: week + 2]),
+        _sum(waits, days),
+        sent,
+    ]
+    return [older - before for before, older in zip([0, *younger], younger, strict=False)]
+
+
+def _sum(numbers: Mapping[str, int], names: Sequence[str]) -> int:
+    return sum(numbers[name] for name in names)
