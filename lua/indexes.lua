@@ -17,23 +17,20 @@ end
 
 -- What is to be added to the counters when the batch is through. Messages that have their values of
 -- all counted dimensions in common, as those of one send have, share a group: its values, by the
--- place of the dimension, false for none, and its sums, by the kind of hash and the field.
+-- place of the dimension, false for none, and its sums: those of times by places in WITHIN_S.
 local groups = {}
 
 local function group_of(record)
-  local name = ''
-  for _, dimension in ipairs(COUNTED) do
-    name = name .. (VALUE_OF[dimension.value](record[dimension.field]) or '') .. SEPARATOR
-  end
+  local name = counted_by(record)
   local group = groups[name]
   if not group then
-    group = {values = {}, sums = {count = {}, times = {}, waits = {}}}
+    group = {values = {}, count = {}, waits = {}, times = {delivered = {}, read = {}}}
     for place, dimension in ipairs(COUNTED) do
       group.values[place] = VALUE_OF[dimension.value](record[dimension.field]) or false
     end
     groups[name] = group
   end
-  return group.sums
+  return group
 end
 
 local function add(sums, field, number)
@@ -49,70 +46,76 @@ local function reached_by(record)
   end
 end
 
--- The first of WITHIN_S that is no shorter.
-local function within(took_ms)
-  if took_ms > 1000 * WITHIN_S[#WITHIN_S] then
-    return OVER
-  end
-  local low, high = 1, #WITHIN_S
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if took_ms <= 1000 * WITHIN_S[middle] then
-      high = middle
-    else
-      low = middle + 1
-    end
-  end
-  return digits(WITHIN_S[low])
-end
-
--- Adds a number of messages like this one to its group: 1, or -1 for one that is no more like it.
-local function tally(sums, record, number)
+-- Adds a number of messages that stand like this one: 1, or -1 for one that does no more.
+local function tally(group, record, number)
   local status = record[STATUS]
-  add(sums.count, status, number)
+  add(group.count, status, number)
   if status == 'failed' then
     local reached = reached_by(record)
     if reached then
-      add(sums.count, 'failed:' .. reached, number)
+      add(group.count, 'failed:' .. reached, number)
     end
     if record[ERROR_CODE] ~= '' then
-      add(sums.count, 'error:' .. record[ERROR_CODE], number)
+      add(group.count, 'error:' .. record[ERROR_CODE], number)
     end
   elseif status == 'sent' then
-    local created_ms = math.floor(tonumber(record[CREATED_US]) / 1000)
-    local since_ms = math.min(tonumber(record[SENT_MS]), created_ms)
-    add(sums.waits, 'slot:' .. digits(math.floor(since_ms / SLOT_MS)), number)
-    add(sums.waits, 'day:' .. digits(math.floor(since_ms / DAY_MS)), number)
+    for _, digits_cut in ipairs(SPANS) do
+      add(group.waits, string.sub(record[SENT_MS], 1, -1 - digits_cut), number)
+    end
   end
 end
 
-local function tally_time(sums, record, status, number)
+-- The place in WITHIN_S of the first that is no shorter; one more where none is.
+local function place_of(took_ms)
+  local took_s = took_ms / 1000
+  if took_s <= 1 then
+    return 1
+  elseif took_s > WITHIN_S[#WITHIN_S] then
+    return #WITHIN_S + 1
+  elseif took_s <= EXACT_S then
+    return math.ceil(took_s)
+  end
+  -- Logarithms are a little off at the bounds.
+  local place = EXACT_S + math.ceil(math.log(took_s / EXACT_S) / math.log(GROWTH))
+  while place > #WITHIN_S or took_s <= WITHIN_S[place - 1] do
+    place = place - 1
+  end
+  while took_s > WITHIN_S[place] do
+    place = place + 1
+  end
+  return place
+end
+
+local function tally_time(group, status, record, number)
   local at_ms, sent_ms = record[TIME_OF[status]], record[SENT_MS]
   if at_ms ~= '' and sent_ms ~= '' then
-    add(sums.times, status .. ':' .. within(tonumber(at_ms) - tonumber(sent_ms)), number)
+    add(group.times[status], place_of(tonumber(at_ms) - tonumber(sent_ms)), number)
+  end
+end
+
+local function retime(from, to, status, old, new)
+  local field = TIME_OF[status]
+  if from == to and old[field] == new[field] and old[SENT_MS] == new[SENT_MS] then
+    return
+  end
+  if from then
+    tally_time(from, status, old, -1)
+  end
+  if to then
+    tally_time(to, status, new, 1)
   end
 end
 
 -- Takes what the old record added out of the counters and puts in what the new one adds.
-local function recount(old, new)
-  local from, to = old and group_of(old), new and group_of(new)
-  if old then
+local function recount(from, to, old, new)
+  if from then
     tally(from, old, -1)
   end
-  if new then
+  if to then
     tally(to, new, 1)
   end
-  for _, status in ipairs(TIMED) do
-    local field = TIME_OF[status]
-    if from ~= to or old[field] ~= new[field] or old[SENT_MS] ~= new[SENT_MS] then
-      if old then
-        tally_time(from, old, status, -1)
-      end
-      if new then
-        tally_time(to, new, status, 1)
-      end
-    end
-  end
+  retime(from, to, 'delivered', old, new)
+  retime(from, to, 'read', old, new)
 end
 
 -- The listed values that messages came to, with the latest's created_us, and those that some left:
@@ -135,38 +138,50 @@ end
 -- Takes a message out of the index entries and counters of its old record and puts it into those
 -- of its new one: old is nil for a message that is created, new for one that is deleted.
 local function move(id, old, new)
+  local from = old and group_of(old)
+  if old and new and stays(old, new) then
+    recount(from, from, old, new)
+    return
+  end
+  recount(from, new and group_of(new), old, new)
   for _, dimension in ipairs(DIMENSIONS) do
     local value_of, field = VALUE_OF[dimension.value], dimension.field
-    if not (old and new and old[field] == new[field]) then
-      local from = old and value_of(old[field]) or nil
-      local to = new and value_of(new[field]) or nil
-      if from ~= to then
-        if from then
-          call('ZREM', key_of('by', dimension.name, from), id)
-        end
-        if to then
-          call('ZADD', key_of('by', dimension.name, to), new[CREATED_US], id)
-        end
-        if dimension.listed then
-          note_value(dimension.name, from, to, new)
-        end
+    local before = old and value_of(old[field]) or nil
+    local after = new and value_of(new[field]) or nil
+    if before ~= after then
+      if before then
+        call('ZREM', key_of('by', dimension.name, before), id)
+      end
+      if after then
+        call('ZADD', key_of('by', dimension.name, after), new[CREATED_US], id)
+      end
+      if dimension.listed then
+        note_value(dimension.name, before, after, new)
       end
     end
   end
-  recount(old, new)
 end
 
 -- What the groups add to each counter: key -> field -> number.
 local function totals_of()
   local totals = {}
+  local function add_all(kind, place, value, sums, field_of)
+    local key = key_of(kind, COUNTED[place].name, value)
+    totals[key] = totals[key] or {}
+    for field, number in pairs(sums) do
+      add(totals[key], field_of and field_of(field) or field, number)
+    end
+  end
   for _, group in pairs(groups) do
-    for place, dimension in ipairs(COUNTED) do
-      for kind, sums in pairs(group.values[place] and group.sums or {}) do
-        local key = key_of(kind, dimension.name, group.values[place])
-        local fields = totals[key] or {}
-        totals[key] = fields
-        for field, number in pairs(sums) do
-          add(fields, field, number)
+    for place in ipairs(COUNTED) do
+      local value = group.values[place]
+      if value then
+        add_all('count', place, value, group.count)
+        add_all('waits', place, value, group.waits)
+        for status, sums in pairs(group.times) do
+          add_all('times', place, value, sums, function(within)
+            return status .. ':' .. (WITHIN_S[within] or OVER)
+          end)
         end
       end
     end

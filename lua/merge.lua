@@ -20,12 +20,22 @@ local REPORTED, RECEIVED = 2, 4
 
 -- Returns whether this is the earliest that the service has heard of the status.
 local function merge_receipt(record, status, received_us)
-  local before, first_ms, after = string.match(record[RECEIVED_MS], RECEIPT_OF[status])
-  local received_ms = math.floor(received_us / 1000)
-  if first_ms ~= '' and received_ms >= tonumber(first_ms) then
+  local receipts, place = record[RECEIVED_MS], RANK[status]
+  local received_ms = string.sub(digits(received_us), 1, -4)
+  if #receipts == math.max(0, 14 * place - 15) then
+    -- All statuses before it are there, of 13 digits each, and none behind: as nearly always.
+    record[RECEIVED_MS] = place == 1 and received_ms or receipts .. ',' .. received_ms
+    return true
+  end
+  local times = split(receipts, ',')
+  for before = #times + 1, place do
+    times[before] = ''
+  end
+  if times[place] ~= '' and tonumber(times[place]) <= tonumber(received_ms) then
     return false
   end
-  record[RECEIVED_MS] = before .. digits(received_ms) .. after
+  times[place] = received_ms
+  record[RECEIVED_MS] = table.concat(times, ',')
   return true
 end
 
@@ -134,7 +144,6 @@ end
 local function new_record(wamid, received_us)
   local record = unpacked('')
   record[WAMID], record[CREATED_US] = wamid, digits(received_us)
-  record[RECEIVED_MS] = string.rep(',', STATUSES - 1)
   return record
 end
 

@@ -11,7 +11,7 @@ local tag = KEYS[1]
 
 -- A number of up to 16 digits as text; tostring and .. keep only 14 of them.
 local function digits(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 -- Whether a comes before b by their bytes. Redis's own < on strings follows the server's locale.

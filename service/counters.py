@@ -10,9 +10,12 @@ Pure: no clock, no I/O.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Mapping
+from itertools import accumulate, count, takewhile
+from math import ceil
 from typing import NamedTuple
+
+import msgspec
 
 from service.reports import Record, Status
 
@@ -22,9 +25,9 @@ REACHED = (Status.SENT, Status.DELIVERED, Status.READ)
 MONTH_S = 30 * 86_400
 """How long Meta goes on trying to deliver a message, in seconds."""
 
-SLOT_MS = 600_000
-"""Messages that are only sent are counted by when they were, in slots of ten minutes, and by day."""
-DAY_MS = 86_400_000
+SPANS = (6, 8)
+"""Messages that are only sent are counted by when they were, by the time in ms without so many of
+its digits: by spans of 1,000 s and of 100,000 s. Cutting them off needs no arithmetic."""
 
 AGES_S = (3_600, 86_400, 7 * 86_400, MONTH_S)
 """By how old they are, in seconds, messages are told apart that are sent and silent."""
@@ -33,27 +36,30 @@ OVER = "over"
 """Stands for how long something took that took more than the last of `WITHIN_S`."""
 
 
+EXACT_S = 20
+GROWTH = 1.1
+
+
 def _within_s() -> Iterator[int]:
-    bound_s = 1
-    while bound_s < MONTH_S:
-        yield bound_s
-        bound_s = max(bound_s + 1, bound_s * 11 // 10)
+    yield from range(1, EXACT_S + 1)
+    bounds = (ceil(EXACT_S * GROWTH**step) for step in count(1))
+    yield from takewhile(lambda bound_s: bound_s < MONTH_S, bounds)
     yield MONTH_S
 
 
 WITHIN_S = tuple(_within_s())
-"""How long things take is counted by these, in seconds: each by the first that is no shorter. To the
-second up to 20 s, beyond it at most a tenth too long."""
+"""How long things take is counted by these, in seconds: each by the first that is no shorter. That
+is to the second up to 20 s, and beyond it about a tenth too long at most."""
 
 
-class Tallies(NamedTuple):
+class Tallies(msgspec.Struct, frozen=True):
     """Numbers of messages, by the fields of the three hashes that counters are kept in.
 
     Attributes:
         count: now at a status; `failed:<status>`: failed after they had reached that one;
             `error:<code>`: failed with it.
         times: `delivered:<s>` and `read:<s>`: how long that took from `sent`, as in `WITHIN_S`.
-        waits: `slot:<n>` and `day:<n>`: sent in that slot or day since the epoch, and silent since.
+        waits: sent in that span of `SPANS` and silent since.
     """
 
     count: Counter[str]
@@ -89,26 +95,22 @@ def _durations(record: Record) -> Iterator[str]:
 
 def _waiting(record: Record) -> Iterator[str]:
     if record.status is Status.SENT:
-        # A time that is ahead of the clock is none since when anybody waited.
-        since_ms = min(int(record.sent_ms), int(record.created_us) // 1000)
-        yield f"slot:{since_ms // SLOT_MS}"
-        yield f"day:{since_ms // DAY_MS}"
+        yield from (record.sent_ms[:-cut] for cut in SPANS)
 
 
 def waits_asked(now_ms: int) -> list[str]:
-    """The fields of `Tallies.waits` by which `awaiting_of` tells ages at this time."""
-    return [*_slots(now_ms), *_days(now_ms)]
+    """The fields of `Tallies.waits` by which `stats_of` tells ages at this time."""
+    return [span for cut, age_s in _SPANS_ASKED for span in _spans(now_ms, cut, age_s)]
 
 
-def _slots(now_ms: int) -> list[str]:
-    """The next one, since another process's clock may be ahead, and back over a day."""
-    last = now_ms // SLOT_MS + 1
-    return [f"slot:{slot}" for slot in range(last, last - DAY_MS // SLOT_MS - 2, -1)]
+_DAY_S = 86_400
+_SPANS_ASKED = tuple(zip(SPANS, (_DAY_S, MONTH_S), strict=True))
 
 
-def _days(now_ms: int) -> list[str]:
-    last = now_ms // DAY_MS + 1
-    return [f"day:{day}" for day in range(last, last - MONTH_S * 1000 // DAY_MS - 2, -1)]
+def _spans(now_ms: int, cut: int, age_s: int) -> list[str]:
+    """The spans of the next day, as a reported time may be, and of the past up to an age."""
+    first, last = ((now_ms + 1000 * s) // 10**cut for s in (-age_s, _DAY_S))
+    return [str(span) for span in range(first, last + 1)]
 
 
 class Took(NamedTuple):
@@ -200,18 +202,11 @@ def _took(times: Mapping[str, int], status: Status) -> Took:
 
 
 def _awaiting(waits: Mapping[str, int], sent: int, now_ms: int) -> list[int]:
-    """Of each age: up to a slot more, or a day, than it says, and the rest is older."""
-    slots, days = _slots(now_ms), _days(now_ms)
-    hour, week = AGES_S[0] * 1000 // SLOT_MS, AGES_S[2] * 1000 // DAY_MS
+    """Of each age: up to a span more than it says; older is what the spans asked for don't have."""
+    fine, coarse = SPANS
     younger = [
-        _sum(waits, slots[: hour + 2]),
-        _sum(waits, slots),
-        _sum(waits, days[: week + 2]),
-        _sum(waits, days),
-        sent,
+        sum(waits[span] for span in _spans(now_ms, cut, age_s))
+        for cut, age_s in zip((fine, fine, coarse, coarse), AGES_S, strict=True)
     ]
+    younger.append(sent)
     return [older - before for before, older in zip([0, *younger], younger, strict=False)]
-
-
-def _sum(numbers: Mapping[str, int], names: Sequence[str]) -> int:
-    return sum(numbers[name] for name in names)

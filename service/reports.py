@@ -126,7 +126,7 @@ class Record(NamedTuple):
         stamps: `received_us` of each context field that is older than `context_us`, in the
             order of `Context`, comma-separated; `""` when there is none, as nearly always.
         received_ms: when the service first received a report of each status, in ms since the
-            epoch, in the order of `Status`, comma-separated; `""` each that was never reported.
+            epoch, in the order of `Status`, comma-separated, `""` where never; as far as the last.
     """
 
     status: Status
@@ -193,7 +193,7 @@ def record_of(reports: Sequence[Report]) -> Record:
         *context,
         *map(str, first_failure[3:]),
         *_extras_of(reports),
-        ",".join(_first_received(reports, status) for status in Status),
+        ",".join(_first_received(reports, status) for status in Status).rstrip(","),
     ]
     return Record(max((report.status for report in reports), key=RANK.__getitem__), *texts)
 
@@ -245,11 +245,16 @@ def reports_of(record: Record) -> list[Report]:
     """
     known = _Known(record)
     sends = [known.report(stamp_us, context) for stamp_us, context in _contexts_of(record)]
-    recipient_id = "" if sends else record.recipient_id
     error = record.error_code, record.error_message, record.error_details, record.error_href
-    failed = error if record.error_ms == record.failed_ms else ()
     updates = [
-        Report(record.wamid, status, at_ms, received_us, recipient_id, *_if_failed(status, failed))
+        Report(
+            record.wamid,
+            status,
+            at_ms,
+            received_us,
+            "" if sends else record.recipient_id,
+            *(error if status is Status.FAILED and str(at_ms) == record.error_ms else ()),
+        )
         for status, at_ms, received_us in known.statuses
         if status is Status.FAILED or not _says(sends, status, received_us)
     ]
@@ -264,6 +269,12 @@ def reports_of(record: Record) -> list[Report]:
     if extras != Extras():
         reports[0] = msgspec.structs.replace(reports[0], extras=extras)
     return reports
+
+
+def receipts_of(record: Record) -> dict[Status, str]:
+    """When the service first received each status that was reported, in ms since the epoch."""
+    received_ms = zip(Status, record.received_ms.split(","), strict=False)
+    return {status: time_ms for status, time_ms in received_ms if time_ms}
 
 
 class _Known:
@@ -281,9 +292,9 @@ class _Known:
     def __init__(self, record: Record) -> None:
         self._wamid = record.wamid
         self.created_us = int(record.created_us)
-        received_ms = dict(zip(Status, record.received_ms.split(","), strict=True))
+        received_ms = receipts_of(record)
         reported = [status for status in Status if getattr(record, f"{status}_ms")]
-        if record.status not in reported or reported != [s for s in Status if received_ms[s]]:
+        if record.status not in reported or reported != list(received_ms):
             raise ValueError("a status that was never reported")
         self.statuses = [
             (status, int(getattr(record, f"{status}_ms")), self._in_us(int(received_ms[status])))
@@ -299,10 +310,6 @@ class _Known:
             if first_us // 1000 <= received_us // 1000:
                 return Report(self._wamid, status, at_ms, received_us, context=context)
         raise ValueError("a report that was received before any status was")
-
-
-def _if_failed(status: Status, error: tuple[str, ...]) -> tuple[str, ...]:
-    return error if status is Status.FAILED else ()
 
 
 def _says(sends: Iterable[Report], status: Status, received_us: int) -> bool:

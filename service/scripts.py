@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError
 
-from service.counters import DAY_MS, OVER, REACHED, SLOT_MS, WITHIN_S
+from service.counters import EXACT_S, GROWTH, OVER, REACHED, SPANS, WITHIN_S
 from service.keys import (
     DIMENSIONS,
     FEED_ENTRIES,
@@ -24,6 +24,7 @@ from service.keys import (
     Dimension,
     Position,
     Selection,
+    Value,
     id_of,
     schema_key,
     tag_of,
@@ -176,18 +177,35 @@ def _rules() -> str:
             f"local RANK = {{{_list(f'{status} = {RANK[status]}' for status in Status)}}}",
             f"local TIME_OF = {{{_list(f'{s} = {s.upper()}_MS' for s in Status)}}}",
             f"local ERROR = {{{_list(f.upper() for f in fields if f in _ERROR)}}}",
-            f"local RECEIPT_OF = {{{_list(map(_receipt_pattern, Status))}}}",
-            f"local STATUSES = {len(Status)}",
             f"local REACHED = {{{_list(map(repr, map(str, REACHED)))}}}",
-            f"local TIMED = {{{_list(map(repr, map(str, REACHED[1:])))}}}",
             f"local WITHIN_S = {{{_list(WITHIN_S)}}}",
-            f"local OVER, SLOT_MS, DAY_MS = '{OVER}', {SLOT_MS}, {DAY_MS}",
+            f"local EXACT_S, GROWTH = {EXACT_S}, {GROWTH}",
+            f"local OVER, SPANS = '{OVER}', {{{_list(SPANS)}}}",
             f"local FEED_ENTRIES, FEED_IDS = {FEED_ENTRIES}, {FEED_IDS}",
             f"local EXTRAS = {{{_list(map(str.upper, Extras.__struct_fields__))}}}",
             f"local CONTEXT = {{{_list(map(str.upper, Context.__struct_fields__))}}}",
             _dimensions("DIMENSIONS", DIMENSIONS),
             _dimensions("COUNTED", [each for each in DIMENSIONS if each.counted]),
+            f"local function counted_by(record) return {_counted_by()} end",
+            f"local function stays(old, new) return {_stays()} end",
         ]
+    )
+
+
+def _counted_by() -> str:
+    """All that the counters of a record depend on, as one text."""
+    fields = (each.field for each in DIMENSIONS if each.counted and each.value is not Value.ALWAYS)
+    return " .. SEPARATOR .. ".join(f"record[{field.upper()}]" for field in fields)
+
+
+def _stays() -> str:
+    """Whether a message stays in all of its indexes."""
+    failed = "(old[{0}] == 'failed') == (new[{0}] == 'failed')"
+    return " and ".join(
+        (failed if each.value is Value.FAILED else "old[{0}] == new[{0}]").format(
+            each.field.upper()
+        )
+        for each in DIMENSIONS
     )
 
 
@@ -198,12 +216,6 @@ def _dimensions(name: str, dimensions: Iterable[Dimension]) -> str:
         for each in dimensions
     )
     return "\n".join([f"local {name} = {{", *rows, "}"])
-
-
-def _receipt_pattern(status: Status) -> str:
-    """Finds a status's time in `Record.received_ms`: what stands before it, it, what is behind."""
-    before = "%d*," * (RANK[status] - 1) or "%d-"
-    return f"{status} = '^({before})(%d*)(.*)$'"
 
 
 def _position_of(created_us: bytes, message_id: bytes) -> Position | None:

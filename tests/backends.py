@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import asdict
+
 from service.checks import check, claim
 from service.config import Auth, Redis, Settings
 from service.connect import Cluster, OneServer, Server, connect
@@ -160,7 +162,7 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
             name = f"{dimension.name}:{value}" if value else dimension.name
             expected[f"{tag}:by:{name}"][message_id] = int(record.created_us)
             if dimension.counted:
-                for kind, numbers in counted(record)._asdict().items():
+                for kind, numbers in asdict(counted(record)).items():
                     for field, number in numbers.items():
                         expected[f"{tag}:{kind}:{name}"][field] += number
             if dimension.listed:

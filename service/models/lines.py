@@ -18,7 +18,7 @@ from service.errors import BadRequest
 from service.models.answers import iso
 from service.models.reader import Reader, refusal
 from service.models.requests import Name, Word
-from service.reports import Context, Record, Report, Status, record_of, reports_of
+from service.reports import Context, Record, Report, Status, receipts_of, record_of, reports_of
 
 _Wamid = Annotated[
     str, Meta(min_length=1, max_length=256, description="a text of 1 to 256 characters")
@@ -100,8 +100,8 @@ def line_of(record: Record) -> bytes:
     if record.stamps:
         stamps = zip(_FIELDS, record.stamps.split(","), strict=False)
         given["tracked_at_of"] = {field: _iso_us(stamp) for field, stamp in stamps if stamp}
-    receipts = zip(Status, record.received_ms.split(","), strict=True)
-    given["received_at_of"] = {status: iso(time_ms) for status, time_ms in receipts if time_ms}
+    receipts = receipts_of(record).items()
+    given["received_at_of"] = {status: iso(time_ms) for status, time_ms in receipts}
     if record.pricing:
         given["pricing"] = orjson.loads(record.pricing)
     return msgspec.json.encode(RecordLine(record=1, status=record.status, **given))
@@ -134,7 +134,7 @@ def _record_in(line: RecordLine) -> Record:
         status=line.status,
         stamps=",".join(_stamps_in(line)) if line.tracked_at_of else "",
         pricing="" if line.pricing is None else pricing,
-        received_ms=",".join(_receipts_in(line)),
+        received_ms=",".join(_receipts_in(line)).rstrip(","),
         **texts,
     )
 
