@@ -2,11 +2,12 @@
 --
 -- KEYS[1]  the partition's tag. Reads behind it  :by:<dimension>[:<value>]  :msg:<id>
 -- ARGV[1]  JSON {"scan": 1000, "queries": [{"filters": [[dimension, value], …], "status": "",
---          "recipient_id": "", "limit": 50, "after_us": "", "after_id": ""}, …]}: of each query at
---          most scan index entries are looked at and limit rows returned. At least one filter, all
---          must hold, value '' for a dimension of a single index; status '' for any; recipient_id
---          a whole phone number to compare beside its index, or ''; after_us (µs as text) and
---          after_id: start behind this position, '' at the newest.
+--          "recipient_id": "", "codes": [], "limit": 50, "after_us": "", "after_id": ""}, …]}: of
+--          each query at most scan index entries are looked at and limit rows returned. At least
+--          one filter, all must hold, value '' for a dimension of a single index; status '' for
+--          any; recipient_id a whole phone number to compare beside its index, or ''; codes: any
+--          of these error codes, [] for all; after_us (µs as text) and after_id: start behind this
+--          position, '' at the newest.
 -- Returns  for each query, in order, a list: the position of the last entry looked at, as its
 --          created_us and id, both '' when there is nothing more behind it; then packed records.
 -- Cost     O(log N + scan) a query, of the smallest index among its filters; reading a row costs
@@ -60,19 +61,32 @@ local function in_all(indexes, id)
   return true
 end
 
+local function is_one_of(texts, text)
+  for _, each in ipairs(texts) do
+    if each == text then
+      return true
+    end
+  end
+  return false
+end
+
 local function matches(packed, query)
   local head = query.status .. SEPARATOR
   if query.status ~= '' and string.sub(packed, 1, #head) ~= head then
     return false
   end
-  return query.recipient_id == ''
-    or same_number(split(packed, SEPARATOR)[RECIPIENT_ID], query.recipient_id)
+  if query.recipient_id == '' and #query.codes == 0 then
+    return true
+  end
+  local record = split(packed, SEPARATOR)
+  return (query.recipient_id == '' or same_number(record[RECIPIENT_ID], query.recipient_id))
+    and (#query.codes == 0 or is_one_of(query.codes, record[ERROR_CODE]))
 end
 
 local function page(query)
   local index, size, others = smallest_index(query)
   local rank = start_rank(index, query)
-  local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= ''
+  local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= '' or #query.codes > 0
   local chunk = sieved and CHUNK or query.limit
   local reply = {'', ''}
   local looked_at, last, final = 0, nil, nil

@@ -10,7 +10,7 @@ Pure: no clock, no I/O.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, count, takewhile
 from math import ceil
 from typing import NamedTuple
@@ -113,6 +113,40 @@ def _spans(now_ms: int, cut: int, age_s: int) -> list[str]:
     return [str(span) for span in range(first, last + 1)]
 
 
+ValuePosition = tuple[int, str]
+"""A place among a dimension's values, the latest first: `created_us` of its latest message, and the
+value."""
+
+
+class Standing(NamedTuple):
+    """A value of a dimension and its messages, in one partition or in all.
+
+    Attributes:
+        value: of the dimension.
+        latest_us: `created_us` of the latest.
+        statuses: how many are at each.
+    """
+
+    value: str
+    latest_us: int
+    statuses: dict[Status, int]
+
+    @property
+    def position(self) -> ValuePosition:
+        """Where it is among the values."""
+        return self.latest_us, self.value
+
+    @property
+    def total(self) -> int:
+        """How many messages it has."""
+        return sum(self.statuses.values())
+
+    def plus(self, other: Standing) -> Standing:
+        """The same value's messages here and elsewhere."""
+        statuses = {each: self.statuses[each] + other.statuses[each] for each in Status}
+        return Standing(self.value, max(self.latest_us, other.latest_us), statuses)
+
+
 class Took(NamedTuple):
     """How long something took.
 
@@ -152,6 +186,16 @@ class Stats(NamedTuple):
     def total(self) -> int:
         """How many messages there are."""
         return sum(self.statuses.values())
+
+
+def together(parts: Iterable[Tallies]) -> Tallies:
+    """The sum of all parts."""
+    counts, times, waits = Counter[str](), Counter[str](), Counter[str]()
+    for part in parts:
+        counts.update(part.count)
+        times.update(part.times)
+        waits.update(part.waits)
+    return Tallies(counts, times, waits)
 
 
 def stats_of(tallies: Tallies, now_ms: int) -> Stats:

@@ -1,16 +1,20 @@
-"""Pages of messages, put together from looks at the partitions, each with bounded work."""
+"""Pages of messages and of values, put together from the partitions, each with bounded work."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from heapq import merge as merge_sorted
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
+from service.counters import Standing, ValuePosition
 from service.keys import Position, Selection, id_of
 from service.reports import Record, unpack
 from service.scripts import Query, Scan
+
+Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[Standing]]]]
+Standings = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[Standing]]]]
 
 Look = Callable[[int, Query], Awaitable[Scan]]
 """`look(partition, query)`: one look at a partition."""
@@ -70,6 +74,79 @@ def page_of(scans: Sequence[PartitionScan], limit: int) -> Page:
     if len(records) > limit:
         return Page(records[:limit], position_of(records[limit - 1]))
     return Page(records, horizon)
+
+
+class ValuePage(NamedTuple):
+    """Values, those with the latest message first, and the position behind which more follow."""
+
+    standings: list[Standing]
+    following: ValuePosition | None
+
+
+class ValuePages:
+    """Pages of a dimension's values, from partitions that each have messages of many of them.
+
+    A value's place is that of its latest message in any partition. It has others in the rest, where
+    it is passed over.
+
+    Args:
+        heads: `heads(limit, after)`: of each partition so many values behind a position.
+        standings: `standings(values)`: how they stand, of each partition.
+    """
+
+    def __init__(self, heads: Heads, standings: Standings) -> None:
+        self._heads = heads
+        self._standings = standings
+
+    async def page(self, limit: int, after: ValuePosition | None) -> ValuePage:
+        """Up to so many values behind a position."""
+        rows: list[Standing] = []
+        through = False
+        while len(rows) <= limit and not through:
+            heads = await self._heads(limit + 1, after)
+            ends = [head[-1].position for head in heads if len(head) > limit]
+            horizon, through = max(ends, default=(0, "")), not ends
+            places = _latest(heads)
+            near = [value for value, place in places.items() if place >= horizon]
+            near.sort(key=places.__getitem__, reverse=True)
+            for start in range(0, len(near), limit + 1):
+                rows += await self._behind(after, near[start : start + limit + 1], heads)
+                if len(rows) > limit:
+                    break
+            after = horizon
+        more = len(rows) > limit
+        return ValuePage(rows[:limit], rows[limit - 1].position if more else None)
+
+    async def _behind(
+        self,
+        after: ValuePosition | None,
+        values: Sequence[str],
+        heads: Sequence[Sequence[Standing]],
+    ) -> list[Standing]:
+        """How values stand in all partitions together: those whose place is behind a position."""
+        if len(heads) == 1:  # which has said all there is to say
+            wanted = set(values)
+            return [standing for standing in heads[0] if standing.value in wanted]
+        together = _together(await self._standings(values))
+        found = [each for each in together.values() if after is None or each.position < after]
+        return sorted(found, key=lambda standing: standing.position, reverse=True)
+
+
+def _latest(heads: Sequence[Sequence[Standing]]) -> dict[str, ValuePosition]:
+    places: dict[str, ValuePosition] = {}
+    for head in heads:
+        for standing in head:
+            places[standing.value] = max(places.get(standing.value, (0, "")), standing.position)
+    return places
+
+
+def _together(parts: Iterable[Iterable[Standing]]) -> dict[str, Standing]:
+    found: dict[str, Standing] = {}
+    for part in parts:
+        for standing in part:
+            other = found.get(standing.value)
+            found[standing.value] = standing.plus(other) if other else standing
+    return found
 
 
 def position_of(record: Record) -> Position:

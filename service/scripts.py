@@ -6,6 +6,7 @@ into it, and its own body. Rendering is ordered, so that every worker has the sa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from hashlib import sha1
@@ -15,7 +16,17 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError
 
-from service.counters import EXACT_S, GROWTH, OVER, REACHED, SPANS, WITHIN_S
+from service.counters import (
+    EXACT_S,
+    GROWTH,
+    OVER,
+    REACHED,
+    SPANS,
+    WITHIN_S,
+    Standing,
+    Tallies,
+    ValuePosition,
+)
 from service.keys import (
     DIMENSIONS,
     FEED_ENTRIES,
@@ -52,13 +63,15 @@ gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
 _PACKAGED = Path(__file__).parent / "lua"
 _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "lua"
 
-_UNAWAITED = {"list", "schema"}
+_UNAWAITED = {"list", "stats", "values", "schema"}
 """Scripts that write nothing, or nothing that may not be lost: the schema is written again."""
 
 _SHEBANGS = {
     "merge": "#!lua\n",
     "schema": "#!lua\n",
     "list": "#!lua flags=no-writes\n",
+    "stats": "#!lua flags=no-writes\n",
+    "values": "#!lua flags=no-writes\n",
     "erase": "#!lua flags=allow-oom\n",  # of a full server, too, messages may be removed
 }
 """Makes a full or read-only server refuse a script before its first write, and answer reads still
@@ -69,7 +82,7 @@ class Query(msgspec.Struct, frozen=True):
     """What one look at a partition is for; encodes to the JSON object that `list.lua` reads.
 
     Attributes:
-        filters: see `Selection`, as `status` and `recipient_id`.
+        filters: see `Selection`, as `status`, `recipient_id` and `codes`.
         limit: rows wanted.
         after_us: `created_us` of the position to start behind, `""` at the newest.
         after_id: the message id of that position.
@@ -78,6 +91,7 @@ class Query(msgspec.Struct, frozen=True):
     filters: Sequence[tuple[str, str]]
     status: str
     recipient_id: str
+    codes: Sequence[str]
     limit: int
     after_us: str
     after_id: str
@@ -86,7 +100,8 @@ class Query(msgspec.Struct, frozen=True):
     def of(cls, selection: Selection, limit: int, after: Position | None) -> Query:
         """A look for up to `limit` of the selected messages behind a position."""
         at = (str(after.created_us), after.message_id) if after else ("", "")
-        return cls(selection.filters, selection.status, selection.recipient_id, limit, *at)
+        chosen = selection.filters, selection.status, selection.recipient_id, selection.codes
+        return cls(*chosen, limit, *at)
 
 
 _WRITERS = ("merge", "erase")
@@ -222,6 +237,12 @@ def _position_of(created_us: bytes, message_id: bytes) -> Position | None:
     return Position(int(created_us), message_id.decode()) if created_us else None
 
 
+def _numbers(flat: Sequence[bytes]) -> Counter[str]:
+    """Fields and their numbers, as HGETALL has them in a script."""
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return Counter({field.decode(): int(number) for field, number in pairs})
+
+
 def _list(items: Iterable[object]) -> str:
     return ", ".join(map(str, items))
 
@@ -314,6 +335,45 @@ class Scripts:
         asked = msgspec.json.encode({"scan": scan, "queries": queries})
         replies = await self._run("list", partition, asked, until_s)
         return [Scan(packed, _position_of(us, at)) for us, at, *packed in replies]
+
+    async def stats(
+        self, partition: int, dimension: str, value: str, waits: Sequence[str], until_s: float
+    ) -> Tallies:
+        """What the counters say of a value's messages; of `Tallies.waits` at least these fields."""
+        asked = msgspec.json.encode({"dimension": dimension, "value": value, "waits": waits})
+        return Tallies(*map(_numbers, await self._run("stats", partition, asked, until_s)))
+
+    async def values(
+        self,
+        partition: int,
+        dimension: str,
+        limit: int,
+        after: ValuePosition | None,
+        until_s: float,
+    ) -> Sequence[Standing]:
+        """Up to so many values of a dimension behind a position."""
+        after_us, after_value = after or ("", "")
+        place = {"limit": limit, "after_us": str(after_us), "after_value": after_value}
+        return await self._values(partition, dimension, place, until_s)
+
+    async def standings(
+        self, partition: int, dimension: str, values: Sequence[str], until_s: float
+    ) -> Sequence[Standing]:
+        """How those of the values stand that have messages in the partition."""
+        return await self._values(
+            partition, dimension, {"values": values, "limit": len(values)}, until_s
+        )
+
+    async def _values(
+        self, partition: int, dimension: str, more: dict[str, Any], until_s: float
+    ) -> Sequence[Standing]:
+        asked = {"dimension": dimension, "statuses": list(Status), "values": [], "after_us": ""}
+        reply = await self._run("values", partition, msgspec.json.encode(asked | more), until_s)
+        rows = zip(*[iter(reply)] * (2 + len(Status)), strict=True)
+        return [
+            Standing(value.decode(), int(us), dict(zip(Status, map(int, numbers), strict=True)))
+            for value, us, *numbers in rows
+        ]
 
     async def erase(self, partition: int, erasure: Erasure, until_s: float) -> int:
         """Removes messages, all of that partition; returns how many there were."""

@@ -16,6 +16,7 @@ from redis import exceptions as faults
 
 from service.batcher import Batcher
 from service.connect import Server
+from service.counters import Stats, ValuePosition, stats_of, together, waits_asked
 from service.durability import NotDurable
 from service.errors import Unavailable
 from service.journal import Journal
@@ -28,7 +29,7 @@ from service.keys import (
     partition_of,
     tag_of,
 )
-from service.paging import Page, PartitionScan, page_of, position_of
+from service.paging import Page, PartitionScan, ValuePage, ValuePages, page_of, position_of
 from service.reports import Record, Report, unpack
 from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
 
@@ -308,6 +309,39 @@ class Store:
         scans = await _all(self.look(p, query) for p in range(self._partitions))
         found = [unpack(packed) for scan in scans for packed in scan.packed]
         return max(found, key=position_of, default=None)
+
+    async def stats(self, dimension: str, value: str, now_ms: int) -> Stats:
+        """What the counters of a dimension's value say; each partition's are of one instant."""
+        asked = waits_asked(now_ms)
+        parts = await self._everywhere(
+            lambda p, until_s: self._scripts.stats(p, dimension, value, asked, until_s)
+        )
+        return stats_of(together(parts), now_ms)
+
+    async def values(
+        self, dimension: str, limit: int, after: ValuePosition | None = None
+    ) -> ValuePage:
+        """The values that have messages, those with the latest first, behind a position.
+
+        One that gets a message while its list is walked moves to the front of it.
+        """
+        pages = ValuePages(
+            lambda limit, after: self._everywhere(
+                lambda p, until_s: self._scripts.values(p, dimension, limit, after, until_s)
+            ),
+            lambda values: self._everywhere(
+                lambda p, until_s: self._scripts.standings(p, dimension, values, until_s)
+            ),
+        )
+        return await pages.page(limit, after)
+
+    async def _everywhere(self, ask: Callable[[int, float], Awaitable[Answer]]) -> list[Answer]:
+        """The answer of every partition, by its number and a time limit."""
+        until_s = self._now_s() + self._patience_s
+        for partition in range(self._partitions):
+            self._refuse_if_away(partition)
+        async with self._available():
+            return await _all(ask(p, until_s) for p in range(self._partitions))
 
     async def oldest(self, partition: int, before_us: int) -> list[str]:
         """The ids of some of a partition's messages that were created earlier, in µs."""

@@ -190,6 +190,12 @@ def cursor_of(position: Position) -> str:
     return f"{position.created_us}.{position.message_id}"
 
 
+def value_cursor_of(position: tuple[int, str]) -> str:
+    """A position among values as callers hand it back."""
+    latest_us, value = position
+    return f"{latest_us}.{value}"
+
+
 def iso(time_ms: str) -> str | None:
     """A time as the guide has it; with milliseconds only where they aren't zero.
 

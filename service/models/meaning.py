@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -12,18 +13,24 @@ import msgspec
 from service.errors import BadRequest
 from service.keys import Position, Selection, ending_of
 from service.models.reader import CONTROLS, description, refusal
+from service.models.remedies import remedy_of
 from service.models.requests import (
     EARLIEST,
     ISO_TIME,
     RECIPIENT,
     EraseRequest,
+    FailuresQuery,
     MessageLogsQuery,
+    MessageStatsQuery,
     MessageStatusRequest,
     StatusLookupRequest,
     Time,
     TrackSendRequest,
 )
 from service.reports import Context, Report, Status
+
+NO_CODE = "none"
+"""What a query has for the code of failures without one."""
 
 _MAX_ERROR_TEXT = 1_000
 STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
@@ -239,11 +246,57 @@ def selection_of(query: MessageLogsQuery) -> Selection:
     ]
     if query.standalone == "true":
         filters.append(("standalone", ""))
+    if query.status == Status.FAILED.value:  # of these there are few, and an index
+        filters.append(("failed", ""))
     return Selection(
         filters=filters or [("all", "")],
         status=query.status or "",
         recipient_id=recipient_id if len(ending) == _NATIONAL_DIGITS else "",
     )
+
+
+def counted_by(query: MessageStatsQuery | FailuresQuery) -> tuple[str, str]:
+    """Whose counters are asked for: a dimension and a value, or `all` and "".
+
+    Raises:
+        BadRequest: it gives several.
+    """
+    if query.event_id and query.template_name:
+        raise BadRequest("Only one of event_id and template_name may be given.", "template_name")
+    if query.event_id:
+        return "event", query.event_id
+    if query.template_name:
+        return "template", query.template_name
+    return "all", ""
+
+
+def failed_selection(query: FailuresQuery, codes: Iterable[str]) -> Selection | None:
+    """Which failed messages a query asks for; None: none can be.
+
+    Args:
+        query: asks for codes by themselves or by their class.
+        codes: that there are, `""` for failures without one.
+    """
+    dimension, value = counted_by(query)
+    filters = [("failed", "")] if dimension == "all" else [(dimension, value), ("failed", "")]
+    if not query.code and not query.remedy_class:
+        return Selection(filters)
+    code = "" if query.code == NO_CODE else query.code
+    wanted = [
+        each
+        for each in codes
+        if (code is None or each == code)
+        and query.remedy_class in {None, remedy_of(each).remedy_class}
+    ]
+    return Selection(filters, codes=wanted) if wanted else None
+
+
+def value_position_of(cursor: str | None) -> tuple[int, str] | None:
+    """The position that `value_cursor_of` wrote."""
+    if cursor is None:
+        return None
+    latest_us, _, value = cursor.partition(".")
+    return int(latest_us), value
 
 
 def selection_to_erase(request: EraseRequest) -> Selection:

@@ -30,10 +30,9 @@ class Reader(Generic[Model]):
     def __init__(self, model: type[Model]) -> None:
         self._model = model
         self._decoder = msgspec.json.Decoder(model)
-        self._allowed = {
-            name: description(hint)
-            for name, hint in get_type_hints(model, include_extras=True).items()
-        }
+        hints = get_type_hints(model, include_extras=True)
+        self._names = {field.encode_name: field.name for field in msgspec.structs.fields(model)}
+        self._allowed = {given: description(hints[name]) for given, name in self._names.items()}
 
     def body(self, raw: bytes) -> Model:
         """The request in a JSON body.
@@ -62,7 +61,7 @@ class Reader(Generic[Model]):
 
     def _refuse_controls(self, model: Model) -> None:
         for name, allowed in self._allowed.items():
-            value = getattr(model, name)
+            value = getattr(model, self._names[name])
             for text in value if isinstance(value, list) else (value,):
                 if isinstance(text, str) and CONTROLS.search(text):
                     raise refusal(name, allowed)

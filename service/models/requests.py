@@ -142,6 +142,32 @@ Cursor = Annotated[
 ]
 
 
+ValueCursor = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{16}\.[\s\S]{1,512}(?![\s\S])",
+        description="taken from the Link header of the page before",
+    ),
+]
+FilterCode = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1_000,
+        description="an error code of Meta's, or none: failed without one",
+        extra_json_schema=_PLAIN,
+    ),
+]
+FilterClass = Annotated[
+    Literal["now", "later", "fix", "never", "unknown"],
+    Meta(description="one of now, later, fix, never, unknown"),
+]
+SheetFormat = Annotated[
+    Literal["json", "csv"],
+    Meta(description="json, or csv for all recipients in one file; so does Accept: text/csv"),
+]
+
+
 class TrackSendRequest(msgspec.Struct, frozen=True, gc=False):
     """A template message was sent: body of `track-send`."""
 
@@ -247,6 +273,34 @@ class MessageLogsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: ListedStatus | None = None
     limit: Limit = "50"
     cursor: Cursor | None = None
+
+
+class MessageStatsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `message-stats`: one of them at the most; without any all messages count."""
+
+    event_id: FilterId | None = None
+    template_name: FilterName | None = None
+
+
+class ValuesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `events` and `templates`."""
+
+    limit: Limit = "50"
+    cursor: ValueCursor | None = None
+
+
+class FailuresQuery(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"remedy_class": "class"}
+):
+    """Parameters of `failures`: one of event and template at the most, and which recipients."""
+
+    event_id: FilterId | None = None
+    template_name: FilterName | None = None
+    code: FilterCode | None = None
+    remedy_class: FilterClass | None = None
+    limit: Limit = "50"
+    cursor: Cursor | None = None
+    format: SheetFormat = "json"
 
 
 class LatestLogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

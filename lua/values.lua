@@ -1,0 +1,55 @@
+-- The values of a dimension that have messages, those with the latest first, and their counts.
+--
+-- KEYS[1]  the partition's tag. Reads behind it  :values:<dimension>  :count:<dimension>:<value>
+-- ARGV[1]  JSON {"dimension": "event", "statuses": [status, …], "values": [value, …], "limit": 50,
+--          "after_us": "", "after_value": ""}: of those values, or where there are none named of up
+--          to limit behind a position: after_us (µs as text) and after_value, '' at the latest.
+-- Returns  for each value that has messages here: it, the latest's created_us, and how many messages
+--          are at each of the statuses, as texts.
+-- Cost     O(log N + limit); about 2 µs a value.
+
+local asked = cjson.decode(ARGV[1])
+local index = key_of('values', asked.dimension, '')
+
+-- Values and scores behind the position. Those that share its microsecond come in falling order, as
+-- in a sorted set that is read from its end.
+local function page()
+  if asked.after_us == '' then
+    return call('ZREVRANGE', index, 0, asked.limit - 1, 'WITHSCORES')
+  end
+  local found, at = {}, asked.after_us
+  for _, value in ipairs(call('ZREVRANGEBYSCORE', index, at, at)) do
+    if precedes(value, asked.after_value) then
+      found[#found + 1], found[#found + 2] = value, at
+    end
+  end
+  local left = math.max(asked.limit - #found / 2, 0)
+  local older = call('ZREVRANGEBYSCORE', index, '(' .. at, '-inf', 'WITHSCORES', 'LIMIT', 0, left)
+  for _, each in ipairs(older) do
+    found[#found + 1] = each
+  end
+  return found
+end
+
+local function scores_of(values)
+  local found = {}
+  for _, value in ipairs(values) do
+    local score = call('ZSCORE', index, value)
+    if score then
+      found[#found + 1], found[#found + 2] = value, score
+    end
+  end
+  return found
+end
+
+local rows = #asked.values > 0 and scores_of(asked.values) or page()
+local reply = {}
+for i = 1, math.min(#rows, 2 * asked.limit), 2 do
+  local value, latest_us = rows[i], rows[i + 1]
+  reply[#reply + 1], reply[#reply + 2] = value, digits(tonumber(latest_us))
+  local key = key_of('count', asked.dimension, value)
+  for _, number in ipairs(call('HMGET', key, unpack(asked.statuses))) do
+    reply[#reply + 1] = number or '0'
+  end
+end
+return reply

@@ -1,0 +1,363 @@
+"""What callers get to know of many messages, and everything of one: how it is shaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypedDict, cast
+
+import orjson
+from msgspec import Meta
+
+from service.counters import AGES_S, Standing, Stats, Took
+from service.models.answers import MessageLog, Moment, iso, message_log
+from service.models.remedies import Remedy, RemedyClass, remedy_of
+from service.reports import Record, Status, receipts_of
+
+Count = Annotated[int, Meta(ge=0)]
+Part = Annotated[float, Meta(ge=0, le=1, description="of all messages; null where there are none")]
+Seconds = Annotated[
+    int, Meta(ge=0, description="null where it took longer than 30 days, or nothing is known")
+]
+WhenToSendAgain = Annotated[
+    RemedyClass,
+    Meta(description="when to send again: now, later, once something is fixed, never; or unknown"),
+]
+
+
+class StatusCounts(TypedDict):
+    """How many messages, by status."""
+
+    sent: Count
+    delivered: Count
+    read: Count
+    failed: Count
+
+
+class Rates(TypedDict):
+    """How many of all messages came so far."""
+
+    delivered: Part | None
+    read: Part | None
+    failed: Part | None
+
+
+FailureGroup = TypedDict(
+    "FailureGroup",
+    {
+        "code": Annotated[str, Meta(description="Meta's; null where it gave none")] | None,
+        "count": Count,
+        "meaning": str | None,
+        "remedy": str | None,
+        "class": WhenToSendAgain,
+    },
+)
+FailureGroup.__doc__ = "Messages that failed for one reason."
+
+
+class WithinSeconds(TypedDict):
+    """How many messages it took no longer than that; null: any time."""
+
+    s: Seconds | None
+    count: Count
+
+
+class TimeTaken(TypedDict):
+    """How long it took from `sent`: the half, nine of ten and 99 of 100 were through by then."""
+
+    count: Annotated[int, Meta(ge=0, description="of messages that it is known of")]
+    p50_s: Seconds | None
+    p90_s: Seconds | None
+    p99_s: Seconds | None
+    within: list[WithinSeconds]
+
+
+class AwaitingAge(TypedDict):
+    """How many messages are younger than that, but no younger than the one before; null: any."""
+
+    under_s: Seconds | None
+    count: Count
+
+
+class Awaiting(TypedDict):
+    """Messages that are sent and silent since."""
+
+    total: Count
+    by_age: list[AwaitingAge]
+
+
+class MessageStatsResponse(TypedDict):
+    """Answer of `message-stats`; `statuses` adds up to `total`, `failures` to those failed."""
+
+    total: Count
+    statuses: Annotated[StatusCounts, Meta(description="where messages stand now")]
+    reached: Annotated[StatusCounts, Meta(description="how many came so far, or farther")]
+    rates: Rates
+    failures: list[FailureGroup]
+    time_to_deliver: TimeTaken
+    time_to_read: TimeTaken
+    awaiting: Awaiting
+
+
+class EventCounts(TypedDict):
+    """An event that has messages."""
+
+    event_id: str
+    latest_at: Annotated[Moment, Meta(description="when its latest message was created")]
+    total: Count
+    statuses: StatusCounts
+
+
+class TemplateCounts(TypedDict):
+    """A template that has messages."""
+
+    template_name: str
+    latest_at: Annotated[Moment, Meta(description="when its latest message was created")]
+    total: Count
+    statuses: StatusCounts
+
+
+class EventsResponse(TypedDict):
+    """Answer of `events`."""
+
+    events: list[EventCounts]
+
+
+class TemplatesResponse(TypedDict):
+    """Answer of `templates`."""
+
+    templates: list[TemplateCounts]
+
+
+MessageError = TypedDict(
+    "MessageError",
+    {
+        "code": str | None,
+        "message": str | None,
+        "details": str | None,
+        "href": str | None,
+        "at": Moment,
+        "meaning": str | None,
+        "remedy": str | None,
+        "class": WhenToSendAgain,
+    },
+)
+MessageError.__doc__ = "Why a message failed."
+
+
+class TimelineEntry(TypedDict):
+    """A status that was reported: as of when, and when the service first heard of it."""
+
+    status: Status
+    at: Moment
+    received_at: Moment | None
+
+
+class Message(MessageLog):
+    """Everything known of a message."""
+
+    flow_type: str | None
+    created_at: Moment
+    tracked_at: Annotated[Moment, Meta(description="of the latest track-send")] | None
+    error: MessageError | None
+    timeline: list[TimelineEntry]
+    conflicts: Annotated[list[str], Meta(description="what was reported that doesn't go together")]
+    pricing: dict[str, Any] | None
+    phone_number_id: str | None
+    user_id: str | None
+    parent_user_id: str | None
+    participant_id: str | None
+    callback_data: str | None
+
+
+class MessageResponse(TypedDict):
+    """Answer of `messages`."""
+
+    message: Message
+
+
+FailedRecipient = TypedDict(
+    "FailedRecipient",
+    {
+        "recipient_id": str,
+        "guest_name": str | None,
+        "guest_id": str | None,
+        "registration_id": str | None,
+        "event_id": str | None,
+        "template_name": str | None,
+        "wamid": str,
+        "failed_at": Moment | None,
+        "error_code": str | None,
+        "error_message": str | None,
+        "error_details": str | None,
+        "class": WhenToSendAgain,
+    },
+)
+FailedRecipient.__doc__ = "Whom a message that failed was for."
+
+
+class FailuresResponse(TypedDict):
+    """Answer of `failures`: all groups, and a page of recipients."""
+
+    failures: list[FailureGroup]
+    recipients: list[FailedRecipient]
+
+
+def message_stats(stats: Stats) -> MessageStatsResponse:
+    """What the counters say, for `message-stats`."""
+    total, reached = stats.total, stats.reached
+    ages = zip((*AGES_S, None), stats.awaiting, strict=True)
+    return {
+        "total": total,
+        "statuses": _counts(stats.statuses),
+        "reached": _counts(reached),
+        "rates": {
+            "delivered": _part(reached[Status.DELIVERED], total),
+            "read": _part(reached[Status.READ], total),
+            "failed": _part(reached[Status.FAILED], total),
+        },
+        "failures": failure_groups(stats),
+        "time_to_deliver": _time_taken(stats.to_deliver),
+        "time_to_read": _time_taken(stats.to_read),
+        "awaiting": {
+            "total": stats.statuses[Status.SENT],
+            "by_age": [{"under_s": age_s, "count": number} for age_s, number in ages],
+        },
+    }
+
+
+def _counts(numbers: Mapping[Status, int]) -> StatusCounts:
+    return cast("StatusCounts", numbers)
+
+
+def _part(number: int, total: int) -> float | None:
+    return round(number / total, 4) if total else None
+
+
+def _time_taken(took: Took) -> TimeTaken:
+    return {
+        "count": took.number,
+        "p50_s": took.quantile_s(0.5),
+        "p90_s": took.quantile_s(0.9),
+        "p99_s": took.quantile_s(0.99),
+        "within": [{"s": bound_s, "count": number} for bound_s, number in took.within],
+    }
+
+
+def failure_groups(stats: Stats) -> list[FailureGroup]:
+    """Failures by error code, most first."""
+    return [
+        {"code": code or None, "count": number, **_remedy(remedy_of(code))}  # type: ignore[typeddict-item]
+        for code, number in stats.errors.items()
+    ]
+
+
+def _remedy(remedy: Remedy) -> dict[str, object]:
+    return {
+        "meaning": remedy.meaning,
+        "remedy": remedy.remedy,
+        "class": remedy.remedy_class,
+    }
+
+
+def value_counts(field: str, standing: Standing) -> dict[str, object]:
+    """A value of a dimension, for `events` and `templates`."""
+    return {
+        field: standing.value,
+        "latest_at": _iso_of_us(str(standing.latest_us)),
+        "total": standing.total,
+        "statuses": standing.statuses,
+    }
+
+
+def _iso_of_us(time_us: str) -> str | None:
+    return iso(time_us[:-3])
+
+
+def message(record: Record) -> Message:
+    """Everything known of a message."""
+    extras = ("phone_number_id", "user_id", "parent_user_id", "participant_id", "callback_data")
+    found = {
+        **message_log(record),
+        "flow_type": record.flow_type or None,
+        "created_at": _iso_of_us(record.created_us),
+        "tracked_at": _iso_of_us(record.context_us),
+        "error": _error(record),
+        "timeline": _timeline(record),
+        "conflicts": list(_conflicts(record)),
+        "pricing": orjson.loads(record.pricing) if record.pricing else None,
+        **{name: getattr(record, name) or None for name in extras},
+    }
+    return cast("Message", found)
+
+
+def _error(record: Record) -> dict[str, object] | None:
+    if not record.error_ms:
+        return None
+    return {
+        "code": record.error_code or None,
+        "message": record.error_message or None,
+        "details": record.error_details or None,
+        "href": record.error_href or None,
+        "at": iso(record.error_ms),
+        **_remedy(remedy_of(record.error_code)),
+    }
+
+
+def _timeline(record: Record) -> list[TimelineEntry]:
+    """By Meta's time; at equal times in the order of statuses."""
+    received_ms = receipts_of(record)
+    times = [(int(at_ms), s) for s in Status if (at_ms := _time_of(record, s))]
+    entries = [
+        {"status": s, "at": iso(str(at_ms)), "received_at": iso(received_ms.get(s, ""))}
+        for at_ms, s in sorted(times, key=lambda entry: entry[0])
+    ]
+    return cast("list[TimelineEntry]", entries)
+
+
+def _time_of(record: Record, status: Status) -> str:
+    time_ms: str = getattr(record, f"{status}_ms")
+    return time_ms
+
+
+_ODD_PAIRS = (
+    (Status.DELIVERED, Status.FAILED),
+    (Status.READ, Status.FAILED),
+    (Status.DELIVERED, Status.READ),
+)
+_SECOND_MS = 1_000
+
+
+def _conflicts(record: Record) -> Iterator[str]:
+    """What was both delivered or read, and failed; and what was read before it was delivered."""
+    for expected, later in _ODD_PAIRS:
+        expected_ms, later_ms = _time_of(record, expected), _time_of(record, later)
+        if not expected_ms or not later_ms:
+            continue
+        in_order = int(expected_ms) <= int(later_ms)
+        if later is Status.FAILED and in_order:
+            yield _sentence(f"It was {expected}", expected_ms, "reported failed", later_ms)
+        elif later is Status.FAILED or int(expected_ms) >= int(later_ms) + _SECOND_MS:
+            yield _sentence(f"It was reported {later}", later_ms, expected, expected_ms)
+
+
+def _sentence(first: str, first_ms: str, second: str, second_ms: str) -> str:
+    return f"{first} at {iso(first_ms)}, then {second} at {iso(second_ms)}."
+
+
+def failed_recipient(record: Record) -> FailedRecipient:
+    """Whom a failed message was for, and why it failed."""
+    found = {
+        "recipient_id": record.recipient_id,
+        "guest_name": record.guest_name or None,
+        "guest_id": record.guest_id or None,
+        "registration_id": record.registration_id or None,
+        "event_id": record.event_id or None,
+        "template_name": record.template_name or None,
+        "wamid": record.wamid,
+        "failed_at": iso(record.failed_ms),
+        "error_code": record.error_code or None,
+        "error_message": record.error_message or None,
+        "error_details": record.error_details or None,
+        "class": remedy_of(record.error_code).remedy_class,
+    }
+    return cast("FailedRecipient", found)

@@ -1,0 +1,36 @@
+"""Lists for a spreadsheet: CSV whose cells are never taken for formulas."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from io import StringIO
+
+from service.models.insights import FailedRecipient, failed_recipient
+from service.reports import Record
+
+COLUMNS = tuple(FailedRecipient.__annotations__)
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What makes a spreadsheet calculate a cell (OWASP, "CSV Injection")."""
+
+
+def head() -> bytes:
+    """The line that names the columns."""
+    return _lines([dict(zip(COLUMNS, COLUMNS, strict=True))])
+
+
+def rows(records: Iterable[Record]) -> bytes:
+    """A line for each failed message."""
+    return _lines(failed_recipient(record) for record in records)
+
+
+def _lines(cells: Iterable[Mapping[str, object]]) -> bytes:
+    text = StringIO()
+    csv.writer(text).writerows([_cell(row[column]) for column in COLUMNS] for row in cells)
+    return text.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
