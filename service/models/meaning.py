@@ -17,6 +17,7 @@ from service.models.requests import (
     ISO_TIME,
     RECIPIENT,
     EraseRequest,
+    LiveQuery,
     MessageLogsQuery,
     MessageStatusRequest,
     StatusLookupRequest,
@@ -244,6 +245,26 @@ def selection_of(query: MessageLogsQuery) -> Selection:
         status=query.status or "",
         recipient_id=recipient_id if len(ending) == _NATIONAL_DIGITS else "",
     )
+
+
+def filter_of(query: LiveQuery) -> tuple[str, str]:
+    """Whose changes a listener wants to know: a dimension and a value, or `all` and "".
+
+    Raises:
+        BadRequest: it gives several.
+    """
+    given = [
+        (dimension, value)
+        for dimension, value in (
+            ("event", query.event_id),
+            ("template", query.template_name),
+            ("registration", query.registration_id),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise BadRequest(f"At most one of {', '.join(query.__struct_fields__)} may be given.")
+    return given[0] if given else ("all", "")
 
 
 def selection_to_erase(request: EraseRequest) -> Selection:
