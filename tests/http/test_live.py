@@ -202,6 +202,18 @@ async def test_an_id_from_before_what_the_feed_holds_is_lost(
         assert first.names == other.names == ["ready"]
 
 
+async def test_what_began_before_the_first_change_is_lost_once_the_feed_is_full(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the first entry is the first that there ever was nobody knows then."""
+    async with Ear(client) as first:
+        pass
+    await send(client, 1)
+    monkeypatch.setattr("service.feed.FEED_ENTRIES", 1)
+    async with Ear(client, first.last_id) as ear:
+        await eventually(lambda: ear.names == ["ready", "lost"], "it to be lost")
+
+
 async def test_a_feed_that_was_trimmed_before_it_was_read_is_a_loss_for_all(
     client: Client, backend: Backend
 ) -> None:
