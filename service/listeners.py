@@ -224,12 +224,8 @@ class Follower:
         """Moves on, and tells of what was passed; who joins is told of all or nothing of it."""
         if all(read.place == self.places[p] for p, read in found.items()):
             return
+        events = self._sorted([change for read in found.values() for change in read.changes])
         self._move([found[p].place if p in found else at for p, at in enumerate(self.places)])
-        events: dict[Filter, list[bytes]] = defaultdict(list)
-        for change in (change for read in found.values() for change in read.changes):
-            for wanted in change.filters():
-                if wanted in self._channels:
-                    events[wanted].append(change.event())
         for wanted, some in events.items():
             block = b"%bid: %b\n\n" % (b"".join(some)[:-1], self.name.encode())
             for listener, start in self._channels[wanted].items():
@@ -238,6 +234,15 @@ class Follower:
         if any(read.lost for read in found.values()):
             for listener in self.listeners:
                 self.lose(listener, "gone")
+
+    def _sorted(self, changes: Sequence[_Change]) -> dict[Filter, list[bytes]]:
+        """The events that somebody wants, by who does."""
+        events: dict[Filter, list[bytes]] = defaultdict(list)
+        for change in changes:
+            for wanted in change.filters():
+                if wanted in self._channels:
+                    events[wanted].append(change.event())
+        return events
 
     def _is_behind(self, start: Sequence[Place]) -> bool:
         """Whether a listener that starts there hasn't been told of all up to here."""

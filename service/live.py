@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
+from typing import Any, TypeVar
 
 from service.errors import Unavailable
 from service.feed import Feed, Place, places_in
@@ -29,6 +30,7 @@ _AGAIN_S = 0.05
 _RETRY = b"retry: 2000\n\n"
 _PING = b": ping\n\n"
 
+Done = TypeVar("Done")
 _Resuming = list[tuple[Listener, list[Place]]]
 
 
@@ -65,7 +67,7 @@ class Live:
         self._resuming: _Resuming = []
         self._back: Follower | None = None
         self._resumer: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     async def join(self, listener: Listener, last_id: str = "") -> None:
@@ -121,7 +123,7 @@ class Live:
                 task.cancel()  # more than once: one may go unnoticed, as `Server.execute` says
             await asyncio.wait(self._tasks, timeout=_AGAIN_S)
 
-    def _start(self, run: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _start(self, run: Coroutine[None, None, Done]) -> asyncio.Task[Done]:
         """A task of its own, whose log lines aren't those of the request that it began in."""
         task = self._loop.create_task(run, context=Context())
         self._tasks.add(task)
@@ -133,7 +135,7 @@ class Live:
         if self._main is not None:
             return self._main
         if self._opening is None or self._opening.done():
-            self._opening = self._loop.create_task(self._begin(), context=Context())
+            self._opening = self._start(self._begin())
         try:
             return await asyncio.shield(self._opening)
         except Unavailable as error:

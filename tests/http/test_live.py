@@ -90,7 +90,9 @@ async def test_a_change_that_came_before_isnt_told(client: Client) -> None:
     async with Ear(client) as ear:
         await send(client, 2)
         await ear.hears(("wamid.2", "sent"))
-        assert ear.told == [("wamid.2", "sent")]
+        await send(client, 3)
+        await ear.hears(("wamid.3", "sent"))
+        assert ear.told == [("wamid.2", "sent"), ("wamid.3", "sent")]
 
 
 @pytest.mark.parametrize("seed", range(4))
