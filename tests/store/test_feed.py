@@ -121,7 +121,7 @@ async def test_who_doesnt_take_what_it_is_sent_is_cut_off(store: Bench) -> None:
 
 
 async def test_all_who_come_first_together_are_told(store: Bench) -> None:
-    """One reader tells them, not the last of several."""
+    """By one reader."""
     live = Live(Feed(store.store), receive_s=10, lost=print)
     listeners = [listener for listener, _ in await asyncio.gather(*(joined(live) for _ in "12345"))]
     await store.merge(send_report())
@@ -130,5 +130,6 @@ async def test_all_who_come_first_together_are_told(store: Bench) -> None:
             text = b"".join(await listener.take())
             while b"wamid.A" not in text:
                 text = b"".join(await listener.take())
+    assert len(live._tasks) == 2  # who reads, and who looks after connections
     live.end()
     await live.close()
