@@ -28,6 +28,9 @@ other half of a core. Compare ratios between machines and days, the rest only wi
   core of its own.
 - `mixed`: requests are sent when they are due, answered or not, and timed from when they were due;
   `kept` says whether look-ups find what was acknowledged, and how busy everyone was.
+- `live`: listeners of 50 events, twenty of each, and statuses in batches of a hundred; every one is
+  timed from the beginning of its POST to when a listener has it. The bench is all the listeners:
+  `client` is what it costs to hear. The feed is looked at five times a second, most of p50.
 - `overload`: wrk asks again at once when it is refused, which nobody should. The times of answered
   requests are those of 50 connections of the bench's own among wrk's. A newcomer opens a connection
   and asks for `/healthz`. `late` is how often wrk found a connection that had waited for 2 s, to be

@@ -14,6 +14,7 @@ from bench import (
     ceiling,
     durability,
     growth,
+    live,
     loads,
     mixed,
     outage,
@@ -24,10 +25,10 @@ from bench import (
 
 PARTS = (
     *("ceiling", "status", "send", "reads", "workers"),
-    *("mixed", "overload", "outage", "durability", "memory", "growth"),
+    *("mixed", "live", "overload", "outage", "durability", "memory", "growth"),
 )
 SIZES, LARGE = (10_000, 100_000), 1_000_000
-MIXED, OVERLOAD, OUTAGE = 10, 20, 10
+MIXED, LIVE, OVERLOAD, OUTAGE = 10, 10, 20, 10
 """So many times `--seconds`."""
 
 
@@ -59,9 +60,8 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--only", default=",".join(PARTS), help="parts, comma-separated (all: %(default)s)")
     add("--rounds", type=int, default=5, help="of each measurement (%(default)s)")
-    length = (
-        f"a round (%(default)s); mixed, outage: {MIXED} times as long, overload: {OVERLOAD} times"
-    )
+    length = f"a round (%(default)s); mixed, live, outage: {MIXED} times as long"
+    length += f", overload: {OVERLOAD} times"
     add("--seconds", type=int, default=3, help=length)
     add("--large", action="store_true", help=f"growth up to {LARGE:,} messages")
     add("--json", action="store_true", help="print JSON instead of tables")
@@ -85,6 +85,8 @@ def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  #
     if "mixed" in options.only:
         times, kept = uvloop.run(mixed.measure(seconds * MIXED, _say))
         yield from (("mixed", times), ("kept", kept))
+    if "live" in options.only:
+        yield "live", uvloop.run(live.measure(seconds * LIVE, _say))
     if "overload" in options.only:
         yield "overload", uvloop.run(overload.measure(seconds * OVERLOAD, _say))
     if "outage" in options.only:

@@ -2,8 +2,8 @@
 --
 -- KEYS[1]  the partition's tag. Reads behind it  :count:<dimension>[:<value>]
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]
--- ARGV[1]  JSON {"dimension": "event", "value": "", "waits": [field, …]}: of the waits at most 1,000
---          fields are asked for; counters.py says what the fields mean.
+-- ARGV[1]  JSON {"dimension": "event", "value": "", "waits": [field, …]}: of the waits a few
+--          hundred fields are asked for; counters.py says what the fields mean.
 -- Returns  three lists of fields and numbers in turn: of count, of times, and those of the waits
 --          asked for that there are.
 -- Cost     O(fields), whatever the number of messages: about 100 µs where there are most.

@@ -4,8 +4,8 @@
 -- ARGV[1]  JSON {"dimension": "event", "statuses": [status, …], "values": [value, …], "limit": 50,
 --          "after_us": "", "after_value": ""}: of those values, or where there are none named of up
 --          to limit behind a position: after_us (µs as text) and after_value, '' at the latest.
--- Returns  for each value that has messages here: it, the latest's created_us, and how many messages
---          are at each of the statuses, as texts.
+-- Returns  for each value that has messages here: it, the latest's created_us, and how many
+--          messages are at each of the statuses, as texts.
 -- Cost     O(log N + limit); about 2 µs a value.
 
 local asked = cjson.decode(ARGV[1])

@@ -35,12 +35,23 @@ class Admission:
         most_requests: that are let in at once.
         depth: how many reports wait to be written.
         connections: how many are served.
+        most_listeners: that are let in beside the requests.
+
+    Attributes:
+        listeners: how many are there.
     """
 
     def __init__(
-        self, most_requests: int, depth: Callable[[], int], connections: Callable[[], int]
+        self,
+        most_requests: int,
+        depth: Callable[[], int],
+        connections: Callable[[], int],
+        *,
+        most_listeners: int = 0,
     ) -> None:
         self._most_requests = most_requests
+        self._most_listeners = most_listeners
+        self.listeners = 0
         self._depth = depth
         self._connections = connections
         self._requests = 0
@@ -75,13 +86,30 @@ class Admission:
         self._requests -= 1
         self._bytes -= size_bytes
 
+    def stay(self) -> None:
+        """A request that was let in is a listener's from now on; `part` must follow, not `leave`.
+
+        Raises:
+            Overloaded: there are too many listeners; the request is still one.
+        """
+        if self.listeners >= self._most_listeners:
+            self.note_refusal()
+            raise Overloaded
+        self._requests -= 1
+        self.listeners += 1
+
+    def part(self, size_bytes: int) -> None:
+        """A listener has gone, whose request had a body of that size."""
+        self.listeners -= 1
+        self._bytes -= size_bytes
+
     @property
     def crowded(self) -> bool:
         """Whether there is no room for another connection.
 
         There is, however many there are, as long as they are idle: as no request has to wait.
         """
-        many = self._connections() >= self._most_requests
+        many = self._connections() - self.listeners >= self._most_requests
         return many and time.monotonic() - max(self._refused_s, self._late_s) < _CALM_AFTER_S
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -21,9 +21,11 @@ from service.admission import Admission
 from service.checks import check, claim
 from service.config import Settings
 from service.connect import connect
-from service.handlers import ACCESS, HEALTH, METRICS, OPENAPI, REPLAY, STORE
+from service.feed import Feed
+from service.handlers import ACCESS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind
+from service.live import Live
 from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
@@ -83,6 +85,8 @@ def create_app(settings: Settings) -> web.Application:
             await store.close()
 
     app.cleanup_ctx.append(store)
+    app.cleanup_ctx.append(_live)
+    app.on_shutdown.append(_end_streams)
     if settings.retention.days:
         app.cleanup_ctx.append(_retention)
     return app
@@ -97,6 +101,19 @@ async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
         return
     async with open_journal(folder, settings.journal.most_mib) as journal:
         yield journal
+
+
+async def _live(app: web.Application) -> AsyncIterator[None]:
+    """Has listeners told of changes as long as the application runs."""
+    receive_s, lost = app[SETTINGS].http.receive_s, app[METRICS].place_lost
+    live = app[LIVE] = Live(Feed(app[STORE]), receive_s=receive_s, lost=lost)
+    yield
+    await live.close()
+
+
+async def _end_streams(app: web.Application) -> None:
+    """Before aiohttp waits for requests under way: these would go on for ever."""
+    app[LIVE].end()
 
 
 async def _retention(app: web.Application) -> AsyncIterator[None]:
@@ -123,7 +140,9 @@ class Runner(web.AppRunner):
             settings.http.requests,
             depth=lambda: self.app[STORE].depth,
             connections=lambda: served.size,
+            most_listeners=settings.http.listeners,
         )
+        self.app[METRICS].watch_listeners(lambda: admission.listeners)
         admission.watch(asyncio.get_running_loop())
         handle = Entrance(
             server.request_handler,

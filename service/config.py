@@ -42,6 +42,9 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests: Annotated[
         int, Meta(ge=2, description="requests under way at the most, in each worker")
     ] = 2500
+    listeners: Annotated[
+        int, Meta(ge=0, description="listeners of live at the most, in each worker")
+    ] = 5000
     receive_s: Annotated[
         float,
         Meta(

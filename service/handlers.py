@@ -7,18 +7,22 @@ import time
 
 import msgspec
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
 from service.erasing import erase as erase_messages
 from service.errors import BadRequest, Unauthorized, Unavailable
+from service.eventstream import HEADERS, answer_with_events
 from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
 from service.keys import uuid_of
+from service.listeners import Listener
+from service.live import Live
 from service.middleware import MIB, MOST_BODY_BYTES, SETTINGS, TOKEN, body_of, error_response
 from service.models.answers import cursor_of, latest_log, message_log, message_status
 from service.models.meaning import (
+    filter_of,
     position_of,
     selection_of,
     selection_to_erase,
@@ -31,6 +35,7 @@ from service.models.requests import (
     EraseRequest,
     HandshakeQuery,
     LatestLogQuery,
+    LiveQuery,
     MessageLogsQuery,
     MessageStatusBatch,
     MessageStatusRequest,
@@ -51,6 +56,7 @@ ACCESS = web.AppKey("access", Access)
 STORE = web.AppKey("store", Store)
 REPLAY = web.AppKey("replay", Replay)
 HEALTH = web.AppKey("health", Health)
+LIVE = web.AppKey("live", Live)
 METRICS = web.AppKey("metrics", Metrics)
 OPENAPI = web.AppKey("openapi", bytes)
 
@@ -62,11 +68,13 @@ _message_statuses = Reader(MessageStatusBatch)
 _status_lookup = Reader(StatusLookupRequest)
 _message_logs = Reader(MessageLogsQuery)
 _latest_log = Reader(LatestLogQuery)
+_live = Reader(LiveQuery)
 _erase = Reader(EraseRequest)
 
 _JSON = {"Content-Type": "application/json"}
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
+LAST_EVENT_ID = istr("Last-Event-ID")
 SIGNATURE = istr("X-Hub-Signature-256")
 _WRITTEN, _QUEUED = 200, 202
 _STATUS_ANSWERS = {s: orjson.dumps({"ok": True, "status": s}) for s in Status}
@@ -215,6 +223,21 @@ async def message_logs_latest(request: web.Request) -> web.Response:
     query = _latest_log.query(list(request.query.items()))
     record = await request.app[STORE].latest("registration", query.registration_id)
     return _json({"log": latest_log(record) if record else None})
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """GET live: the changes of messages as they happen, as server-sent events."""
+    wanted = filter_of(_live.query(list(request.query.items())))
+    if request.method == hdrs.METH_HEAD:
+        return web.Response(headers=HEADERS)
+    if request.transport is None:
+        raise ConnectionResetError
+    listener = Listener(wanted, request.transport)
+    try:
+        await request.app[LIVE].join(listener, request.headers.get(LAST_EVENT_ID, ""))
+        return await answer_with_events(request, listener)
+    finally:
+        request.app[LIVE].leave(listener)
 
 
 async def erase(request: web.Request) -> web.Response:

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 
 SETTINGS = web.AppKey("settings", Settings)
+BEGAN = web.ResponseKey("began", float)
+"""When the response to a lasting request began, by `time.perf_counter`."""
 
 Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -65,10 +67,12 @@ class Policy(NamedTuple):
     Attributes:
         by_token: whether they need a token; where not, the handler looks who it is.
         refused_at: the part of the service's limits in use at which they are refused.
+        lasting: whether they go on for hours, and do little: they have a limit of their own.
     """
 
     by_token: bool
     refused_at: float
+    lasting: bool = False
 
 
 WRITE = Policy(by_token=True, refused_at=1.0)
@@ -77,6 +81,8 @@ READ = Policy(by_token=True, refused_at=0.8)
 """For what can be asked again."""
 META = Policy(by_token=False, refused_at=0.8)
 """For Meta's webhook: it is signed instead, and Meta sends it again."""
+LIVE = Policy(by_token=True, refused_at=0.8, lasting=True)
+"""For listeners, who can come again."""
 OPEN = Policy(by_token=False, refused_at=math.inf)
 """For an operator's probes."""
 
@@ -179,7 +185,7 @@ class Entrance:
         started_s = perf_counter()
         known = request_id_of(request)
         request_id.set(known)
-        held_bytes = -1
+        held_bytes, lasting = -1, False
         try:
             key = request.method, request.rel_url.raw_path
             policy = self._policies.get(key) or _policy_elsewhere(request)
@@ -188,6 +194,9 @@ class Entrance:
             size = _held_bytes(request)
             self._admission.enter(policy.refused_at, size)
             held_bytes = size
+            if policy.lasting:
+                self._admission.stay()
+                lasting = True
             match = self._matches.get(key)
             if match is None or hdrs.EXPECT in request.headers:
                 response = await self._route(key, request)
@@ -199,12 +208,15 @@ class Entrance:
             if isinstance(error, Overloaded) and self._admission.crowded:
                 response.force_close()
         finally:
-            if held_bytes >= 0:
+            if lasting:
+                self._admission.part(held_bytes)
+            elif held_bytes >= 0:
                 self._admission.leave(held_bytes)
         if _may_break(request):
             response.force_close()  # aiohttp closes then, and the next request would be lost
         response.headers[_REQUEST_ID] = known
-        self._note(request, response.status, perf_counter() - started_s)
+        ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
+        self._note(request, response.status, ended_s - started_s)
         return response
 
     async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:

@@ -25,7 +25,8 @@ from service.errors import (
     Unauthorized,
     Unavailable,
 )
-from service.handlers import SIGNATURE
+from service.eventstream import EVENT_STREAM
+from service.handlers import LAST_EVENT_ID, SIGNATURE
 from service.intake import NDJSON
 from service.middleware import META, TOKEN
 from service.models.answers import Refusal
@@ -70,6 +71,18 @@ _HEADERS_OF_STATUS = {
     Unauthorized.status: ["WWW-Authenticate"],
     Unavailable.status: ["Retry-After"],
 }
+_RESUMING: Json = {
+    "name": str(LAST_EVENT_ID),
+    "in": "header",
+    "required": False,
+    "description": "The last `id` that was received, to go on behind it.",
+    "schema": {"type": "string"},
+}
+_OF_EVENTS = (
+    "Of the data of each `message` event: the message as it is now. An `id` holds for all events "
+    "before it. `ready` begins the stream; `lost` says that changes were missed, and everything is "
+    "to be loaded anew. Their data is `{}`."
+)
 _ABOUT = (
     "The memory of what became of each WhatsApp message that was sent. A path that ends in a slash "
     "is there without it too, and what answers GET answers HEAD. Sending anything again is safe."
@@ -95,10 +108,12 @@ class _Schemas:
         fields = self.named[name]["properties"].values()
         return next(field["items"] for field in fields if "items" in field)
 
-    def content(self, model: object, *, lines: bool) -> Json:
-        """What a body may be, by its content type; a stream of lines is described by one line."""
+    def content(self, model: object, *, lines: bool, events: bool = False) -> Json:
+        """What a body may be, by its content type; a stream is described by one line or event."""
         if model is str:
             return {"text/plain": {"schema": {"type": "string"}}}
+        if events:
+            return {EVENT_STREAM: {"schema": {"description": _OF_EVENTS} | self.of(model)}}
         content = {"application/json": {"schema": self.of(model)}}
         if lines:
             content[NDJSON] = {"schema": {"description": "Of each line."} | self.item_of(model)}
@@ -138,7 +153,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
         content = schemas.content(route.takes, lines=route.lines)
         operation["requestBody"] = {"required": True, "content": content}
     elif route.takes is not None:
-        operation["parameters"] = _parameters(route.takes)
+        operation["parameters"] = _parameters(route.takes) + ([_RESUMING] if route.events else [])
     return operation | {"responses": _responses(route, schemas)}
 
 
@@ -181,7 +196,7 @@ def _parameter(name: str, schema: Json, *, required: bool) -> Json:
 
 def _responses(route: Route, schemas: _Schemas) -> Json:
     pages = "cursor" in getattr(route.takes, "__struct_fields__", ())
-    content = schemas.content(route.answers, lines=route.lines)
+    content = schemas.content(route.answers, lines=route.lines, events=route.events)
     refusals: dict[int, list[str]] = defaultdict(list)
     for refusal in _refusals(route):
         refusals[refusal.status].append(_sentence(refusal))

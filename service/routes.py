@@ -9,12 +9,13 @@ from aiohttp import web
 
 from service import handlers
 from service.errors import RequestError, Unavailable
-from service.middleware import META, OPEN, READ, WRITE, Policies, Policy
+from service.middleware import LIVE, META, OPEN, READ, WRITE, Policies, Policy
 from service.models.answers import (
     Description,
     Done,
     EraseResponse,
     LatestLogResponse,
+    MessageLog,
     MessageLogsResponse,
     MessageStatusBatchResponse,
     MessageStatusResponse,
@@ -28,6 +29,7 @@ from service.models.requests import (
     Erase,
     HandshakeQuery,
     LatestLogQuery,
+    LiveQuery,
     MessageLogsQuery,
     MessageStatusBatch,
     MessageStatusRequest,
@@ -50,6 +52,7 @@ class Route(NamedTuple):
         policy: how requests are let in.
         answers: the model of the answer; `str` is plain text.
         takes: the model of a GET's query, or of another method's body.
+        events: whether it answers with a stream of events, each with such an answer.
         lines: whether it takes and answers the items of its list as a stream of lines too.
         queued: whether it is answered 202 when what it reports has to wait for the store.
         refusals: beyond those that follow from the rest.
@@ -61,6 +64,7 @@ class Route(NamedTuple):
     policy: Policy
     answers: object
     takes: object = None
+    events: bool = False
     lines: bool = False
     queued: bool = False
     refusals: tuple[type[RequestError], ...] = ()
@@ -89,6 +93,8 @@ ROUTES = (
           takes=MessageLogsQuery, answers=MessageLogsResponse),
     Route("GET", f"{WEBHOOKS}/message-logs/latest/", handlers.message_logs_latest, READ,
           takes=LatestLogQuery, answers=LatestLogResponse),
+    Route("GET", f"{WEBHOOKS}/live/", handlers.live, LIVE,
+          takes=LiveQuery, answers=MessageLog, events=True),
     Route("POST", f"{WEBHOOKS}/erase/", handlers.erase, WRITE,
           takes=Erase, answers=EraseResponse),
     Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar, cast
@@ -56,7 +57,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 _SILENT = ("timeout", "connection", "cluster", "unopened")
 
-_MAX_READ = 1_000
+MAX_READ = 1_000
 """Records read in one MGET: as many as one look-up may ask for."""
 
 _MAX_ROWS = 256
@@ -121,7 +122,7 @@ class Store:
         self._away: dict[int, str] = {}
         self._scan_s = scan_s
         self._merges = Batcher(self._merge, most=MAX_BATCH, patience_s=patience_s)
-        self._reads = Batcher(self._read, most=_MAX_READ, patience_s=patience_s)
+        self._reads = Batcher(self._read, most=MAX_READ, patience_s=patience_s)
         self._lists = Batcher(self._list, most=_MAX_ROWS, patience_s=patience_s)
         self._now_s = asyncio.get_running_loop().time
 
@@ -237,17 +238,21 @@ class Store:
         """The records of those of the messages that are known, by wamid."""
         by_partition: dict[int, list[str]] = {}
         for wamid in wamids:
-            by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
-        found = await _all(
-            self._reads.submit(p, some, len(some)) for p, some in by_partition.items()
-        )
+            ids = by_partition.setdefault(partition_of(wamid, self._partitions), [])
+            ids.append(id_of(wamid))
+        found = await _all(self._reads.submit(p, ids, len(ids)) for p, ids in by_partition.items())
         records = (unpack(packed) for some in found for packed in some if packed)
         return {record.wamid: record for record in records}
 
-    async def _read(self, partition: int, wamids: Sequence[str], until_s: float) -> list[Any]:
+    async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
+        """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
+        found = await self._reads.submit(partition, ids, len(ids))
+        return [unpack(packed) for packed in found if packed]
+
+    async def _read(self, partition: int, ids: Sequence[str], until_s: float) -> list[Any]:
         self._refuse_if_away(partition)
         tag = tag_of(partition)
-        keys = [message_key(tag, id_of(wamid)) for wamid in wamids]
+        keys = [message_key(tag, message_id) for message_id in ids]
         async with self._available():
             found: list[Any] = await self._server.execute(until_s, tag, "MGET", *keys)
         return found
@@ -297,10 +302,17 @@ class Store:
         scan = await self.look(partition, Query.of(selection, limit, after))
         return Page([unpack(packed) for packed in scan.packed], scan.stopped)
 
-    async def execute(self, partition: int, *command: Any) -> Any:  # noqa: ANN401  as Redis has it
-        """Any command that may be repeated, where the partition is."""
+    async def execute(self, partition: int, *command: Any, until_s: float = math.inf) -> Any:  # noqa: ANN401  as Redis has it
+        """Any command that may be repeated, where the partition is.
+
+        Args:
+            partition: if it is silent, the command isn't tried.
+            *command: its name and arguments.
+            until_s: when to give up, of the loop's clock, if that is earlier than usual.
+        """
+        self._refuse_if_away(partition)
         async with self._available():
-            until_s = self._now_s() + self._patience_s
+            until_s = min(until_s, self._now_s() + self._patience_s)
             return await self._server.execute(until_s, tag_of(partition), *command)
 
     async def latest(self, dimension: str, value: str) -> Record | None:

@@ -189,6 +189,14 @@ class Metrics:
             "Messages removed, by reason: somebody asked for it, or they had grown old.",
             "reason",
         )
+        self._listeners = self._gauge("tracker_listeners", "Listeners of changes, on live.")
+        self._listening: Callable[[], int] = int
+        self._places_lost = self._counter(
+            "tracker_places_lost",
+            "Listeners that lost their place, by reason: they were too slow, or the feed no longer "
+            "reached back to it.",
+            "reason",
+        )
         self._observers: dict[tuple[str, int], Callable[[float], None]] = {}
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -229,6 +237,14 @@ class Metrics:
         """So many items of a batch were refused."""
         self._items_refused.inc(number)
 
+    def place_lost(self, reason: str) -> None:
+        """A listener has lost its place: it was `slow`, or what follows that is `gone`."""
+        self._places_lost.labels(reason).inc()
+
+    def watch_listeners(self, listening: Callable[[], int]) -> None:
+        """Has the number of listeners read at every `refresh`."""
+        self._listening = listening
+
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Has the queue's depth read at every `refresh`."""
         self._depth = depth
@@ -240,6 +256,7 @@ class Metrics:
     def refresh(self) -> None:
         """Looks at what isn't told but asked for. Workers do so every second for each other."""
         self._queue.set(self._depth())
+        self._listeners.set(self._listening())
         reports, age_s = self._waiting()
         self._kept.set(reports)
         self._kept_s.set(age_s)

@@ -302,6 +302,9 @@ class Fuzzer:
             ("If-None-Match", '"x'),
             ("Range", "bytes=-1-5"),
             ("Host", ""),
+            ("Last-Event-ID", "AQAAAA"),
+            ("Last-Event-ID", "_" * 4_000),
+            ("Last-Event-ID", b"\xff\x00"),
         ]
         name, value = self._random.choice(odd)
         if self._random.random() < 0.7:

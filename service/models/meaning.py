@@ -20,6 +20,7 @@ from service.models.requests import (
     RECIPIENT,
     EraseRequest,
     FailuresQuery,
+    LiveQuery,
     MessageLogsQuery,
     MessageStatsQuery,
     MessageStatusRequest,
@@ -255,19 +256,23 @@ def selection_of(query: MessageLogsQuery) -> Selection:
     )
 
 
-def counted_by(query: MessageStatsQuery | FailuresQuery) -> tuple[str, str]:
-    """Whose counters are asked for: a dimension and a value, or `all` and "".
+def filter_of(query: LiveQuery | MessageStatsQuery | FailuresQuery) -> tuple[str, str]:
+    """Whose messages a query is about: a dimension and a value, or `all` and "".
 
     Raises:
         BadRequest: it gives several.
     """
-    if query.event_id and query.template_name:
-        raise BadRequest("Only one of event_id and template_name may be given.", "template_name")
-    if query.event_id:
-        return "event", query.event_id
-    if query.template_name:
-        return "template", query.template_name
-    return "all", ""
+    given = {
+        name: value
+        for name in _FILTERS
+        if (value := getattr(query, name, None))  # not every query has them all
+    }
+    if len(given) > 1:
+        raise BadRequest(f"At most one of {', '.join(given)} may be given.", list(given)[-1])
+    return next(((_FILTERS[name], value) for name, value in given.items()), ("all", ""))
+
+
+_FILTERS = {"event_id": "event", "template_name": "template", "registration_id": "registration"}
 
 
 def failed_selection(query: FailuresQuery, codes: Iterable[str]) -> Selection | None:
@@ -277,8 +282,8 @@ def failed_selection(query: FailuresQuery, codes: Iterable[str]) -> Selection | 
         query: asks for codes by themselves or by their class.
         codes: that there are, `""` for failures without one.
     """
-    dimension, value = counted_by(query)
-    filters = [("failed", "")] if dimension == "all" else [(dimension, value), ("failed", "")]
+    chosen = filter_of(query)
+    filters = [("failed", "")] if chosen == ("all", "") else [chosen, ("failed", "")]
     if not query.code and not query.remedy_class:
         return Selection(filters)
     code = "" if query.code == NO_CODE else query.code

@@ -303,6 +303,14 @@ class FailuresQuery(
     format: SheetFormat = "json"
 
 
+class LiveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `live`: one of them at the most; without any it tells of all messages."""
+
+    event_id: FilterId | None = None
+    template_name: FilterName | None = None
+    registration_id: FilterId | None = None
+
+
 class LatestLogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters of `message-logs/latest`."""
 

@@ -21,7 +21,7 @@ from aiohttp.worker import GunicornUVLoopWebWorker
 from service.app import KEEP_ALIVE_S, Runner, create_app, settle
 from service.config import Settings
 from service.errors import StartError
-from service.handlers import HEALTH, METRICS
+from service.handlers import HEALTH, LIVE, METRICS
 from service.listener import Listener
 from service.telemetry import SharedMetrics, log_to_stderr
 
@@ -72,6 +72,7 @@ class WorkerRunner(Runner):
         beating = asyncio.create_task(self._beat_on())
         for site in self.sites:
             await site.stop()
+        self.app[LIVE].end()
         if self.server is not None:
             until_s = time.monotonic() + self._shutdown_timeout
             await _part(self.server, until_s)

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from service.app import create_app
 from service.config import Http, MetaApp, Settings
 from service.errors import BadRequest, RequestError
+from service.eventstream import EVENT_STREAM
 from service.handlers import HEALTH
 from service.models.meaning import (
     selection_of,
@@ -64,6 +65,8 @@ OPERATIONS = [
 ]
 BODIES = [(method, path) for method, path in OPERATIONS if method == "POST"]
 TOKENED = {"X-Webhook-Token": TOKEN}
+LIVE = ("GET", f"{API}/live/")
+RESUMING = TOKENED | {"Last-Event-ID": "of another store"}
 FREE = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
 
@@ -446,6 +449,13 @@ async def call(
         yield response
 
 
+async def track_two(client: Client) -> None:
+    """Two messages are tracked, of an event and of none."""
+    for body in (event_send(1), STANDALONE):
+        async with call(client, "POST", f"{API}/track-send/", json.dumps(body).encode()) as answer:
+            assert answer.status == 200
+
+
 async def status_of(client: Client, method: str, path: str) -> int:
     async with call(client, method, path) as response:
         return response.status
@@ -460,8 +470,29 @@ class TestAnswersAreAsDocumented:
                     assert response.status == 200
                     await check_documented(method, path, response)
                     linked += "Link" in response.headers
-        assert {(method, path) for method, path, *_ in GOOD} == set(OPERATIONS)
+        assert {(method, path) for method, path, *_ in GOOD} == set(OPERATIONS) - {LIVE}
         assert linked == 1
+
+    async def test_changes_as_they_happen(self) -> None:
+        """The stream has no end, so its events are looked at as they come."""
+        async with service() as client, call(client, *LIVE, {}, RESUMING) as response:
+            assert (response.status, response.content_type) == (200, EVENT_STREAM)
+            await track_two(client)
+            seen, event = set[str](), "message"
+            while seen != {"ready", "lost", "message"}:
+                name, _, value = (await response.content.readline()).decode().partition(": ")
+                if name == "event":
+                    event = value.strip()
+                elif name == "data":
+                    validator = answer_validator(*LIVE, "200", EVENT_STREAM)
+                    assert validator.is_valid(json.loads(value)) == (event == "message")
+                    assert event == "message" or value == "{}\n"
+                    seen.add(event)
+                    event = "message"
+        described = operation(*LIVE)["responses"]["200"]["content"][EVENT_STREAM]["schema"]
+        assert all(f"`{name}`" in described["description"] for name in seen)
+        names = {parameter["name"] for parameter in operation(*LIVE)["parameters"]}
+        assert "Last-Event-ID" in names
 
     @pytest.mark.parametrize(("method", "path"), OPERATIONS)
     async def test_refusals_of_the_request(self, method: str, path: str) -> None:

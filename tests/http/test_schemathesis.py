@@ -21,7 +21,10 @@ from tests.process import Service
 TOKEN, VERIFY_TOKEN = "test-token", "verify-token"
 HANDSHAKE = f"GET {WEBHOOKS}/whatsapp/"
 
-description = schemathesis.openapi.from_dict(document(ROUTES, "0"))
+# Of a stream without an end it would wait for the end. `test_openapi` looks at that one's events.
+description = schemathesis.openapi.from_dict(document(ROUTES, "0")).exclude(
+    path=f"{WEBHOOKS}/live/"
+)
 
 
 @pytest.fixture(scope="module")
