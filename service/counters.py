@@ -159,8 +159,12 @@ class Took(NamedTuple):
     within: list[tuple[int | None, int]]
 
     def quantile_s(self, part: float) -> int | None:
-        """Within how many seconds that part of them was through; None: not within a month."""
-        return next((bound_s for bound_s, number in self.within if number >= part * self.number), 0)
+        """Within how many seconds that part of them was through.
+
+        None where it took longer than a month, or there are none.
+        """
+        through = (bound_s for bound_s, number in self.within if number >= part * self.number)
+        return next(through, None)
 
 
 class Stats(NamedTuple):

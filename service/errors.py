@@ -5,6 +5,7 @@ TrackerError
 │   ├── BadRequest          400: something in the body or the query, `field` names it
 │   ├── Unauthorized        401: no token
 │   ├── Forbidden           403: a token or a signature that isn't one of ours
+│   ├── NotFound            404: there is no such message
 │   ├── TooSlow             408: the request took too long to come
 │   ├── TooLarge            413: the body is larger than the endpoint takes
 │   ├── Overloaded          503: more requests than the service takes on at once; try again
@@ -55,6 +56,12 @@ class Forbidden(RequestError):
     """403: the request's token, or its signature, is not one of ours."""
 
     status = 403
+
+
+class NotFound(RequestError):
+    """404: there is no such message, or none any more."""
+
+    status = 404
 
 
 class TooSlow(RequestError):

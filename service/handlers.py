@@ -12,41 +12,58 @@ from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
+from service.counters import Stats
 from service.erasing import erase as erase_messages
-from service.errors import BadRequest, Unauthorized, Unavailable
+from service.errors import BadRequest, NotFound, Unauthorized, Unavailable
 from service.eventstream import HEADERS, answer_with_events
 from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
 from service.keys import uuid_of
 from service.listeners import Listener
 from service.live import Live
 from service.middleware import MIB, MOST_BODY_BYTES, SETTINGS, TOKEN, body_of, error_response
-from service.models.answers import cursor_of, latest_log, message_log, message_status
+from service.models.answers import (
+    cursor_of,
+    latest_log,
+    message_log,
+    message_status,
+    value_cursor_of,
+)
+from service.models.insights import failures_answer, message, value_counts
+from service.models.insights import message_stats as stats_answer
 from service.models.meaning import (
+    failed_selection,
     filter_of,
     position_of,
+    read_wamid,
     selection_of,
     selection_to_erase,
     send_report,
     status_report,
+    value_position_of,
     wamids_of,
 )
 from service.models.reader import Reader
 from service.models.requests import (
     EraseRequest,
+    FailuresQuery,
     HandshakeQuery,
     LatestLogQuery,
     LiveQuery,
     MessageLogsQuery,
+    MessageStatsQuery,
     MessageStatusBatch,
     MessageStatusRequest,
     StatusLookupRequest,
     TrackSendBatch,
     TrackSendRequest,
+    ValuesQuery,
 )
 from service.models.webhook import Item, Payload
+from service.paging import EMPTY
 from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
 from service.scripts import Merged, Outcome
+from service.spreadsheet import CSV, answer_sheet
 from service.store import Store
 from service.telemetry import Health, Metrics
 
@@ -70,6 +87,9 @@ _message_logs = Reader(MessageLogsQuery)
 _latest_log = Reader(LatestLogQuery)
 _live = Reader(LiveQuery)
 _erase = Reader(EraseRequest)
+_message_stats = Reader(MessageStatsQuery)
+_list_values = Reader(ValuesQuery)
+_failures = Reader(FailuresQuery)
 
 _JSON = {"Content-Type": "application/json"}
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
@@ -213,8 +233,7 @@ async def message_logs(request: web.Request) -> web.Response:
     )
     response = _json({"logs": [message_log(record) for record in page.records]})
     if page.following:
-        following = request.rel_url.update_query(cursor=cursor_of(page.following))
-        response.headers["Link"] = f'<{following}>; rel="next"'
+        _add_next(request, response, cursor_of(page.following))
     return response
 
 
@@ -238,6 +257,71 @@ async def live(request: web.Request) -> web.StreamResponse:
         return await answer_with_events(request, listener)
     finally:
         request.app[LIVE].leave(listener)
+
+
+def _add_next(request: web.Request, response: web.Response, cursor: str) -> None:
+    following = request.rel_url.update_query(cursor=cursor)
+    response.headers["Link"] = f'<{following}>; rel="next"'
+
+
+async def message_details(request: web.Request) -> web.Response:
+    """GET messages: everything known of one message."""
+    wamid = read_wamid(request.match_info["wamid"])
+    record = (await request.app[STORE].lookup([wamid])).get(wamid)
+    if record is None:
+        raise NotFound("No message has this wamid.")
+    return _json({"message": message(record)})
+
+
+async def message_stats(request: web.Request) -> web.Response:
+    """GET message-stats: how the messages of an event, of a template, or all, stand in numbers."""
+    chosen = filter_of(_message_stats.query(list(request.query.items())))
+    return _json(stats_answer(await _stats(request, chosen)))
+
+
+async def _stats(request: web.Request, chosen: tuple[str, str]) -> Stats:
+    return await request.app[STORE].stats(*chosen, _now_us() // 1000)
+
+
+async def events(request: web.Request) -> web.Response:
+    """GET events: those that have messages, the one with the latest message first."""
+    return await _values(request, "events", "event", "event_id")
+
+
+async def templates(request: web.Request) -> web.Response:
+    """GET templates: those that have messages, the one with the latest message first."""
+    return await _values(request, "templates", "template", "template_name")
+
+
+async def _values(request: web.Request, name: str, dimension: str, field: str) -> web.Response:
+    query = _list_values.query(list(request.query.items()))
+    page = await request.app[STORE].values(
+        dimension, int(query.limit), value_position_of(query.cursor)
+    )
+    response = _json({name: [value_counts(field, standing) for standing in page.standings]})
+    if page.following:
+        _add_next(request, response, value_cursor_of(page.following))
+    return response
+
+
+async def failures(request: web.Request) -> web.StreamResponse:
+    """GET failures: why messages failed, what to do about it, and whom they were for."""
+    query = _failures.query(list(request.query.items()))
+    groups = await _stats(request, filter_of(query))
+    selection = failed_selection(query, groups.errors)
+    after, store = position_of(query.cursor), request.app[STORE]
+    if query.format == "csv" or (query.format is None and _wants_csv(request)):
+        return await answer_sheet(request, store, selection, after)
+    page = await store.page(selection, int(query.limit), after) if selection else EMPTY
+    response = _json(failures_answer(groups, page.records))
+    if page.following:
+        _add_next(request, response, cursor_of(page.following))
+    return response
+
+
+def _wants_csv(request: web.Request) -> bool:
+    accepted = ",".join(request.headers.getall(hdrs.ACCEPT, []))
+    return CSV in [each.partition(";")[0].strip().lower() for each in accepted.split(",")]
 
 
 async def erase(request: web.Request) -> web.Response:

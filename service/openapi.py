@@ -8,6 +8,7 @@ what none of them can say: names of headers, and how security and refusals follo
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from types import UnionType
@@ -30,8 +31,10 @@ from service.handlers import LAST_EVENT_ID, SIGNATURE
 from service.intake import NDJSON
 from service.middleware import META, TOKEN
 from service.models.answers import Refusal
+from service.models.meaning import MAX_WAMID
 from service.models.schema import REF
 from service.routes import Route
+from service.spreadsheet import CSV
 
 Json = dict[str, Any]
 
@@ -78,6 +81,19 @@ _RESUMING: Json = {
     "description": "The last `id` that was received, to go on behind it.",
     "schema": {"type": "string"},
 }
+_OF_SHEETS = (
+    "All recipients, a line each under a line of names. What a spreadsheet would take for a "
+    "formula has an apostrophe before it."
+)
+_IN_PATHS: Json = {
+    "wamid": {
+        "name": "wamid",
+        "in": "path",
+        "required": True,
+        "description": "the message's id, percent-encoded",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_WAMID},
+    }
+}
 _OF_EVENTS = (
     "Of the data of each `message` event: the message as it is now. An `id` holds for all events "
     "before it. `ready` begins the stream; `lost` says that changes were missed, and everything is "
@@ -108,15 +124,22 @@ class _Schemas:
         fields = self.named[name]["properties"].values()
         return next(field["items"] for field in fields if "items" in field)
 
-    def content(self, model: object, *, lines: bool, events: bool = False) -> Json:
-        """What a body may be, by its content type; a stream is described by one line or event."""
+    def content(self, model: object, *, lines: bool) -> Json:
+        """What a body may be, by its content type; a stream of lines is described by one line."""
         if model is str:
             return {"text/plain": {"schema": {"type": "string"}}}
-        if events:
-            return {EVENT_STREAM: {"schema": {"description": _OF_EVENTS} | self.of(model)}}
         content = {"application/json": {"schema": self.of(model)}}
         if lines:
             content[NDJSON] = {"schema": {"description": "Of each line."} | self.item_of(model)}
+        return content
+
+    def answer(self, route: Route) -> Json:
+        """What a route's answer may be."""
+        if route.events:
+            return {EVENT_STREAM: {"schema": {"description": _OF_EVENTS} | self.of(route.answers)}}
+        content = self.content(route.answers, lines=route.lines)
+        if route.sheet:
+            content[CSV] = {"schema": {"type": "string", "description": _OF_SHEETS}}
         return content
 
 
@@ -152,8 +175,8 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
     if _has_body(route):
         content = schemas.content(route.takes, lines=route.lines)
         operation["requestBody"] = {"required": True, "content": content}
-    elif route.takes is not None:
-        operation["parameters"] = _parameters(route.takes) + ([_RESUMING] if route.events else [])
+    elif parameters := _parameters(route):
+        operation["parameters"] = parameters
     return operation | {"responses": _responses(route, schemas)}
 
 
@@ -177,7 +200,14 @@ def _security(route: Route) -> list[Json]:
     return [{"token": []}, {"signature": []}] if _has_body(route) else [{"handshake": []}]
 
 
-def _parameters(query: object) -> list[Json]:
+def _parameters(route: Route) -> list[Json]:
+    found = [_IN_PATHS[name] for name in re.findall(r"{(\w+)}", route.path)]
+    if route.takes is not None:
+        found += _in_query(route.takes)
+    return [*found, _RESUMING] if route.events else found
+
+
+def _in_query(query: object) -> list[Json]:
     _, named = msgspec.json.schema_components((query,))
     [model] = named.values()
     return [
@@ -196,7 +226,7 @@ def _parameter(name: str, schema: Json, *, required: bool) -> Json:
 
 def _responses(route: Route, schemas: _Schemas) -> Json:
     pages = "cursor" in getattr(route.takes, "__struct_fields__", ())
-    content = schemas.content(route.answers, lines=route.lines, events=route.events)
+    content = schemas.answer(route)
     refusals: dict[int, list[str]] = defaultdict(list)
     for refusal in _refusals(route):
         refusals[refusal.status].append(_sentence(refusal))

@@ -27,6 +27,9 @@ class Page(NamedTuple):
     following: Position | None
 
 
+EMPTY = Page([], None)
+
+
 class PartitionScan:
     """How far a page has come in one partition."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import web
 
 from service import handlers
-from service.errors import RequestError, Unavailable
+from service.errors import BadRequest, NotFound, RequestError, Unavailable
 from service.middleware import LIVE, META, OPEN, READ, WRITE, Policies, Policy
 from service.models.answers import (
     Description,
@@ -25,17 +26,27 @@ from service.models.answers import (
     TrackSendBatchResponse,
     TrackSendResponse,
 )
+from service.models.insights import (
+    EventsResponse,
+    FailuresResponse,
+    MessageResponse,
+    MessageStatsResponse,
+    TemplatesResponse,
+)
 from service.models.requests import (
     Erase,
+    FailuresQuery,
     HandshakeQuery,
     LatestLogQuery,
     LiveQuery,
     MessageLogsQuery,
+    MessageStatsQuery,
     MessageStatusBatch,
     MessageStatusRequest,
     StatusLookupRequest,
     TrackSend,
     TrackSendBatch,
+    ValuesQuery,
     WebhookPayload,
 )
 
@@ -52,6 +63,7 @@ class Route(NamedTuple):
         policy: how requests are let in.
         answers: the model of the answer; `str` is plain text.
         takes: the model of a GET's query, or of another method's body.
+        sheet: whether it answers with a spreadsheet too.
         events: whether it answers with a stream of events, each with such an answer.
         lines: whether it takes and answers the items of its list as a stream of lines too.
         queued: whether it is answered 202 when what it reports has to wait for the store.
@@ -64,6 +76,7 @@ class Route(NamedTuple):
     policy: Policy
     answers: object
     takes: object = None
+    sheet: bool = False
     events: bool = False
     lines: bool = False
     queued: bool = False
@@ -95,6 +108,16 @@ ROUTES = (
           takes=LatestLogQuery, answers=LatestLogResponse),
     Route("GET", f"{WEBHOOKS}/live/", handlers.live, LIVE,
           takes=LiveQuery, answers=MessageLog, events=True),
+    Route("GET", f"{WEBHOOKS}/messages/{{wamid}}/", handlers.message_details, READ,
+          answers=MessageResponse, refusals=(NotFound, BadRequest)),
+    Route("GET", f"{WEBHOOKS}/message-stats/", handlers.message_stats, READ,
+          takes=MessageStatsQuery, answers=MessageStatsResponse),
+    Route("GET", f"{WEBHOOKS}/events/", handlers.events, READ,
+          takes=ValuesQuery, answers=EventsResponse),
+    Route("GET", f"{WEBHOOKS}/templates/", handlers.templates, READ,
+          takes=ValuesQuery, answers=TemplatesResponse),
+    Route("GET", f"{WEBHOOKS}/failures/", handlers.failures, READ,
+          takes=FailuresQuery, answers=FailuresResponse, sheet=True),
     Route("POST", f"{WEBHOOKS}/erase/", handlers.erase, WRITE,
           takes=Erase, answers=EraseResponse),
     Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META,
@@ -129,6 +152,8 @@ def add_routes(app: web.Application) -> None:
     """Gives an application all endpoints; a GET answers HEAD as well."""
     for route in ROUTES:
         for form in route.forms:
+            # A part of a path may hold any character, a slash as %2F.
+            form = re.sub(r"{(\w+)}", r"{\1:[^/]+}", form)  # noqa: PLW2901
             if route.method == "GET":
                 app.router.add_get(form, route.handler)
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypedDict, cast
 
 import orjson
@@ -226,7 +226,7 @@ def message_stats(stats: Stats) -> MessageStatsResponse:
 
 
 def _counts(numbers: Mapping[Status, int]) -> StatusCounts:
-    return cast("StatusCounts", numbers)
+    return cast("StatusCounts", {status.value: number for status, number in numbers.items()})
 
 
 def _part(number: int, total: int) -> float | None:
@@ -251,6 +251,14 @@ def failure_groups(stats: Stats) -> list[FailureGroup]:
     ]
 
 
+def failures_answer(stats: Stats, records: Iterable[Record]) -> FailuresResponse:
+    """Why messages failed, and whom these were for, for `failures`."""
+    return {
+        "failures": failure_groups(stats),
+        "recipients": [failed_recipient(record) for record in records],
+    }
+
+
 def _remedy(remedy: Remedy) -> dict[str, object]:
     return {
         "meaning": remedy.meaning,
@@ -265,7 +273,7 @@ def value_counts(field: str, standing: Standing) -> dict[str, object]:
         field: standing.value,
         "latest_at": _iso_of_us(str(standing.latest_us)),
         "total": standing.total,
-        "statuses": standing.statuses,
+        "statuses": _counts(standing.statuses),
     }
 
 

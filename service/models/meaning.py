@@ -27,8 +27,12 @@ from service.models.requests import (
     StatusLookupRequest,
     Time,
     TrackSendRequest,
+    Wamid,
 )
 from service.reports import Context, Report, Status
+
+MAX_WAMID = 256
+"""Characters of a message id."""
 
 NO_CODE = "none"
 """What a query has for the code of failures without one."""
@@ -179,6 +183,17 @@ def wamids_of(request: StatusLookupRequest) -> list[str]:
         BadRequest: one is empty.
     """
     return list(dict.fromkeys(_required(wamid, "wamids", 256) for wamid in request.wamids))
+
+
+def read_wamid(text: str) -> str:
+    """The message id in a path.
+
+    Raises:
+        BadRequest: it can't be one.
+    """
+    if not 0 < len(text) <= MAX_WAMID or CONTROLS.search(text):
+        raise refusal("wamid", description(Wamid))
+    return text
 
 
 def _raw_error_of(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[str, str, str, str]:

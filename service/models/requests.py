@@ -300,7 +300,7 @@ class FailuresQuery(
     remedy_class: FilterClass | None = None
     limit: Limit = "50"
     cursor: Cursor | None = None
-    format: SheetFormat = "json"
+    format: SheetFormat | None = None
 
 
 class LiveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,11 +16,10 @@ from typing import Any
 import orjson
 
 from service.errors import BadRequest
-from service.models.meaning import STATUSES, error_of, recipient_of, text_of, time_of
+from service.models.meaning import MAX_WAMID, STATUSES, error_of, recipient_of, text_of, time_of
 from service.models.reader import CONTROLS, without_lone_surrogates
 from service.reports import Clock, Extras, Report, Status
 
-MAX_WAMID = 256
 _MAX_ID = 128
 _MAX_CALLBACK_DATA = 512
 _MAX_PRICING = 1_000

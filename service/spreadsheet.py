@@ -1,0 +1,74 @@
+"""A list of failed messages over HTTP as a file for a spreadsheet, whole however long it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from aiohttp import hdrs, web
+
+from service.errors import Unavailable
+from service.keys import Position, Selection
+from service.middleware import SETTINGS, label
+from service.models import sheets
+from service.store import Store
+from service.telemetry import request_id
+
+log = logging.getLogger(__name__)
+
+CSV = "text/csv"
+_HEADERS = {
+    "Content-Type": f"{CSV}; charset=utf-8",
+    "Content-Disposition": 'attachment; filename="failures.csv"',
+    "Cache-Control": "no-store",
+}
+_ROWS = 200
+
+
+async def answer_sheet(
+    request: web.Request, store: Store, selection: Selection | None, after: Position | None
+) -> web.StreamResponse:
+    """Sends the matching messages page by page, so that memory is bounded.
+
+    Raises:
+        Unavailable: before anything was sent. Later the connection is cut, since an end in good
+            order would tell the caller that this is all.
+    """
+    pages = _pages(store, selection, after)
+    first = await anext(pages)
+    response = web.StreamResponse(headers=_HEADERS)
+    label(response, request_id.get())
+    await response.prepare(request)
+    if request.method == hdrs.METH_HEAD:
+        return response
+    patience_s = request.app[SETTINGS].http.receive_s
+    try:
+        await _write(response, sheets.head() + first, patience_s)
+        async for rows in pages:
+            await _write(response, rows, patience_s)
+    except (ConnectionError, TimeoutError, Unavailable) as error:
+        log.warning("sheet_broke_off", extra={"error": type(error).__name__})
+        if request.transport is not None:
+            request.transport.close()
+    return response
+
+
+async def _write(response: web.StreamResponse, text: bytes, patience_s: float) -> None:
+    async with asyncio.timeout(patience_s):
+        await response.write(text)
+
+
+async def _pages(
+    store: Store, selection: Selection | None, after: Position | None
+) -> AsyncIterator[bytes]:
+    """At least one, if of no rows."""
+    if selection is None:
+        yield b""
+        return
+    while True:
+        page = await store.page(selection, _ROWS, after)
+        yield sheets.rows(page.records)
+        after = page.following
+        if after is None:
+            return
