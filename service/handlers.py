@@ -267,6 +267,8 @@ def _add_next(request: web.Request, response: web.Response, cursor: str) -> None
 async def message_details(request: web.Request) -> web.Response:
     """GET messages: everything known of one message."""
     wamid = read_wamid(request.match_info["wamid"])
+    if request.query:
+        raise BadRequest("No parameter is allowed.", next(iter(request.query)))
     record = (await request.app[STORE].lookup([wamid])).get(wamid)
     if record is None:
         raise NotFound("No message has this wamid.")

@@ -259,7 +259,8 @@ def _refusals(route: Route) -> list[type[RequestError]]:
         Overloaded: limited,
         Unavailable: limited,
     }
-    return [error for error, may_be in holds.items() if may_be or error in route.refusals]
+    found = [error for error, may_be in holds.items() if may_be]
+    return found + [error for error in route.refusals if error not in found]
 
 
 def _response(description: str, content: Json, *headers: str) -> Json:
