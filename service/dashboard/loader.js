@@ -8,6 +8,7 @@ class Loader {
   #everyMs;
   #tell;
   #timer = 0;
+  #dueMs = 0;
   #startedMs = 0;
   #wanted = false;
   #failures = 0;
@@ -22,9 +23,11 @@ class Loader {
 
   /** Has it loaded (again): at once, or as soon as that isn't too often and somebody looks. */
   ask = () => {
+    if (this.#ended.signal.aborted) return;
     this.#wanted = true;
-    if (this.#timer || this.#busy || document.hidden) return;
-    this.#after(Math.max(0, this.#startedMs + this.#everyMs - Date.now()));
+    if (this.#busy || document.hidden) return;
+    const dueMs = Math.max(Date.now(), this.#startedMs + this.#everyMs);
+    if (!this.#timer || dueMs < this.#dueMs) this.#after(dueMs - Date.now());
   };
 
   /** Changes what was loaded, where there is something. */
@@ -47,6 +50,7 @@ class Loader {
 
   #after(ms) {
     clearTimeout(this.#timer);
+    this.#dueMs = Date.now() + ms;
     this.#timer = setTimeout(() => this.#run(), ms);
   }
 

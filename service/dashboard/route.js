@@ -23,6 +23,14 @@ export function go(route) {
   location.hash = href(route);
 }
 
+let opened = false; // the message that is shown, from a list here: then back leads to the list
+
+/** Goes back to the selection from one of its messages. */
+export function close(selection) {
+  if (opened) history.back();
+  else location.replace(href(selection));
+}
+
 /** The parameters by which the service is asked for a selection. */
 export function queryOf({ kind, value }) {
   return kind === 'all' ? {} : { [PARAMETERS[kind]]: value };
@@ -31,7 +39,11 @@ export function queryOf({ kind, value }) {
 export function useRoute() {
   const [route, set] = useState(read);
   useEffect(() => {
-    const changed = () => set(read());
+    const changed = ({ oldURL }) => {
+      const route = read();
+      opened = route.message !== '' && read(new URL(oldURL).hash).message === '';
+      set(route);
+    };
     addEventListener('hashchange', changed);
     return () => removeEventListener('hashchange', changed);
   }, []);

@@ -58,10 +58,15 @@ export function share(part) {
 /** Seconds, in the largest unit that fits. */
 export function duration(seconds) {
   if (seconds === null) return 'over 30 days';
-  if (seconds < 120) return `${count(round(seconds))} s`;
-  if (seconds < 7200) return `${count(round(seconds / 60))} min`;
-  if (seconds < 172_800) return `${count(round(seconds / 3600))} hours`;
-  return `${count(round(seconds / 86_400))} days`;
+  if (seconds < 60) return `${round(seconds)} s`;
+  if (seconds < 3600) return `${round(seconds / 60)} min`;
+  if (seconds < 86_400) return many(round(seconds / 3600), 'hour');
+  return many(round(seconds / 86_400), 'day');
+}
+
+/** 8 -> "within 8 s" */
+export function within(seconds) {
+  return seconds === null ? 'in over 30 days' : `within ${duration(seconds)}`;
 }
 
 function round(number) {

@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from '../lib.js';
 import { Live } from '../live.js';
 import { useLoader } from '../loader.js';
-import { go, href, queryOf, useRoute } from '../route.js';
+import { close, go, href, queryOf, read, useRoute } from '../route.js';
 import { count, fullTime, many, phone, time } from '../words.js';
 import { Empty, Problem, Skeleton } from './basics.js';
 import { Failures } from './failures.js';
@@ -11,6 +11,8 @@ import { Messages } from './messages.js';
 import { Awaiting, Funnel } from './numbers.js';
 import { Picker } from './picker.js';
 import { Timing } from './timing.js';
+
+const POLL_MS = 10_000; // how often it is asked for the numbers while there is no live stream
 
 /** Hands on what the live stream says to those who want to know. */
 class Bus {
@@ -42,6 +44,13 @@ export function Board({ api, onDenied, onLeave }) {
     return () => live.stop();
   }, [bus]);
 
+  const cut = connection === 'reconnecting' || connection === 'away';
+  useEffect(() => {
+    if (!cut) return undefined;
+    const timer = setInterval(bus.anew, POLL_MS);
+    return () => clearInterval(timer);
+  }, [cut, bus]);
+
   useEffect(() => {
     document.title = `${titleOf(selection)} – Message tracker`;
   }, [selection]);
@@ -58,7 +67,7 @@ export function Board({ api, onDenied, onLeave }) {
           : html`<${Overview} key=${href(selection)} connection=${connection} ...${shown} />`}
       </main>
     </div>
-    ${message && html`<${Message} key=${message} wamid=${message} onClose=${() => go(selection)} ...${shown} />`}
+    ${message && html`<${Message} key=${message} wamid=${message} onClose=${() => close(selection)} ...${shown} />`}
   `;
 }
 
@@ -97,7 +106,7 @@ function Search() {
     const given = field.current.value.trim();
     const digits = given.replace(/[\s+().-]/g, '');
     if (/^\d{6,15}$/.test(digits)) go({ kind: 'phone', value: digits });
-    else if (/^wamid\./.test(given)) location.hash = href({ ...currentSelection(), message: given });
+    else if (/^wamid\./.test(given)) go({ ...read(), message: given });
     else return setProblem('Enter a phone number (6 to 15 digits) or a message id (wamid.…).');
     setProblem('');
     field.current.value = '';
@@ -109,14 +118,6 @@ function Search() {
     <button type="submit" class="button">Find</button>
     ${problem && html`<p id="search-problem" class="search-problem" role="alert">${problem}</p>`}
   </form>`;
-}
-
-function currentSelection() {
-  const given = new URLSearchParams(location.hash.slice(1));
-  for (const kind of ['event', 'template', 'phone']) {
-    if (given.get(kind)) return { kind, value: given.get(kind) };
-  }
-  return { kind: 'all', value: '' };
 }
 
 const KIND_NAMES = { all: 'Everything', event: 'Event', template: 'Template' };

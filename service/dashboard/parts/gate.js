@@ -18,6 +18,7 @@ export function Gate({ problem, onToken }) {
         you close it.
       </p>
       ${problem && html`<p class="hint bad" role="alert">${problem}</p>`}
+      <input type="text" autocomplete="username" value="message-tracker" hidden />
       <label for="token">Token</label>
       <input id="token" ref=${field} type="password" required autocomplete="current-password"
         spellcheck=${false} />

@@ -8,12 +8,8 @@ export function Message({ api, bus, wamid, onClose, onError }) {
   const dialog = useRef(null);
   useLayoutEffect(() => {
     const shown = dialog.current;
-    const before = document.activeElement;
     shown.showModal();
-    return () => {
-      shown.close();
-      before?.focus?.();
-    };
+    return () => shown.close(); // the browser gives the focus back to where it was
   }, []);
   const load = async (signal) => (await api.json(`messages/${encodeURIComponent(wamid)}/`, {}, signal)).message;
   const loaded = useLoader(load, 500, [wamid], onError);
@@ -71,8 +67,8 @@ function Failure({ error }) {
   const safe = /^https:\/\//i.test(error.href ?? '');
   return html`<section class="failure ${error.class}" aria-label="Why it failed">
     <p><strong>${error.meaning ?? error.message ?? 'Meta gave no reason'}</strong> ${error.code && html`<span class="code-number">${error.code}</span>`}</p>
+    <p><span class="badge">${known.title}</span></p>
     ${error.remedy && html`<p>${error.remedy}</p>`}
-    <p class="quiet">${known.title}</p>
     ${(error.message || error.details || error.href) && html`<dl class="pairs">
       ${error.message && html`<div><dt>Meta’s message</dt><dd>${error.message}</dd></div>`}
       ${error.details && html`<div><dt>Meta’s details</dt><dd>${error.details}</dd></div>`}

@@ -84,7 +84,7 @@ function List({ onPage, ...shown }) {
 function Row({ row, selection }) {
   const who = row.guest_name || phone(row.recipient_id) || 'Recipient not known';
   const fresh = row.fresh ? `fresh-${row.fresh % 2}` : '';
-  const at = row[`${row.status}_at`] ?? new Date(beganMs(row)).toISOString();
+  const at = beganMs(row) && new Date(beganMs(row)).toISOString();
   return html`<li class="row ${row.status} ${fresh}">
     <a href=${href({ ...selection, message: row.wamid })}>
       <span class="row-status"><${Status} of=${row.status} /></span>

@@ -1,6 +1,6 @@
 // How long it takes: a curve, its main points in words, and the same as a table.
 import { html, useEffect, useRef, useState } from '../lib.js';
-import { count, duration, share } from '../words.js';
+import { count, duration, share, within } from '../words.js';
 import { Card } from './basics.js';
 
 const CURVES = { delivered: 'delivered', read: 'read' };
@@ -27,9 +27,8 @@ export function Timing({ delivered, read }) {
 }
 
 function sentence(name, { count: number, p50_s, p90_s, p99_s }) {
-  const from = name === 'read' ? 'Once sent, ' : '';
-  return html`${from}half were <strong>${name} within ${duration(p50_s)}</strong>, 90% within ${duration(p90_s)}, 99%
-    within ${duration(p99_s)} <span class="quiet">(of ${count(number)})</span>`;
+  return html`Half were <strong>${name} ${within(p50_s)}</strong>, 90% ${within(p90_s)}, 99% ${within(p99_s)}
+    <span class="quiet">– of the ${count(number)} that were ${name}</span>`;
 }
 
 /** The share at each time of any curve; what a curve doesn't have itself is left to the chart. */
@@ -77,7 +76,7 @@ function Chart({ known, some }) {
     };
   }, [theme, some.join()]);
   useEffect(() => plot.current?.setData(data), [JSON.stringify(data)]);
-  const words = some.map((name) => `half ${name} within ${duration(known[name].p50_s)}, 99% within ${duration(known[name].p99_s)}`);
+  const words = some.map((name) => `half ${name} ${within(known[name].p50_s)}, 99% ${within(known[name].p99_s)}`);
   return html`<div class="chart" ref=${place} role="img" aria-label=${`A curve of the share of messages over time: ${words.join('; ')}.`}></div>`;
 }
 
