@@ -120,14 +120,14 @@ function Search() {
   </form>`;
 }
 
-const KIND_NAMES = { all: 'Everything', event: 'Event', template: 'Template' };
+const KIND_NAMES = { event: 'Event', template: 'Template' };
 
 function Overview({ api, bus, selection, connection, onError }) {
   const load = (signal) => api.json('message-stats/', queryOf(selection), signal);
   const stats = useLoader(load, 1000, [selection], onError);
   useEffect(() => bus.subscribe({ rows: stats.ask, anew: stats.ask }), [bus]);
   const title = html`<div class="title">
-    <p class="eyebrow">${KIND_NAMES[selection.kind]}</p>
+    ${selection.kind !== 'all' && html`<p class="eyebrow">${KIND_NAMES[selection.kind]}</p>`}
     <h1>${titleOf(selection)}</h1>
     ${stats.data && stats.data.total > 0 && html`<p class="quiet">${many(stats.data.total, 'message')}</p>`}
   </div>`;

@@ -17,7 +17,7 @@ export function Funnel({ stats }) {
         const number = stats.reached[status];
         const rate = stats.rates[status] ?? number / stats.total;
         return html`<li key=${status} class=${status}>
-          <div class="stage-name"><${Status} of=${status} /> <span class="quiet">${about}</span></div>
+          <div class="stage-name"><${Status} of=${status} /> <span class="quiet about">${about}</span></div>
           <${Bar} part=${number / stats.total} className=${status} />
           <div class="stage-number"><strong>${count(number)}</strong> <span class="quiet">${share(rate)}</span></div>
         </li>`;

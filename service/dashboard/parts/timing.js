@@ -27,7 +27,7 @@ export function Timing({ delivered, read }) {
 }
 
 function sentence(name, { count: number, p50_s, p90_s, p99_s }) {
-  return html`Half were <strong>${name} ${within(p50_s)}</strong>, 90% ${within(p90_s)}, 99% ${within(p99_s)}
+  return html`Half were <strong>${name} ${within(p50_s)}</strong>, 90% ${within(p90_s)}, 99% ${within(p99_s)}${' '}
     <span class="quiet">– of the ${count(number)} that were ${name}</span>`;
 }
 
@@ -95,9 +95,9 @@ function options(uPlot, place, some) {
     padding: [12, 12, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: false, distr: 3 }, y: { range: [0, 1] } },
+    scales: { x: { time: false, distr: 3, range: (_, min, max) => [min, max] }, y: { range: [0, 1] } },
     axes: [
-      { ...axis, splits: (chart) => ticks(chart, place.clientWidth), values: (_, at) => at.map(short), filter: (_, at) => at },
+      { ...axis, size: 36, splits: (chart) => ticks(chart, place.clientWidth), values: (_, at) => at.map(short), filter: (_, at) => at },
       { ...axis, size: 48, splits: () => [0, 0.25, 0.5, 0.75, 1], values: (_, at) => at.map(share) },
     ],
     series: [
