@@ -158,7 +158,7 @@ function First({ stats }) {
       ${stats.error.passing && html`<p class="quiet">It is tried again by itself.</p>`}
     </div>`;
   }
-  return html`<div aria-busy="true">
+  return html`<div class="stack" aria-busy="true">
     <p class="unseen" role="status">Loading the numbers…</p>
     <div class="pair">
       <div class="card"><${Skeleton} lines=${6} /></div>
@@ -183,7 +183,7 @@ function Nothing({ selection }) {
   return html`<div class="card">
     <${Empty} title=${`There are no messages ${where}.`}>
       <p>
-        Report a send with <code>POST /api/webhooks/track-send/</code>, or point Meta’s webhook at
+        Report a send with <code>POST /api/webhooks/track-send/</code>, or point Meta’s webhook at${' '}
         <code>/api/webhooks/whatsapp/</code>. What comes shows here at once; there is no need to reload.
       </p>
     <//>
