@@ -99,7 +99,6 @@ export class Live {
       const headers = { Accept: 'text/event-stream' };
       if (this.#id) headers['Last-Event-ID'] = this.#id;
       const response = await this.#api.ask('live/', this.#query, { headers, signal: connection.signal });
-      this.#connected();
       const feed = parser(
         (event) => this.#take(event),
         (id) => (this.#id = id),
@@ -120,13 +119,15 @@ export class Live {
     }
   }
 
-  #connected() {
-    this.#on.state('live');
-    if (this.#tries) this.#on.anew();
+  /** What was loaded before the stream stood may be old already, also the first time. */
+  #ready() {
     this.#tries = 0;
+    this.#on.state('live');
+    this.#on.anew();
   }
 
   #take({ type, data }) {
+    if (type === 'ready') this.#ready();
     if (type === 'lost') this.#on.anew();
     if (type !== 'message') return;
     const row = JSON.parse(data);

@@ -92,7 +92,7 @@ function options(uPlot, place, some) {
   return {
     width: place.clientWidth,
     height: HEIGHT_PX,
-    padding: [12, 12, 0, 0],
+    padding: [12, 20, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: { x: { time: false, distr: 3, range: (_, min, max) => [min, max] }, y: { range: [0, 1] } },
