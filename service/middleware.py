@@ -83,8 +83,6 @@ META = Policy(by_token=False, refused_at=0.8)
 """For Meta's webhook: it is signed instead, and Meta sends it again."""
 LIVE = Policy(by_token=True, refused_at=0.8, lasting=True)
 """For listeners, who can come again."""
-PAGE = Policy(by_token=False, refused_at=0.8)
-"""For the dashboard's files, which anyone may see: what it shows it asks for with a token."""
 OPEN = Policy(by_token=False, refused_at=math.inf)
 """For an operator's probes."""
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from service import handlers, pages
 from service.errors import BadRequest, NotFound, RequestError, Unavailable
-from service.middleware import LIVE, META, OPEN, PAGE, READ, WRITE, Policies, Policy
+from service.middleware import LIVE, META, OPEN, READ, WRITE, Policies, Policy
 from service.models.answers import (
     Description,
     Done,
@@ -137,7 +137,7 @@ ROUTES = (
 def policies() -> Policies:
     """How the requests of each route and page are let in."""
     paths = [DASHBOARD, *(f"{DASHBOARD}/{file}" for file in pages.pages())]
-    shown = {(method, path): PAGE for method in ("GET", "HEAD") for path in paths}
+    shown = {(method, path): pages.PAGE for method in ("GET", "HEAD") for path in paths}
     return shown | {
         (method, form): route.policy
         for route in ROUTES
