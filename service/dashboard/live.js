@@ -68,7 +68,7 @@ export class Live {
       if (this.#ended.signal.aborted) return;
       if (error?.denied) return this.#on.denied(error);
       this.#tries += 1;
-      this.#on.state(this.#tries > 2 ? 'away' : 'reconnecting');
+      this.#on.state(this.#tries > 1 ? 'away' : 'reconnecting');
       await this.#pause();
     }
   }

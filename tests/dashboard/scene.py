@@ -18,6 +18,7 @@ EVENTS = {"event-1": 120, "event-2": 60}
 """How many messages each has."""
 CODES = {"131026": 6, "131049": 4, "131000": 3, "132015": 2, "999999": 1}
 """How many of event-1 failed with each code."""
+AXE = "axe.run(document, {resultTypes: ['violations'], preload: false})"
 HOSTILE = '<img src=x onerror="console.error(1)">'
 """The name of the guest of message 0."""
 HREF = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"
@@ -101,15 +102,19 @@ def rows(page: Page) -> Locator:
     return page.locator(".rows .row")
 
 
-def barriers(page: Page, axe: str) -> list[dict[str, Any]]:
-    """What keeps some people out, where that is serious or critical."""
+def barriers(page: Page, axe: str) -> list[str]:
+    """What keeps some people out, where that is serious or critical; in light and in dark."""
     page.evaluate(axe)
-    found: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
-    return [
-        {"rule": each["id"], "nodes": [node["html"] for node in each["nodes"]]}
-        for each in found["violations"]
-        if each["impact"] in {"serious", "critical"}
-    ]
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        result: dict[str, Any] = page.evaluate(AXE)
+        found += [
+            f"{scheme}: {each['id']}: {[node['html'] for node in each['nodes']]}"
+            for each in result["violations"]
+            if each["impact"] in {"serious", "critical"}
+        ]
+    return found
 
 
 def overflow(page: Page) -> int:

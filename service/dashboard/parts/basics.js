@@ -49,8 +49,9 @@ export function Empty({ title, children }) {
   </div>`;
 }
 
-/** A button that saves a list as a file; what goes wrong is said beside it. */
-export function Download({ api, path, query, name, label, what, primary = false, onError }) {
+/** A button that saves a list as a file; what goes wrong is said beside it. Its `label` is seen,
+ * and `of` what is heard with it. */
+export function Download({ api, path, query, name, label, of, primary = false, onError }) {
   const [state, setState] = useState({ busy: false, error: null });
   async function save() {
     setState({ busy: true, error: null });
@@ -63,9 +64,9 @@ export function Download({ api, path, query, name, label, what, primary = false,
     }
   }
   return html`<span class="download">
-    <button type="button" class="button ${primary ? 'primary' : ''}" disabled=${state.busy}
-      aria-label=${what} onClick=${save}>
-      <span aria-hidden="true">↓</span> ${state.busy ? 'Preparing…' : label}
+    <button type="button" class="button ${primary ? 'primary' : ''}" disabled=${state.busy} onClick=${save}>
+      <span aria-hidden="true">↓</span>
+      <span>${state.busy ? 'Preparing…' : label}<span class="unseen"> of ${of}</span></span>
     </button>
     ${state.error && html`<span class="hint bad" role="alert">It failed: ${state.error.message}</span>`}
   </span>`;

@@ -36,7 +36,7 @@ function Group({ name, codes, ...shown }) {
       </div>
       <${Csv} ...${shown} query=${{ class: name }} name=${name} primary=${name === 'now'}
         label=${name === 'now' ? 'Download what to send again' : 'Download list'}
-        what=${`Download as CSV: ${title}, ${many(number, 'message')}`} />
+        of=${`${many(number, 'message')}: ${title}`} />
     </header>
     <ul class="codes">
       ${codes.map((failure) => html`<${Code} key=${failure.code} failure=${failure} ...${shown} />`)}
@@ -63,10 +63,11 @@ function Code({ failure, ...shown }) {
     <p class="code-count"><strong>${count(failure.count)}</strong></p>
     <div class="code-buttons">
       <button type="button" class="button plain" aria-expanded=${open} aria-controls=${id}
-        aria-label=${`Recipients with ${named}`} onClick=${() => setOpen(!open)}>
-        Recipients <span class="chevron" aria-hidden="true"></span>
+        onClick=${() => setOpen(!open)}>
+        <span>Recipients<span class="unseen"> with ${named}</span></span>
+        <span class="chevron" aria-hidden="true"></span>
       </button>
-      ${code && html`<${Csv} ...${shown} query=${{ code }} name=${code} label="CSV" what=${`Download as CSV: ${named}`} />`}
+      ${code && html`<${Csv} ...${shown} query=${{ code }} name=${code} label="CSV" of=${named} />`}
     </div>
     <div id=${id} class="recipients" hidden=${!open}>
       ${open && html`<${Recipients} code=${code} ...${shown} />`}

@@ -53,6 +53,8 @@ function Chart({ known, some }) {
   const plot = useRef(null);
   const [theme, setTheme] = useState(0);
   const data = points(known, some);
+  const latest = useRef(data);
+  latest.current = data;
   useEffect(() => {
     const dark = matchMedia('(prefers-color-scheme: dark)');
     const changed = () => setTheme((n) => n + 1);
@@ -60,14 +62,15 @@ function Chart({ known, some }) {
     return () => dark.removeEventListener('change', changed);
   }, []);
   useEffect(() => {
+    const at = place.current;
     let ended = false;
     // It comes last: the numbers needn't wait for it.
     import('../vendor/uplot.js').then(({ default: uPlot }) => {
-      if (!ended) plot.current = new uPlot(options(uPlot, place.current, some), data, place.current);
+      if (!ended && at.isConnected) plot.current = new uPlot(options(at, some), latest.current, at);
     });
     const watch = new ResizeObserver(([{ contentRect }]) =>
       plot.current?.setSize({ width: contentRect.width, height: HEIGHT_PX }));
-    watch.observe(place.current);
+    watch.observe(at);
     return () => {
       ended = true;
       watch.disconnect();
@@ -80,7 +83,7 @@ function Chart({ known, some }) {
   return html`<div class="chart" ref=${place} role="img" aria-label=${`A curve of the share of messages over time: ${words.join('; ')}.`}></div>`;
 }
 
-function options(uPlot, place, some) {
+function options(place, some) {
   const styles = getComputedStyle(place);
   const color = (name) => styles.getPropertyValue(name).trim();
   const axis = {
