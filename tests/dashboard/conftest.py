@@ -57,7 +57,7 @@ def expected() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, expected: list[str]) -> Iterator[Page]:
     """A tab of its own; in the end nothing may have gone wrong in it, nor have left the service."""
-    context = browser.new_context(viewport=WIDE, accept_downloads=True)
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     opened, said, asked = context.new_page(), list[str](), list[str]()
 
     def note(line: ConsoleMessage) -> None:

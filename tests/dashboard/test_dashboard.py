@@ -18,6 +18,7 @@ from tests.dashboard.scene import (
     number_of,
     overflow,
     rows,
+    sign_in,
     stage,
 )
 from tests.process import Service
@@ -32,7 +33,8 @@ EVERYWHERE = "**/api/webhooks/**"
 
 class TestToken:
     def test_it_is_asked_for_once_and_kept_for_the_tab(self, page: Page, desk: Desk) -> None:
-        enter(page, desk)
+        page.goto(f"{desk.url}/dashboard/")
+        sign_in(page)
         expect(rows(page).first).to_be_visible()
         page.reload()
         expect(rows(page).first).to_be_visible()
@@ -43,11 +45,9 @@ class TestToken:
     ) -> None:
         expected.append(REFUSED)
         page.goto(f"{desk.url}/dashboard/")
-        page.get_by_label("Token").fill("wrong")
-        page.get_by_label("Token").press("Enter")
+        sign_in(page, "wrong")
         expect(page.get_by_role("alert")).to_contain_text("doesn’t accept this token")
-        page.get_by_label("Token").fill(TOKEN)
-        page.get_by_label("Token").press("Enter")
+        sign_in(page)
         expect(rows(page).first).to_be_visible()
 
     def test_signing_out_forgets_it(self, page: Page, desk: Desk) -> None:
@@ -283,8 +283,7 @@ class TestAfterACut:
             lambda route: route.fulfill(status=503, json={"ok": False, "error": sentence}),
         )
         page.goto(f"{desk.url}/dashboard/")
-        page.get_by_label("Token").fill(TOKEN)
-        page.get_by_role("button", name="Open").click()
+        sign_in(page)
         expect(page.locator("main").get_by_role("alert")).to_contain_text(sentence)
         page.unroute_all()
         expect(rows(page).first).to_be_visible()
@@ -300,8 +299,7 @@ class TestForEverybody:
             held.append(route)
 
         page.route("**/message-stats/**", hold)
-        page.get_by_label("Token").fill(TOKEN)
-        page.get_by_label("Token").press("Enter")
+        sign_in(page)
         expect(page.locator("main .skeleton").first).to_be_visible()
         assert barriers(page, axe) == [], "while it loads"
         for route in held:
@@ -329,8 +327,7 @@ class TestForEverybody:
         expected += [GONE, REFUSED]
         page.route("**/message-stats/**", lambda route: route.fulfill(status=500, json={}))
         page.goto(f"{desk.url}/dashboard/")
-        page.get_by_label("Token").fill(TOKEN)
-        page.get_by_label("Token").press("Enter")
+        sign_in(page)
         expect(page.locator("main").get_by_role("alert")).to_be_visible()
         assert barriers(page, axe) == [], "no numbers"
         page.unroute_all()
