@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page
@@ -112,7 +112,8 @@ def barriers(page: Page, axe: str) -> list[str]:
     """
     page.evaluate(axe)
     found = []
-    for scheme, rules in (("light", None), ("dark", ["color-contrast"])):
+    schemes: dict[Literal["light", "dark"], list[str]] = {"light": [], "dark": ["color-contrast"]}
+    for scheme, rules in schemes.items():
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         options = {"resultTypes": ["violations"], "preload": False}
         options |= {"runOnly": rules} if rules else {}
