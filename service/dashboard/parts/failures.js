@@ -7,6 +7,7 @@ import { CLASSES, count, many, phone } from '../words.js';
 import { Card, Download, Empty, Problem, Skeleton, Time } from './basics.js';
 
 const STEP = 25;
+const NO_CODE = 'none'; // what the service calls the code of a failure without one
 
 export function Failures({ api, selection, failures, onError }) {
   const total = sum(failures);
@@ -53,7 +54,8 @@ function Csv({ api, selection, query, name, onError, ...said }) {
 function Code({ failure, ...shown }) {
   const [open, setOpen] = useState(false);
   const { code, meaning, remedy } = failure;
-  const id = `code-${code ?? 'none'}`;
+  const asked = code ?? NO_CODE;
+  const id = `code-${asked}`;
   const named = code ? `code ${code}` : 'no code';
   return html`<li class="code">
     <div class="code-text">
@@ -67,10 +69,10 @@ function Code({ failure, ...shown }) {
         <span>Recipients<span class="unseen"> with ${named}</span></span>
         <span class="chevron" aria-hidden="true"></span>
       </button>
-      ${code && html`<${Csv} ...${shown} query=${{ code }} name=${code} label="CSV" of=${named} />`}
+      <${Csv} ...${shown} query=${{ code: asked }} name=${asked} label="CSV" of=${named} />
     </div>
     <div id=${id} class="recipients" hidden=${!open}>
-      ${open && html`<${Recipients} code=${code} ...${shown} />`}
+      ${open && html`<${Recipients} code=${asked} ...${shown} />`}
     </div>
   </li>`;
 }
@@ -78,9 +80,9 @@ function Code({ failure, ...shown }) {
 function Recipients({ api, selection, code, onError }) {
   const limit = useRef(STEP);
   const load = async (signal) => {
-    const query = { ...queryOf(selection), ...(code ? { code } : { class: 'unknown' }), limit: limit.current };
+    const query = { ...queryOf(selection), code, limit: limit.current };
     const { body, next } = await api.page('failures/', query, signal);
-    return { rows: body.recipients.filter((row) => code || !row.error_code), next };
+    return { rows: body.recipients, next };
   };
   const list = useLoader(load, 0, [], onError);
   if (!list.data) {

@@ -98,7 +98,7 @@ function options(place, some) {
     padding: [12, 20, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: false, distr: 3, range: (_, min, max) => [min, max] }, y: { range: [0, 1] } },
+    scales: { x: { time: false, distr: 3, range: (_, min, max) => [min, Math.max(max, 10 * min)] }, y: { range: [0, 1] } },
     axes: [
       { ...axis, size: 36, splits: (chart) => ticks(chart, place.clientWidth), values: (_, at) => at.map(short), filter: (_, at) => at },
       { ...axis, size: 48, splits: () => [0, 0.25, 0.5, 0.75, 1], values: (_, at) => at.map(share) },
@@ -110,7 +110,7 @@ function options(place, some) {
         stroke: color(`--curve-${name}`),
         fill: `${color(`--curve-${name}`)}14`,
         width: 2.5,
-        points: { show: false },
+        points: { show: (chart) => chart.data[0].length === 1 }, // there is no line then
       })),
     ],
   };
