@@ -1,7 +1,6 @@
 """What the dashboard's tests report to the service, and how they open the page."""
 
 import json
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -129,8 +128,3 @@ def barriers(page: Page, axe: str) -> list[str]:
 def overflow(page: Page) -> int:
     """By how many pixels the page is wider than the window."""
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
-
-
-def number_of(locator: Locator) -> int:
-    """A shown number."""
-    return int(re.sub(r"\D", "", locator.inner_text()))
