@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test quick lint types bench lock clean
+.PHONY: help install run test quick lint types bench lock vendor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,10 @@ lock: install ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --no-emit-index-url --no-header --extra dev --output-file constraints.txt pyproject.toml
 
+vendor: ## copy the dashboard's libraries from npm, as package-lock.json has them
+	npm ci --ignore-scripts
+	$(PYTHON) scripts/vendor.py
+
 clean: ## remove what was made, but not data/
-	rm -rf .venv dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv dist node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from service import handlers
+from service import handlers, pages
 from service.errors import BadRequest, NotFound, RequestError, Unavailable
 from service.middleware import LIVE, META, OPEN, READ, WRITE, Policies, Policy
 from service.models.answers import (
@@ -51,6 +51,8 @@ from service.models.requests import (
 )
 
 WEBHOOKS = "/api/webhooks"
+DASHBOARD = "/dashboard"
+"""The page and its files: for people, so not among the endpoints."""
 
 
 class Route(NamedTuple):
@@ -133,8 +135,10 @@ ROUTES = (
 
 
 def policies() -> Policies:
-    """How each route's requests are let in."""
-    return {
+    """How the requests of each route and page are let in."""
+    paths = [DASHBOARD, *(f"{DASHBOARD}/{file}" for file in pages.pages())]
+    shown = {(method, path): pages.PAGE for method in ("GET", "HEAD") for path in paths}
+    return shown | {
         (method, form): route.policy
         for route in ROUTES
         for form in route.forms
@@ -149,7 +153,7 @@ def probes() -> tuple[bytes, ...]:
 
 
 def add_routes(app: web.Application) -> None:
-    """Gives an application all endpoints; a GET answers HEAD as well."""
+    """Gives an application all endpoints and the dashboard; a GET answers HEAD as well."""
     for route in ROUTES:
         for form in route.forms:
             # A part of a path may hold any character, a slash as %2F.
@@ -158,3 +162,6 @@ def add_routes(app: web.Application) -> None:
                 app.router.add_get(form, route.handler)
             else:
                 app.router.add_route(route.method, form, route.handler)
+    app.router.add_get(DASHBOARD, pages.to_dashboard)
+    app.router.add_get(f"{DASHBOARD}/", pages.dashboard)
+    app.router.add_get(f"{DASHBOARD}/{{file:.+}}", pages.dashboard)

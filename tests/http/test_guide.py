@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest_asyncio
 from service.app import create_app
 from tests.backends import Backend, open_store
 from tests.conftest import TOKEN, JsonTestServer, settings_of
+from tests.npm import install, tool
 
 pytestmark = pytest.mark.timeout(180)  # the first test may download the compiler
 
@@ -50,16 +49,8 @@ DOCUMENTED = {
 @pytest.fixture(scope="session")
 def node() -> str:
     """Node with the pinned compiler beside the guide; without Node a skip, in CI a failure."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if not found or not npm:
-        if os.environ.get("CI"):
-            pytest.fail("no node and npm here, and CI needs them")
-        pytest.skip("no node and npm here")
-    installed, lock = GUIDE / "node_modules/.package-lock.json", GUIDE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=GUIDE, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    found = tool("node")
+    install(GUIDE)
     return found
 
 
