@@ -3,7 +3,8 @@ import { ApiError } from './api.js';
 
 const SILENT_MS = 40_000; // the service says something every 15 s
 const LONGEST_WAIT_MS = 15_000;
-const TOGETHER_MS = 200; // changes are handed on in handfuls, however fast they come
+const PAUSE_MS = 200; // between handfuls of changes, however fast they come
+const TOGETHER_MS = 20; // what comes as soon as that after the first is of the same handful
 
 /**
  * Splits server-sent events. Unlike the usual parsers it keeps an id that comes without data, as
@@ -47,6 +48,7 @@ export class Live {
   #tries = 0;
   #changed = new Map();
   #timer = 0;
+  #handedMs = 0;
 
   /**
    * @param {object} on what is told:
@@ -132,13 +134,15 @@ export class Live {
     if (type !== 'message') return;
     const row = JSON.parse(data);
     this.#changed.set(row.wamid, row);
-    this.#timer ||= setTimeout(() => this.#hand(), TOGETHER_MS);
+    const waitMs = Math.max(TOGETHER_MS, this.#handedMs + PAUSE_MS - Date.now());
+    this.#timer ||= setTimeout(() => this.#hand(), waitMs);
   }
 
   #hand() {
     const rows = [...this.#changed.values()];
     this.#changed.clear();
     this.#timer = 0;
+    this.#handedMs = Date.now();
     this.#on.rows(rows);
   }
 }

@@ -74,6 +74,6 @@ def page(browser: Browser, expected: list[str]) -> Iterator[Page]:
 
 
 @pytest.fixture
-def shots(tmp_path: Path) -> Path:
+def downloads(tmp_path: Path) -> Path:
     """Where what is downloaded goes."""
     return tmp_path

@@ -115,12 +115,12 @@ class TestFailures:
         listed.first.get_by_role("link").click()
         expect(page.get_by_role("dialog")).to_contain_text("Details of 131000.")
 
-    def test_what_to_send_again_is_a_file(self, page: Page, desk: Desk, shots: Path) -> None:
+    def test_what_to_send_again_is_a_file(self, page: Page, desk: Desk, downloads: Path) -> None:
         enter(page, desk, "#event=event-1")
         with page.expect_download() as saving:
             page.get_by_role("button", name="Download what to send again").click()
-        saving.value.save_as(shots / "list.csv")
-        lines = (shots / "list.csv").read_text().splitlines()
+        saving.value.save_as(downloads / "list.csv")
+        lines = (downloads / "list.csv").read_text().splitlines()
         assert len(lines) == 1 + CODES["131000"]
         assert all("131000" in line for line in lines[1:])
         assert saving.value.suggested_filename == "failures-event-1-now.csv"
