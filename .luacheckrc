@@ -2,7 +2,7 @@
 -- script sees the prelude's locals, read here from the file itself, and the rules, named here.
 local rules = {
   "CONTEXT", "COUNTED", "DIMENSIONS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES", "FEED_IDS", "FIELDS",
-  "GROWTH", "OVER", "PACKED", "RANK", "REACHED", "SEPARATOR", "SPANS", "TIME_OF", "WITHIN_S", "counted_by", "stays",
+  "GROWTH", "PACKED", "RANK", "REACHED", "SEPARATOR", "SPANS", "TIMED", "TIME_OF", "WITHIN_S", "counted_by", "stays",
   -- the fields of reports.Record
   "STATUS", "CREATED_US", "SENT_MS", "DELIVERED_MS", "READ_MS", "FAILED_MS", "ERROR_MS",
   "ERROR_CODE", "ERROR_MESSAGE", "WAMID", "RECIPIENT_ID", "EVENT_ID", "REGISTRATION_ID",

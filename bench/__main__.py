@@ -14,6 +14,7 @@ from bench import (
     ceiling,
     durability,
     growth,
+    insight,
     live,
     loads,
     mixed,
@@ -24,7 +25,7 @@ from bench import (
 )
 
 PARTS = (
-    *("ceiling", "status", "send", "reads", "workers"),
+    *("ceiling", "insight", "status", "send", "reads", "workers"),
     *("mixed", "live", "overload", "outage", "durability", "memory", "growth"),
 )
 SIZES, LARGE = (10_000, 100_000), 1_000_000
@@ -76,6 +77,8 @@ def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  #
     rounds, seconds = options.rounds, options.seconds
     if "ceiling" in options.only:
         yield "ceiling", uvloop.run(ceiling.compare(rounds, seconds, _say))
+    if "insight" in options.only:
+        yield "insight", insight.compare(rounds, seconds, _say)
     if names := [name for name in loads.TARGETS if name in options.only]:
         yield "loads", loads.compare(names, rounds, seconds, _say)
     if "reads" in options.only:

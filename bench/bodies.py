@@ -26,6 +26,10 @@ META = "/api/webhooks/whatsapp/"
 LOOKUP = "/api/webhooks/message-status-lookup/"
 LOGS = "/api/webhooks/message-logs/"
 LATEST = "/api/webhooks/message-logs/latest/"
+MESSAGES = "/api/webhooks/messages/"
+STATS = "/api/webhooks/message-stats/"
+EVENTS = "/api/webhooks/events/"
+FAILURES = "/api/webhooks/failures/"
 
 JSON, LINES = "application/json", "application/x-ndjson"
 

@@ -5,10 +5,14 @@ from itertools import count, repeat
 from random import Random
 
 from bench.bodies import (
+    EVENTS,
+    FAILURES,
     LATEST,
     LOGS,
     LOOKUP,
+    MESSAGES,
     META,
+    STATS,
     STATUS,
     STATUSES,
     TEMPLATE,
@@ -105,8 +109,25 @@ def every(size: int) -> dict[str, tuple[int, Iterator[bytes]]]:
         "logs by nothing": (10, pages(size)),
         "latest": (25, latest(size)),
     }
+    reads |= _insights(size)
     probes = {path: (10, repeat(get(path))) for path in ("/readyz", "/metrics")}
     return _sends() | _updates(size) | reads | probes
+
+
+def _insights(size: int) -> dict[str, tuple[int, Iterator[bytes]]]:
+    some = Random(size)
+    event = f"event_id={message(some.randrange(size)).context.event_id}"
+    template = f"template_name={TEMPLATE}"
+    stats = {
+        f"stats by {name}": get(f"{STATS}?{query}")
+        for name, query in (("event", event), ("template", template), ("nothing", ""))
+    }
+    found = stats | {"events": get(EVENTS), "failures by event": get(f"{FAILURES}?{event}")}
+    messages = (get(f"{MESSAGES}{message(some.randrange(size)).wamid}/") for _ in count())
+    return {
+        **{name: (10, repeat(request)) for name, request in found.items()},
+        "one message": (25, messages),
+    }
 
 
 def _sends() -> dict[str, tuple[int, Iterator[bytes]]]:

@@ -113,7 +113,8 @@ def empty(path: str) -> None:
         layout = redis.hgetall(schema_key())
         redis.config_set("auto-aof-rewrite-percentage", 0)
         redis.flushall()
-        redis.hset(schema_key(), mapping=layout)
+        if layout:
+            redis.hset(schema_key(), mapping=layout)
         redis.bgrewriteaof()
     used_memory(path)
 

@@ -17,14 +17,14 @@ end
 
 -- What is to be added to the counters when the batch is through. Messages that have their values of
 -- all counted dimensions in common, as those of one send have, share a group: its values, by the
--- place of the dimension, false for none, and its sums: those of times by places in WITHIN_S.
+-- place of the dimension, false for none, and its sums: those of times by their places in the text.
 local groups = {}
 
 local function group_of(record)
   local name = counted_by(record)
   local group = groups[name]
   if not group then
-    group = {values = {}, count = {}, waits = {}, times = {delivered = {}, read = {}}}
+    group = {values = {}, count = {}, waits = {}, times = {}}
     for place, dimension in ipairs(COUNTED) do
       group.values[place] = VALUE_OF[dimension.value](record[dimension.field]) or false
     end
@@ -86,23 +86,24 @@ local function place_of(took_ms)
   return place
 end
 
-local function tally_time(group, status, record, number)
-  local at_ms, sent_ms = record[TIME_OF[status]], record[SENT_MS]
+local function tally_time(group, timed, record, number)
+  local at_ms, sent_ms = record[TIME_OF[TIMED[timed]]], record[SENT_MS]
   if at_ms ~= '' and sent_ms ~= '' then
-    add(group.times[status], place_of(tonumber(at_ms) - tonumber(sent_ms)), number)
+    local within = place_of(tonumber(at_ms) - tonumber(sent_ms))
+    add(group.times, #TIMED * (within - 1) + timed - 1, number)
   end
 end
 
-local function retime(from, to, status, old, new)
-  local field = TIME_OF[status]
+local function retime(from, to, timed, old, new)
+  local field = TIME_OF[TIMED[timed]]
   if from == to and old[field] == new[field] and old[SENT_MS] == new[SENT_MS] then
     return
   end
   if from then
-    tally_time(from, status, old, -1)
+    tally_time(from, timed, old, -1)
   end
   if to then
-    tally_time(to, status, new, 1)
+    tally_time(to, timed, new, 1)
   end
 end
 
@@ -114,8 +115,9 @@ local function recount(from, to, old, new)
   if to then
     tally(to, new, 1)
   end
-  retime(from, to, 'delivered', old, new)
-  retime(from, to, 'read', old, new)
+  for timed = 1, #TIMED do
+    retime(from, to, timed, old, new)
+  end
 end
 
 -- The listed values that messages came to, with the latest's created_us, and those that some left:
@@ -162,26 +164,48 @@ local function move(id, old, new)
   end
 end
 
--- What the groups add to each counter: key -> field -> number.
-local function totals_of()
-  local totals = {}
-  local function add_all(kind, place, value, sums, field_of)
-    local key = key_of(kind, COUNTED[place].name, value)
-    totals[key] = totals[key] or {}
-    for field, number in pairs(sums) do
-      add(totals[key], field_of and field_of(field) or field, number)
+-- Adds sums to the fields of a hash; returns whether one of them came to nothing.
+local function write_hash(key, sums)
+  local gone = false
+  for field, number in pairs(sums) do
+    if number ~= 0 and call('HINCRBY', key, field, digits(number)) == 0 then
+      call('HDEL', key, field)
+      gone = true
     end
   end
-  for _, group in pairs(groups) do
-    for place in ipairs(COUNTED) do
+  return gone
+end
+
+-- Adds sums to the numbers of 32 bits that stand one behind the other in a text.
+local function write_numbers(key, sums)
+  local operations = {}
+  for place, number in pairs(sums) do
+    if number ~= 0 then
+      local n = #operations
+      operations[n + 1], operations[n + 2] = 'INCRBY', 'u32'
+      operations[n + 3], operations[n + 4] = '#' .. digits(place), digits(number)
+    end
+  end
+  for start = 1, #operations, 200 do
+    call('BITFIELD', key, unpack(operations, start, math.min(start + 199, #operations)))
+  end
+end
+
+-- What the groups add to the counters of each value: dimension -> value -> sums.
+local function totals_of()
+  local totals = {}
+  for place, dimension in ipairs(COUNTED) do
+    local values = {}
+    totals[dimension.name] = values
+    for _, group in pairs(groups) do
       local value = group.values[place]
       if value then
-        add_all('count', place, value, group.count)
-        add_all('waits', place, value, group.waits)
-        for status, sums in pairs(group.times) do
-          add_all('times', place, value, sums, function(within)
-            return status .. ':' .. (WITHIN_S[within] or OVER)
-          end)
+        local total = values[value] or {count = {}, times = {}, waits = {}}
+        values[value] = total
+        for kind, sums in pairs(total) do
+          for field, number in pairs(group[kind]) do
+            add(sums, field, number)
+          end
         end
       end
     end
@@ -208,10 +232,13 @@ end
 
 -- Ends a batch: writes what `move` has collected.
 local function write_counts()
-  for key, fields in pairs(totals_of()) do
-    for field, number in pairs(fields) do
-      if number ~= 0 and call('HINCRBY', key, field, number) == 0 then
-        call('HDEL', key, field)
+  for name, values in pairs(totals_of()) do
+    for value, total in pairs(values) do
+      local key, times = key_of('count', name, value), key_of('times', name, value)
+      write_numbers(times, total.times)
+      write_hash(key_of('waits', name, value), total.waits)
+      if write_hash(key, total.count) and call('EXISTS', key) == 0 then
+        call('DEL', times) -- no message is left that counts
       end
     end
   end

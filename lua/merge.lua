@@ -4,7 +4,7 @@
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
---          , writes  :feed  and reads  :gone:<id>
+--          writes  :feed  and reads  :gone:<id>
 -- ARGV[1]  JSON [[id, …], [report, …]], as many ids as reports, at most 256; a report is
 --          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message,
 --          error_details, error_href, context, extras] as reports.Report has it: ms and µs as

@@ -9,7 +9,7 @@ local call = redis.call
 
 local tag = KEYS[1]
 
--- A number of up to 16 digits as text; tostring and .. keep only 14 of them.
+-- A whole number of up to 16 digits as text; tostring and .. keep only 14 of them.
 local function digits(number)
   return string.format('%d', number)
 end

@@ -1,6 +1,7 @@
 -- The values of a dimension that have messages, those with the latest first, and their counts.
 --
--- KEYS[1]  the partition's tag. Reads behind it  :values:<dimension>  :count:<dimension>:<value>
+-- KEYS[1]  the partition's tag. Reads behind it  :values:<dimension>
+--            :count:<dimension>[:<value>]
 -- ARGV[1]  JSON {"dimension": "event", "statuses": [status, …], "values": [value, …], "limit": 50,
 --          "after_us": "", "after_value": ""}: of those values, or where there are none named of up
 --          to limit behind a position: after_us (µs as text) and after_value, '' at the latest.

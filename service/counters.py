@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, count, takewhile
 from math import ceil
+from struct import unpack
 from typing import NamedTuple
 
 import msgspec
@@ -52,8 +53,12 @@ WITHIN_S = tuple(_within_s())
 is to the second up to 20 s, and beyond it about a tenth too long at most."""
 
 
+TIMED = (Status.DELIVERED, Status.READ)
+_TIMES = [f"{status}:{within}" for within in (*WITHIN_S, OVER) for status in TIMED]
+
+
 class Tallies(msgspec.Struct, frozen=True):
-    """Numbers of messages, by the fields of the three hashes that counters are kept in.
+    """Numbers of messages, by the fields of what counters are kept in.
 
     Attributes:
         count: now at a status; `failed:<status>`: failed after they had reached that one;
@@ -85,7 +90,7 @@ def _standing(record: Record) -> Iterator[str]:
 
 
 def _durations(record: Record) -> Iterator[str]:
-    for status in (Status.DELIVERED, Status.READ):
+    for status in TIMED:
         at_ms = getattr(record, f"{status}_ms")
         if at_ms and record.sent_ms:
             took_ms = int(at_ms) - int(record.sent_ms)
@@ -190,6 +195,14 @@ class Stats(NamedTuple):
     def total(self) -> int:
         """How many messages there are."""
         return sum(self.statuses.values())
+
+
+def times_in(packed: bytes) -> Counter[str]:
+    """The fields of `Tallies.times` in the text where they are kept: numbers of 32 bits each."""
+    numbers = unpack(f">{len(packed) // 4}I", packed)
+    return Counter(
+        {field: number for field, number in zip(_TIMES, numbers, strict=False) if number}
+    )
 
 
 def together(parts: Iterable[Tallies]) -> Tallies:

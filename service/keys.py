@@ -76,7 +76,7 @@ CATALOGUE = (
     ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
-    ("times:<dimension>[:<value>]", "hash", "how long messages took to be delivered and read"),
+    ("times:<dimension>[:<value>]", "string", "how long messages took to be delivered and read"),
     ("waits:<dimension>[:<value>]", "hash", "messages that are only sent, by when they were"),
     ("values:<dimension>", "sorted set", "the values that have messages, scored by the latest"),
     ("feed", "stream", "ids of the messages that changed, the latest 10,000 entries"),

@@ -19,13 +19,14 @@ from redis.exceptions import NoScriptError
 from service.counters import (
     EXACT_S,
     GROWTH,
-    OVER,
     REACHED,
     SPANS,
+    TIMED,
     WITHIN_S,
     Standing,
     Tallies,
     ValuePosition,
+    times_in,
 )
 from service.keys import (
     DIMENSIONS,
@@ -195,8 +196,9 @@ def _rules() -> str:
             f"local REACHED = {{{_list(map(repr, map(str, REACHED)))}}}",
             f"local WITHIN_S = {{{_list(WITHIN_S)}}}",
             f"local EXACT_S, GROWTH = {EXACT_S}, {GROWTH}",
-            f"local OVER, SPANS = '{OVER}', {{{_list(SPANS)}}}",
-            f"local FEED_ENTRIES, FEED_IDS = {FEED_ENTRIES}, {FEED_IDS}",
+            f"local TIMED = {{{_list(map(repr, map(str, TIMED)))}}}",
+            f"local SPANS = {{{_list(SPANS)}}}",
+            f"local FEED_ENTRIES, FEED_IDS = '{FEED_ENTRIES}', {FEED_IDS}",
             f"local EXTRAS = {{{_list(map(str.upper, Extras.__struct_fields__))}}}",
             f"local CONTEXT = {{{_list(map(str.upper, Context.__struct_fields__))}}}",
             _dimensions("DIMENSIONS", DIMENSIONS),
@@ -341,7 +343,8 @@ class Scripts:
     ) -> Tallies:
         """What the counters say of a value's messages; of `Tallies.waits` at least these fields."""
         asked = msgspec.json.encode({"dimension": dimension, "value": value, "waits": waits})
-        return Tallies(*map(_numbers, await self._run("stats", partition, asked, until_s)))
+        count, times, waiting = await self._run("stats", partition, asked, until_s)
+        return Tallies(_numbers(count), times_in(times), _numbers(waiting))
 
     async def values(
         self,

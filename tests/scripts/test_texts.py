@@ -26,7 +26,7 @@ def test_the_header_is_whole(name: str) -> None:
     parts = re.findall(r"^-- (KEYS\[1\]|ARGV\[1\]|Returns|Cost) ", header, re.MULTILINE)
     assert parts == ["KEYS[1]", "ARGV[1]", "Returns", "Cost"]
     patterns = {pattern for pattern, _, _ in CATALOGUE}
-    named = set(re.findall(r" :((?:msg|by|count|gone|schema)\S*)", header))
+    named = set(re.findall(r" :((?:msg|by|count|times|waits|values|feed|gone|schema)\S*)", header))
     assert named
     assert named <= patterns
 
