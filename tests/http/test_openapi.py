@@ -51,7 +51,6 @@ from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 from tests.factories import event_send, status_update
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "tests/guide/guide.md").read_text()
 API = "/api/webhooks"
 JSON, NDJSON, TEXT, CSV = "application/json", "application/x-ndjson", "text/plain", "text/csv"
@@ -211,18 +210,6 @@ def guide_examples() -> list[tuple[str, str]]:
     return found
 
 
-def readme_examples() -> list[tuple[str, str, str]]:
-    """Each `curl` of the README: its address, what it sends, and the answer shown below it."""
-    found = []
-    for block in re.findall(r"```sh\n(curl .*?)```", README, re.DOTALL):
-        command, _, answer = block.partition("\n# ")
-        address = re.search(r"http://127\.0\.0\.1:8080(/api[^\s']*)", command)
-        body = re.search(r"-d '(.*)'", command, re.DOTALL)
-        assert address
-        found.append((address[1], body[1] if body else "", answer))
-    return found
-
-
 def query_is_valid(address: str) -> bool:
     """Whether the parameters of a GET are those that are documented, in their form."""
     parts = urlsplit(address)
@@ -242,19 +229,8 @@ class TestExamples:
         else:
             assert query_is_valid(address)
 
-    @pytest.mark.parametrize(("address", "body", "answer"), readme_examples())
-    def test_of_the_readme(self, address: str, body: str, answer: str) -> None:
-        if body:  # the README also shows what a bad item is answered
-            well = '"ok":false' not in answer
-            assert body_validator(address).is_valid(json.loads(body)) == well
-        elif "?" in address:
-            assert query_is_valid(address)
-        else:
-            assert "application/x-ndjson" in operation("POST", address)["requestBody"]["content"]
-
     def test_there_are_as_many_as_expected(self) -> None:
         assert len(guide_examples()) == GUIDE.count("await fetch(") == 13
-        assert len(readme_examples()) == 7
 
     def test_of_the_document_itself(self) -> None:
         named = DOCUMENT["components"]["schemas"].values()
