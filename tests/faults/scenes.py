@@ -37,7 +37,7 @@ LOOKUP = "/api/webhooks/message-status-lookup/"
 LOGS = "/api/webhooks/message-logs/"
 
 
-async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
+async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
     """As `tests.servers.wait_until`, while the service in this loop goes on."""
     deadline_s = monotonic() + timeout_s
     while not condition():
