@@ -67,7 +67,9 @@ export class Api {
   /** Saves an answer as a file. */
   async download(path, query, name) {
     const response = await this.ask(path, query);
-    const address = URL.createObjectURL(await response.blob());
+    // A file of UTF-8 without this mark at its beginning is garbled by Excel.
+    const file = new Blob(['\ufeff', await response.blob()], { type: response.headers.get('Content-Type') });
+    const address = URL.createObjectURL(file);
     const link = Object.assign(document.createElement('a'), { href: address, download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);

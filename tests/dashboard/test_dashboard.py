@@ -121,6 +121,7 @@ class TestFailures:
             page.get_by_role("button", name="Download what to send again").click()
         saving.value.save_as(downloads / "list.csv")
         lines = (downloads / "list.csv").read_text().splitlines()
+        assert lines[0].startswith("\ufeffrecipient_id,"), "Excel needs the mark"
         assert len(lines) == 1 + CODES["131000"]
         assert all("131000" in line for line in lines[1:])
         assert saving.value.suggested_filename == "failures-event-1-now.csv"
