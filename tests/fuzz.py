@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from service.intake import NDJSON
 from service.routes import ROUTES, WEBHOOKS
@@ -191,7 +191,7 @@ class Fuzzer:
         """A good request to one of the endpoints; mostly with JSON that isn't."""
         route = self._random.choice(ROUTES)
         headers: list[tuple[str, str | bytes]] = [("Host", "x"), ("X-Webhook-Token", self._token)]
-        target = self._random.choice(sorted(route.forms))
+        target = self._random.choice(sorted(route.forms)).replace("{wamid}", self._wamid())
         request = Request(route.method, target, headers)
         if route.method == "GET":
             request.target += self._random.choice(["", "", "?" + urlencode(self._query())])
@@ -208,6 +208,10 @@ class Fuzzer:
         if self._random.random() < 0.1:
             request.body = self._random.choice(_RAW_JSON)
         return request
+
+    def _wamid(self) -> str:
+        odd = self._random.choice(["", "", "", *_ODD_TEXTS]).encode("utf-8", "replace")[:2_000]
+        return quote(f"wamid.{self._random.randrange(MESSAGES)}", safe="") + quote(odd, safe="")
 
     def _body(self, path: str) -> Any:
         numbers = [self._random.randrange(MESSAGES) for _ in range(3)]
@@ -231,8 +235,9 @@ class Fuzzer:
     def _query(self) -> list[tuple[str, str]]:
         names = ["event_id", "registration_id", "guest_id", "recipient_id", "template_name"]
         names += ["standalone", "status", "limit", "cursor", "hub.mode", "hub.challenge", "x"]
+        names += ["code", "class", "format"]
         values = ["event-1", "registration-1", "guest-1", "919876500001", "true", "read", "50"]
-        values += ["1700000000000000.aaaaaaaaaaaaaaaaaaaaaa", "subscribe"]
+        values += ["1700000000000000.aaaaaaaaaaaaaaaaaaaaaa", "subscribe", "never", "none", "csv"]
         values += [text.encode("utf-8", "replace").decode()[:2_000] for text in _ODD_TEXTS]
         return [
             (self._random.choice(names), self._random.choice(values))
@@ -295,6 +300,7 @@ class Fuzzer:
             ("Content-Type", b"\xff/\xff;;;="),
             ("Content-Type", NDJSON),
             ("Accept-Encoding", "gzip, br;q=x"),
+            ("Accept", "text/csv;q=x, */*"),
             ("Expect", "100-continue"),
             ("Expect", "a miracle"),
             ("Connection", "close"),
