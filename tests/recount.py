@@ -6,9 +6,18 @@ Nothing here uses what the counters are made by: only the bounds and spans that 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from service.counters import AGES_S, SPANS, WITHIN_S, Standing, Stats, Took
-from service.keys import id_of
+from service.counters import (
+    AGES_S,
+    SPANS,
+    WITHIN_S,
+    Standing,
+    Stats,
+    Took,
+    ValuePosition,
+)
+from service.keys import Position, Selection, id_of
 from service.reports import Record, Status
+from service.store import Store
 
 WAY = (Status.SENT, Status.DELIVERED, Status.READ)
 
@@ -112,3 +121,46 @@ def failed(records: Iterable[Record], codes: Sequence[str] = ()) -> list[Record]
     return sorted(
         found, key=lambda each: (int(each.created_us), id_of(each.wamid).encode()), reverse=True
     )
+
+
+async def walk_values(store: Store, dimension: str, limit: int) -> list[Standing]:
+    """All values, page by page; no page but the last is short."""
+    found: list[Standing] = []
+    after: ValuePosition | None = None
+    while True:
+        page = await store.values(dimension, limit, after)
+        found += page.standings
+        if page.following is None:
+            return found
+        assert len(page.standings) == limit
+        after = page.following
+
+
+async def walk(store: Store, selection: Selection, limit: int) -> list[Record]:
+    """All selected messages, page by page."""
+    found: list[Record] = []
+    after: Position | None = None
+    while True:
+        page = await store.page(selection, limit, after)
+        found += page.records
+        if page.following is None:
+            return found
+        after = page.following
+
+
+async def check_insight(store: Store, records: Sequence[Record], now_ms: int) -> None:
+    """All that the store says of these messages, which are all that it has, is a recount."""
+    chosen = [("all", ""), ("event", "nobody's"), ("template", "nobody's")]
+    for dimension in ("event", "template"):
+        expected = standings(records, dimension)
+        assert (await store.values(dimension, 200)).standings == expected
+        assert await walk_values(store, dimension, 2) == expected
+        chosen += [(dimension, each.value) for each in expected]
+    for dimension, value in chosen:
+        some = only(records, dimension, value)
+        stats = await store.stats(dimension, value, now_ms)
+        assert stats == recount(some, now_ms)
+        assert list(stats.errors) == list(recount(some, now_ms).errors)
+        for codes in [(), *((code,) for code in list(stats.errors)[:1])]:
+            selection = Selection([(dimension, value), ("failed", "")], codes=codes)
+            assert await walk(store, selection, 3) == failed(some, codes)
