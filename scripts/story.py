@@ -56,11 +56,14 @@ class Send(NamedTuple):
 PAST = (
     Send("harbour-gala", "gala_invite_v2", "rsvp", "marketing", 0.28, 6.08 * DAY_S),
     Send("harbour-gala", "travel_update", "travel", "utility", 0.08, 3.2 * HOUR_S),
-    Send("founders-summit", "summit_invite", "rsvp", "marketing", 0.18, 19.1 * DAY_S),
+    Send("founders-summit", "summit_invite", "rsvp", "marketing", 0.14, 19.1 * DAY_S),
     Send("founders-summit", "travel_update", "travel", "utility", 0.09, 25.5 * HOUR_S),
-    Send("lakeside-wedding", "wedding_invite", "rsvp", "utility", 0.09, 44.1 * DAY_S),
+    Send("lakeside-wedding", "wedding_invite", "rsvp", "utility", 0.07, 44.1 * DAY_S),
     Send("lakeside-wedding", "thank_you_note", "custom", "utility", 0.06, 9.06 * DAY_S),
     Send("alumni-reunion", "save_the_date", "rsvp", "marketing", 0.08, 2.1 * DAY_S),
+    Send("winter-lectures", "lecture_invite", "rsvp", "marketing", 0.03, 12.1 * DAY_S),
+    Send("rowing-club-dinner", "dinner_invite", "rsvp", "utility", 0.02, 16.05 * DAY_S),
+    Send("team-offsite", "offsite_details", "travel", "utility", 0.01, 31.1 * DAY_S),
     Send("", "autumn_newsletter", "", "marketing", 0.05, 4.05 * DAY_S),
 )
 """What was sent; `RUNNING` has the rest of the messages."""
