@@ -151,7 +151,7 @@ async def demo(messages: int, *, seed: int, port: int) -> AsyncIterator[Demo]:
     Raises:
         ClickException: the service doesn't start, or doesn't take the past.
     """
-    with TemporaryDirectory(prefix="message-tracker-demo-") as name:
+    with TemporaryDirectory(prefix="tracker-demo-") as name:
         folder = Path(name)
         async with _service(folder, port) as url, aiohttp.ClientSession() as session:
             story = Story(messages, seed=seed, now_s=time.time())

@@ -181,7 +181,7 @@ class Story:
         self._told = 0
         self._sent = 0
         self._to_come: list[News] = []
-        self._next_s = now_s
+        self._next_s = now_s + 1 / RUNNING.per_s
 
     def past(self) -> Iterator[list[News]]:
         """What has been heard of each message until now. It is told once."""
