@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Literal, NamedTuple
 
 import click
@@ -16,6 +17,15 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright, 
 
 from scripts.demo import MESSAGES, ROOT, SEED, Demo, demo
 from scripts.story import RUNNING
+
+AGREED = """() => {
+  const [title, pick] = ['.title .quiet', '.pick[aria-current] .pick-about span']
+    .map((place) => document.querySelector(place).textContent);
+  return title === pick;
+}"""
+"""Whether the list of events, which is asked for less often, says what the page says."""
+
+TO_TOP = "id => scrollTo(0, document.getElementById(id).closest('section').offsetTop - 16)"
 
 FLAGS = ("--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-gpu")
 
@@ -25,9 +35,11 @@ class Picture(NamedTuple):
 
     Attributes:
         file: in `docs`.
-        width: of the window, in CSS pixels; so is `height`.
+        width: of the window, in CSS pixels.
+        height: likewise.
         scale: pixels of the picture to one of CSS.
         scheme: light or dark.
+        part: of the page, by its id; it is at the top. `""`: the page as it opens.
     """
 
     file: str
@@ -35,11 +47,12 @@ class Picture(NamedTuple):
     height: int
     scale: float
     scheme: Literal["light", "dark"]
+    part: str = ""
 
 
 PICTURES = (
-    Picture("dashboard.png", 1280, 900, 1.5, "light"),
-    Picture("dashboard-phone.png", 390, 844, 2, "dark"),
+    Picture("dashboard.png", 1280, 900, 1.25, "light"),
+    Picture("dashboard-phone.png", 390, 844, 2, "dark", part="timing"),
 )
 
 
@@ -53,14 +66,10 @@ async def _take_all() -> None:
     if program is None:
         raise SystemExit("There is no chromium on PATH.")
     async with demo(MESSAGES, seed=SEED, port=0) as shown, async_playwright() as playwright:
-        going_on = asyncio.create_task(shown.go_on())
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
         for picture in PICTURES:
             await _take(picture, browser, shown)
         await browser.close()
-        going_on.cancel()
-        with suppress(asyncio.CancelledError):
-            await going_on
 
 
 async def _take(picture: Picture, browser: Browser, shown: Demo) -> None:
@@ -72,15 +81,29 @@ async def _take(picture: Picture, browser: Browser, shown: Demo) -> None:
         timezone_id="UTC",
     )
     page = await context.new_page()
-    await _enter(page, shown)
+    async with _going_on(shown):
+        await _enter(page, shown)
+    await page.wait_for_function(AGREED)
+    if picture.part:
+        await page.evaluate(TO_TOP, picture.part)
     path = ROOT / "docs" / picture.file
     await page.screenshot(path=path)
     await context.close()
     click.echo(f"docs/{picture.file}: {path.stat().st_size // 1024} KiB")
 
 
+@asynccontextmanager
+async def _going_on(shown: Demo) -> AsyncIterator[None]:
+    """Meanwhile the story goes on."""
+    telling = asyncio.create_task(shown.go_on())
+    yield
+    telling.cancel()
+    with suppress(asyncio.CancelledError):
+        await telling
+
+
 async def _enter(page: Page, shown: Demo) -> None:
-    """Signs in, picks the event whose send is under way, and waits until all is there."""
+    """Signs in, picks the event whose send is under way, and waits until all of it is there."""
     await page.goto(f"{shown.url}/dashboard/")
     await page.get_by_label("Token").fill(shown.token)
     await page.get_by_label("Token").press("Enter")
