@@ -33,25 +33,6 @@ local function smallest_index(query)
   return smallest, size, others
 end
 
--- How many entries of the index come before those behind the position. The position's own entry
--- may be gone by now, and many may share its microsecond: among those it is looked for by halves.
-local function start_rank(index, query)
-  if query.after_us == '' then
-    return 0
-  end
-  local low = call('ZCOUNT', index, '(' .. query.after_us, '+inf')
-  local high = low + call('ZCOUNT', index, query.after_us, query.after_us)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if precedes(call('ZREVRANGE', index, middle, middle)[1], query.after_id) then
-      high = middle
-    else
-      low = middle + 1
-    end
-  end
-  return low
-end
-
 local function in_all(indexes, id)
   for _, index in ipairs(indexes) do
     if not call('ZSCORE', index, id) then
@@ -85,7 +66,7 @@ end
 
 local function page(query)
   local index, size, others = smallest_index(query)
-  local rank = start_rank(index, query)
+  local rank = start_rank(index, query.after_us, query.after_id)
   local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= '' or #query.codes > 0
   local chunk = sieved and CHUNK or query.limit
   local reply = {'', ''}

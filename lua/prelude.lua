@@ -79,3 +79,23 @@ end
 local function same_number(a, b)
   return string.sub(a, -#b) == b or string.sub(b, -#a) == a
 end
+
+-- How many entries of a sorted set, read from its end, come before those behind a position. The
+-- position's own entry may be gone by now, and many may share its microsecond: among those it is
+-- looked for by halves.
+local function start_rank(index, after_us, after)
+  if after_us == '' then
+    return 0
+  end
+  local low = call('ZCOUNT', index, '(' .. after_us, '+inf')
+  local high = low + call('ZCOUNT', index, after_us, after_us)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if precedes(call('ZREVRANGE', index, middle, middle)[1], after) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end

@@ -12,24 +12,10 @@
 local asked = cjson.decode(ARGV[1])
 local index = key_of('values', asked.dimension, '')
 
--- Values and scores behind the position. Those that share its microsecond come in falling order, as
--- in a sorted set that is read from its end.
+-- Values and scores behind the position.
 local function page()
-  if asked.after_us == '' then
-    return call('ZREVRANGE', index, 0, asked.limit - 1, 'WITHSCORES')
-  end
-  local found, at = {}, asked.after_us
-  for _, value in ipairs(call('ZREVRANGEBYSCORE', index, at, at)) do
-    if precedes(value, asked.after_value) then
-      found[#found + 1], found[#found + 2] = value, at
-    end
-  end
-  local left = math.max(asked.limit - #found / 2, 0)
-  local older = call('ZREVRANGEBYSCORE', index, '(' .. at, '-inf', 'WITHSCORES', 'LIMIT', 0, left)
-  for _, each in ipairs(older) do
-    found[#found + 1] = each
-  end
-  return found
+  local rank = start_rank(index, asked.after_us, asked.after_value)
+  return call('ZREVRANGE', index, rank, rank + asked.limit - 1, 'WITHSCORES')
 end
 
 local function scores_of(values)
@@ -45,7 +31,7 @@ end
 
 local rows = #asked.values > 0 and scores_of(asked.values) or page()
 local reply = {}
-for i = 1, math.min(#rows, 2 * asked.limit), 2 do
+for i = 1, #rows, 2 do
   local value, latest_us = rows[i], rows[i + 1]
   reply[#reply + 1], reply[#reply + 2] = value, digits(tonumber(latest_us))
   local key = key_of('count', asked.dimension, value)

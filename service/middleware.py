@@ -188,7 +188,7 @@ class Entrance:
         held_bytes, lasting = -1, False
         try:
             key = request.method, request.rel_url.raw_path
-            policy = self._policies.get(key) or _policy_elsewhere(request)
+            policy = self._policies.get(key) or self._policy_elsewhere(request)
             if policy.by_token:
                 self._access.check_token(request.headers.get(TOKEN))
             size = _held_bytes(request)
@@ -219,6 +219,11 @@ class Entrance:
         self._note(request, response.status, ended_s - started_s)
         return response
 
+    def _policy_elsewhere(self, request: BaseRequest) -> Policy:
+        """Of a path that is none of a route's, or one of them written in another way."""
+        known = self._policies.get((request.method, request.path))
+        return known or (READ if request.path.startswith(GUARDED) else OPEN)
+
     async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:
         response = await self._application(request)
         if key in self._policies:  # other ways to write a path are thousands, and rare
@@ -239,10 +244,6 @@ def _may_break(request: BaseRequest) -> bool:
     body = request.content
     unread = not body.is_eof()
     return body.exception() is not None or (unread and hdrs.CONTENT_ENCODING in request.headers)
-
-
-def _policy_elsewhere(request: BaseRequest) -> Policy:
-    return READ if request.path.startswith(GUARDED) else OPEN
 
 
 def _held_bytes(request: BaseRequest) -> int:

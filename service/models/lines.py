@@ -149,10 +149,17 @@ def _stamps_in(line: RecordLine) -> Iterator[str]:
 def _receipts_in(line: RecordLine) -> Iterator[str]:
     if not line.received_at_of.keys() <= set(Status):
         raise refusal("received_at_of", _ALLOWED_RECEIPTS)
+    first_us = _first_received(line)
     for status in Status:
         reported = getattr(line, f"{status}_at")
-        received_at = line.received_at_of.get(status) or line.created_at
-        yield _us_of(received_at, "received_at_of")[:-3] if reported else ""
+        received_us = _us_of(line.received_at_of.get(status, ""), "received_at_of") or first_us
+        yield received_us[:-3] if reported else ""
+
+
+def _first_received(line: RecordLine) -> str:
+    """When it received the earliest report that it knows: one may be merged after later ones."""
+    received = line.created_at, line.tracked_at, *line.tracked_at_of.values()
+    return min((_us_of(time, "received_at_of") for time in received if time), default="")
 
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}(\d{3})?)?Z", re.ASCII)

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import TCPConnector
 from aiohttp.test_utils import TestClient
+from yarl import URL
 
 from service.admission import Admission
 from service.app import create_app
@@ -297,6 +298,16 @@ async def test_there_is_a_limit_to_listeners(
             await send(client, 1)
         async with Ear(client), Ear(client), Ear(client):
             pass
+
+
+@pytest.mark.parametrize("path", [LIVE, "/api/webhooks/l%69ve"])
+async def test_the_limit_holds_however_the_path_is_written(redis: RedisServer, path: str) -> None:
+    async with (
+        service_with(redis, Http(listeners=1)) as client,
+        Ear(client),
+        client.get(URL(path, encoded=True)) as response,
+    ):
+        assert response.status == 503
 
 
 @pytest.mark.parametrize(("connections", "crowded"), [(15, False), (16, True)])

@@ -126,6 +126,17 @@ def test_the_same_line_unchanged_is_taken() -> None:
     assert record_of(reports_in(json.dumps(content()).encode())).guest_name == '=1+1, "Jö"'
 
 
+@settings(max_examples=300, deadline=None)
+@given(some=st.lists(ANY, min_size=1, max_size=8))
+def test_every_older_line_is_taken(some: list[Report]) -> None:
+    """Also of a message that a status made known here before its earlier track-send was merged."""
+    record = record_of(some)._replace(pricing="")
+    older = json.loads(line_of(record))
+    del older["received_at_of"]
+    read = record_of(reports_in(json.dumps(older).encode()))
+    assert read._replace(received_ms=record.received_ms) == record
+
+
 def test_an_older_line_was_received_when_the_first_report_was() -> None:
     older = json.dumps(content(received_at_of=None)).encode()
     assert record_of(reports_in(older)).received_ms == f"{BASE_US // 1000},,,{BASE_US // 1000}"
