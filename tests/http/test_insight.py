@@ -740,7 +740,9 @@ class TestSheet:
         ]
         assert len(rows) == 450
         expected = [
-            each | {"guest_name": f"'{each['guest_name']}", "error_message": "'-later"}
+            each
+            | {"guest_name": f"'{each['guest_name']}", "error_message": "'-later"}
+            | {"sent_since": ""}
             for each in recipients
         ]
         assert rows == expected
