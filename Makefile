@@ -7,10 +7,10 @@ INSTALLED := .venv/.installed
 SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test quick lint types bench lock vendor clean
+.PHONY: help install run demo screenshot test quick lint types bench lock vendor clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 install: $(INSTALLED) ## make .venv and install the pinned dependencies
 
@@ -32,6 +32,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 run: install ## start the service on http://127.0.0.1:8080
 	@exec $(BIN)/python -m service
+
+demo: install ## the service in the midst of a made-up send, until Ctrl-C; ARGS=--help tells more
+	@exec $(BIN)/python -m scripts.demo $(ARGS)
+
+screenshot: install ## take the README's pictures of the dashboard anew; needs chromium
+	$(BIN)/python -m scripts.screenshot
 
 test: install ## the whole suite, with coverage
 	$(BIN)/python -m pytest --cov $(SPREAD)

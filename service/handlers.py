@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 import msgspec
 import orjson
@@ -59,9 +60,9 @@ from service.models.requests import (
     ValuesQuery,
 )
 from service.models.webhook import Item, Payload
-from service.paging import EMPTY
 from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
+from service.resending import failed_page
 from service.scripts import Merged, Outcome
 from service.spreadsheet import CSV, answer_sheet
 from service.store import Store
@@ -311,11 +312,17 @@ async def failures(request: web.Request) -> web.StreamResponse:
     query = _failures.query(list(request.query.items()))
     groups = await _stats(request, filter_of(query))
     selection = failed_selection(query, groups.errors)
-    after, store = position_of(query.cursor), request.app[STORE]
+    after = position_of(query.cursor)
+    read = partial(
+        failed_page,
+        request.app[STORE],
+        selection,
+        sent_since=None if query.sent_since is None else query.sent_since == "true",
+    )
     if query.format == "csv" or (query.format is None and _wants_csv(request)):
-        return await answer_sheet(request, store, selection, after)
-    page = await store.page(selection, int(query.limit), after) if selection else EMPTY
-    response = _json(failures_answer(groups, page.records))
+        return await answer_sheet(request, read, after)
+    page = await read(int(query.limit), after)
+    response = _json(failures_answer(groups, page.rows))
     if page.following:
         _add_next(request, response, cursor_of(page.following))
     return response

@@ -30,9 +30,6 @@ class Page(NamedTuple):
     following: Position | None
 
 
-EMPTY = Page([], None)
-
-
 class PartitionScan:
     """How far a page has come in one partition."""
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import hdrs, web
 
 from service.errors import Unavailable
-from service.keys import Position, Selection
+from service.keys import Position
 from service.middleware import SETTINGS, label
 from service.models import sheets
-from service.store import Store
+from service.resending import FailedPage
 from service.telemetry import request_id
 
 log = logging.getLogger(__name__)
+
+Read = Callable[[int, Position | None], Awaitable[FailedPage]]
 
 CSV = "text/csv"
 _HEADERS = {
@@ -27,15 +29,20 @@ _ROWS = 200
 
 
 async def answer_sheet(
-    request: web.Request, store: Store, selection: Selection | None, after: Position | None
+    request: web.Request, read: Read, after: Position | None
 ) -> web.StreamResponse:
-    """Sends the matching messages page by page, so that memory is bounded.
+    """Sends failed messages page by page, so that memory is bounded.
+
+    Args:
+        request: asks for them.
+        read: reads so many behind a position.
+        after: the position to begin behind.
 
     Raises:
         Unavailable: before anything was sent. Later the connection is cut, since an end in good
             order would tell the caller that this is all.
     """
-    pages = _pages(store, selection, after)
+    pages = _pages(read, after)
     first = await anext(pages)
     response = web.StreamResponse(headers=_HEADERS)
     label(response, request_id.get())
@@ -59,16 +66,11 @@ async def _write(response: web.StreamResponse, text: bytes, patience_s: float) -
         await response.write(text)
 
 
-async def _pages(
-    store: Store, selection: Selection | None, after: Position | None
-) -> AsyncIterator[bytes]:
+async def _pages(read: Read, after: Position | None) -> AsyncIterator[bytes]:
     """At least one, if of no rows."""
-    if selection is None:
-        yield b""
-        return
     while True:
-        page = await store.page(selection, _ROWS, after)
-        yield sheets.rows(page.records)
+        page = await read(_ROWS, after)
+        yield sheets.rows(page.rows)
         after = page.following
         if after is None:
             return

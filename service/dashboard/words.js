@@ -5,6 +5,8 @@ const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionD
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 const year = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+const exactDay = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const exactYear = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const full = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'long' });
 
 export const STATUSES = {
@@ -78,6 +80,18 @@ export function time(iso, now = new Date()) {
   const at = new Date(iso);
   if (at.toDateString() === now.toDateString()) return clock.format(at);
   return at.getFullYear() === now.getFullYear() ? day.format(at) : year.format(at);
+}
+
+/** A time to the second, of whatever day. */
+export function exactTime(iso, now = new Date()) {
+  const at = new Date(iso);
+  if (at.toDateString() === now.toDateString()) return clock.format(at);
+  return (at.getFullYear() === now.getFullYear() ? exactDay : exactYear).format(at);
+}
+
+/** A sentence of the service's with its times in the reader's zone. */
+export function inLocalTimes(sentence, now = new Date()) {
+  return sentence.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (iso) => exactTime(iso, now));
 }
 
 export function fullTime(iso) {

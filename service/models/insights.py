@@ -190,6 +190,13 @@ FailedRecipient = TypedDict(
         "error_message": str | None,
         "error_details": str | None,
         "class": WhenToSendAgain,
+        "sent_since": Annotated[
+            Status | None,
+            Meta(
+                description="where the latest message of the same event, or template, stands that "
+                "this recipient was sent since; null: none was"
+            ),
+        ],
     },
 )
 FailedRecipient.__doc__ = "Whom a message that failed was for."
@@ -251,11 +258,13 @@ def failure_groups(stats: Stats) -> list[FailureGroup]:
     ]
 
 
-def failures_answer(stats: Stats, records: Iterable[Record]) -> FailuresResponse:
+def failures_answer(
+    stats: Stats, failed: Iterable[tuple[Record, Record | None]]
+) -> FailuresResponse:
     """Why messages failed, and whom these were for, for `failures`."""
     return {
         "failures": failure_groups(stats),
-        "recipients": [failed_recipient(record) for record in records],
+        "recipients": [failed_recipient(*each) for each in failed],
     }
 
 
@@ -352,8 +361,8 @@ def _sentence(first: str, first_ms: str, second: str, second_ms: str) -> str:
     return f"{first} at {iso(first_ms)}, then {second} at {iso(second_ms)}."
 
 
-def failed_recipient(record: Record) -> FailedRecipient:
-    """Whom a failed message was for, and why it failed."""
+def failed_recipient(record: Record, since: Record | None) -> FailedRecipient:
+    """Whom a failed message was for, why it failed, and what they were sent since."""
     found = {
         "recipient_id": record.recipient_id,
         "guest_name": record.guest_name or None,
@@ -367,5 +376,6 @@ def failed_recipient(record: Record) -> FailedRecipient:
         "error_message": record.error_message or None,
         "error_details": record.error_details or None,
         "class": remedy_of(record.error_code).remedy_class,
+        "sent_since": since.status if since else None,
     }
     return cast("FailedRecipient", found)

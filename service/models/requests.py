@@ -298,6 +298,7 @@ class FailuresQuery(
     template_name: FilterName | None = None
     code: FilterCode | None = None
     remedy_class: FilterClass | None = None
+    sent_since: Flag | None = None
     limit: Limit = "50"
     cursor: Cursor | None = None
     format: SheetFormat | None = None

@@ -20,9 +20,9 @@ def head() -> bytes:
     return _lines([dict(zip(COLUMNS, COLUMNS, strict=True))])
 
 
-def rows(records: Iterable[Record]) -> bytes:
-    """A line for each failed message."""
-    return _lines(failed_recipient(record) for record in records)
+def rows(failed: Iterable[tuple[Record, Record | None]]) -> bytes:
+    """A line for each failed message, and what its recipient was sent since."""
+    return _lines(failed_recipient(*each) for each in failed)
 
 
 def _lines(cells: Iterable[Mapping[str, object]]) -> bytes:

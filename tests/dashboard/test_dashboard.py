@@ -156,6 +156,27 @@ class TestMessages:
         enter(page, desk, "#message=wamid.0")
         expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_have_text(HOSTILE)
 
+    def test_a_name_from_right_to_left_leaves_the_number_in_its_place(
+        self, page: Page, desk: Desk
+    ) -> None:
+        desk.send([2500], event_id="event-right", guest_name="ليلى حداد")
+        enter(page, desk, "#event=event-right")
+        name, number = (
+            rows(page).locator(f".row-who {part}").bounding_box() for part in ("strong", ".quiet")
+        )
+        assert name
+        assert number
+        assert name["x"] + name["width"] <= number["x"]
+
+    def test_what_does_not_fit_is_told_in_the_readers_time(self, page: Page, desk: Desk) -> None:
+        desk.send([2600], event_id="event-odd")
+        desk.report([2600], "delivered")
+        desk.fail(2600, "131000")
+        enter(page, desk, "#message=wamid.2600")
+        notice = page.get_by_role("dialog").locator(".notice li")
+        expect(notice).to_contain_text("delivered at")
+        expect(notice).not_to_contain_text("Z")
+
     def test_only_a_safe_link_is_a_link(self, page: Page, desk: Desk) -> None:
         enter(page, desk, "#message=wamid.100")
         link = page.get_by_role("dialog").get_by_role("link")

@@ -17,6 +17,7 @@ from tests.faults.scenes import SEND, STATUS, eventually, logged
 
 RECEIVE_S = 0.5
 BATCH = f"{STATUS}batch/"
+FAILURES = "/api/webhooks/failures/"
 HEAD = f"Host: x\r\nX-Webhook-Token: {TOKEN}\r\n"
 STREAM = (
     f"POST {BATCH} HTTP/1.1\r\n{HEAD}Content-Type: application/x-ndjson\r\n"
@@ -140,16 +141,21 @@ async def test_a_broken_chunk_breaks_a_stream_off(
     assert logged(caplog, "stream_broke_off") == 1
 
 
+async def who_reads_little(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that has room for little of what it is sent."""
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    opened.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(opened, (client.host, client.port))
+    return await asyncio.open_connection(sock=opened, limit=1)
+
+
 @pytest.mark.slow
 async def test_who_reads_no_answers_is_cut_off(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A stream's answers wait for their reader only so long."""
-    opened = socket.socket()
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    opened.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(opened, (client.host, client.port))
-    reader, writer = await asyncio.open_connection(sock=opened, limit=1)
+    reader, writer = await who_reads_little(client)
     lines = b"{}\n" * 20_000
     chunk = b"%x\r\n%b\r\n" % (len(lines), lines)
 
@@ -164,6 +170,29 @@ async def test_who_reads_no_answers_is_cut_off(
         await eventually(lambda: logged(caplog, "stream_broke_off") == 1, "its end", 30)
     finally:
         pushing.cancel()
+        writer.transport.abort()
+    assert not reader.at_eof()
+    async with client.get("/healthz") as response:
+        assert response.status == 200
+
+
+@pytest.mark.slow
+async def test_who_reads_no_sheet_is_cut_off(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A list of failures of some megabytes waits for its reader only so long."""
+    error = {"code": 1, "title": "🎉" * 1_000, "error_data": {"details": "🎉" * 1_000}}
+    for start in range(0, 2_000, 40):
+        updates = [
+            status_update(number, "failed", errors=[error]) for number in range(start, start + 40)
+        ]
+        async with client.post(BATCH, json={"updates": updates}) as response:
+            assert response.status == 200
+    reader, writer = await who_reads_little(client)
+    try:
+        writer.write(f"GET {FAILURES}?format=csv HTTP/1.1\r\n{HEAD}\r\n".encode())
+        await eventually(lambda: logged(caplog, "sheet_broke_off") == 1, "its end", 30)
+    finally:
         writer.transport.abort()
     assert not reader.at_eof()
     async with client.get("/healthz") as response:

@@ -14,7 +14,7 @@ LAYERS = [
     {"batcher", "connect", "journal", "paging"},
     {"checks", "store"},
     {"replay", "feed"},
-    {"telemetry", "erasing", "retention", "listeners", "live"},
+    {"telemetry", "erasing", "resending", "retention", "listeners", "live"},
     {"middleware", "refuser", "protocol", "intake", "eventstream", "spreadsheet", "listener"},
     {"handlers", "pages"},
     {"routes"},

@@ -1,6 +1,6 @@
 // Small things that several parts show.
 import { html, useState } from '../lib.js';
-import { fullTime, STATUSES, time } from '../words.js';
+import { exactTime, fullTime, STATUSES, time } from '../words.js';
 
 /** The guide's ticks, with the word beside them or for screen readers alone. */
 export function Status({ of, quiet = false }) {
@@ -12,9 +12,9 @@ export function Status({ of, quiet = false }) {
 }
 
 /** A time in the reader's zone, with the whole of it in its title. */
-export function Time({ at, none = '–' }) {
+export function Time({ at, none = '–', exact = false }) {
   if (!at) return html`<span class="quiet">${none}</span>`;
-  return html`<time datetime=${at} title=${fullTime(at)}>${time(at)}</time>`;
+  return html`<time datetime=${at} title=${fullTime(at)}>${exact ? exactTime(at) : time(at)}</time>`;
 }
 
 export function Card({ id, title, aside, children, className = '' }) {

@@ -15,6 +15,7 @@ export function Failures({ api, selection, failures, onError }) {
   const aside = total > 0 && html`<span class="quiet">${many(total, 'message')}</span>`;
   return html`<${Card} id="failures" title="Failures, and what to do" aside=${aside} className="desk">
     ${total === 0 && html`<${Empty} title="Nothing has failed."><p>If something does, it says here why, and what helps.</p><//>`}
+    ${total > 0 && html`<p class="quiet">The lists leave out who was sent another message of the same send since.</p>`}
     ${Object.keys(CLASSES).map((name) => {
       const codes = failures.filter((failure) => (failure.class in CLASSES ? failure.class : 'unknown') === name);
       return codes.length > 0 && html`<${Group} key=${name} name=${name} codes=${codes} ...${shown} />`;
@@ -35,7 +36,7 @@ function Group({ name, codes, ...shown }) {
         <h3 id="class-${name}">${title} <span class="badge">${count(number)}</span></h3>
         <p class="quiet">${about}</p>
       </div>
-      <${Csv} ...${shown} query=${{ class: name }} name=${name} primary=${name === 'now'}
+      <${Csv} ...${shown} query=${{ class: name, sent_since: 'false' }} name=${name} primary=${name === 'now'}
         label=${name === 'now' ? 'Download what to send again' : 'Download list'}
         of=${`${many(number, 'message')}: ${title}`} />
     </header>
@@ -98,6 +99,7 @@ function Recipients({ api, selection, code, onError }) {
         <a href=${href({ ...selection, message: row.wamid })}>${row.guest_name || phone(row.recipient_id) || row.wamid}</a>
         ${row.guest_name && html`<span class="quiet">${phone(row.recipient_id)}</span>`}
         <span class="quiet detail">${row.error_details ?? row.error_message}</span>
+        ${row.sent_since && html`<span class="badge">sent again: ${row.sent_since}</span>`}
         <${Time} at=${row.failed_at} />
       </li>`)}
     </ul>

@@ -1,7 +1,7 @@
 // One message: all that is known of it.
 import { html, useEffect, useLayoutEffect, useRef } from '../lib.js';
 import { useLoader } from '../loader.js';
-import { CLASSES, phone } from '../words.js';
+import { CLASSES, inLocalTimes, phone } from '../words.js';
 import { Problem, Skeleton, Status, Time } from './basics.js';
 
 export function Message({ api, bus, wamid, onClose, onError }) {
@@ -55,7 +55,7 @@ function Known({ message }) {
     <h3>What happened</h3>
     <${Timeline} steps=${message.timeline} />
     ${message.conflicts.length > 0 &&
-    html`<div class="notice"><h3>What doesn’t fit together</h3><ul>${message.conflicts.map((sentence) => html`<li key=${sentence}>${sentence}</li>`)}</ul></div>`}
+    html`<div class="notice"><h3>What doesn’t fit together</h3><ul>${message.conflicts.map((sentence) => html`<li key=${sentence}>${inLocalTimes(sentence)}</li>`)}</ul></div>`}
     <h3>About it</h3>
     <${Facts} message=${message} />
     ${message.pricing && html`<h3>Pricing</h3><${Pairs} pairs=${Object.entries(message.pricing).map(([name, value]) => [inWords(name), said(value)])} />`}
@@ -82,8 +82,8 @@ function Timeline({ steps }) {
     ${steps.map((step, i) => html`<li key=${i} class=${step.status}>
       <${Status} of=${step.status} />
       <span class="times">
-        <span><${Time} at=${step.at} /> <span class="quiet">by Meta’s clock</span></span>
-        ${step.received_at && html`<span><${Time} at=${step.received_at} /> <span class="quiet">received here</span></span>`}
+        <span><${Time} exact at=${step.at} /> <span class="quiet">by Meta’s clock</span></span>
+        ${step.received_at && html`<span><${Time} exact at=${step.received_at} /> <span class="quiet">received here</span></span>`}
       </span>
     </li>`)}
   </ol>`;
@@ -99,8 +99,8 @@ function Facts({ message }) {
     ['Template', message.template_name],
     ['Message type', message.message_type],
     ['Flow', message.flow_type],
-    ['First reported', message.created_at && html`<${Time} at=${message.created_at} />`],
-    ['Send tracked', message.tracked_at && html`<${Time} at=${message.tracked_at} />`],
+    ['First reported', message.created_at && html`<${Time} exact at=${message.created_at} />`],
+    ['Send tracked', message.tracked_at && html`<${Time} exact at=${message.tracked_at} />`],
     ['Callback data', message.callback_data],
     ['Sent from (number id)', message.phone_number_id],
     ['User id', message.user_id],

@@ -1,0 +1,95 @@
+"""Whom to send to again: pages of failed messages, and what the same people were sent since."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from service.keys import Position, Selection, ending_of
+from service.paging import position_of
+from service.reports import Record, unpack
+from service.scripts import Query
+from service.store import Store
+
+_PHONE_ENDING = 10
+
+
+class Failed(NamedTuple):
+    """A message that failed, and the latest of the same send to its recipient; None: it is that."""
+
+    record: Record
+    since: Record | None
+
+
+class FailedPage(NamedTuple):
+    """Failed messages, newest first, and the position behind which more follow."""
+
+    rows: list[Failed]
+    following: Position | None
+
+
+async def failed_page(
+    store: Store,
+    selection: Selection | None,
+    limit: int,
+    after: Position | None,
+    *,
+    sent_since: bool | None,
+) -> FailedPage:
+    """Failed messages behind a position.
+
+    Args:
+        store: of the messages.
+        selection: of failed messages; None: of none.
+        limit: how many are looked at.
+        after: see `Store.page`.
+        sent_since: only those whose recipient was sent a later one, or only those whose was not;
+            a page comes short then. None: all.
+    """
+    if selection is None:
+        return FailedPage([], None)
+    page = await store.page(selection, limit, after)
+    since = await asyncio.gather(*(_latest_since(store, record) for record in page.records))
+    rows = [
+        Failed(record, later)
+        for record, later in zip(page.records, since, strict=True)
+        if sent_since is None or sent_since == (later is not None)
+    ]
+    return FailedPage(rows, page.following)
+
+
+async def _latest_since(store: Store, record: Record) -> Record | None:
+    """The latest message of the same send to the same recipient, if it is a later one."""
+    if not record.recipient_id:
+        return None
+    selection = _same_send(record)
+    places = range(store.partitions)
+    found = await asyncio.gather(*(_first(store, place, selection, record) for place in places))
+    later = [each for each in found if each and position_of(each) > position_of(record)]
+    return max(later, key=position_of, default=None)
+
+
+def _same_send(record: Record) -> Selection:
+    """Of the same event; without one of the same template; without either standalone."""
+    ending = ending_of(record.recipient_id)
+    send = ("standalone", "")
+    if record.event_id:
+        send = ("event", record.event_id)
+    elif record.template_name:
+        send = ("template", record.template_name)
+    whole = record.recipient_id if len(ending) == _PHONE_ENDING else ""
+    return Selection([("recipient", ending), send], recipient_id=whole)
+
+
+async def _first(
+    store: Store, partition: int, selection: Selection, record: Record
+) -> Record | None:
+    """The partition's latest that is selected, as far back as the record."""
+    after: Position | None = None
+    while True:
+        scan = await store.look(partition, Query.of(selection, 1, after))
+        if scan.packed:
+            return unpack(scan.packed[0])
+        after = scan.stopped
+        if after is None or after <= position_of(record):
+            return None
