@@ -185,16 +185,19 @@ async def _read(process: Process, started: asyncio.Future[str]) -> None:
 
 async def _import(folder: Path, lines: Iterator[bytes]) -> None:
     """Has the service's `import` put these lines beside what it hears itself."""
-    async with _child(folder, 0, "import", "-", stdin=PIPE) as process:
+    # On a terminal it would draw a bar, and leave it without a cursor when it is told to stop.
+    async with _child(folder, 0, "import", "-", stdin=PIPE, stderr=PIPE) as process:
         assert process.stdin
+        assert process.stderr
         process.stdin.transport.set_write_buffer_limits(_AHEAD_BYTES)  # both have much to do
-        with suppress(ConnectionError):  # it has said why it ended
+        with suppress(ConnectionError):  # it has ended, and says why
             for some in _in_lists(lines, _LINES_AT_ONCE):
                 process.stdin.write(b"".join(some))
                 await process.stdin.drain()
         process.stdin.close()
+        complaint = await process.stderr.read()
         if await process.wait():
-            raise click.ClickException("The past could not be imported.")
+            raise click.ClickException(f"The past is not taken: {complaint.decode()}")
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """`make screenshot`: the README's pictures of the dashboard, of a demo that is the same each time.
 
-Needs Chromium on PATH, and for names in every script fonts that have them (on Debian fonts-inter,
+Needs Chromium on PATH, and for names in every script fonts that have them (on Debian
 fonts-noto-core and fonts-noto-cjk).
 """
 
