@@ -16,6 +16,9 @@ from service.scripts import Query, Scan
 Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[Standing]]]]
 Standings = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[Standing]]]]
 
+_MOST_VALUES = 200
+"""That one partition is asked for at once."""
+
 Look = Callable[[int, Query], Awaitable[Scan]]
 """`look(partition, query)`: one look at a partition."""
 
@@ -87,35 +90,37 @@ class ValuePages:
     """Pages of a dimension's values, from partitions that each have messages of many of them.
 
     A value's place is that of its latest message in any partition. It has others in the rest, where
-    it is passed over.
+    it is passed over. There may be very many of these, so the steps grow, and don't go on for ever.
 
     Args:
         heads: `heads(limit, after)`: of each partition so many values behind a position.
         standings: `standings(values)`: how they stand, of each partition.
+        late: whether a page is to come short rather than look on.
     """
 
-    def __init__(self, heads: Heads, standings: Standings) -> None:
+    def __init__(self, heads: Heads, standings: Standings, late: Callable[[], bool]) -> None:
         self._heads = heads
         self._standings = standings
+        self._late = late
 
     async def page(self, limit: int, after: ValuePosition | None) -> ValuePage:
         """Up to so many values behind a position."""
         rows: list[Standing] = []
-        through = False
-        while len(rows) <= limit and not through:
-            heads = await self._heads(limit + 1, after)
-            ends = [head[-1].position for head in heads if len(head) > limit]
-            horizon, through = max(ends, default=(0, "")), not ends
+        step = limit + 1  # one more shows whether another page follows
+        while True:
+            heads = await self._heads(step, after)
+            ends = [head[-1].position for head in heads if len(head) == step]
+            horizon = max(ends, default=(0, ""))
             places = _latest(heads)
             near = [value for value, place in places.items() if place >= horizon]
             near.sort(key=places.__getitem__, reverse=True)
-            for start in range(0, len(near), limit + 1):
-                rows += await self._behind(after, near[start : start + limit + 1], heads)
+            for start in range(0, len(near), step):
+                rows += await self._behind(after, near[start : start + step], heads)
                 if len(rows) > limit:
-                    break
-            after = horizon
-        more = len(rows) > limit
-        return ValuePage(rows[:limit], rows[limit - 1].position if more else None)
+                    return ValuePage(rows[:limit], rows[limit - 1].position)
+            if not ends or self._late():
+                return ValuePage(rows, horizon if ends else None)
+            after, step = horizon, max(step, min(4 * step, _MOST_VALUES))
 
     async def _behind(
         self,

@@ -335,8 +335,10 @@ class Store:
     ) -> ValuePage:
         """The values that have messages, those with the latest first, behind a position.
 
-        One that gets a message while its list is walked moves to the front of it.
+        One that gets a message while its list is walked moves to the front of it. Fewer than
+        `limit` with a position to go on from where it takes too long to look for them.
         """
+        until_s = self._now_s() + self._scan_s
         pages = ValuePages(
             lambda limit, after: self._everywhere(
                 lambda p, until_s: self._scripts.values(p, dimension, limit, after, until_s)
@@ -344,6 +346,7 @@ class Store:
             lambda values: self._everywhere(
                 lambda p, until_s: self._scripts.standings(p, dimension, values, until_s)
             ),
+            lambda: self._now_s() > until_s,
         )
         return await pages.page(limit, after)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from io import StringIO
 
@@ -11,8 +12,9 @@ from service.reports import Record
 
 COLUMNS = tuple(FailedRecipient.__annotations__)
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet calculate a cell (OWASP, "CSV Injection")."""
+_FORMULA = re.compile(r"(^|;)(?= *[=+\-@\t\r\n＝＋－＠])")  # noqa: RUF001
+"""Before what makes a spreadsheet calculate a cell (OWASP, "CSV Injection"). Where numbers have a
+decimal comma it divides cells at a semicolon, quotes or not."""
 
 
 def head() -> bytes:
@@ -32,5 +34,4 @@ def _lines(cells: Iterable[Mapping[str, object]]) -> bytes:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return "" if value is None else _FORMULA.sub(r"\1'", str(value))

@@ -54,7 +54,7 @@ function List({ kind, api, bus, selection, onError }) {
     return html`<${Problem} what=${`The ${title.toLowerCase()} could not be loaded.`} error=${list.error} onAgain=${list.ask} />`;
   }
   const { items, next } = list.data;
-  if (!items.length) return html`<p class="quiet pad">There are no ${title.toLowerCase()} yet.</p>`;
+  if (!items.length && !next) return html`<p class="quiet pad">There are no ${title.toLowerCase()} yet.</p>`;
   function more() {
     if (limit.current >= MOST) return setCursor(next);
     limit.current = Math.min(MOST, limit.current * 2);

@@ -1,0 +1,36 @@
+"""No cell of a sheet calculates, also where a spreadsheet divides lines at semicolons."""
+
+import csv
+
+import pytest
+
+from service.models import sheets
+from service.reports import Record, Status, record_of
+from tests.factories import send_report, status_report
+
+SIGNS = tuple("=+-@＝＋－＠")  # noqa: RUF001
+
+
+def failed(name: str) -> Record:
+    failure = status_report(Status.FAILED, error_code="1", error_message=name)
+    return record_of([send_report(guest_name=name), failure])
+
+
+def cells_of(name: str, delimiter: str) -> list[str]:
+    text = sheets.rows([(failed(name), None)]).decode()
+    return [cell for row in csv.reader([text], delimiter=delimiter) for cell in row]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize(
+    "name", ["{}1+1", " {}1+1", "Jö;{}1+1", 'Jö"; {}1+1', "Jö, Jim;{}1+1;{}2", ";;{}1"]
+)
+def test_no_cell_is_a_formula(delimiter: str, sign: str, name: str) -> None:
+    cells = cells_of(name.replace("{}", sign), delimiter)
+    assert not any(cell.strip(' "').startswith(SIGNS) for cell in cells)
+
+
+@pytest.mark.parametrize("name", ["Jö", "A-B", "a; b", "1 + 1 = 2", " ", ";"])
+def test_what_is_no_formula_stays_as_it_is(name: str) -> None:
+    assert cells_of(name, ",")[1] == name
