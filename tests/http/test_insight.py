@@ -263,6 +263,21 @@ class TestMessageStats:
             },
         }
 
+    async def test_each_percentile_is_of_its_own_part(self, client: Client) -> None:
+        """Of twenty messages that took a second to twenty, and twice as long to be read."""
+        updates = [
+            status_update(number, status, timestamp=at(times * number))
+            for number in range(1, 21)
+            for status, times in [("sent", 0), ("delivered", 1), ("read", 2)]
+        ]
+        path = f"{API}/message-status/batch/"
+        async with client.post(path, json={"updates": updates}) as response:
+            assert response.status == 200
+        stats = await get(client, STATS)
+        named = ("count", "p50_s", "p90_s", "p99_s")
+        assert [stats["time_to_deliver"][name] for name in named] == [20, 10, 18, 20]
+        assert [stats["time_to_read"][name] for name in named] == [20, 20, 36, 43]
+
     async def test_an_event_and_a_template_count_their_own(self, client: Client) -> None:
         await send(client, 1, event_id="e", template_name="t")
         await send(client, 2, event_id="e", template_name="u")
