@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
 
 from aiohttp import hdrs, web
 
@@ -39,7 +42,7 @@ async def answer_sheet(
         after: the position to begin behind.
 
     Raises:
-        Unavailable: before anything was sent. Later the connection is cut, since an end in good
+        Unavailable: before anything was sent. Later the connection is reset, since an end in good
             order would tell the caller that this is all.
     """
     pages = _pages(read, after)
@@ -57,8 +60,16 @@ async def answer_sheet(
     except (ConnectionError, TimeoutError, Unavailable) as error:
         log.warning("sheet_broke_off", extra={"error": type(error).__name__})
         if request.transport is not None:
-            request.transport.close()
+            _reset(request.transport)
     return response
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Ends a connection by a reset: in HTTP/1.0 any other end is a good one (socket(7))."""
+    opened = cast("socket.socket | None", transport.get_extra_info("socket"))
+    if opened is not None:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _write(response: web.StreamResponse, text: bytes, patience_s: float) -> None:

@@ -18,7 +18,7 @@ STATS, EVENTS, TEMPLATES = f"{API}/message-stats/", f"{API}/events/", f"{API}/te
 FAILURES, LOGS = f"{API}/failures/", f"{API}/message-logs/"
 COLUMNS = [
     *("recipient_id", "guest_name", "guest_id", "registration_id", "event_id", "template_name"),
-    *("wamid", "failed_at", "error_code", "error_message", "error_details", "class"),
+    *("wamid", "failed_at", "error_code", "error_message", "error_details", "class", "sent_since"),
 ]
 UNDELIVERABLE = {
     "meaning": "Undeliverable: the number isn't on WhatsApp, its app is too old, or it hasn't "
@@ -597,7 +597,7 @@ class TestFailures:
                 | dict.fromkeys(
                     ["guest_name", "guest_id", "registration_id", "event_id", "template_name"]
                 )
-                | dict.fromkeys(["error_code", "error_message", "error_details"]),
+                | dict.fromkeys(["error_code", "error_message", "error_details", "sent_since"]),
                 {
                     "recipient_id": "919876500001",
                     "guest_name": "John Doe",
@@ -611,6 +611,7 @@ class TestFailures:
                     "error_message": "T",
                     "error_details": "D",
                     "class": "never",
+                    "sent_since": None,
                 },
             ],
         }
@@ -739,7 +740,9 @@ class TestSheet:
         ]
         assert len(rows) == 450
         expected = [
-            each | {"guest_name": f"'{each['guest_name']}", "error_message": "'-later"}
+            each
+            | {"guest_name": f"'{each['guest_name']}", "error_message": "'-later"}
+            | {"sent_since": ""}
             for each in recipients
         ]
         assert rows == expected

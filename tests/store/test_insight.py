@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from msgspec import convert
 
-from service.counters import Standing
+from service.counters import WITHIN_S, Standing
 from service.erasing import erase
 from service.keys import Selection, partition_of
 from service.models.meaning import selection_of
@@ -16,12 +16,34 @@ from service.reports import Extras, Record, Report, Status
 from service.scripts import Erasure
 from tests.backends import Bench
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
-from tests.recount import check_insight, failed, only, recount, standings, walk, walk_values
+from tests.recount import (
+    check_insight,
+    failed,
+    only,
+    recount,
+    standings,
+    took,
+    walk,
+    walk_values,
+)
 
 DAY_MS = 86_400_000
 NOW_MS = BASE_MS + 62 * DAY_MS
 SPAN_MS = 1_000_000
-LATER_MS = [0, 999, 1_000, 1_001, 20_000, 20_001, 22_000, 22_001, 3_600_000, 10**9, 31 * DAY_MS]
+LATER_MS = [
+    0,
+    999,
+    1_000,
+    1_001,
+    20_000,
+    20_001,
+    22_000,
+    22_001,
+    24_500,
+    3_600_000,
+    10**9,
+    31 * DAY_MS,
+]
 CODES = ["", "131026", "131047", "130472"]
 
 
@@ -107,6 +129,19 @@ class TestStats:
         assert (await store.store.stats("all", "", NOW_MS)).to_deliver.within == [(10, 1)]
         await store.merge(status_report(Status.SENT, at_s=5), status_report(Status.DELIVERED))
         assert (await store.store.stats("all", "", NOW_MS)).to_deliver.within == [(9, 1)]
+
+    async def test_durations_at_every_bound_are_counted_as_promised(self, store: Bench) -> None:
+        """And right before and behind it, and half a second before it."""
+        durations_ms = [
+            1_000 * bound_s + off_ms for bound_s in WITHIN_S for off_ms in (-500, -1, 0, 1)
+        ]
+        reports = [
+            status_report(status, wamid=f"wamid.{number}", at_ms=BASE_MS + after_ms)
+            for number, duration_ms in enumerate(durations_ms)
+            for status, after_ms in [(Status.SENT, 0), (Status.READ, duration_ms)]
+        ]
+        await store.store.write(reports)
+        assert (await store.store.stats("all", "", NOW_MS)).to_read == took(durations_ms)
 
     async def test_ages_are_told_however_many_spans_messages_were_sent_in(
         self, store: Bench

@@ -198,7 +198,7 @@ ages_s = st.one_of(
     st.integers(-86_400, 2 * MONTH_S),  # a time may be reported that is a day ahead
     st.builds(int.__add__, st.sampled_from(AGES_S), st.integers(-1_500, 1_500)),
     st.builds(int.__add__, st.sampled_from(AGES_S), st.integers(-150_000, 150_000)),
-)
+).filter(lambda age_s: age_s >= -86_400)
 SPAN_MS = [10**cut for cut in (SPANS[0], SPANS[0], SPANS[1], SPANS[1])]
 
 

@@ -13,9 +13,9 @@ from tests.factories import BASE_MS, send_report, status_report
 
 COLUMNS = [
     *("recipient_id", "guest_name", "guest_id", "registration_id", "event_id", "template_name"),
-    *("wamid", "failed_at", "error_code", "error_message", "error_details", "class"),
+    *("wamid", "failed_at", "error_code", "error_message", "error_details", "class", "sent_since"),
 ]
-TEXTS = [name for name in COLUMNS if name not in {"failed_at", "class"}]
+TEXTS = [name for name in COLUMNS if name not in {"failed_at", "class", "sent_since"}]
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://x","y")']
 CALCULATES = tuple("=+-@\t\r\n")
 
@@ -28,7 +28,7 @@ def failed(**fields: str) -> Record:
 
 def cells_of(*records: Record) -> list[dict[str, str]]:
     """What a reader of CSV makes of them."""
-    text = (sheets.head() + sheets.rows(records)).decode()
+    text = (sheets.head() + sheets.rows((record, None) for record in records)).decode()
     head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert head == COLUMNS
     return [dict(zip(head, row, strict=True)) for row in rows]
@@ -57,6 +57,7 @@ def test_a_failed_message_is_a_line_and_what_is_not_known_an_empty_cell() -> Non
             "error_message": "Undeliverable",
             "error_details": "",
             "class": "never",
+            "sent_since": "",
         }
     ]
 
