@@ -42,16 +42,15 @@ local function in_all(indexes, id)
   return true
 end
 
-local function is_one_of(texts, text)
-  for _, each in ipairs(texts) do
-    if each == text then
-      return true
-    end
+local function set_of(texts)
+  local set = {}
+  for _, text in ipairs(texts) do
+    set[text] = true
   end
-  return false
+  return set
 end
 
-local function matches(packed, query)
+local function matches(packed, query, codes)
   local head = query.status .. SEPARATOR
   if query.status ~= '' and string.sub(packed, 1, #head) ~= head then
     return false
@@ -61,13 +60,14 @@ local function matches(packed, query)
   end
   local record = split(packed, SEPARATOR)
   return (query.recipient_id == '' or same_number(record[RECIPIENT_ID], query.recipient_id))
-    and (#query.codes == 0 or is_one_of(query.codes, record[ERROR_CODE]))
+    and (#query.codes == 0 or codes[record[ERROR_CODE]])
 end
 
 local function page(query)
   local index, size, others = smallest_index(query)
   local rank = start_rank(index, query.after_us, query.after_id)
   local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= '' or #query.codes > 0
+  local codes = set_of(query.codes)
   local chunk = sieved and CHUNK or query.limit
   local reply = {'', ''}
   local looked_at, last, final = 0, nil, nil
@@ -84,7 +84,7 @@ local function page(query)
     final = entries[#entries]
     last = final
     for i, packed in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
-      if packed and (not sieved or matches(packed, query)) then
+      if packed and (not sieved or matches(packed, query, codes)) then
         reply[#reply + 1] = packed
         if #reply - 2 == query.limit then
           last = ids[i]
