@@ -373,6 +373,10 @@ class TestFailures:
                 for number in range(0, 80, 3)
             ]
         )
+        await store.merge(
+            send_report(wamid="wamid.both", event_id="b", template_name="a"),
+            status_report(Status.FAILED, wamid="wamid.both"),
+        )
         everything = selection_of(convert(filters, MessageLogsQuery))
         expected = failed(await walk(store.store, everything, 200))
         assert expected
