@@ -175,14 +175,14 @@ async def raw_answer(client: Client, path: str, version: str = "1.1") -> tuple[b
 
 
 def killed_behind_a_page(client: Client, redis: RedisServer) -> None:
-    """Has Redis go away when the first page of a list is there."""
+    """Has Redis go away when the second page of a list is asked for."""
     store = client.app[STORE]
     page_of = store.page
 
     async def page(selection: Selection, limit: int, after: Position | None = None) -> Page:
-        found = await page_of(selection, limit, after)
-        redis.kill()
-        return found
+        if after:
+            redis.kill()
+        return await page_of(selection, limit, after)
 
     store.page = page  # type: ignore[method-assign]
 
