@@ -359,7 +359,7 @@ class TestFailures:
             {"guest_id": "g"},
             {"recipient_id": "919876543210"},
             {"standalone": "true"},
-            {"event_id": "b", "template_name": "a"},
+            {"event_id": "a", "template_name": "d"},
         ],
     )
     async def test_message_logs_of_the_failed_are_those_that_a_look_at_each_finds(
