@@ -329,8 +329,9 @@ async def failures(request: web.Request) -> web.StreamResponse:
 
 
 def _wants_csv(request: web.Request) -> bool:
-    accepted = ",".join(request.headers.getall(hdrs.ACCEPT, []))
-    return CSV in [each.partition(";")[0].strip().lower() for each in accepted.split(",")]
+    """Whether the caller names CSV, and not JSON beside it."""
+    accepted = ",".join(request.headers.getall(hdrs.ACCEPT, [])).lower()
+    return CSV in accepted and "application/json" not in accepted
 
 
 async def erase(request: web.Request) -> web.Response:

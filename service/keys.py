@@ -75,11 +75,15 @@ DIMENSIONS = (
 CATALOGUE = (
     ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
-    ("count:<dimension>[:<value>]", "hash", "messages now at each status; failed by error code"),
+    (
+        "count:<dimension>[:<value>]",
+        "hash",
+        "messages now at each status; failed by error code, and by how far they came",
+    ),
     ("times:<dimension>[:<value>]", "string", "how long messages took to be delivered and read"),
     ("waits:<dimension>[:<value>]", "hash", "messages that are only sent, by when they were"),
     ("values:<dimension>", "sorted set", "the values that have messages, scored by the latest"),
-    ("feed", "stream", "ids of the messages that changed, the latest 10,000 entries"),
+    ("feed", "stream", "ids of the messages that changed, the latest 10,000 entries or so"),
     ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("fence", "string", "no data: written behind a batch whose durability is waited for"),
     ("schema", "hash", "the version, the partitions, those to come; in partition 0 only"),
