@@ -330,8 +330,9 @@ async def failures(request: web.Request) -> web.StreamResponse:
 
 def _wants_csv(request: web.Request) -> bool:
     """Whether the caller names CSV, and not JSON beside it."""
-    accepted = ",".join(request.headers.getall(hdrs.ACCEPT, [])).lower()
-    return CSV in accepted and "application/json" not in accepted
+    accepted = ",".join(request.headers.getall(hdrs.ACCEPT, [])).lower().split(",")
+    kinds = {each.partition(";")[0].strip() for each in accepted}
+    return CSV in kinds and "application/json" not in kinds
 
 
 async def erase(request: web.Request) -> web.Response:
