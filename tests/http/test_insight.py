@@ -587,6 +587,29 @@ async def wamids_of(client: Client, **parameters: str) -> list[str]:
     return [each["wamid"].removeprefix("wamid.") for page in found for each in page]
 
 
+CHOSEN: list[tuple[dict[str, str], str]] = [
+    ({}, "7654321"),
+    ({"event_id": "e"}, "642"),
+    ({"template_name": "u"}, "7654"),
+    ({"code": "131026"}, "721"),
+    ({"code": "131026", "event_id": "f"}, "71"),
+    ({"code": "none"}, "6"),
+    ({"code": "none", "template_name": "t"}, ""),
+    ({"code": "131047"}, ""),
+    ({"code": "13102"}, ""),
+    ({"class": "never"}, "721"),
+    ({"class": "later"}, "3"),
+    ({"class": "now"}, "4"),
+    ({"class": "fix"}, ""),
+    ({"class": "unknown"}, "65"),
+    ({"class": "unknown", "event_id": "e"}, "6"),
+    ({"class": "never", "code": "131026", "template_name": "t"}, "21"),
+    ({"class": "never", "code": "131049"}, ""),
+    ({"class": "unknown", "code": "none"}, "6"),
+]
+"""Parameters, and the numbers of the messages of `failed_ones` that they choose."""
+
+
 class TestFailures:
     async def test_they_are_grouped_by_code_and_recipients_are_told_all_that_helps(
         self, client: Client
@@ -638,43 +661,21 @@ class TestFailures:
         for chosen in (no_filter, {"code": "none"}, {"class": "never"}, {"event_id": "e"}):
             assert await get(client, FAILURES, chosen) == {"failures": [], "recipients": []}
 
-    @pytest.mark.parametrize(
-        ("chosen", "numbers"),
-        [
-            ({}, "7654321"),
-            ({"event_id": "e"}, "642"),
-            ({"template_name": "u"}, "7654"),
-            ({"code": "131026"}, "721"),
-            ({"code": "131026", "event_id": "f"}, "71"),
-            ({"code": "none"}, "6"),
-            ({"code": "none", "template_name": "t"}, ""),
-            ({"code": "131047"}, ""),
-            ({"code": "13102"}, ""),
-            ({"class": "never"}, "721"),
-            ({"class": "later"}, "3"),
-            ({"class": "now"}, "4"),
-            ({"class": "fix"}, ""),
-            ({"class": "unknown"}, "65"),
-            ({"class": "unknown", "event_id": "e"}, "6"),
-            ({"class": "never", "code": "131026", "template_name": "t"}, "21"),
-            ({"class": "never", "code": "131049"}, ""),
-            ({"class": "unknown", "code": "none"}, "6"),
-        ],
-    )
     async def test_recipients_are_chosen_by_event_template_code_and_class(
-        self, client: Client, chosen: dict[str, str], numbers: str
+        self, client: Client
     ) -> None:
         """Page by page and in a file; the groups are those of the event or the template."""
         await failed_ones(client)
-        assert await wamids_of(client, **chosen) == list(numbers)
-        assert await wamids_of(client, limit="1", **chosen) == list(numbers)
-        rows, _ = await sheet(client, format="csv", **chosen)
-        assert [row["wamid"].removeprefix("wamid.") for row in rows] == list(numbers)
-        whose: dict[str, str] = {
-            name: chosen[name] for name in ("event_id", "template_name") if name in chosen
-        }
-        groups = (await get(client, FAILURES, chosen))["failures"]
-        assert groups == (await get(client, STATS, whose))["failures"]
+        for chosen, numbers in CHOSEN:
+            assert await wamids_of(client, **chosen) == list(numbers)
+            assert await wamids_of(client, limit="1", **chosen) == list(numbers)
+            rows, _ = await sheet(client, format="csv", **chosen)
+            assert [row["wamid"].removeprefix("wamid.") for row in rows] == list(numbers)
+            whose: dict[str, str] = {
+                name: chosen[name] for name in ("event_id", "template_name") if name in chosen
+            }
+            groups = (await get(client, FAILURES, chosen))["failures"]
+            assert groups == (await get(client, STATS, whose))["failures"]
 
     async def test_a_page_is_followed_by_a_link_where_there_are_more(self, client: Client) -> None:
         await failed_ones(client)
