@@ -48,62 +48,37 @@ end
 
 -- Adds a number of messages that stand like this one: 1, or -1 for one that does no more.
 local function tally(group, record, number)
-  local status = record[STATUS]
-  add(group.count, status, number)
+  local count, status = group.count, record[STATUS]
+  count[status] = (count[status] or 0) + number
   if status == 'failed' then
     local reached = reached_by(record)
     if reached then
-      add(group.count, 'failed:' .. reached, number)
+      add(count, 'failed:' .. reached, number)
     end
     if record[ERROR_CODE] ~= '' then
-      add(group.count, 'error:' .. record[ERROR_CODE], number)
+      add(count, 'error:' .. record[ERROR_CODE], number)
     end
   elseif status == 'sent' then
-    for _, digits_cut in ipairs(SPANS) do
-      add(group.waits, string.sub(record[SENT_MS], 1, -1 - digits_cut), number)
-    end
+    add(group.waits, string.sub(record[SENT_MS], 1, -1 - SPANS[1]), number)
   end
 end
 
--- The place in WITHIN_S of the first that is no shorter; one more where none is.
-local function place_of(took_ms)
-  local took_s = took_ms / 1000
-  if took_s <= 1 then
-    return 1
-  elseif took_s > WITHIN_S[#WITHIN_S] then
-    return #WITHIN_S + 1
-  elseif took_s <= EXACT_S then
-    return math.ceil(took_s)
+-- How many of counters.WITHIN_S are shorter.
+local function shorter_than(took_ms)
+  local took_s = math.ceil(took_ms / 1000)
+  if took_s <= EXACT_S then
+    return math.max(took_s, 1) - 1
+  elseif took_s > LONGEST_S then
+    return BOUNDS
   end
-  -- Logarithms are a little off at the bounds.
-  local place = EXACT_S + math.ceil(math.log(took_s / EXACT_S) / math.log(GROWTH))
-  while place > #WITHIN_S or took_s <= WITHIN_S[place - 1] do
-    place = place - 1
-  end
-  while took_s > WITHIN_S[place] do
-    place = place + 1
-  end
-  return place
+  -- A bound is the whole second that follows EXACT_S * GROWTH^n, or that is it.
+  return EXACT_S + math.floor(math.log((took_s - 1) / EXACT_S) / math.log(GROWTH))
 end
 
-local function tally_time(group, timed, record, number)
-  local at_ms, sent_ms = record[TIME_OF[TIMED[timed]]], record[SENT_MS]
+local function tally_time(group, timed, at_ms, sent_ms, number)
   if at_ms ~= '' and sent_ms ~= '' then
-    local within = place_of(tonumber(at_ms) - tonumber(sent_ms))
-    add(group.times, #TIMED * (within - 1) + timed - 1, number)
-  end
-end
-
-local function retime(from, to, timed, old, new)
-  local field = TIME_OF[TIMED[timed]]
-  if from == to and old[field] == new[field] and old[SENT_MS] == new[SENT_MS] then
-    return
-  end
-  if from then
-    tally_time(from, timed, old, -1)
-  end
-  if to then
-    tally_time(to, timed, new, 1)
+    -- Texts are read as their numbers here. (tonumber reads a text twice.)
+    add(group.times, #TIMED * shorter_than(at_ms - sent_ms) + timed, number)
   end
 end
 
@@ -115,8 +90,17 @@ local function recount(from, to, old, new)
   if to then
     tally(to, new, 1)
   end
+  local same = from == to and old[SENT_MS] == new[SENT_MS]
   for timed = 1, #TIMED do
-    retime(from, to, timed, old, new)
+    local field = TIMED[timed]
+    if not same or old[field] ~= new[field] then
+      if from then
+        tally_time(from, timed, old[field], old[SENT_MS], -1)
+      end
+      if to then
+        tally_time(to, timed, new[field], new[SENT_MS], 1)
+      end
+    end
   end
 end
 
@@ -164,6 +148,43 @@ local function move(id, old, new)
   end
 end
 
+-- The sums of some groups together.
+local function sums_of(some)
+  if #some == 1 then
+    return some[1]
+  end
+  local total = {count = {}, waits = {}, times = {}}
+  for _, group in ipairs(some) do
+    for kind, sums in pairs(total) do
+      for field, number in pairs(group[kind]) do
+        add(sums, field, number)
+      end
+    end
+  end
+  return total
+end
+
+-- What the groups add to the counters of each value: dimension -> value -> sums.
+local function totals_of()
+  local totals = {}
+  for place, dimension in ipairs(COUNTED) do
+    local members = {}
+    for _, group in pairs(groups) do
+      local value = group.values[place]
+      if value then
+        members[value] = members[value] or {}
+        table.insert(members[value], group)
+      end
+    end
+    local values = {}
+    for value, some in pairs(members) do
+      values[value] = sums_of(some)
+    end
+    totals[dimension.name] = values
+  end
+  return totals
+end
+
 -- Adds sums to the fields of a hash; returns whether one of them came to nothing.
 local function write_hash(key, sums)
   local gone = false
@@ -176,41 +197,40 @@ local function write_hash(key, sums)
   return gone
 end
 
--- Adds sums to the numbers of 32 bits that stand one behind the other in a text.
-local function write_numbers(key, sums)
-  local operations = {}
-  for place, number in pairs(sums) do
-    if number ~= 0 then
-      local n = #operations
-      operations[n + 1], operations[n + 2] = 'INCRBY', 'u32'
-      operations[n + 3], operations[n + 4] = '#' .. digits(place), digits(number)
+-- Of the shortest spans, as they are counted, and of the longer ones, which follow from them.
+local function spans_of(waits)
+  local sums = {}
+  for span, number in pairs(waits) do
+    for _, digits_cut in ipairs(SPANS) do
+      add(sums, string.sub(span, 1, SPANS[1] - digits_cut - 1), number)
     end
   end
-  for start = 1, #operations, 200 do
-    call('BITFIELD', key, unpack(operations, start, math.min(start + 199, #operations)))
-  end
+  return sums
 end
 
--- What the groups add to the counters of each value: dimension -> value -> sums.
-local function totals_of()
-  local totals = {}
-  for place, dimension in ipairs(COUNTED) do
-    local values = {}
-    totals[dimension.name] = values
-    for _, group in pairs(groups) do
-      local value = group.values[place]
-      if value then
-        local total = values[value] or {count = {}, times = {}, waits = {}}
-        values[value] = total
-        for kind, sums in pairs(total) do
-          for field, number in pairs(group[kind]) do
-            add(sums, field, number)
-          end
-        end
-      end
+-- Adds sums to the numbers of 32 bits that stand one behind the other in a text, by their places.
+-- BITFIELD does that too, but dearer where a batch changes dozens of them.
+local function write_numbers(key, sums)
+  local first, last = math.huge, 0
+  for place in pairs(sums) do
+    first = place < first and place or first
+    last = place > last and place or last
+  end
+  if last == 0 then
+    return
+  end
+  local text = call('GET', key) or ''
+  text = text .. string.rep('\0', 4 * last - #text)
+  local bytes = {string.byte(text, 4 * first - 3, 4 * last)}
+  for place, number in pairs(sums) do
+    local at = 4 * (place - first + 1)
+    while number ~= 0 do
+      local sum = bytes[at] + number
+      bytes[at], number, at = sum % 256, math.floor(sum / 256), at - 1
     end
   end
-  return totals
+  local changed = string.char(unpack(bytes))
+  call('SET', key, string.sub(text, 1, 4 * first - 4) .. changed .. string.sub(text, 4 * last + 1))
 end
 
 local function write_values()
@@ -236,7 +256,7 @@ local function write_counts()
     for value, total in pairs(values) do
       local key, times = key_of('count', name, value), key_of('times', name, value)
       write_numbers(times, total.times)
-      write_hash(key_of('waits', name, value), total.waits)
+      write_hash(key_of('waits', name, value), spans_of(total.waits))
       if write_hash(key, total.count) and call('EXISTS', key) == 0 then
         call('DEL', times) -- no message is left that counts
       end

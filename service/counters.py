@@ -36,9 +36,11 @@ AGES_S = (3_600, 86_400, 7 * 86_400, MONTH_S)
 OVER = "over"
 """Stands for how long something took that took more than the last of `WITHIN_S`."""
 
-
 EXACT_S = 20
+"""How long things take is counted to the second up to this, in seconds."""
+
 GROWTH = 1.1
+"""Beyond it, each bound is about so many times the one before it."""
 
 
 def _within_s() -> Iterator[int]:
@@ -49,8 +51,8 @@ def _within_s() -> Iterator[int]:
 
 
 WITHIN_S = tuple(_within_s())
-"""How long things take is counted by these, in seconds: each by the first that is no shorter. That
-is to the second up to 20 s, and beyond it about a tenth too long at most."""
+"""How long things take is counted by these, in seconds: each by the first that is no shorter, which
+is a tenth too long at most, or a second."""
 
 
 TIMED = (Status.DELIVERED, Status.READ)

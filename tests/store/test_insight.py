@@ -143,6 +143,24 @@ class TestStats:
         await store.store.write(reports)
         assert (await store.store.stats("all", "", NOW_MS)).to_read == took(durations_ms)
 
+    async def test_more_of_a_duration_than_a_byte_holds_come_and_go(self, store: Bench) -> None:
+        """In one partition: 300 messages in all, of which one stays in their event."""
+        wamids = (f"wamid.{number}" for number in count())
+        mine = (wamid for wamid in wamids if partition_of(wamid, store.partitions) == 0)
+        some = list(islice(mine, 300))
+        await store.store.write([send_report(wamid=wamid, event_id="old") for wamid in some])
+        await store.store.write(
+            [status_report(Status.DELIVERED, wamid=wamid, at_s=30) for wamid in some]
+        )
+        assert (await store.store.stats("event", "old", NOW_MS)).to_deliver.within == [(30, 300)]
+        later_us = BASE_US + 60_000_000
+        await store.store.write(
+            [send_report(wamid=wamid, event_id="new", received_us=later_us) for wamid in some[1:]]
+        )
+        assert (await store.store.stats("event", "old", NOW_MS)).to_deliver.within == [(30, 1)]
+        assert (await store.store.stats("event", "new", NOW_MS)).to_deliver.within == [(30, 299)]
+        await store.check_invariants()
+
     async def test_ages_are_told_however_many_spans_messages_were_sent_in(
         self, store: Bench
     ) -> None:
