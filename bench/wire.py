@@ -126,6 +126,13 @@ def statuses(path: str) -> dict[str, int]:
     return {status.decode(): int(number) for status, number in found.items()}
 
 
+def main_thread_s(path: str) -> float:
+    """The processor time of Redis' main thread, which runs the scripts, in seconds."""
+    with client(path) as redis:
+        info = redis.info("cpu")
+    return float(info["used_cpu_sys_main_thread"] + info["used_cpu_user_main_thread"])
+
+
 def used_memory(path: str) -> int:
     """`used_memory` once it rests: tables grown, no rewrite of the append-only file under way."""
     last, deadline_s = 0, time.monotonic() + _SETTLE_S
