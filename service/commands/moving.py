@@ -32,7 +32,15 @@ from service.commands.holdings import (
 from service.config import Settings
 from service.counters import counted
 from service.errors import CommandError
-from service.keys import SCHEMA_VERSION, crc16_of, id_of, partition_of
+from service.keys import (
+    SCHEMA_VERSION,
+    crc16_of,
+    feed_key,
+    fence_key,
+    id_of,
+    partition_of,
+    tag_of,
+)
 from service.reports import Record, reports_of
 from service.scripts import MAX_ERASED, Erasure, Layout, Outcome
 from service.store import Store
@@ -59,6 +67,7 @@ async def move(settings: Settings, partitions: int) -> Moved:
             await write_layout(old, layout._replace(moving=partitions))
             number = await move_tombstones(old, new)
             messages = await move_messages(old, new)
+            await drop_rest(old, new)
             await write_layout(new, Layout(SCHEMA_VERSION, partitions))
     return Moved(messages, number, monotonic() - started_s)
 
@@ -123,6 +132,16 @@ async def move_messages(old: Store, new: Store) -> int:
             "something written meanwhile? Stop every service and run the same again."
         )
     return after["messages"]
+
+
+async def drop_rest(old: Store, new: Store) -> None:
+    """Removes what partitions that are no more still have, when all messages have left them.
+
+    Their indexes and counters went with the messages; a feed has no end of its own.
+    """
+    for partition in range(new.partitions, old.partitions):
+        keys = [key_of(tag_of(partition)) for key_of in (feed_key, fence_key)]
+        await patiently(lambda: old.execute(partition, "DEL", *keys))  # noqa: B023
 
 
 async def _write(new: Store, records: Sequence[Record]) -> Census:

@@ -118,6 +118,7 @@ export class Live {
     } finally {
       clearTimeout(silence);
       this.#ended.signal.removeEventListener('abort', end);
+      end();
     }
   }
 

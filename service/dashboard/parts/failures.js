@@ -15,7 +15,7 @@ export function Failures({ api, selection, failures, onError }) {
   const aside = total > 0 && html`<span class="quiet">${many(total, 'message')}</span>`;
   return html`<${Card} id="failures" title="Failures, and what to do" aside=${aside} className="desk">
     ${total === 0 && html`<${Empty} title="Nothing has failed."><p>If something does, it says here why, and what helps.</p><//>`}
-    ${total > 0 && html`<p class="quiet">The lists leave out who was sent another message of the same send since.</p>`}
+    ${total > 0 && html`<p class="quiet">The list of a group leaves out who was sent another message of the same send since.</p>`}
     ${Object.keys(CLASSES).map((name) => {
       const codes = failures.filter((failure) => (failure.class in CLASSES ? failure.class : 'unknown') === name);
       return codes.length > 0 && html`<${Group} key=${name} name=${name} codes=${codes} ...${shown} />`;
@@ -38,7 +38,7 @@ function Group({ name, codes, ...shown }) {
       </div>
       <${Csv} ...${shown} query=${{ class: name, sent_since: 'false' }} name=${name} primary=${name === 'now'}
         label=${name === 'now' ? 'Download what to send again' : 'Download list'}
-        of=${`${many(number, 'message')}: ${title}`} />
+        of=${title} />
     </header>
     <ul class="codes">
       ${codes.map((failure) => html`<${Code} key=${failure.code} failure=${failure} ...${shown} />`)}
