@@ -67,7 +67,6 @@ async def move(settings: Settings, partitions: int) -> Moved:
             await write_layout(old, layout._replace(moving=partitions))
             number = await move_tombstones(old, new)
             messages = await move_messages(old, new)
-            await drop_rest(old, new)
             await write_layout(new, Layout(SCHEMA_VERSION, partitions))
     return Moved(messages, number, monotonic() - started_s)
 
@@ -102,7 +101,7 @@ async def move_tombstones(old: Store, new: Store) -> int:
 
 
 async def move_messages(old: Store, new: Store) -> int:
-    """Moves the messages that aren't in their places.
+    """Moves the messages that aren't in their places, and removes the feeds of partitions that go.
 
     Args:
         old: the store with the partitions that it had.
@@ -131,10 +130,11 @@ async def move_messages(old: Store, new: Store) -> int:
             f"The counts differ: {in_words(before - twice)} before, {in_words(after)} now. Was "
             "something written meanwhile? Stop every service and run the same again."
         )
+    await _drop_rest(old, new)
     return after["messages"]
 
 
-async def drop_rest(old: Store, new: Store) -> None:
+async def _drop_rest(old: Store, new: Store) -> None:
     """Removes what partitions that are no more still have, when all messages have left them.
 
     Their indexes and counters went with the messages; a feed has no end of its own.
