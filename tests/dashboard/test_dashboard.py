@@ -250,6 +250,20 @@ class TestLive:
         desk.report([2200], "delivered")
         expect(page.get_by_role("dialog").locator(".timeline li")).to_have_count(2)
 
+    def test_what_nobody_tells_of_is_asked_for_now_and_then(self, page: Page, desk: Desk) -> None:
+        desk.send([2250, 2251], event_id="event-erased")
+        page.clock.install()
+        enter(page, desk, "#event=event-erased")
+        expect(page.locator(".connection")).to_have_text("Live")
+        page.clock.fast_forward(4_000)
+        page.wait_for_timeout(500)  # what it asks for after the start has come
+        desk.post("erase", {"event_id": "event-erased"})
+        desk.send([2252], event_id="event-come")
+        expect(stage(page, "sent")).to_have_text("2")
+        page.clock.fast_forward(31_000)
+        expect(page.get_by_text("There are no messages of this event.")).to_be_visible()
+        expect(page.get_by_role("navigation").get_by_text("event-come")).to_be_visible()
+
     def test_a_row_leaves_a_list_where_it_no_longer_belongs(self, page: Page, desk: Desk) -> None:
         desk.send([2300, 2301], event_id="event-leave")
         enter(page, desk, "#event=event-leave")

@@ -12,7 +12,10 @@ import { Awaiting, Funnel } from './numbers.js';
 import { Picker } from './picker.js';
 import { Timing } from './timing.js';
 
-const POLL_MS = 10_000; // how often it is asked for the numbers while there is no live stream
+// How often everything is asked for anew: while there is no live stream, and while there is one, since
+// messages grow older, and those erased or moved away are told to nobody here.
+const CUT_MS = 10_000;
+const LIVE_MS = 30_000;
 
 /** Hands on what the live stream says to those who want to know. */
 class Bus {
@@ -46,8 +49,7 @@ export function Board({ api, onDenied, onLeave }) {
 
   const cut = connection === 'reconnecting' || connection === 'away';
   useEffect(() => {
-    if (!cut) return undefined;
-    const timer = setInterval(bus.anew, POLL_MS);
+    const timer = setInterval(bus.anew, cut ? CUT_MS : LIVE_MS);
     return () => clearInterval(timer);
   }, [cut, bus]);
 

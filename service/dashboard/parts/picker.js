@@ -45,10 +45,6 @@ function List({ kind, api, bus, selection, onError }) {
   };
   const list = useLoader(load, 3000, [kind, cursor], onError);
   useEffect(() => bus.subscribe({ rows: list.ask, anew: list.ask }), [bus, list.ask]);
-  useEffect(() => {
-    const timer = setInterval(list.ask, 30_000); // others than the one that is shown change too
-    return () => clearInterval(timer);
-  }, [list.ask]);
   if (!list.data) {
     if (!list.error) return html`<${Skeleton} lines=${6} />`;
     return html`<${Problem} what=${`The ${title.toLowerCase()} could not be loaded.`} error=${list.error} onAgain=${list.ask} />`;
