@@ -93,6 +93,7 @@ _list_values = Reader(ValuesQuery)
 _failures = Reader(FailuresQuery)
 
 _JSON = {"Content-Type": "application/json"}
+_UNKEPT = {"Cache-Control": "no-store"}  # no cache on the way shall have what is of persons
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
 LAST_EVENT_ID = istr("Last-Event-ID")
@@ -103,7 +104,7 @@ _QUEUED_ANSWERS = {s: orjson.dumps({"ok": True, "status": s, "queued": True}) fo
 
 
 def _json(body: object, status: int = 200) -> web.Response:
-    return web.json_bytes_response(body, dumps=orjson.dumps, status=status)
+    return web.json_bytes_response(body, dumps=orjson.dumps, status=status, headers=_UNKEPT)
 
 
 def _send_answer(report: Report, merged: Merged) -> bytes:

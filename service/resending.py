@@ -82,15 +82,13 @@ async def _latest_since(store: Store, record: Record) -> Record | None:
 
 
 def _same_send(record: Record) -> Selection:
-    """Of the same event; without one of the same template; without either standalone."""
+    """Of the same event, or standalone as it is; and of the same template, if it has one."""
     ending = ending_of(record.recipient_id)
-    send = ("standalone", "")
-    if record.event_id:
-        send = ("event", record.event_id)
-    elif record.template_name:
-        send = ("template", record.template_name)
+    send = [("event", record.event_id) if record.event_id else ("standalone", "")]
+    if record.template_name:
+        send.append(("template", record.template_name))
     whole = record.recipient_id if len(ending) == _PHONE_ENDING else ""
-    return Selection([("recipient", ending), send], recipient_id=whole)
+    return Selection([("recipient", ending), *send], recipient_id=whole)
 
 
 async def _first(

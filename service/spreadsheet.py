@@ -53,23 +53,34 @@ async def answer_sheet(
     if request.method == hdrs.METH_HEAD:
         return response
     patience_s = request.app[SETTINGS].http.receive_s
+    # In HTTP/1.0 any other end than a reset is a good one: until the list is whole its connection
+    # can't end otherwise, be it that the process is killed.
+    _have_closed(request, by_reset=True)
     try:
         await _write(response, sheets.head() + first, patience_s)
         async for rows in pages:
             await _write(response, rows, patience_s)
+        await response.write_eof()
+        _have_closed(request, by_reset=False)
     except (ConnectionError, TimeoutError, Unavailable) as error:
-        log.warning("sheet_broke_off", extra={"error": type(error).__name__})
+        _warn(error)
         if request.transport is not None:
-            _reset(request.transport)
+            request.transport.abort()
+    except asyncio.CancelledError as error:  # the service ends
+        _warn(error)
+        raise
     return response
 
 
-def _reset(transport: asyncio.Transport) -> None:
-    """Ends a connection by a reset: in HTTP/1.0 any other end is a good one (socket(7))."""
-    opened = cast("socket.socket | None", transport.get_extra_info("socket"))
-    if opened is not None:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+def _warn(error: BaseException) -> None:
+    log.warning("sheet_broke_off", extra={"error": type(error).__name__})
+
+
+def _have_closed(request: web.Request, *, by_reset: bool) -> None:
+    """How the request's connection is to be closed, from now on (socket(7), SO_LINGER)."""
+    if request.transport is not None:
+        opened = cast("socket.socket", request.transport.get_extra_info("socket"))
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", by_reset, 0))
 
 
 async def _write(response: web.StreamResponse, text: bytes, patience_s: float) -> None:

@@ -76,6 +76,8 @@ export class Api {
   }
 
   async #fetch(url, headers, signal) {
+    // A header can't carry others, and no token has them: something was pasted along.
+    if (!/^[\x21-\x7e]*$/.test(this.#token)) throw new ApiError(401, 'The token has odd characters.');
     headers['X-Webhook-Token'] = this.#token;
     try {
       return await fetch(url, { headers, signal, cache: 'no-store', credentials: 'omit' });

@@ -193,7 +193,7 @@ FailedRecipient = TypedDict(
         "sent_since": Annotated[
             Status | None,
             Meta(
-                description="where the latest message of the same event, or template, stands that "
+                description="where the latest message of the same template and event stands that "
                 "this recipient was sent since; null: none was"
             ),
         ],
@@ -237,7 +237,7 @@ def _counts(numbers: Mapping[Status, int]) -> StatusCounts:
 
 
 def _part(number: int, total: int) -> float | None:
-    return round(number / total, 4) if total else None
+    return number / total if total else None
 
 
 def _time_taken(took: Took) -> TimeTaken:

@@ -12,9 +12,11 @@ from service.reports import Record
 
 COLUMNS = tuple(FailedRecipient.__annotations__)
 
-_FORMULA = re.compile(r"(^|;)(?= *[=+\-@\t\r\n＝＋－＠])")  # noqa: RUF001
+_FORMULA = re.compile(r"^(?=[\t\r\n])|(^|[;\r\n])(?=[ \t\"]*[=+\-@＝＋－＠])")  # noqa: RUF001
 """Before what makes a spreadsheet calculate a cell (OWASP, "CSV Injection"). Where numbers have a
-decimal comma it divides cells at a semicolon, quotes or not."""
+decimal comma it divides cells at semicolons, and then takes quotes that don't begin a cell for
+nothing: it divides at those within our cells too, begins a line where one of them has a line end,
+and may drop quotes that stand there."""
 
 
 def head() -> bytes:
@@ -34,4 +36,4 @@ def _lines(cells: Iterable[Mapping[str, object]]) -> bytes:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else _FORMULA.sub(r"\1'", str(value))
+    return "" if value is None else _FORMULA.sub(r"\g<0>'", str(value))

@@ -47,6 +47,8 @@ class TestToken:
         page.goto(f"{desk.url}/dashboard/")
         sign_in(page, "wrong")
         expect(page.get_by_role("alert")).to_contain_text("doesn’t accept this token")
+        sign_in(page, f"{TOKEN}\u200b")  # which no header can carry
+        expect(page.get_by_role("alert")).to_contain_text("doesn’t accept this token")
         sign_in(page)
         expect(rows(page).first).to_be_visible()
 
@@ -114,6 +116,16 @@ class TestFailures:
         expect(listed.first).to_contain_text("Details of 131000.")
         listed.first.get_by_role("link").click()
         expect(page.get_by_role("dialog")).to_contain_text("Details of 131000.")
+
+    def test_an_open_list_changes(self, page: Page, desk: Desk) -> None:
+        desk.send([1900, 1901], event_id="event-failing")
+        desk.fail(1900, "131000")
+        enter(page, desk, "#event=event-failing")
+        page.get_by_role("button", name="Recipients with code 131000").click()
+        expect(page.locator("#code-131000 li")).to_have_count(1)
+        expect(page.locator(".connection")).to_have_text("Live")
+        desk.fail(1901, "131000")
+        expect(page.locator("#code-131000 li")).to_have_count(2)
 
     def test_what_to_send_again_is_a_file(self, page: Page, desk: Desk, downloads: Path) -> None:
         enter(page, desk, "#event=event-1")

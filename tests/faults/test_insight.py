@@ -3,8 +3,14 @@
 import asyncio
 import json
 import random
+import signal
+import socket
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -13,9 +19,10 @@ from service.handlers import STORE
 from service.keys import Position, Selection
 from service.models.insights import message_stats
 from service.paging import Page
-from tests.conftest import Client
+from tests.conftest import TOKEN, Client
 from tests.factories import BASE_MS, event_send, status_update
 from tests.faults.scenes import LONGEST_S, SEND, STATUS, logged, records_at, service_on
+from tests.process import Service
 from tests.recount import only, recount
 from tests.servers import RedisServer
 
@@ -216,6 +223,34 @@ async def test_a_sheet_that_breaks_off_does_not_end_in_good_order(
             with pytest.raises(aiohttp.ClientPayloadError):
                 await response.read()
         assert logged(caplog, "sheet_broke_off") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_nor_does_one_at_the_end_of_the_service(
+    redis: RedisServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    with Service(
+        tmp_path,
+        TRACKER_REDIS__URL=redis.url,
+        TRACKER_AUTH__TOKENS=TOKEN,
+        TRACKER_HTTP__DRAIN_S="0.5",
+    ) as service:
+        address = urlsplit(service.url)
+        async with aiohttp.ClientSession(headers={"X-Webhook-Token": TOKEN}) as session:
+            for start in range(0, 5_000, 1_000):
+                updates = [status_update(start + each, "failed") for each in range(1_000)]
+                body = {"updates": updates}
+                async with session.post(f"{service.url}{STATUS}batch/", json=body) as response:
+                    assert response.status == 200
+        with socket.create_connection((address.hostname, address.port), LONGEST_S) as caller:
+            head = f"GET {CSV} HTTP/1.0\r\nHost: x\r\nX-Webhook-Token: {TOKEN}\r\n\r\n"
+            caller.sendall(head.encode())
+            assert b" 200 " in caller.recv(16)
+            redis.pause()
+            service.send_signal(number)
+            with pytest.raises(ConnectionResetError):
+                deque(iter(partial(caller.recv, 2**16), b""), maxlen=0)
+        redis.resume()
 
 
 async def test_nor_does_it_where_there_are_no_chunks(redis: RedisServer) -> None:

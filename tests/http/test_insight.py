@@ -231,7 +231,7 @@ class TestMessageStats:
             "total": 9,
             "statuses": {"sent": 2, "delivered": 1, "read": 2, "failed": 4},
             "reached": {"sent": 6, "delivered": 4, "read": 2, "failed": 4},
-            "rates": {"delivered": 0.4444, "read": 0.2222, "failed": 0.4444},
+            "rates": {"delivered": 4 / 9, "read": 2 / 9, "failed": 4 / 9},
             "failures": [
                 {"code": "131026", "count": 2, **UNDELIVERABLE},
                 {"code": None, "count": 1, **UNKNOWN},

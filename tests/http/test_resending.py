@@ -75,6 +75,15 @@ async def test_the_sheet_says_it_too(client: Client) -> None:
     }
 
 
+async def test_what_was_of_another_template_is_another_message(client: Client) -> None:
+    await send(client, 1, "919876543210", "failed", template_name="invitation")
+    await send(client, 2, "919876543210", "read", template_name="directions")
+    assert await since(client, event_id="event-1") == {"wamid.1": None}
+    assert await since(client, template_name="invitation") == {"wamid.1": None}
+    await send(client, 3, "919876543210", "delivered", template_name="invitation")
+    assert await since(client, event_id="event-1") == {"wamid.1": "delivered"}
+
+
 async def test_without_an_event_the_template_counts(client: Client) -> None:
     plain = {"event_id": "", "event_registration_id": ""}
     await send(client, 1, "919876543210", "failed", **plain)

@@ -1,5 +1,5 @@
 // The failure desk: what failed, why, and what to do about it.
-import { html, useRef, useState } from '../lib.js';
+import { html, useEffect, useRef, useState } from '../lib.js';
 import { useLoader } from '../loader.js';
 import { href, queryOf } from '../route.js';
 import { MOST_ROWS } from '../rows.js';
@@ -9,13 +9,12 @@ import { Card, Download, Empty, Problem, Skeleton, Time } from './basics.js';
 const STEP = 25;
 const NO_CODE = 'none'; // what the service calls the code of a failure without one
 
-export function Failures({ api, selection, failures, onError }) {
+export function Failures({ failures, ...shown }) {
   const total = sum(failures);
-  const shown = { api, selection, onError };
   const aside = total > 0 && html`<span class="quiet">${many(total, 'message')}</span>`;
   return html`<${Card} id="failures" title="Failures, and what to do" aside=${aside} className="desk">
     ${total === 0 && html`<${Empty} title="Nothing has failed."><p>If something does, it says here why, and what helps.</p><//>`}
-    ${total > 0 && html`<p class="quiet">The list of a group leaves out who was sent another message of the same send since.</p>`}
+    ${total > 0 && html`<p class="quiet">The list of a group leaves out who was sent the same template again since.</p>`}
     ${Object.keys(CLASSES).map((name) => {
       const codes = failures.filter((failure) => (failure.class in CLASSES ? failure.class : 'unknown') === name);
       return codes.length > 0 && html`<${Group} key=${name} name=${name} codes=${codes} ...${shown} />`;
@@ -46,7 +45,7 @@ function Group({ name, codes, ...shown }) {
   </section>`;
 }
 
-function Csv({ api, selection, query, name, onError, ...said }) {
+function Csv({ api, selection, query, name, onError, bus: _, ...said }) {
   const all = { ...queryOf(selection), ...query, format: 'csv' };
   const file = ['failures', selection.value, name].filter(Boolean).join('-').replace(/[^\w.-]+/g, '_');
   return html`<${Download} api=${api} path="failures/" query=${all} name="${file}.csv" onError=${onError} ...${said} />`;
@@ -78,14 +77,15 @@ function Code({ failure, ...shown }) {
   </li>`;
 }
 
-function Recipients({ api, selection, code, onError }) {
+function Recipients({ api, bus, selection, code, onError }) {
   const limit = useRef(STEP);
   const load = async (signal) => {
     const query = { ...queryOf(selection), code, limit: limit.current };
     const { body, next } = await api.page('failures/', query, signal);
     return { rows: body.recipients, next };
   };
-  const list = useLoader(load, 0, [], onError);
+  const list = useLoader(load, 1000, [], onError);
+  useEffect(() => bus.subscribe({ rows: list.ask, anew: list.ask }), [bus]);
   if (!list.data) {
     if (!list.error) return html`<${Skeleton} lines=${3} />`;
     return html`<${Problem} what="The recipients could not be loaded." error=${list.error} onAgain=${list.ask} />`;
