@@ -40,10 +40,14 @@ LOGS = "/api/webhooks/message-logs/"
 async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
     """As `tests.servers.wait_until`, while the service in this loop goes on."""
     deadline_s = monotonic() + timeout_s
-    while not condition():
-        if monotonic() > deadline_s:
+    while True:
+        asked_s = monotonic()
+        if condition():
+            return
+        now_s = monotonic()
+        if now_s > deadline_s:
             raise TimeoutError(f"waited {timeout_s} s in vain for {what}")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(max(0.01, 3 * (now_s - asked_s)))
 
 
 @asynccontextmanager

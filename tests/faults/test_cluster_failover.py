@@ -18,7 +18,7 @@ from tests.backends import soon_s
 from tests.conftest import Client, need_server
 from tests.faults.scenes import LONGEST_S, LOOKUP, Load, eventually, logged, records_at, service_on
 from tests.proxy import Proxy
-from tests.servers import RedisCluster, RedisServer, node_id, owner_by, wait_until
+from tests.servers import RedisCluster, RedisServer, node_id, owner_by, owners_by, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ async def _until_taken_over(cluster: RedisCluster, gone: RedisServer, its_id: st
     left = [node for node in cluster.nodes if node is not gone]
 
     def taken_over() -> bool:
-        owners = {owner_by(node, slot) for node in left for slot in SLOTS}
+        owners = {owner for node in left for owner in owners_by(node, SLOTS)}
         states = {"cluster_state:ok" in str(node.command("CLUSTER", "INFO")) for node in left}
         return its_id not in owners and states == {True}
 
@@ -202,7 +202,7 @@ async def test_slots_move_to_a_new_node_and_nothing_is_lost(cluster: RedisCluste
         load.check_answers(LONGEST_S)
         assert load.count(503) == 0
         load.check_stored(await records_at(cluster.url, PARTITIONS))
-        assert {owner_by(cluster.nodes[0], slot) for slot in MOVED} == {node_id(target)}
+        assert set(owners_by(cluster.nodes[0], MOVED)) == {node_id(target)}
         assert _looks(cluster, target) <= 3  # at the starts; who has moved is told by MOVED
 
 
@@ -222,7 +222,8 @@ async def test_a_node_that_hangs_holds_up_nobody_who_waits_for_another(
     cluster: RedisCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     master = _owner(cluster, SLOTS[0])
-    others = [tag_of(p) for p, slot in enumerate(SLOTS) if _owner(cluster, slot) is not master]
+    owners = owners_by(master, SLOTS)
+    others = [tag_of(p) for p, owner in enumerate(owners) if owner != node_id(master)]
     redis = Redis(url=cluster.url, partitions=PARTITIONS, connections=CONNECTIONS)
     async with connect(Settings(redis=redis)) as server:
         assert await server.execute(soon_s(), others[0], "GET", others[0]) is None
