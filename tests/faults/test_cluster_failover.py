@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 PARTITIONS = 64
 SLOTS = [key_slot(tag_of(partition).encode()) for partition in range(PARTITIONS)]
-MOVED = SLOTS[: PARTITIONS // 4]
+MOVED = SLOTS[: PARTITIONS // 8]
 
 RECOVERY_S = 2.0
 """Within which the service must have followed a failover."""
@@ -149,12 +149,12 @@ async def test_nothing_acknowledged_is_lost_with_a_master_where_replicas_have_it
     settings: dict[str, Any] = {"partitions": PARTITIONS, "durability": "replica"}
     async with service_on(cluster.url, data_dir=folder, **settings) as client:
         async with _load(client) as load:
-            await load.more(200, 500)
+            await load.more(200, 200)
             master.kill()
             await _until_taken_over(cluster, master, its_id)
             over_s = monotonic()
             await eventually(lambda: monotonic() > over_s + RECOVERY_S, "time to recover")
-            await load.more(200, 500)
+            await load.more(200, 200)
         if journal:
             replay = client.app[REPLAY]
             await eventually(lambda: not replay.waiting.reports, "the replay")
@@ -176,7 +176,7 @@ async def test_a_restart_of_a_master_loses_nothing(cluster: RedisCluster) -> Non
     async with service_on(cluster.url, partitions=PARTITIONS) as client:
         async with _load(client) as load:
             for _ in range(2):
-                await load.more(200, 200)
+                await load.more(200, 100)
                 await asyncio.to_thread(master.stop)
                 master.start()
             await load.more(200, 200)
@@ -192,7 +192,7 @@ def _knows_its_masters(node: RedisServer) -> bool:
 async def test_slots_move_to_a_new_node_and_nothing_is_lost(cluster: RedisCluster) -> None:
     async with service_on(cluster.url, partitions=PARTITIONS) as client:
         async with _load(client) as load:
-            await load.more(200, 500)
+            await load.more(200, 200)
             target = cluster.add()
             await asyncio.to_thread(cluster.wait_ok)
             for slot in MOVED:

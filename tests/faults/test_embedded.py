@@ -44,7 +44,7 @@ async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
     with Service(tmp_path, **TOKENS) as service:
         old = _server_pid(tmp_path)
         async with Load(service.url) as load:
-            await load.more(200, 300)
+            await load.more(200, 100)
             service.kill()
             with Service(tmp_path, **TOKENS) as successor:
                 assert not runs(old)

@@ -268,7 +268,7 @@ async def test_what_was_queued_survives_a_kill_of_the_service(
         async with Load(service.url) as load:
             await load.more(200)
             redis.kill()
-            await load.more(202, 300)
+            await load.more(202, 100)
             service.kill()
     redis.start()
     with Service(tmp_path, **settings(redis)) as service:
@@ -283,9 +283,9 @@ async def test_of_several_workers_one_replays_for_all(redis: RedisServer, tmp_pa
         async with Load(service.url) as load:
             await load.more(200)
             redis.kill()
-            await load.more(202, 300)
+            await load.more(202, 100)
             redis.start()
-            await load.more(200, 300)
+            await load.more(200, 100)
         await until_through(service)
     replayed = [event["reports"] for event in service.events("replay_ended")]
     assert sum(replayed) == load.count(202)  # each by one of them
@@ -319,7 +319,7 @@ async def test_a_full_journal_refuses_clearly_and_recovers(
             await load.more(503)
             await eventually(lambda: service.status_of("/readyz") == 503, "it to say so")
             redis.start()
-            await load.more(200, 300)
+            await load.more(200, 100)
         reasons = {event["reason"] for event in service.events("journal_failed")}
         assert reasons == {"journal_full"}
         await eventually(lambda: bool(service.events("replay_ended")), "the replay")
