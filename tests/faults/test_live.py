@@ -359,7 +359,7 @@ async def test_the_end_of_the_service_is_the_end_of_the_stream(
     service: Service, session: aiohttp.ClientSession, stuck: bool
 ) -> None:
     async with AsyncExitStack() as stack:
-        ears = [await stack.enter_async_context(Ear(session, url=service.url)) for _ in range(20)]
+        ears = [await stack.enter_async_context(Ear(session, url=service.url)) for _ in range(5)]
         if stuck:
             await stack.enter_async_context(dawdler(service.url))
             await flood(session, 12, service.url)
