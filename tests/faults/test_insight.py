@@ -204,7 +204,7 @@ async def test_a_sheet_that_breaks_off_does_not_end_in_good_order(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The caller can tell: there is no last chunk. A whole one has it."""
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, patience_s=2.0) as client:
         await fail_many(client, 250)
         whole, in_order = await raw_answer(client, CSV)
         assert in_order
@@ -255,7 +255,7 @@ async def test_nor_does_one_at_the_end_of_the_service(
 
 async def test_nor_does_it_where_there_are_no_chunks(redis: RedisServer) -> None:
     """In HTTP/1.0, which many a proxy speaks, only a reset is no good end."""
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, patience_s=2.0) as client:
         await fail_many(client, 250)
         whole, in_order = await raw_answer(client, CSV, "1.0")
         assert in_order
