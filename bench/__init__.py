@@ -16,7 +16,8 @@ other half of a core. Compare ratios between machines and days, the rest only wi
   field. On two cores the ceiling has one to itself, while below it the service, Redis and the
   client of the bench share two: `client us` is what that takes of them.
 - `insight`: the merge script as it is by itself without counters, times, lists of values and the
-  feed, on Redis alone, which is where they cost: reports/s by the same reports, 256 at a time.
+  feed, on Redis alone, which is where they cost: reports a second of its main thread's processor
+  time, by the same reports, 256 at a time.
 - `status`, `send` (table `loads`): one report a request, 64 connections of wrk, by `bench/bare.py`,
   a handler on the same aiohttp and uvloop that stores nothing. The same news as above; the store is
   emptied before each round. `wrk us` is what wrk takes of the two cores, a request.
