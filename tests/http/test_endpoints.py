@@ -1,4 +1,4 @@
-"""What the guide and its contract promise, through real HTTP."""
+"""What the guide and its contract promise, through real HTTP on every backend."""
 
 import asyncio
 from typing import Any
