@@ -1,19 +1,21 @@
 """What counters, times, lists and the feed cost: the merge script against itself without them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from hashlib import sha1
 from random import Random
 from statistics import median
+from typing import NamedTuple
 
 from bench import BenchError, Row, Say, wire
-from bench.bodies import news
-from bench.ceiling import SENDS_PER_S, STATUSES_PER_S
+from bench.bodies import batches, news
+from bench.ceiling import SENDS_PER_S
 from bench.duels import spread
 from bench.processes import free_port, redis
 from bench.stored import sent
 from service.embedded import find_server
 from service.reports import Report, Status
-from service.scripts import render
+from service.scripts import MAX_BATCH, render
 
 _SHEBANG = "#!lua\n"
 _LEFT_OUT = {
@@ -25,24 +27,44 @@ _LEFT_OUT = {
 }
 """Parts of the script, and what stands for them in the one without."""
 
+TURN = 10 * MAX_BATCH
+"""So many reports go to one server before the other has its turn."""
+
+
+class Rival(NamedTuple):
+    """A Redis, and the hash of the script that it merges with."""
+
+    path: str
+    sha: bytes
+
+    def commands(self, reports: Iterable[Report]) -> Iterator[bytes]:
+        """As `wire.commands`, by this script."""
+        whole = _sha(_SHEBANG + render("merge"))
+        return (command.replace(whole, self.sha, 1) for command in wire.commands(reports))
+
 
 def compare(rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures Redis' processor time with each script and the same reports, in turns.
+    """Measures Redis' processor time with each script and the same reports.
+
+    Two servers take turns of a tenth of a second: a machine that slows down does it to both.
 
     Returns:
         a row a load.
     """
     whole = _SHEBANG + render("merge")
-    without = _without(whole)
-    with redis(free_port(), binary=find_server()) as path:
-        with wire.client(path) as client:
-            for text in (whole, without):
+    with ExitStack() as stack:
+        rivals = [
+            Rival(stack.enter_context(redis(free_port(), binary=find_server())), _sha(text))
+            for text in (whole, _without(whole))
+        ]
+        for rival, text in zip(rivals, (whole, _without(whole)), strict=True):
+            with wire.client(rival.path) as client:
                 client.script_load(text)
-        rows, shas = [], (_sha(whole), _sha(without))
+        rows = []
         for name, before, reports in _loads(seconds):
             say(f"insight: {name}")
-            pairs = [_pair(path, before, reports, shas, number) for number in range(rounds)]
-            rows.append(_row(name, len(reports), pairs))
+            costs_s = [_round(rivals, before, reports, number) for number in range(rounds)]
+            rows.append(_row(name, len(reports), costs_s))
     return rows
 
 
@@ -61,9 +83,11 @@ def _sha(text: str) -> bytes:
 def _loads(seconds: int) -> Iterator[tuple[str, list[Report], list[Report]]]:
     """A name, what is in the store beforehand, and what is measured."""
     sends = list(map(sent, range(SENDS_PER_S * seconds // 2)))
+    updates = list(_updates(len(sends)))
+    yield "sends and all that follows", [], sends + updates
     yield "sends", [], sends
-    yield "statuses of tracked messages", sends, list(_updates(len(sends)))
-    yield "statuses of others", [], list(_updates(STATUSES_PER_S * seconds // 6))
+    yield "statuses of tracked messages", sends, updates
+    yield "statuses of others", [], updates
 
 
 def _updates(messages: int) -> Iterator[Report]:
@@ -78,33 +102,26 @@ def _updates(messages: int) -> Iterator[Report]:
             yield Report(each.wamid, each.status, at_ms, at_ms * 1_000, each.recipient_id)
 
 
-def _pair(
-    path: str,
-    before: Sequence[Report],
-    reports: Sequence[Report],
-    shas: tuple[bytes, bytes],
-    number: int,
-) -> tuple[float, float]:
-    """What the whole script costs, and the one without, in s; the first goes last next time."""
-    cost_s = {}
-    for sha in shas if number % 2 else reversed(shas):
-        wire.empty(path)
-        wire.drive(path, _with(sha, shas[0], before))
-        start_s = wire.main_thread_s(path)
-        wire.drive(path, _with(sha, shas[0], reports))
-        cost_s[sha] = wire.main_thread_s(path) - start_s
-    return cost_s[shas[0]], cost_s[shas[1]]
+def _round(
+    rivals: Sequence[Rival], before: Sequence[Report], reports: Sequence[Report], number: int
+) -> list[float]:
+    """What the reports cost each rival, in s; the first goes last in the next round."""
+    for rival in rivals:
+        wire.empty(rival.path)
+        wire.drive(rival.path, rival.commands(before))
+    starts_s = [wire.main_thread_s(rival.path) for rival in rivals]
+    for some in batches(reports, TURN):
+        for rival in rivals if number % 2 else reversed(rivals):
+            wire.drive(rival.path, rival.commands(some))
+    ends_s = [wire.main_thread_s(rival.path) for rival in rivals]
+    return [end_s - start_s for start_s, end_s in zip(starts_s, ends_s, strict=True)]
 
 
-def _row(name: str, count: int, pairs: Sequence[tuple[float, float]]) -> Row:
+def _row(name: str, count: int, costs_s: Sequence[list[float]]) -> Row:
     return {
         "reports": name,
         "target": "ratio >= 0.85",
-        **spread("ratio", [without_s / whole_s for whole_s, without_s in pairs]),
-        "reports/cpu s": round(count / median(whole_s for whole_s, _ in pairs)),
-        "without, reports/cpu s": round(count / median(without_s for _, without_s in pairs)),
+        **spread("ratio", [without_s / whole_s for whole_s, without_s in costs_s]),
+        "reports/cpu s": round(count / median(whole_s for whole_s, _ in costs_s)),
+        "without, reports/cpu s": round(count / median(without_s for _, without_s in costs_s)),
     }
-
-
-def _with(sha: bytes, whole: bytes, reports: Sequence[Report]) -> Iterator[bytes]:
-    return (command.replace(whole, sha, 1) for command in wire.commands(reports))

@@ -63,16 +63,20 @@ local function tally(group, record, number)
   end
 end
 
+local log = math.log
+local LOG_GROWTH = log(GROWTH)
+
 -- How many of counters.WITHIN_S are shorter.
 local function shorter_than(took_ms)
-  local took_s = math.ceil(took_ms / 1000)
-  if took_s <= EXACT_S then
-    return math.max(took_s, 1) - 1
-  elseif took_s > LONGEST_S then
+  local whole_s = (took_ms - 1 - (took_ms - 1) % 1000) / 1000
+  if whole_s < EXACT_S then
+    return whole_s < 0 and 0 or whole_s
+  elseif whole_s >= LONGEST_S then
     return BOUNDS
   end
   -- A bound is the whole second that follows EXACT_S * GROWTH^n, or that is it.
-  return EXACT_S + math.floor(math.log((took_s - 1) / EXACT_S) / math.log(GROWTH))
+  local steps = log(whole_s / EXACT_S) / LOG_GROWTH
+  return EXACT_S + steps - steps % 1
 end
 
 local function tally_time(group, timed, at_ms, sent_ms, number)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from service.app import Runner, create_app
 from service.config import Auth, Settings
 from service.config import Redis as RedisSettings
 from tests.backends import Backend, Bench, open_store
+from tests.factories import BASE_US
 from tests.servers import RedisCluster, RedisServer, server_binary
 
 TOKEN = "test-token"
@@ -31,6 +33,12 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.chdir(tmp_path_factory.mktemp("elsewhere"))
     yield
     os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def _from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a test's reports are received doesn't hang on which tests ran before it."""
+    monkeypatch.setattr("tests.factories._received_us", count(BASE_US))
 
 
 def need_server() -> None:

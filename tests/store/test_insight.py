@@ -279,12 +279,12 @@ class TestValues:
             await store.merge(
                 send_report(wamid=f"wamid.{number}", received_us=BASE_US + number, event_id=value)
             )
-        await store.merge(send_report(wamid="wamid.1", event_id="late"))
+        await store.merge(send_report(wamid="wamid.1", received_us=BASE_US + 10, event_id="late"))
         assert event_values(await walk_values(store.store, "event", 1)) == [
             ("late", 2),
             ("early", 1),
         ]
-        await store.merge(send_report(wamid="wamid.2", event_id="early"))
+        await store.merge(send_report(wamid="wamid.2", received_us=BASE_US + 11, event_id="early"))
         found = await walk_values(store.store, "event", 1)
         assert event_values(found) == [("early", 2), ("late", 1)]
         assert [each.latest_us for each in found] == [BASE_US + 2, BASE_US + 1]
@@ -314,7 +314,9 @@ class TestValues:
         first = await store.store.values("event", 3)
         assert [each.value for each in first.standings] == ["e11", "e10", "e9"]
         await erase(store.store, Selection([("event", "e9")]))
-        await store.merge(send_report(wamid="wamid.new", event_id="e5"))
+        await store.merge(
+            send_report(wamid="wamid.new", received_us=BASE_US + 1_000, event_id="e5")
+        )
         rest, after = [], first.following
         while after:
             page = await store.store.values("event", 3, after)
