@@ -6,6 +6,7 @@ replica. So after a failover it is the next try that finds the new master.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -34,6 +35,21 @@ def nodes_of(netloc: str) -> tuple[str | None, str | None, list[tuple[str, int]]
         host, _, port = node.rpartition(":")
         nodes.append((host.strip("[]"), int(port)))
     return unquote(user) or None, unquote(password) or None, nodes
+
+
+class _Sentinels(Sentinel):
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """The master's address; who knew it is asked first from then on.
+
+        The driver swaps that one with the first by the places that both had when it asked. Of
+        several calls at once a later one then overwrites another Sentinel, which is lost for good.
+        So each call has a list of its own.
+        """
+        alone = copy(self)
+        alone.sentinels = list(self.sentinels)
+        address: tuple[str, int] = await super(_Sentinels, alone).discover_master(service_name)
+        self.sentinels = alone.sentinels
+        return address
 
 
 class Watched(driver.Redis):
@@ -70,7 +86,7 @@ def client_of(url: str, **options: Any) -> Watched:  # noqa: ANN401  as the driv
     tls = {"ssl": True} if parts.scheme == "rediss+sentinel" else {}
     shared = {key: value for key, value in options.items() if key.startswith(("socket", "proto"))}
     asked = {key.removeprefix("sentinel_"): value for key, value in own.items()}
-    sentinel = Sentinel(
+    sentinel = _Sentinels(  # type: ignore[no-untyped-call]  # the driver's
         sentinels, sentinel_kwargs=shared | asked | tls | {"retry": Retry(NoBackoff(), 0)}
     )
     client: Watched = sentinel.master_for(

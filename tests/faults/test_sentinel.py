@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from service.config import Auth, Redis, Settings
 from service.connect import connect
+from tests.backends import soon_s
 from tests.conftest import need_server
 from tests.factories import event_send
 from tests.faults.scenes import (
@@ -146,3 +147,18 @@ async def test_more_calls_than_connections_wait_for_one(watched: Watched) -> Non
     redis = Redis(url=watched.sentinels.url, connections=2)
     async with connect(Settings(auth=Auth(tokens=["unused"]), redis=redis)) as server:
         assert await asyncio.gather(*(server._send("", "PING") for _ in range(8))) == [True] * 8
+
+
+async def test_no_sentinel_is_forgotten_where_many_ask_at_once(watched: Watched) -> None:
+    """The first doesn't answer them, and later it is the only one that does."""
+    first, *others = watched.sentinels.servers
+    redis = Redis(url=watched.sentinels.url)
+    async with connect(Settings(auth=Auth(tokens=["unused"]), redis=redis)) as server:
+        first.pause()
+        calls = [server.execute(soon_s(), "", "PING") for _ in range(8)]
+        assert await asyncio.gather(*calls) == [True] * 8
+        first.resume()
+        for other in others:
+            other.pause()
+        watched.servers.master.command("CLIENT", "KILL", "TYPE", "normal")
+        assert await server.execute(soon_s(), "", "PING") is True
