@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from fakeredis import FakeAsyncRedis, FakeServer
 from redis import asyncio as driver
 from redis import exceptions as faults
 from redis.asyncio.cluster import ClusterNode, PipelineCommand
@@ -321,6 +320,8 @@ def _server_of(url: str, settings: config.Redis) -> Server:
 
 
 def _fake(_url: str, _settings: config.Redis, **_options: Any) -> Server:
+    from fakeredis import FakeAsyncRedis, FakeServer  # noqa: PLC0415  0.15 s for who uses another
+
     return Fake(FakeAsyncRedis(server=FakeServer()))
 
 

@@ -63,16 +63,21 @@ def redis_cluster() -> Iterator[RedisCluster]:
         yield cluster
 
 
-@pytest.fixture(scope="session", params=["fake", "redis", "cluster"])
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each kind of store in turn."""
-    if request.param == "fake":
+def backend_of(kind: str, request: pytest.FixtureRequest) -> Backend:
+    """A store of that kind, for as long as the session lasts."""
+    if kind == "fake":
         return Backend("fakeredis://", partitions=1)
-    if request.param == "redis":
+    if kind == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
         return Backend(server.url, partitions=1)
     cluster: RedisCluster = request.getfixturevalue("redis_cluster")
     return Backend(cluster.url, partitions=8)
+
+
+@pytest.fixture(scope="session", params=["fake", "redis", "cluster"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each kind of store in turn."""
+    return backend_of(request.param, request)
 
 
 @pytest.fixture

@@ -37,6 +37,10 @@ HASTY = "tests.hasty"
 """A `program` for those who shall not wait as long for what is not there."""
 
 
+KILLED = "tests.killed"
+"""A `program` for commands that shall not come to their end."""
+
+
 def run(
     *arguments: str, cwd: Path, program: str = "service", **variables: str
 ) -> subprocess.CompletedProcess[str]:

@@ -399,16 +399,20 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
-    """Polls until the condition holds.
+    """Polls until the condition holds, at most a quarter of the time.
 
     Raises:
         TimeoutError: if it does not within the time, naming `what` was waited for.
     """
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now > deadline:
             raise TimeoutError(f"waited {timeout_s} s in vain for {what}")
-        time.sleep(0.01)
+        time.sleep(max(0.01, 3 * (now - asked)))
 
 
 def node_id(node: RedisServer) -> str:
@@ -416,15 +420,24 @@ def node_id(node: RedisServer) -> str:
     return str(node.command("CLUSTER", "MYID"))
 
 
+def owners_by(node: RedisServer, slots: Sequence[int]) -> list[str]:
+    """The ids of the slots' owners, as this node sees them; "" of a slot without one."""
+    lines = [line.split() for line in str(node.command("CLUSTER", "NODES")).splitlines()]
+    ranges = [
+        (int(first), int(last or first), fields[0])
+        for fields in lines
+        for first, _, last in (field.partition("-") for field in fields[8:])
+        if first.isdigit()
+    ]
+    return [
+        next((owner for first, last, owner in ranges if first <= slot <= last), "")
+        for slot in slots
+    ]
+
+
 def owner_by(node: RedisServer, slot: int) -> str:
-    """The id of the slot's owner, as this node sees it."""
-    for line in str(node.command("CLUSTER", "NODES")).splitlines():
-        fields = line.split()
-        for field in fields[8:]:
-            first, _, last = field.partition("-")
-            if first.isdigit() and int(first) <= slot <= int(last or first):
-                return fields[0]
-    return ""
+    """The id of the slot's owner, as this node sees it; "" where it has none."""
+    return owners_by(node, [slot])[0]
 
 
 def _serves(node: RedisServer, nodes: int) -> bool:

@@ -197,16 +197,16 @@ async def test_who_is_too_slow_loses_its_place_and_costs_no_memory(
         return int(Path(f"/proc/{service.pid}/statm").read_text().split()[1]) / 256
 
     async with AsyncExitStack() as stack:
-        slow = [await stack.enter_async_context(dawdler(service.url)) for _ in range(10)]
+        slow = [await stack.enter_async_context(dawdler(service.url)) for _ in range(20)]
         ear = await stack.enter_async_context(Ear(session, url=service.url))
-        await flood(session, 10, service.url)
-        await ear.hears(("wamid.4999", "sent"))
+        await flood(session, 6, service.url)
+        await ear.hears(("wamid.2999", "sent"))
         before_mib = rss_mib()
-        await flood(session, 20, service.url)
-        await ear.hears(*((f"wamid.{number}", "sent") for number in range(10_000)))
+        await flood(session, 10, service.url)
+        await ear.hears(*((f"wamid.{number}", "sent") for number in range(5_000)))
         assert ear.names == ["ready"]
         assert rss_mib() - before_mib < 30  # ten times that was for them to read
-        assert await metric(session, "tracker_places_lost_total", service.url) >= 10
+        assert await metric(session, "tracker_places_lost_total", service.url) >= 20
         assert b"event: lost\ndata: {}\nid: " in await received(slow[0], b"event: lost\n")
         await send(session, 50_000, service.url)
         assert b'"wamid.50000"' in await received(slow[0], b'"wamid.50000"')
@@ -359,7 +359,7 @@ async def test_the_end_of_the_service_is_the_end_of_the_stream(
     service: Service, session: aiohttp.ClientSession, stuck: bool
 ) -> None:
     async with AsyncExitStack() as stack:
-        ears = [await stack.enter_async_context(Ear(session, url=service.url)) for _ in range(20)]
+        ears = [await stack.enter_async_context(Ear(session, url=service.url)) for _ in range(5)]
         if stuck:
             await stack.enter_async_context(dawdler(service.url))
             await flood(session, 12, service.url)

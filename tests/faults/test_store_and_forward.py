@@ -5,9 +5,11 @@ import json
 import resource
 import sqlite3
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from service.handlers import REPLAY
@@ -266,7 +268,7 @@ async def test_what_was_queued_survives_a_kill_of_the_service(
         async with Load(service.url) as load:
             await load.more(200)
             redis.kill()
-            await load.more(202, 300)
+            await load.more(202, 100)
             service.kill()
     redis.start()
     with Service(tmp_path, **settings(redis)) as service:
@@ -281,14 +283,26 @@ async def test_of_several_workers_one_replays_for_all(redis: RedisServer, tmp_pa
         async with Load(service.url) as load:
             await load.more(200)
             redis.kill()
-            await load.more(202, 300)
+            await load.more(202, 100)
             redis.start()
-            await load.more(200, 300)
+            await load.more(200, 100)
         await until_through(service)
     replayed = [event["reports"] for event in service.events("replay_ended")]
     assert sum(replayed) == load.count(202)  # each by one of them
     load.check_answers(LONGEST_S)
     load.check_stored(await records_at(redis.url))
+
+
+async def fill_up(url: str) -> None:
+    """Reports by the hundred, each of which takes much room, until there is none."""
+    numbers, status = count(10**6, 100), 202
+    async with aiohttp.ClientSession(url, headers={"X-Webhook-Token": TOKEN}) as session:
+        while status == 202:
+            first = next(numbers)
+            some = [event_send(n, guest_name="x" * 500) for n in range(first, first + 100)]
+            async with session.post(SENDS, json={"messages": some}) as response:
+                status = response.status
+    assert status == 503
 
 
 @pytest.mark.slow
@@ -297,14 +311,15 @@ async def test_a_full_journal_refuses_clearly_and_recovers(
 ) -> None:
     make_folder(tmp_path)
     with Service(tmp_path, **settings(redis, TRACKER_JOURNAL__MOST_MIB="1")) as service:
-        async with Load(service.url, callers=64) as load:
+        async with Load(service.url) as load:
             await load.more(200)
             redis.kill()
-            await eventually(lambda: bool(service.events("journal_failed")), "its end")
+            await load.more(202)
+            await fill_up(service.url)
             await load.more(503)
             await eventually(lambda: service.status_of("/readyz") == 503, "it to say so")
             redis.start()
-            await load.more(200, 300)
+            await load.more(200, 100)
         reasons = {event["reason"] for event in service.events("journal_failed")}
         assert reasons == {"journal_full"}
         await eventually(lambda: bool(service.events("replay_ended")), "the replay")

@@ -79,7 +79,7 @@ async def test_a_killed_worker_comes_back_and_its_counts_stay(crew: Service, fil
     before = until_two(crew)
     made = left(files)
     posted = await _post_to_both(crew.url)
-    for _ in range(3):
+    for _ in range(2):
         killed = min(workers_of(crew))
         os.kill(killed, signal.SIGKILL)
         until_two(crew, but={killed})
@@ -190,11 +190,11 @@ async def test_the_queue_of_all_workers_is_told_by_each(redis: RedisServer, crew
     """The others' as it was a second ago at the most."""
     redis.pause()
     try:
-        requests = [asyncio.create_task(_post_alone(crew.url, n)) for n in range(5 * CALLERS)]
-        await asyncio.sleep(1.5)
-        told = [await _metric(crew.url, "tracker_queue_reports") for _ in range(12)]
-        assert told[0] > [0]
-        assert told == 12 * told[:1]
+        requests = [asyncio.create_task(_post_alone(crew.url, n)) for n in range(2 * CALLERS)]
+        told = [[0.0]]
+        async with asyncio.timeout(LONGEST_S):
+            while told[0] == [0] or told != 24 * told[:1]:
+                told = [await _metric(crew.url, "tracker_queue_reports") for _ in range(24)]
     finally:
         redis.resume()
     await asyncio.gather(*requests)
@@ -242,7 +242,7 @@ async def test_a_reload_is_noticed_by_nobody(
     load_goes_on = True
     async with Load(crew.url, 8) as load:
         comers = [asyncio.create_task(come_and_go(100_000 + n)) for n in range(4)]
-        for _ in range(3):
+        for _ in range(2):
             await load.more(200, 100)
             reloads = len(crew.events("reloaded"))
             crew.send_signal(signal.SIGHUP)
@@ -254,10 +254,10 @@ async def test_a_reload_is_noticed_by_nobody(
         await asyncio.gather(*comers)
     assert load.lost == 0
     assert {answer.status for answer in load.answers} == {200}
-    assert len(old) == 8
+    assert len(old) == 6
     load.check_stored(await records_at(redis.url))
     sent = sum(1 for answer in load.answers if "map_id" in answer.body)
-    assert posted > 100
+    assert posted > 50
     assert await _sent(crew.url) == sent + posted
     assert sum(name.endswith(".db") for name in left(files)) <= 12  # 3 for each of 4 slots
     assert crew.stop() == 0

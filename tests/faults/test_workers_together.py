@@ -92,7 +92,7 @@ async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path
         until_two(service)
         server = _server_pid(tmp_path)
         async with Load(service.url) as load:
-            await load.more(200, 300)
+            await load.more(200, 100)
             service.send_signal_to_all(signal.SIGINT)
             await eventually(lambda: not service.running, "the service to end")
         assert service.wait()[0] == 0

@@ -1,4 +1,4 @@
-"""What the guide and its contract promise, through real HTTP on every backend."""
+"""What the guide and its contract promise, through real HTTP."""
 
 import asyncio
 from typing import Any

@@ -21,7 +21,7 @@ from tests.fuzz import Fuzzer
 from tests.process import Service
 from tests.servers import RedisServer
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "10000"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
 SEED = int(os.environ.get("FUZZ_SEED") or SystemRandom().randrange(10**6))
 CALLERS = 48
 RECEIVE_S = 1.0

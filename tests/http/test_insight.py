@@ -1,4 +1,4 @@
-"""What callers get to know of many messages, and everything of one, over HTTP on every backend."""
+"""What callers get to know of many messages, and everything of one, over HTTP."""
 
 import csv
 import io

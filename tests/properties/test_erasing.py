@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.erasing import erase
@@ -13,11 +13,9 @@ from service.models.requests import EraseRequest
 from service.reports import Record, Report, record_of
 from service.scripts import Erasure
 from tests.backends import Backend, Bench, open_store
-from tests.factories import STAMPS_US, reports
+from tests.factories import STAMPS_US, examples, reports
 
 pytestmark = pytest.mark.timeout(180)
-
-examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 _NUMBERS = st.sampled_from(["919876543210", "9876543210", "449876543210", "123456", "us.b"])
 _NAMES = st.sampled_from(["a", "B", "é", "x:y"])

@@ -3,19 +3,17 @@
 import asyncio
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from service.reports import Report
 from tests.backends import Backend, open_store
-from tests.factories import BASE_MS, reports
+from tests.factories import BASE_MS, examples, reports
 from tests.properties.test_erasing import Model, Step, do, erasures, sweeps
 from tests.recount import check_insight
 
 pytestmark = pytest.mark.timeout(180)
-
-examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 _DAY_MS = 86_400_000
 _AFTER_MS = [0, 1_000, 1_001, 20_000, 20_001, 22_001, 10**7, 33 * _DAY_MS, 39 * _DAY_MS]

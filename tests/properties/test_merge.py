@@ -4,17 +4,15 @@ import asyncio
 from itertools import permutations, product
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.keys import partition_of
 from service.reports import Record, Report, Status, record_of
 from tests.backends import Backend, expected_records, open_store, soon_s
-from tests.factories import reports, send_report, status_report
+from tests.factories import examples, reports, send_report, status_report
 
 pytestmark = pytest.mark.timeout(180)
-
-examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 async def merged_one_by_one(backend: Backend, some: list[Report]) -> dict[str, Record]:

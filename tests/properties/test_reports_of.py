@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -11,15 +11,14 @@ from service.keys import partition_of
 from service.reports import Record, Report, Status, record_of, reports_of
 from service.scripts import Outcome
 from tests.backends import Backend, expected_records, open_store, soon_s
-from tests.factories import BASE_US, reports, send_report, status_report
+from tests.factories import BASE_US, examples, reports, send_report, status_report
 
 pytestmark = pytest.mark.timeout(180)
 
-examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 of_one_message = reports.filter(lambda report: report.wamid == "wamid.A")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200)
 @given(some=st.lists(of_one_message, min_size=1, max_size=12))
 def test_a_record_is_its_reports(some: list[Report]) -> None:
     record = record_of(some)
@@ -29,7 +28,7 @@ def test_a_record_is_its_reports(some: list[Report]) -> None:
     assert len(apart) <= len(some) + 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(some=st.lists(of_one_message, min_size=1, max_size=6), statuses=st.data())
 def test_a_context_may_come_with_any_status(some: list[Report], statuses: st.DataObject) -> None:
     """As an import has it of a message whose sent time nobody kept."""

@@ -81,12 +81,11 @@ async def remove_older(bench: Bench, before_us: int) -> None:
 
 
 class TestStats:
-    @pytest.mark.parametrize("seed", [1, 2, 3])
     async def test_they_are_a_recount_whatever_was_reported_moved_or_removed(
-        self, store: Bench, seed: int
+        self, store: Bench
     ) -> None:
         """Late ones too, and each round repeats a part of the one before it."""
-        random = Random(seed)
+        random = Random(1)
         some: list[Report] = []
         for _ in range(3):
             again = random.sample(some, len(some) // 3)

@@ -33,7 +33,7 @@ def refusal(line: object) -> BadRequest:
     return caught.value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_a_record_comes_back_whole(some: list[Report]) -> None:
     record = record_of(some)
@@ -126,7 +126,7 @@ def test_the_same_line_unchanged_is_taken() -> None:
     assert record_of(reports_in(json.dumps(content()).encode())).guest_name == '=1+1, "Jö"'
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_every_older_line_is_taken(some: list[Report]) -> None:
     """Also of a message that a status made known here before its earlier track-send was merged."""

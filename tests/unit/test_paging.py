@@ -78,9 +78,9 @@ async def test_each_comes_once_in_order(parts: list[Part], limit: int, late: boo
 
 
 def _passed_over() -> Parts:
-    """Of 2,000 values each has messages everywhere, and its latest in one partition alone."""
+    """Of 1,000 values each has messages everywhere, and its latest in one partition alone."""
     return Parts(
-        [{f"v{n}": 10_000 + n if n % 4 == p else n for n in range(2_000)} for p in range(4)]
+        [{f"v{n}": 10_000 + n if n % 4 == p else n for n in range(1_000)} for p in range(4)]
     )
 
 

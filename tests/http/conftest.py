@@ -1,0 +1,17 @@
+"""The store behind the service: what is said over HTTP is the same of each kind."""
+
+import pytest
+
+from tests import conftest
+from tests.backends import Backend
+from tests.servers import server_binary
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """One Redis, or fakeredis where there is none; tests that need others are parametrized by it.
+
+    That all kinds behave alike is shown by the tests of the store.
+    """
+    kind = getattr(request, "param", "redis" if server_binary() else "fake")
+    return conftest.backend_of(kind, request)
