@@ -160,7 +160,8 @@ class Load:
     def check_answers(self, within_s: float) -> None:
         """All were answered in time: 200, 202, or a 503 that says when to come again."""
         assert self.lost == 0
-        assert max(answer.took_s for answer in self.answers) < within_s
+        slowest = max(self.answers, key=lambda answer: answer.took_s)
+        assert slowest.took_s < within_s, slowest
         assert {answer.status for answer in self.answers} <= {*TAKEN, 503}
         unavailable = [answer for answer in self.answers if answer.status == 503]
         assert all(answer.retry_after for answer in unavailable)
