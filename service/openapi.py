@@ -32,6 +32,7 @@ from service.intake import NDJSON
 from service.middleware import META, TOKEN
 from service.models.answers import Refusal
 from service.models.meaning import MAX_WAMID
+from service.models.requests import PLAIN
 from service.models.schema import REF
 from service.routes import Route
 from service.spreadsheet import CSV
@@ -91,7 +92,7 @@ _IN_PATHS: Json = {
         "in": "path",
         "required": True,
         "description": "the message's id, percent-encoded",
-        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_WAMID},
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_WAMID} | PLAIN,
     }
 }
 _OF_EVENTS = (

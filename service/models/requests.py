@@ -31,7 +31,9 @@ ISO_TIME = r"[0-9W-]{7,10}[T ][0-9:.,]+(Z|[+-][0-9:.,]+)?"
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """No message is older."""
 
-_PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
+PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
+"""The rule that a text is without them, for its JSON Schema."""
+
 _GIVEN = {"minLength": 1}
 # Six digits, or a letter. What a letter is beyond ASCII no pattern can say in every language.
 _SIX_DIGITS = f"([^{CONTROL}0-9]*[0-9]){{6}}[^{CONTROL}]*"
@@ -42,9 +44,9 @@ _TIME = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})$"}
 # Ten digits: milliseconds, the likeliest mistake, have more.
 _SECONDS = {"minimum": int(EARLIEST.timestamp()), "maximum": 9_999_999_999}
 
-_Text128 = Annotated[str, Meta(max_length=128, extra_json_schema=_PLAIN)]
-_Text512 = Annotated[str, Meta(max_length=512, extra_json_schema=_PLAIN)]
-_TextWamid = Annotated[str, Meta(max_length=256, extra_json_schema=_PLAIN | _GIVEN)]
+_Text128 = Annotated[str, Meta(max_length=128, extra_json_schema=PLAIN)]
+_Text512 = Annotated[str, Meta(max_length=512, extra_json_schema=PLAIN)]
+_TextWamid = Annotated[str, Meta(max_length=256, extra_json_schema=PLAIN | _GIVEN)]
 _TextRecipient = Annotated[str, Meta(max_length=128, extra_json_schema=_RECIPIENT)]
 _TextRecipientOrNone = Annotated[str, Meta(max_length=128, extra_json_schema=_RECIPIENT_OR_NONE)]
 _TextTime = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME)]
@@ -105,7 +107,7 @@ FilterId = Annotated[
         min_length=1,
         max_length=128,
         description="a text of 1 to 128 characters without control characters",
-        extra_json_schema=_PLAIN,
+        extra_json_schema=PLAIN,
     ),
 ]
 FilterName = Annotated[
@@ -114,7 +116,7 @@ FilterName = Annotated[
         min_length=1,
         max_length=512,
         description="a text of 1 to 512 characters without control characters",
-        extra_json_schema=_PLAIN,
+        extra_json_schema=PLAIN,
     ),
 ]
 FilterRecipient = Annotated[
@@ -145,7 +147,7 @@ Cursor = Annotated[
 ValueCursor = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{16}\.[\s\S]{1,512}(?![\s\S])",
+        pattern=rf"^[0-9]{{16}}\.[^{CONTROL}]{{1,512}}(?![\s\S])",
         description="taken from the Link header of the page before",
     ),
 ]
@@ -155,7 +157,7 @@ FilterCode = Annotated[
         min_length=1,
         max_length=1_000,
         description="an error code of Meta's, or none: failed without one",
-        extra_json_schema=_PLAIN,
+        extra_json_schema=PLAIN,
     ),
 ]
 FilterClass = Annotated[

@@ -20,6 +20,8 @@ from tests.process import Service
 
 TOKEN, VERIFY_TOKEN = "test-token", "verify-token"
 HANDSHAKE = f"GET {WEBHOOKS}/whatsapp/"
+EXCLUSIVE = f"{WEBHOOKS}/message-stats/", f"{WEBHOOKS}/failures/"
+"""Of whose filters one may be given, which OpenAPI can't express."""
 
 # Of a stream without an end it would wait for the end. `test_openapi` looks at that one's events.
 description = schemathesis.openapi.from_dict(document(ROUTES, "0")).exclude(
@@ -66,7 +68,9 @@ def sayable(value: Any, name: str = "") -> Any:
     if (isinstance(value, float) and value.is_integer()) or type(value) is int:
         return min(int(value), 10**15)  # 1.0 is an integer in JSON Schema; digits can't be counted
     if name in {"wa_id", "recipient_id"} and isinstance(value, str) and not value.isascii():
-        return value.encode("ascii", "ignore").decode() + "a"  # what is a letter beyond ASCII?
+        value = value.encode("ascii", "ignore").decode() + "a"  # what is a letter beyond ASCII?
+    if isinstance(value, str) and value.endswith("\n"):
+        value = value[:-1] + "a"  # Python's $ stands before a line end, too; no other's does
     return value
 
 
@@ -85,6 +89,8 @@ def test_the_service_does_as_it_says(
 ) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive:
         case.body, case.query = sayable(case.body), sayable(case.query)
+        if case.path in EXCLUSIVE and "template_name" in case.query:
+            case.query.pop("event_id", None)
     if case.operation.label == HANDSHAKE:
         case.query["hub.verify_token"] = VERIFY_TOKEN
     batch = case.path.endswith("/batch/")
