@@ -21,7 +21,15 @@ from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refuse
 from service.keys import uuid_of
 from service.listeners import Listener
 from service.live import Live
-from service.middleware import MIB, MOST_BODY_BYTES, SETTINGS, TOKEN, body_of, error_response
+from service.middleware import (
+    MIB,
+    MOST_BODY_BYTES,
+    SETTINGS,
+    TOKEN,
+    UNKEPT,
+    body_of,
+    error_response,
+)
 from service.models.answers import (
     cursor_of,
     latest_log,
@@ -93,7 +101,6 @@ _list_values = Reader(ValuesQuery)
 _failures = Reader(FailuresQuery)
 
 _JSON = {"Content-Type": "application/json"}
-_UNKEPT = {"Cache-Control": "no-store"}  # no cache on the way shall have what is of persons
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
 LAST_EVENT_ID = istr("Last-Event-ID")
@@ -104,7 +111,7 @@ _QUEUED_ANSWERS = {s: orjson.dumps({"ok": True, "status": s, "queued": True}) fo
 
 
 def _json(body: object, status: int = 200) -> web.Response:
-    return web.json_bytes_response(body, dumps=orjson.dumps, status=status, headers=_UNKEPT)
+    return web.json_bytes_response(body, dumps=orjson.dumps, status=status, headers=UNKEPT)
 
 
 def _send_answer(report: Report, merged: Merged) -> bytes:

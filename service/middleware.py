@@ -53,6 +53,8 @@ TOKEN = istr("X-Webhook-Token")
 _REQUEST_ID = istr("X-Request-ID")
 SANE_ID = r"[A-Za-z0-9._:/+=@-]{1,128}"
 _SANE_ID = re.compile(SANE_ID)
+UNKEPT = {"Cache-Control": "no-store"}
+"""Headers of what no cache on the way shall have: it is of persons, or another in a moment."""
 _RETRY_AFTER_S = "1"
 _SENTENCES = {
     404: "There is nothing at this address.",
@@ -123,7 +125,7 @@ def error_response(status: int, sentence: str, field: str | None = None) -> web.
     body: dict[str, object] = {"ok": False, "error": sentence}
     if field:
         body["field"] = field
-    response = web.json_bytes_response(body, dumps=orjson.dumps, status=status)
+    response = web.json_bytes_response(body, dumps=orjson.dumps, status=status, headers=UNKEPT)
     if status == Unauthorized.status:
         response.headers["WWW-Authenticate"] = "X-Webhook-Token"
     if status == Unavailable.status:

@@ -253,6 +253,13 @@ class TestErrors:
 
 
 class TestOperations:
+    async def test_no_cache_on_the_way_keeps_an_answer(self, client: Client) -> None:
+        """Of a message that isn't known yet neither: it may be in a moment."""
+        for path, status in (("message-logs/", 200), ("messages/wamid.1/", 404)):
+            async with client.get(f"{API}/{path}") as response:
+                assert response.status == status
+                assert response.headers["Cache-Control"] == "no-store"
+
     async def test_the_request_id_is_taken_over_or_made(self, client: Client) -> None:
         async with client.get("/healthz", headers={"X-Request-ID": "mine-1"}) as response:
             assert response.headers["X-Request-ID"] == "mine-1"
