@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Over all cores, the tests of a file in one process, in the order of the files: slow ones come first.
-SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# A process more than there are cores, since many tests wait; the tests of a file in one of them, in the
+# order of the files: slow ones come first.
+SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo screenshot test quick lint types bench lock vendor clean

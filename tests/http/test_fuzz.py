@@ -21,13 +21,13 @@ from tests.fuzz import Fuzzer
 from tests.process import Service
 from tests.servers import RedisServer
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "5000"))
 SEED = int(os.environ.get("FUZZ_SEED") or SystemRandom().randrange(10**6))
 CALLERS = 48
 RECEIVE_S = 1.0
 ANSWER_S = 5.0 + RECEIVE_S
 ROUNDS = 4
-LEAK_BYTES = 1024
+LEAK_BYTES = 2048
 """A request may not leave as much behind, in every round after the first. In one round the process
 may grow by more: the allocator keeps what the largest bodies took."""
 
