@@ -223,9 +223,10 @@ local function write_numbers(key, sums)
   if last == 0 then
     return
   end
-  local text = call('GET', key) or ''
-  text = text .. string.rep('\0', 4 * last - #text)
-  local bytes = {string.byte(text, 4 * first - 3, 4 * last)}
+  -- Only as much of the text as changes: of many values in a batch each may have but one number.
+  local start, stop = 4 * first - 4, 4 * last - 1
+  local text = call('GETRANGE', key, start, stop)
+  local bytes = {string.byte(text .. string.rep('\0', stop - start + 1 - #text), 1, -1)}
   for place, number in pairs(sums) do
     local at = 4 * (place - first + 1)
     while number ~= 0 do
@@ -233,8 +234,7 @@ local function write_numbers(key, sums)
       bytes[at], number, at = sum % 256, math.floor(sum / 256), at - 1
     end
   end
-  local changed = string.char(unpack(bytes))
-  call('SET', key, string.sub(text, 1, 4 * first - 4) .. changed .. string.sub(text, 4 * last + 1))
+  call('SETRANGE', key, start, string.char(unpack(bytes)))
 end
 
 local function write_values()
