@@ -236,9 +236,13 @@ async def test_nor_does_one_at_the_end_of_the_service(
         TRACKER_HTTP__DRAIN_S="0.5",
     ) as service:
         address = urlsplit(service.url)
+        long = "x" * 900  # that the sockets can't hold the whole sheet, who reads it be late
         async with aiohttp.ClientSession(headers={"X-Webhook-Token": TOKEN}) as session:
-            for start in range(0, 5_000, 1_000):
-                updates = [status_update(start + each, "failed") for each in range(1_000)]
+            for start in range(0, 6_000, 500):
+                updates = [
+                    status_update(start + each, "failed", errors=[{"code": 1, "title": long}])
+                    for each in range(500)
+                ]
                 body = {"updates": updates}
                 async with session.post(f"{service.url}{STATUS}batch/", json=body) as response:
                     assert response.status == 200
