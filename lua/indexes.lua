@@ -63,11 +63,11 @@ local function tally(group, record, number)
   end
 end
 
-local log = math.log
-local LOG_GROWTH = log(GROWTH)
+local LOG_GROWTH = math.log(GROWTH)
 
 -- How many of counters.WITHIN_S are shorter.
 local function shorter_than(took_ms)
+  -- As many bounds of a second each are shorter; % in place of floor, which would be a call.
   local whole_s = (took_ms - 1 - (took_ms - 1) % 1000) / 1000
   if whole_s < EXACT_S then
     return whole_s < 0 and 0 or whole_s
@@ -75,7 +75,7 @@ local function shorter_than(took_ms)
     return BOUNDS
   end
   -- A bound is the whole second that follows EXACT_S * GROWTH^n, or that is it.
-  local steps = log(whole_s / EXACT_S) / LOG_GROWTH
+  local steps = math.log(whole_s / EXACT_S) / LOG_GROWTH
   return EXACT_S + steps - steps % 1
 end
 

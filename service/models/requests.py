@@ -32,7 +32,7 @@ EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """No message is older."""
 
 PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
-"""The rule that a text is without them, for its JSON Schema."""
+"""The rule that a text has no control characters, for its JSON Schema."""
 
 _GIVEN = {"minLength": 1}
 # Six digits, or a letter. What a letter is beyond ASCII no pattern can say in every language.
