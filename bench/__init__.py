@@ -51,6 +51,12 @@ other half of a core. Compare ratios between machines and days, the rest only wi
   than under load, where requests share trips to Redis. Updates are news of messages that are
   there; sends are new and let the smallest store grow by a tenth or two.
 
+With `--against COMMIT` none of these is measured, but the service as that commit has it (the rival)
+against the service as it stands here, by what callers send: statuses of messages that were tracked
+before, in an order that jumps from event to event, and sends; one by one and in batches. Each
+service has a store of its own, filled over HTTP with the same messages. `--seconds 1 --rounds 15`
+gives short turns, so that a busy minute meets both.
+
 `failed` counts answers that nobody should get and broken connections. A single one ends the run
 with exit status 1, since a refusal is cheaper than an answer and would improve the figures. Nothing
 fails because it is slow: targets stand beside the figures for people to judge.

@@ -11,6 +11,7 @@ import uvloop
 from bench import (
     BenchError,
     Row,
+    before,
     ceiling,
     durability,
     growth,
@@ -44,7 +45,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     figures: dict[str, list[Row]] = {}
     try:
-        for name, rows in _measure(options):
+        for name, rows in _against(options) if options.against else _measure(options):
             figures[name] = rows
             if not options.json:
                 print(f"{name}\n{_table(rows)}\n", flush=True)
@@ -65,12 +66,18 @@ def _options() -> argparse.Namespace:
     length += f", overload: {OVERLOAD} times"
     add("--seconds", type=int, default=3, help=length)
     add("--large", action="store_true", help=f"growth up to {LARGE:,} messages")
+    add("--against", metavar="COMMIT", help="measure only this: the service against that commit")
     add("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
     options.only = options.only.split(",")
     if not set(options.only) <= set(PARTS) or options.rounds < 1 or options.seconds < 1:
         parser.error(f"--only takes {', '.join(PARTS)}; --rounds and --seconds at least 1")
     return options
+
+
+def _against(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
+    commit, rounds, seconds = options.against, options.rounds, options.seconds
+    yield "before", uvloop.run(before.compare(commit, rounds, seconds, _say))
 
 
 def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  # noqa: C901  flat

@@ -34,7 +34,8 @@ FAILURES = "/api/webhooks/failures/"
 JSON, LINES = "application/json", "application/x-ndjson"
 
 _START_S = int(time.time())
-_STEPS = (Status.SENT, Status.DELIVERED, Status.READ)
+STEPS = (Status.SENT, Status.DELIVERED, Status.READ)
+"""The statuses that each message reaches."""
 
 Item = TypeVar("Item")
 
@@ -84,11 +85,20 @@ def news(count: int, first: int = 0) -> Iterator[News]:
 
     Nothing comes twice, so every one of the `3 * count` is news.
     """
-    for start in range(first, first + count, BLOCK):
-        block = [message(n) for n in range(start, min(start + BLOCK, first + count))]
-        for step, status in enumerate(_STEPS):
-            for n, (wamid, context) in enumerate(block):
-                at_s = _START_S - 86_400 + (start + n) * 37 % 80_000 + 30 * step
+    return _news(range(first, first + count), _START_S - 86_400)
+
+
+def tracked_news(numbers: Iterable[int]) -> Iterator[News]:
+    """As `news`, of these messages and in their order, later than they can have been tracked."""
+    return _news(numbers, _START_S + 3_600)
+
+
+def _news(numbers: Iterable[int], from_s: int) -> Iterator[News]:
+    for some in batches(numbers, BLOCK):
+        block = [(n, message(n)) for n in some]
+        for step, status in enumerate(STEPS):
+            for n, (wamid, context) in block:
+                at_s = from_s + n * 37 % 80_000 + 30 * step
                 yield News(wamid, context.recipient_id, status, at_s)
 
 

@@ -55,11 +55,12 @@ def run(duels: Sequence[Duel], rounds: int, seconds: int, say: Say) -> list[list
     for number in range(rounds + 1):
         for duel, pairs in zip(duels, results, strict=True):
             say(f"{duel.name}: " + (f"round {number} of {rounds}" if number else "warming up"))
-            pairs.append(_round(duel, seconds if number else WARM_UP_S, first=number % 2))
+            pairs.append(one_round(duel, seconds if number else WARM_UP_S, first=number % 2))
     return [pairs[1:] for pairs in results]
 
 
-def _round(duel: Duel, seconds: int, *, first: int) -> Pair:
+def one_round(duel: Duel, seconds: int, *, first: int) -> Pair:
+    """Measures both, that one first: 0 the rival, 1 the service."""
     duel.reset()
     sides = (duel.rival, duel.service)
     measured = {side: measure(duel, sides[side], seconds) for side in (first, 1 - first)}

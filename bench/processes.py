@@ -95,13 +95,20 @@ def _cpu_s(pid: int) -> float:
 
 
 @contextmanager
-def serve(module: str, *arguments: str, store: str = "", **settings: str) -> Iterator[Server]:
+def serve(
+    module: str,
+    *arguments: str,
+    store: str = "",
+    tree: str = ".",
+    **settings: str,
+) -> Iterator[Server]:
     """Runs a server: `service` and `bench.obvious` with a private Redis and nothing in it.
 
     Args:
         module: to run.
         *arguments: of its command line.
         store: the socket of a Redis to use instead of a private one.
+        tree: a checkout to run it from; unless given, the working folder.
         **settings: variables of its environment.
     """
     port = free_port()
@@ -114,6 +121,7 @@ def serve(module: str, *arguments: str, store: str = "", **settings: str) -> Ite
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
+                cwd=tree,
                 env=environment | {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_DATA_DIR": folder},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
