@@ -13,11 +13,11 @@ import msgspec
 from service.errors import BadRequest
 from service.keys import Position, Selection, ending_of
 from service.models.reader import CONTROLS, description, refusal
+from service.models.recipients import recipient_of
 from service.models.remedies import remedy_of
 from service.models.requests import (
     EARLIEST,
     ISO_TIME,
-    RECIPIENT,
     EraseRequest,
     FailuresQuery,
     LiveQuery,
@@ -36,6 +36,8 @@ MAX_WAMID = 256
 
 NO_CODE = "none"
 """What a query has for the code of failures without one."""
+
+_NATIONAL_DIGITS = 10
 
 _MAX_ERROR_TEXT = 1_000
 STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
@@ -57,31 +59,6 @@ def _required(value: str | int, field: str, limit: int = 128) -> str:
     text = _text(value, field, limit)
     if not text:
         raise BadRequest(f"{field} is required and must not be empty.", field)
-    return text
-
-
-_PUNCTUATION = re.compile(r"[+\s\-\u2010\u2011.()\[\]]")
-_LEAST_DIGITS, _MOST_DIGITS = 6, 15
-_NATIONAL_DIGITS = 10
-
-
-def _is_phone(text: str) -> bool:
-    return text.isdigit() and text.isascii() and _LEAST_DIGITS <= len(text) <= _MOST_DIGITS
-
-
-def recipient_of(text: str, field: str) -> str:
-    """A recipient in the form in which it is kept: a phone number as its digits.
-
-    Raises:
-        BadRequest: fewer than six digits and no letter.
-    """
-    if _is_phone(text):
-        return text
-    bare = _PUNCTUATION.sub("", text)
-    if _is_phone(bare):
-        return bare
-    if len(re.findall("[0-9]", bare)) < _LEAST_DIGITS and not any(map(str.isalpha, bare)):
-        raise refusal(field, RECIPIENT)
     return text
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 
 from service.errors import BadRequest
-from service.models.meaning import MAX_WAMID, STATUSES, error_of, recipient_of, text_of, time_of
+from service.models.meaning import MAX_WAMID, STATUSES, error_of, text_of, time_of
 from service.models.reader import CONTROLS, without_lone_surrogates
+from service.models.recipients import recipient_of
 from service.reports import Clock, Extras, Report, Status
 
 _MAX_ID = 128

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import BadRequest
-from service.keys import _NAMESPACE, ending_of, partition_of, uuid_of
+from service.keys import _NAMESPACE, partition_of, uuid_of
 from service.models.answers import iso
 from service.models.meaning import (
     _raw_error_of,
     error_of,
-    recipient_of,
     send_report,
     status_report,
     time_of,
@@ -102,40 +101,6 @@ def test_a_written_time_is_read_as_itself(moment: datetime, offset_minutes: int)
     sign, minutes = "-" if offset_minutes < 0 else "+", abs(offset_minutes)
     local = (aware + timedelta(minutes=offset_minutes)).replace(tzinfo=None).isoformat()
     assert time_of(f"{local}{sign}{minutes // 60:02}:{minutes % 60:02}", NOW_MS) == time_ms
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("+91 98765-43210", "919876543210"),
-        ("(91) [98765].43210", "919876543210"),
-        ("91\u00a098765\u201143210", "919876543210"),
-        ("123456", "123456"),
-        ("123456789012345", "123456789012345"),
-        ("1234567890123456", "1234567890123456"),
-        ("+1234 5678 9012 3456", "+1234 5678 9012 3456"),
-        ("US.13491208655302741918", "US.13491208655302741918"),
-        ("us.1", "us.1"),
-        ("é", "é"),
-        ("123456#7", "123456#7"),
-    ],
-)
-def test_recipients_are_kept(text: str, kept: str) -> None:
-    assert recipient_of(text, "wa_id") == kept
-
-
-@pytest.mark.parametrize("text", ["12345", "+", " ", "...", "12 34", "***", "12#45", "٩٨٧٦٥٤٣"])
-def test_too_few_digits_and_no_letter_are_refused(text: str) -> None:
-    with pytest.raises(BadRequest, match="wa_id must be a phone number"):
-        recipient_of(text, "wa_id")
-
-
-@given(st.text(alphabet="0123456789+ -.()[]", min_size=6, max_size=20))
-def test_a_phone_number_is_its_digits(text: str) -> None:
-    digits = "".join(filter(str.isdigit, text))
-    if 6 <= len(digits) <= 15:
-        assert recipient_of(text, "wa_id") == digits
-        assert ending_of(digits) == (digits[-10:] if len(digits) >= 10 else digits)
 
 
 json_values = st.recursive(

@@ -1,0 +1,135 @@
+"""Reads a recipient: a phone number, however people write it, or one of Meta's ids of a person.
+
+Everything that takes a recipient reads it here, so that one person has one name everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from unicodedata import category, normalize
+
+from service.errors import BadRequest
+from service.models.reader import CONTROLS, refusal
+from service.models.requests import RECIPIENT
+
+_LEAST_DIGITS, _MOST_DIGITS = 6, 15
+
+
+def same_person(a: str, b: str) -> bool:
+    """Whether two recipients, as `recipient_of` returns them, are one person."""
+    return a == b
+
+
+def recipient_of(text: str, field: str) -> str:
+    """A recipient in the form in which it is kept.
+
+    A text with 6 to 15 digits and no letter is a phone number, and its digits are kept, as ASCII
+    digits and without a leading 00. Any other id is kept as it came.
+
+    Args:
+        text: what the caller gave.
+        field: to name in the error, which never holds the text.
+
+    Raises:
+        BadRequest: nobody can be meant by it.
+    """
+    if text.isascii() and _is_number(text):  # as nearly always
+        return text
+    letters, digits = _letters_in(text), _digits_in(text)
+    if problem := _problem_with(text, letters, digits):
+        raise BadRequest(f"{field} {problem}", field)
+    if letters or len(digits) > _MOST_DIGITS:
+        if CONTROLS.search(text):
+            raise BadRequest(f"{field} {_CONTROL}", field)
+        return text
+    if not _is_number(digits):
+        raise refusal(field, RECIPIENT)
+    return digits
+
+
+def _is_number(digits: str) -> bool:
+    """Whether digits are a phone number in the form in which it is kept."""
+    length_fits = _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS
+    return length_fits and digits.isdecimal() and not digits.startswith("00")
+
+
+def _digits_in(text: str) -> str:
+    """The digits of every script as ASCII digits, without the 00 of an international call."""
+    digits = "".join(re.findall(r"\d", text))
+    if not digits.isascii():
+        digits = "".join(str(int(digit)) for digit in digits)
+    while digits.startswith("00"):
+        digits = digits[2:]
+    return digits
+
+
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+"""Nobody can see them, though their category is that of letters."""
+
+
+def _letters_in(text: str) -> str:
+    if text.isascii():
+        return "".join(re.findall("[A-Za-z]", text)).lower()
+    # Modifier letters (Lm) stand between digits as punctuation does: in Japan ー is a dash.
+    return "".join(
+        each.casefold()
+        for each in text
+        if each.isalpha() and category(each) != "Lm" and each not in _FILLERS
+    )
+
+
+_CONTROL = "has a control character, which is allowed between the digits of a phone number alone."
+_SPOILT = (
+    "is what a spreadsheet makes of a number; take the phone number from where it is still whole, "
+    "and have its column formatted as text."
+)
+_PLACEHOLDER = (
+    "holds a word that programs write where a value is missing; give the phone number or id of the "
+    "recipient."
+)
+_ODD_DIGIT = (
+    "has a character that stands for a number and is no digit, such as a fraction; write the phone "
+    "number in digits alone."
+)
+
+_SHEET_NUMBER = re.compile(
+    r"""
+      \d+ ([.,\u066b]\d*)? \ ? e \ ? [+-]? \ ? \d+                 # 9.19877E+11
+    | \d+ [.,\u066b] \d* \ ? [x*\u00d7\u22c5] \ ? 10 \^? [+-]? \d+  # 9.19877x10^11
+    | \d+ [.,\u066b] 0+                                            # 919876540001.0
+    | \d{1,3} (?P<between>[., '\u2019]) \d{2,3} ((?P=between) \d{2,3})*  # 919,876,540,001.00
+      (?!(?P=between)) [.,] 0+
+    """,
+    re.VERBOSE,
+)
+_SHEET_ERROR = re.compile(r"#(n/a|(ref|value|num|null|div/0|spill|calc|error)!|name\?)")
+_AROUND = " +-()=$\u20ac\u00a3\u20b9'\"\u2018\u2019\u201c\u201d"
+
+_PLACEHOLDERS = frozenset({"undefined", "null", "nan", "none", "nil", "objectobject"})
+_PLACEHOLDERS_ALONE = frozenset({"na", "n", "nat", "true", "false"})
+"""With digits they may be somebody's: ids of people in Namibia begin with NA."""
+
+
+def _problem_with(text: str, letters: str, digits: str) -> str:
+    """What became of a recipient on its way here, `""` for nothing that is known."""
+    if letters in _PLACEHOLDERS or (letters in _PLACEHOLDERS_ALONE and not digits):
+        return _PLACEHOLDER
+    plain = _plain(text)
+    if _SHEET_NUMBER.fullmatch(plain.strip(_AROUND)) or _SHEET_ERROR.fullmatch(plain):
+        return _SPOILT
+    if not letters and any(each.isnumeric() and not each.isdecimal() for each in text):
+        return _ODD_DIGIT
+    return ""
+
+
+def _plain(text: str) -> str:
+    """The text in lower case, without what nobody sees, and each character in its simplest form."""
+    if not text.isascii():
+        text = "".join(map(_simple, normalize("NFKC", text)))
+    return CONTROLS.sub("", text).lower().strip()
+
+
+def _simple(character: str) -> str:
+    if character.isdecimal():
+        return str(int(character))
+    return "" if category(character) in {"Cf", "Mn"} else character

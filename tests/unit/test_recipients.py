@@ -1,0 +1,184 @@
+"""What is read as a recipient: numbers as programs write them, ids, and what is refused."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import BadRequest
+from service.keys import ending_of
+from service.models.recipients import recipient_of, same_person
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("+91 98765-43210", "919876543210"),
+        ("(91) [98765].43210", "919876543210"),
+        ("91/98765/43210", "919876543210"),
+        ('"919876543210"', "919876543210"),
+        ("'919876543210", "919876543210"),
+        ("919,876,543,210", "919876543210"),
+        ("91 98765 43210\r\n", "919876543210"),
+        ("91\t98765\x0043210", "919876543210"),
+        ("\u260e\ufe0f +91 98765 43210", "919876543210"),
+        ("\u2116 919876543210", "919876543210"),
+        ("+91 98765 43210 \U0001f1ee\U0001f1f3", "919876543210"),
+        ("91\ufffd9876543210", "919876543210"),
+        ("91\ud83d98765\ude0043210", "919876543210"),
+        ("\u3164919876543210\u115f", "919876543210"),
+        ("123456", "123456"),
+        ("123456789012345", "123456789012345"),
+        ("123456#7", "1234567"),
+    ],
+)
+def test_a_phone_number_is_its_digits(text: str, kept: str) -> None:
+    assert recipient_of(text, "wa_id") == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0669\u0661\u0669\u0668\u0667\u0666\u0665\u0664\u0663\u0662\u0661\u0660",  # Arabic
+        "\u06f9\u06f1\u06f9\u06f8\u06f7\u06f6\u06f5\u06f4\u06f3\u06f2\u06f1\u06f0",  # Persian
+        "\u096f\u0967\u096f\u096e\u096d\u096c\u096b\u096a\u0969\u0968\u0967\u0966",  # Devanagari
+        "\u09ef\u09e7 \u09ef\u09ee\u09ed\u09ec\u09eb-\u09ea\u09e9\u09e8\u09e7\u09e6",  # Bengali
+        "\uff0b\uff19\uff11\uff0d\uff19\uff18\uff17\uff16\uff15\uff14\uff13\uff12\uff11\uff10",
+        "\U0001d7d7\U0001d7cf98765\U0001d7d2\U0001d7d1\U0001d7d0\U0001d7cf\U0001d7ce",  # bold
+        "9\ufe0f\u20e31\ufe0f\u20e39876543210",  # keycaps
+    ],
+)
+def test_digits_of_every_script_are_digits(text: str) -> None:
+    assert recipient_of(text, "wa_id") == "919876543210"
+
+
+def test_the_long_mark_that_japan_writes_for_a_dash_is_no_letter() -> None:
+    assert recipient_of("090\u30fc1234\uff705678", "wa_id") == "09012345678"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("00919876543210", "919876543210"),
+        ("+00 91 98765 43210", "919876543210"),
+        ("0000919876543210", "919876543210"),
+        ("0 0 91-9876543210", "919876543210"),
+        ("09876543210", "09876543210"),
+        ("00123456", "123456"),
+        ("00123456789012345", "123456789012345"),
+    ],
+)
+def test_the_digits_of_an_international_call_are_dropped(text: str, kept: str) -> None:
+    assert recipient_of(text, "wa_id") == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1234567890123456",
+        "120363023456789012",
+        "+1234 5678 9012 3456",
+        "US.13491208655302741918",
+        "NA.13491208655302741918",
+        "us.1",
+        "é",
+        "一二三四五六七",
+        "919876543210 x105",
+        "919876543210 and 919876543211",
+    ],
+)
+def test_any_other_id_is_kept_as_it_came(text: str) -> None:
+    assert recipient_of(text, "wa_id") == text
+
+
+TOO_FEW = [
+    *("12345", "+", " ", "...", "12 34", "***", "12#45", "-", "#####"),
+    *("\u200e", "000000", "0012345", "\u0661\u0662\u0663", "\u3164\u3164", "\U0001f600", "0"),
+]
+SPOILT = [
+    *(
+        "919876540001.0",
+        "919876540001,0",
+        "919876540001.00",
+        " 919876540001.0\n",
+        "+919876540001.0",
+    ),
+    *("'919876540001.0", '"919876540001.0"', "919876540001.0\u200e", "919876540001.0\x00"),
+    *("919,876,540,001.00", "919.876.540.001,00", "919 876 540 001,0", "9,19,87,65,40,001.00"),
+    *("919\u00a0876\u00a0540\u00a0001,00", "919\u202f876\u202f540\u202f001,00", "₹919876540001.00"),
+    *("9.19877E+11", "9,19877E+11", "9.19877e11", " 9.19877E+11 ", "9.19877 E+11", "9E+11"),
+    *("9.19877E+011", "9.19877×10^11", "9.19877x10^11", "9.19877⋅10¹¹"),
+    *("９．１９８７７Ｅ＋１１", "٩١٩٨٧٦٥٤٠٠٠١٫٠", "1.20363E+17", "120363023456789012.0", "12345.0"),
+    *("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!"),
+]
+PLACEHOLDERS = [
+    *("undefined", "null", "nan", "none", "nil", "Undefined", "NULL", "NaN", "None", " null "),
+    *("(null)", "<NA>", "N/A", "#N/A", "n/a", "\\N", "[object Object]", "True", "false", "NaT"),
+    *("+undefined", "91undefined", "undefined9876543210", "nul\u200el", "nu\u00adll"),
+]
+ODD_DIGITS = [
+    "91987654321\u24ea",
+    "91987654321\u2070",
+    "91987654321½",
+    "919876543210\u00b9",
+    "\u2169919876543210",
+]
+CONTROLS = ["US.1\x00", "us\n1", "abc\x85", "12345678901234567\x07", "US.\ud83d1"]
+
+REFUSED = [*TOO_FEW, *SPOILT, *PLACEHOLDERS, *ODD_DIGITS, *CONTROLS]
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        (TOO_FEW, "wa_id must be a phone number"),
+        (SPOILT, "wa_id is what a spreadsheet makes of a number"),
+        (PLACEHOLDERS, "wa_id holds a word that programs write where a value is missing"),
+        (ODD_DIGITS, "wa_id has a character that stands for a number and is no digit"),
+        (CONTROLS, "wa_id has a control character"),
+    ],
+)
+def test_what_nobody_can_be_meant_by_is_refused(texts: list[str], sentence: str) -> None:
+    for text in texts:
+        with pytest.raises(BadRequest, match=sentence):
+            recipient_of(text, "wa_id")
+
+
+@pytest.mark.parametrize("text", [text for text in REFUSED if len(text.strip()) > 1])
+def test_a_refusal_never_holds_what_was_given(text: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        recipient_of(text, "f")
+    assert text.strip().casefold() not in caught.value.sentence.casefold()
+
+
+@given(st.text(alphabet="0123456789+ -.()[]", min_size=6, max_size=20))
+def test_what_is_read_is_read_the_same_again(text: str) -> None:
+    """So a number that an answer has finds its messages."""
+    try:
+        kept = recipient_of(text, "wa_id")
+    except BadRequest:
+        return
+    assert recipient_of(kept, "wa_id") == kept
+    assert same_person(kept, recipient_of(f" {kept} ", "wa_id")) or len(kept) > 15
+
+
+@given(st.text(max_size=30))
+def test_a_recipient_is_a_number_or_what_came(text: str) -> None:
+    try:
+        kept = recipient_of(text, "wa_id")
+    except BadRequest as error:
+        assert error.field == "wa_id"
+    else:
+        assert kept == text or re.fullmatch("[0-9]{6,15}", kept)
+        assert recipient_of(kept, "wa_id") == kept
+        assert json.loads(json.dumps(kept)) == kept
+
+
+def test_numbers_are_found_by_their_last_ten_digits() -> None:
+    assert [ending_of(digits) for digits in ("919876543210", "123456789", "us.1234567890")] == [
+        "9876543210",
+        "123456789",
+        "us.1234567890",
+    ]
