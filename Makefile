@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo screenshot test quick lint types bench lock vendor clean
+.PHONY: help install run demo screenshot test quick lint types bench lock vendor codes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ lock: install ## pin the newest versions that pyproject.toml allows
 vendor: ## copy the dashboard's libraries from npm, as package-lock.json has them
 	npm ci --ignore-scripts
 	$(PYTHON) scripts/vendor.py
+
+codes: install ## write the calling codes of countries anew, from the pinned library
+	$(BIN)/python -m scripts.calling_codes
 
 clean: ## remove what was made, but not data/
 	rm -rf .venv dist node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -7,9 +7,9 @@
 -- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipient_id":
 --          "", "before_us": "", "gone_s": 0}: 1 to 50 messages, each once, with the CRC16 of its
 --          wamid as text. Only those go that are in that dimension's index for the value, have
---          that recipient_id (a whole phone number to compare, '' for any) and were created before
---          before_us (µs as text, '' for any): they may have changed since they were looked for.
---          gone_s: how long, in seconds, reports must not bring them back; 0: they may.
+--          exactly that recipient_id ('' for any) and were created before before_us (µs as text,
+--          '' for any): they may have changed since they were looked for. gone_s: how long, in
+--          seconds, reports must not bring them back; 0: they may.
 -- Returns  how many were there and went, as an integer.
 -- Cost     O(log N) a message and index; about 25 µs a message.
 
@@ -25,7 +25,7 @@ end
 
 local function is_meant(record)
   return value_of(record[field]) == asked.value
-    and (asked.recipient_id == '' or same_number(record[RECIPIENT_ID], asked.recipient_id))
+    and (asked.recipient_id == '' or record[RECIPIENT_ID] == asked.recipient_id)
     and (not before_us or tonumber(record[CREATED_US]) < before_us)
 end
 

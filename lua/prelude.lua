@@ -75,11 +75,6 @@ local function key_of(kind, name, value)
   return key .. ':' .. value
 end
 
--- Two phone numbers are one recipient's when one is the ending of the other.
-local function same_number(a, b)
-  return string.sub(a, -#b) == b or string.sub(b, -#a) == a
-end
-
 -- How many entries of a sorted set, read from its end, come before those behind a position. The
 -- position's own entry may be gone by now, and many may share its microsecond: among those it is
 -- looked for by halves.

@@ -6,7 +6,8 @@ import asyncio
 from typing import NamedTuple
 
 from service.keys import GONE_S, Position, Selection, crc16_of, id_of
-from service.reports import unpack
+from service.models.recipients import same_person
+from service.reports import Record, unpack
 from service.scripts import MAX_ERASED, Erasure, Query
 from service.store import Store
 
@@ -15,10 +16,18 @@ ERASE_S = 8.0
 
 
 class Erased(NamedTuple):
-    """How many messages went, and whether those were all."""
+    """What an erasure did.
+
+    Attributes:
+        number: how many messages went.
+        complete: whether those were all.
+        ends_alike: how many messages it met that stay, since the recipient's number only ends like
+            the one that is erased; all of them where it is complete.
+    """
 
     number: int
     complete: bool
+    ends_alike: int = 0
 
 
 async def erase(
@@ -28,7 +37,7 @@ async def erase(
 
     Args:
         store: to remove them from.
-        selection: one filter, any status.
+        selection: one filter, any status, and the whole recipient where the filter is of one.
         most_s: when to stop, after the step under way, in seconds.
         gone_s: how long reports that come late must not bring them back, in seconds.
 
@@ -36,51 +45,62 @@ async def erase(
         Unavailable: some may have been removed; the rest is there.
     """
     loop = asyncio.get_running_loop()
-    until_s, number = loop.time() + most_s, 0
+    until_s, number, ends_alike = loop.time() + most_s, 0, 0
     for partition in range(store.partitions):
         walk = _Walk(store, partition, selection, gone_s)
         while not walk.through:
             number += await walk.step()
             if loop.time() > until_s and not walk.through:
-                return Erased(number, complete=False)
-    return Erased(number, complete=True)
+                return Erased(number, complete=False, ends_alike=ends_alike + walk.ends_alike)
+        ends_alike += walk.ends_alike
+    return Erased(number, complete=True, ends_alike=ends_alike)
 
 
 class _Walk:
-    """Goes through the matching messages of a partition until none of them is left.
+    """Goes through a partition's messages under the filter until none of them is to go.
 
     Attributes:
-        through: whether there was none on the whole of its last way: one may come in behind it.
+        through: whether its last pass over all of them removed none. A pass may miss a message that
+            comes in behind it, so after one that removed some there is another.
+        ends_alike: how many messages to other recipients the present pass, or the last, has met.
     """
 
     def __init__(self, store: Store, partition: int, selection: Selection, gone_s: int) -> None:
         self._store = store
         self._partition = partition
-        self._selection = selection
+        self._under_filter = Selection(selection.filters)
+        self._recipient_id = selection.recipient_id
         self._gone_s = gone_s
         self._after: Position | None = None
         self._removed = 0
         self.through = False
+        self.ends_alike = 0
 
     async def step(self) -> int:
         """Removes a few; returns how many."""
-        query = Query.of(self._selection, MAX_ERASED, self._after)
+        if self._after is None:
+            self._removed = self.ends_alike = 0
+        query = Query.of(self._under_filter, MAX_ERASED, self._after)
         scan = await self._store.look(self._partition, query)
-        removed = await self._remove(scan.packed) if scan.packed else 0
+        records = [unpack(packed) for packed in scan.packed]
+        wamids = [record.wamid for record in records if self._is_meant(record)]
+        self.ends_alike += len(records) - len(wamids)
+        removed = await self._remove(wamids) if wamids else 0
         self._removed += removed
         self._after = scan.stopped
-        if self._after is None:
-            self.through, self._removed = not self._removed, 0
+        self.through = self._after is None and not self._removed
         return removed
 
-    async def _remove(self, packed: list[bytes]) -> int:
-        wamids = [unpack(record).wamid for record in packed]
-        [(dimension, value)] = self._selection.filters
+    def _is_meant(self, record: Record) -> bool:
+        return not self._recipient_id or same_person(record.recipient_id, self._recipient_id)
+
+    async def _remove(self, wamids: list[str]) -> int:
+        [(dimension, value)] = self._under_filter.filters
         erasure = Erasure(
             [(id_of(wamid), str(crc16_of(wamid))) for wamid in wamids],
             dimension,
             value,
-            self._selection.recipient_id,
+            self._recipient_id,
             gone_s=self._gone_s,
         )
         return await self._store.remove(self._partition, erasure, "erased")

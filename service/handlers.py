@@ -31,6 +31,7 @@ from service.middleware import (
     error_response,
 )
 from service.models.answers import (
+    EraseResponse,
     cursor_of,
     latest_log,
     message_log,
@@ -348,11 +349,14 @@ async def erase(request: web.Request) -> web.Response:
     selection = selection_to_erase(_erase.body(await body_of(request, MIB)))
     replay = request.app.get(REPLAY)
     waits = replay is not None and (await replay.look()).reports > 0
-    number, complete = await erase_messages(request.app[STORE], selection)
+    number, complete, ends_alike = await erase_messages(request.app[STORE], selection)
     complete = complete and not waits  # some of what waits may be of theirs
     [(dimension, _)] = selection.filters
     log.info("messages_erased", extra={"by": dimension, "messages": number, "complete": complete})
-    return _json({"ok": True, "erased": number, "complete": complete})
+    answer: EraseResponse = {"ok": True, "erased": number, "complete": complete}
+    if dimension == "recipient":
+        answer["ends_alike"] = ends_alike
+    return _json(answer)
 
 
 async def healthz(_: web.Request) -> web.Response:

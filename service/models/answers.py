@@ -180,6 +180,16 @@ class EraseResponse(TypedDict):
     complete: Annotated[
         bool, Meta(description="whether those were all; if not, ask again to go on")
     ]
+    ends_alike: NotRequired[
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="only where a recipient is erased: how many messages stay, since their "
+                "recipient's number only ends like that one; if it isn't complete, as far as known",
+            ),
+        ]
+    ]
 
 
 Description = Annotated[dict[str, Any], Meta(description="an OpenAPI document")]

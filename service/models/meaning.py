@@ -13,7 +13,7 @@ import msgspec
 from service.errors import BadRequest
 from service.keys import Position, Selection, ending_of
 from service.models.reader import CONTROLS, description, refusal
-from service.models.recipients import recipient_of
+from service.models.recipients import heads_of, recipient_of
 from service.models.remedies import remedy_of
 from service.models.requests import (
     EARLIEST,
@@ -36,8 +36,6 @@ MAX_WAMID = 256
 
 NO_CODE = "none"
 """What a query has for the code of failures without one."""
-
-_NATIONAL_DIGITS = 10
 
 _MAX_ERROR_TEXT = 1_000
 STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
@@ -225,14 +223,13 @@ def selection_of(query: MessageLogsQuery) -> Selection:
         BadRequest: the phone number is none.
     """
     recipient_id = recipient_of(query.recipient_id, "recipient_id") if query.recipient_id else ""
-    ending = ending_of(recipient_id)
     filters = [
         (dimension, value)
         for dimension, value in (
             ("registration", query.registration_id),
             ("event", query.event_id),
             ("guest", query.guest_id),
-            ("recipient", ending),
+            ("recipient", ending_of(recipient_id)),
             ("template", query.template_name),
         )
         if value
@@ -244,7 +241,7 @@ def selection_of(query: MessageLogsQuery) -> Selection:
     return Selection(
         filters=filters or [("all", "")],
         status=query.status or "",
-        recipient_id=recipient_id if len(ending) == _NATIONAL_DIGITS else "",
+        heads=heads_of(recipient_id),
     )
 
 
@@ -297,17 +294,21 @@ def value_position_of(cursor: str | None) -> tuple[int, str] | None:
 
 
 def selection_to_erase(request: EraseRequest) -> Selection:
-    """Whose messages are to go: those that `message-logs` lists for the same filter.
+    """Whose messages are to go: a recipient's whole number or id, a guest's, or an event's.
 
     Raises:
-        BadRequest: none is given, or several are, or the phone number is none.
+        BadRequest: none is given, or several are, or the recipient is none.
     """
     names = request.__struct_fields__
     texts = {name: _text(getattr(request, name), name) for name in names}
     given = {name: text for name, text in texts.items() if text}
     if len(given) != 1:
         raise BadRequest(f"Exactly one of {', '.join(names)} must be given.")
-    return selection_of(msgspec.convert(given, MessageLogsQuery))
+    [(name, text)] = given.items()
+    if name != "recipient_id":
+        return Selection([(name.removesuffix("_id"), text)])
+    recipient_id = recipient_of(text, name)
+    return Selection([("recipient", ending_of(recipient_id))], recipient_id=recipient_id)
 
 
 def position_of(cursor: str | None) -> Position | None:

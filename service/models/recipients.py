@@ -6,13 +6,23 @@ Everything that takes a recipient reads it here, so that one person has one name
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 from unicodedata import category, normalize
 
 from service.errors import BadRequest
+from service.keys import ending_of
 from service.models.reader import CONTROLS, refusal
 from service.models.requests import RECIPIENT
 
 _LEAST_DIGITS, _MOST_DIGITS = 6, 15
+_NATIONAL_DIGITS = 10
+"""Of numbers with as many digits, the index has the last ten."""
+
+_CODES = tomllib.loads((Path(__file__).parent / "calling_codes.toml").read_text())
+CALLING_CODES = frozenset(map(str, _CODES["codes"]))
+"""Of countries: what stands before a national number."""
 
 
 def same_person(a: str, b: str) -> bool:
@@ -45,6 +55,35 @@ def recipient_of(text: str, field: str) -> str:
     if not _is_number(digits):
         raise refusal(field, RECIPIENT)
     return digits
+
+
+def heads_of(number: str) -> str:
+    """What may stand before the last ten digits of the numbers that a filter for this one finds.
+
+    These are the number itself, the number with a country's calling code before it, and the number
+    without its calling code. A national number may begin with one 0, and is found without it too.
+
+    Returns:
+        these heads between commas, "," before the first and behind the last, so that a head is
+        looked for with its commas; `""` for what isn't indexed by its last ten digits.
+    """
+    ending = ending_of(number)
+    if not _is_number(number) or len(number) < _NATIONAL_DIGITS:
+        return ""
+    same = (each for each in _forms_of(number) if len(each) <= _MOST_DIGITS)
+    heads = {each.removesuffix(ending) for each in same if each.endswith(ending)}
+    return ",".join(["", *sorted(heads), ""])
+
+
+def _forms_of(number: str) -> Iterator[str]:
+    """A number as it may be written elsewhere, with and without a calling code and a leading 0."""
+    bare = number.removeprefix("0")
+    yield from (number, bare, f"0{bare}")
+    for code in CALLING_CODES:
+        yield from (code + number, code + bare)
+        if number.startswith(code):
+            national = number.removeprefix(code)
+            yield from (national, f"0{national}")
 
 
 def _is_number(digits: str) -> bool:

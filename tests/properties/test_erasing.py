@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.erasing import erase
+from service.keys import Selection
 from service.models.meaning import selection_to_erase
 from service.models.requests import EraseRequest
 from service.reports import Record, Report, record_of
@@ -60,17 +61,22 @@ def is_meant(request: EraseRequest, record: Record) -> bool:
     if not request.recipient_id:
         asked = request.guest_id, request.event_id
         return asked in {(record.guest_id, None), (None, record.event_id)}
-    asked_number, number = str(request.recipient_id), record.recipient_id
-    if min(len(asked_number), len(number)) < 10:
-        return asked_number == number
-    return asked_number.endswith(number) or number.endswith(asked_number)
+    return request.recipient_id == record.recipient_id
+
+
+def ends_alike(request: EraseRequest, record: Record) -> bool:
+    asked, known = str(request.recipient_id or ""), record.recipient_id
+    return asked != known and asked.isdigit() and len(asked) >= 10 and known[-10:] == asked[-10:]
 
 
 async def do(bench: Bench, step: Step) -> None:
     if isinstance(step, Report):
         await bench.merge(step)
     elif isinstance(step, EraseRequest):
-        assert (await erase(bench.store, selection_to_erase(step))).complete
+        done = await erase(bench.store, selection_to_erase(step))
+        everything = await bench.store.page(Selection([("all", "")]), 200)
+        alike = [record for record in everything.records if ends_alike(step, record)]
+        assert (done.complete, done.ends_alike) == (True, len(alike))
     else:
         await sweep(bench, step)
 

@@ -57,14 +57,38 @@ async def test_the_filter_is_one_of_a_person_or_an_event(store: Bench) -> None:
     await store.check_invariants()
 
 
-async def test_other_numbers_with_the_same_last_ten_digits_stay(store: Bench) -> None:
-    numbers = ["919876543210", "449876543210", "9876543210", "9198765432109876543210"]
+async def test_numbers_that_only_end_alike_stay_and_are_counted(store: Bench) -> None:
+    alike = ["449876543210", "9876543210", "09876543210"]
+    numbers = ["919876543210", *alike, "9198765432109876543210", "6543210"]
     for number in numbers:
         await store.merge(send_report(wamid=f"wamid.{number}", recipient_id=number))
     selection = Selection([("recipient", "9876543210")], recipient_id="919876543210")
-    assert await erase(store.store, selection) == Erased(2, complete=True)
+    assert await erase(store.store, selection) == Erased(1, complete=True, ends_alike=3)
     left = {record.recipient_id for record in await store.check_invariants()}
-    assert left == {"449876543210", "9198765432109876543210"}
+    assert left == set(numbers[1:])
+    assert await erase(store.store, selection) == Erased(0, complete=True, ends_alike=3)
+
+
+async def test_many_that_end_alike_are_counted_in_steps(
+    store: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, however often the walk begins anew since it has removed some."""
+    monkeypatch.setattr("service.erasing.MAX_ERASED", 5)
+    await store.store.write(
+        [
+            send_report(
+                wamid=f"wamid.{i}",
+                recipient_id="919876543210" if i % 4 == 0 else "449876543210",
+                received_us=BASE_US + i,
+            )
+            for i in range(100)
+        ]
+    )
+    selection = Selection([("recipient", "9876543210")], recipient_id="919876543210")
+    first = await erase(store.store, selection, most_s=0)
+    assert (first.complete, first.number + first.ends_alike) == (False, 5)
+    rest = Erased(25 - first.number, complete=True, ends_alike=75)
+    assert await erase(store.store, selection) == rest
 
 
 async def test_reports_that_come_late_are_answered_and_dropped(store: Bench) -> None:

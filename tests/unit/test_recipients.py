@@ -4,12 +4,14 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from scripts.calling_codes import FILE
+from scripts.calling_codes import text as codes_of_the_library
 from service.errors import BadRequest
 from service.keys import ending_of
-from service.models.recipients import recipient_of, same_person
+from service.models.recipients import CALLING_CODES, heads_of, recipient_of, same_person
 
 
 @pytest.mark.parametrize(
@@ -182,3 +184,50 @@ def test_numbers_are_found_by_their_last_ten_digits() -> None:
         "123456789",
         "us.1234567890",
     ]
+
+
+def finds(asked: str, number: str) -> bool:
+    """The rule of the filter once more, for two numbers of ten digits and more."""
+    if asked == number:
+        return True
+    bare = {asked.removeprefix("0"), number.removeprefix("0")}
+    if len(bare) == 1:
+        return True
+    short, long = sorted((asked, number), key=len)
+    national = {short, short.removeprefix("0")}
+    return any(long.removesuffix(each) in CALLING_CODES for each in national if each != long)
+
+
+HEADS = st.sampled_from(
+    ["", "0", "1", "7", "9", "91", "091", "44", "39", "391", "999", "1091", "33"]
+)
+
+
+@given(HEADS, HEADS, st.sampled_from(["9876543210", "0876543210", "1719876543"]))
+def test_what_may_stand_before_the_last_ten_digits(first: str, second: str, ending: str) -> None:
+    asked, number = first + ending, second + ending
+    assume(not asked.startswith("00") and not number.startswith("00"))
+    heads = heads_of(asked)
+    assert (f",{second}," in heads) == finds(asked, number)
+    assert (f",{first}," in heads_of(number)) == finds(number, asked)
+    assert f",{first}," in heads
+
+
+@given(st.integers(10**9, 10**15 - 1).map(str), st.sampled_from(sorted(CALLING_CODES)))
+def test_every_calling_code_may_stand_before_a_number(number: str, code: str) -> None:
+    known = [f"{code}{number}", f"0{number}", number]
+    for each in known:
+        if len(each) <= 15:
+            assert f",{each[:-10]}," in heads_of(number)
+    assert len(heads_of(number)) < 4_000
+
+
+@pytest.mark.parametrize("asked", ["123456789", "us.9876543210", "1234567890123456", ""])
+def test_what_is_not_found_by_its_ending_has_no_heads(asked: str) -> None:
+    assert heads_of(asked) == ""
+
+
+def test_the_calling_codes_are_those_of_the_pinned_library() -> None:
+    assert FILE.read_text() == codes_of_the_library(), "run make codes"
+    assert {"1", "91", "44", "971"} <= CALLING_CODES
+    assert CALLING_CODES.isdisjoint({"0", "9", "2", "999", ""})
