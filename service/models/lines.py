@@ -17,13 +17,21 @@ from msgspec import Meta
 from service.errors import BadRequest
 from service.models.answers import iso
 from service.models.reader import Reader, refusal
-from service.models.requests import Name, Word
+from service.models.recipients import recipient_of
+from service.models.requests import MAX_RECIPIENT, Name, Word
 from service.reports import Context, Record, Report, Status, receipts_of, record_of, reports_of
 
 _Wamid = Annotated[
     str, Meta(min_length=1, max_length=256, description="a text of 1 to 256 characters")
 ]
 _Detail = Annotated[str, Meta(max_length=1_000, description="a text of up to 1,000 characters")]
+_MetasId = Annotated[
+    str,
+    Meta(
+        max_length=MAX_RECIPIENT,
+        description=f"a text of up to {MAX_RECIPIENT} characters without control characters",
+    ),
+]
 _ALLOWED_TIME = "a time like 2026-01-15T10:30:00Z, with 3 or 6 more digits after a point, or none"
 _Time = Annotated[str, Meta(description=_ALLOWED_TIME)]
 _ALLOWED_STAMPS = "an object of fields of the context and times"
@@ -63,7 +71,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     tracked_at: _Time = ""
     tracked_at_of: _Stamps = {}
     received_at_of: _Receipts = {}
-    recipient_id: Word = ""
+    recipient_id: _MetasId = ""
     event_id: Word = ""
     registration_id: Word = ""
     guest_id: Word = ""
@@ -71,10 +79,10 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     flow_type: Word = ""
     message_type: Word = ""
     guest_name: Name = ""
-    phone_number_id: Word = ""
-    user_id: Word = ""
-    parent_user_id: Word = ""
-    participant_id: Word = ""
+    phone_number_id: _MetasId = ""
+    user_id: _MetasId = ""
+    parent_user_id: _MetasId = ""
+    participant_id: _MetasId = ""
     callback_data: Name = ""
     pricing: Annotated[dict[str, Any] | None, Meta(description="an object")] = None
 
@@ -125,6 +133,7 @@ def reports_in(line: bytes) -> list[Report]:
 
 def _record_in(line: RecordLine) -> Record:
     texts = {name: getattr(line, name) for name in _TEXTS}
+    texts["recipient_id"] = _recipient_in(line)
     for name, field in _TIMES.items():
         texts[field] = _us_of(getattr(line, name), name)[:-3]
     for name, field in _RECEIPTS.items():
@@ -137,6 +146,14 @@ def _record_in(line: RecordLine) -> Record:
         received_ms=",".join(_receipts_in(line)).rstrip(","),
         **texts,
     )
+
+
+def _recipient_in(line: RecordLine) -> str:
+    """The recipient as it would be kept today. One that would be refused today costs no message."""
+    try:
+        return recipient_of(line.recipient_id, "recipient_id") if line.recipient_id else ""
+    except BadRequest:
+        return line.recipient_id
 
 
 def _stamps_in(line: RecordLine) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Generic, NoReturn, TypeVar, get_args, get_type_hints
 import msgspec
 
 from service.errors import BadRequest
-from service.models.requests import CONTROL
+from service.models.requests import CONTROL, RECIPIENT
 
 CONTROLS = re.compile(rf"[{CONTROL}\ud800-\udfff]")
 """Characters that no text may hold: control characters, and halves of a surrogate pair."""
@@ -61,6 +61,8 @@ class Reader(Generic[Model]):
 
     def _refuse_controls(self, model: Model) -> None:
         for name, allowed in self._allowed.items():
+            if allowed == RECIPIENT:  # between the digits of a phone number they may stand
+                continue
             value = getattr(model, self._names[name])
             for text in value if isinstance(value, list) else (value,):
                 if isinstance(text, str) and CONTROLS.search(text):

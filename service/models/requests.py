@@ -17,9 +17,12 @@ from service.models.schema import one_of
 MAX_ITEMS = 1_000
 """In one request."""
 
+MAX_RECIPIENT = 140
+"""Characters of a phone number, with all that stands between its digits, or of an id of Meta's."""
+
 RECIPIENT = (
-    "a phone number of 6 to 15 digits, or another id with a letter or more digits, of up to 128 "
-    "characters"
+    "a phone number of 6 to 15 digits, or another id with a letter or more digits, of up to "
+    f"{MAX_RECIPIENT} characters"
 )
 
 CONTROL = r"\x00-\x1f\x7f-\x9f"
@@ -35,11 +38,14 @@ PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
 """The rule that a text has no control characters, for its JSON Schema."""
 
 _GIVEN = {"minLength": 1}
-# Six digits, or a letter. What a letter is beyond ASCII no pattern can say in every language.
-_SIX_DIGITS = f"([^{CONTROL}0-9]*[0-9]){{6}}[^{CONTROL}]*"
-_A_LETTER = rf"[^{CONTROL}]*([A-Za-z]|[^\x00-\x9f])[^{CONTROL}]*"
-_RECIPIENT = {"pattern": f"^({_SIX_DIGITS}|{_A_LETTER})$"}
-_RECIPIENT_OR_NONE = {"pattern": f"^({_SIX_DIGITS}|{_A_LETTER})?$"}
+# What a letter or a digit is beyond ASCII no pattern can say in every language.
+_A_NUMBER = r"([^0-9A-Za-z]*[0-9]){6,15}[^0-9A-Za-z]*"
+_MORE_DIGITS = f"([^{CONTROL}0-9]*[0-9]){{16}}[^{CONTROL}]*"
+_A_LETTER = f"[^{CONTROL}]*[A-Za-z][^{CONTROL}]*"
+_BEYOND_ASCII = r"[\s\S]*[^\x00-\x9f][\s\S]*"
+_A_RECIPIENT = f"{_A_NUMBER}|{_MORE_DIGITS}|{_A_LETTER}|{_BEYOND_ASCII}"
+_RECIPIENT = {"pattern": f"^({_A_RECIPIENT})$"}
+_RECIPIENT_OR_NONE = {"pattern": f"^({_A_RECIPIENT})?$"}
 _TIME = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})$"}
 # Ten digits: milliseconds, the likeliest mistake, have more.
 _SECONDS = {"minimum": int(EARLIEST.timestamp()), "maximum": 9_999_999_999}
@@ -47,8 +53,10 @@ _SECONDS = {"minimum": int(EARLIEST.timestamp()), "maximum": 9_999_999_999}
 _Text128 = Annotated[str, Meta(max_length=128, extra_json_schema=PLAIN)]
 _Text512 = Annotated[str, Meta(max_length=512, extra_json_schema=PLAIN)]
 _TextWamid = Annotated[str, Meta(max_length=256, extra_json_schema=PLAIN | _GIVEN)]
-_TextRecipient = Annotated[str, Meta(max_length=128, extra_json_schema=_RECIPIENT)]
-_TextRecipientOrNone = Annotated[str, Meta(max_length=128, extra_json_schema=_RECIPIENT_OR_NONE)]
+_TextRecipient = Annotated[str, Meta(max_length=MAX_RECIPIENT, extra_json_schema=_RECIPIENT)]
+_TextRecipientOrNone = Annotated[
+    str, Meta(max_length=MAX_RECIPIENT, extra_json_schema=_RECIPIENT_OR_NONE)
+]
 _TextTime = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME)]
 _Digits = Annotated[int, Meta(ge=0)]
 _SixDigits = Annotated[int, Meta(ge=100_000)]
@@ -121,7 +129,12 @@ FilterName = Annotated[
 ]
 FilterRecipient = Annotated[
     str,
-    Meta(min_length=1, max_length=128, description=RECIPIENT, extra_json_schema=_RECIPIENT),
+    Meta(
+        min_length=1,
+        max_length=MAX_RECIPIENT,
+        description=RECIPIENT,
+        extra_json_schema=_RECIPIENT,
+    ),
 ]
 Flag = Annotated[Literal["true", "false"], Meta(description="true or false")]
 ListedStatus = Annotated[

@@ -19,9 +19,9 @@ from service.errors import BadRequest
 from service.models.meaning import MAX_WAMID, STATUSES, error_of, text_of, time_of
 from service.models.reader import CONTROLS, without_lone_surrogates
 from service.models.recipients import recipient_of
+from service.models.requests import MAX_RECIPIENT
 from service.reports import Clock, Extras, Report, Status
 
-_MAX_ID = 128
 _MAX_CALLBACK_DATA = 512
 _MAX_PRICING = 1_000
 _NO_ERROR = ("", "", "", "")
@@ -132,7 +132,7 @@ def _report_of(
         KeyError: an id or a time is missing.
         TypeError: one of them is ill-typed.
     """
-    user_id = _id_of(status.get("recipient_user_id"))
+    user_id = status.get("recipient_user_id")
     code, message, details, href = (
         error_of(status.get("errors")) if reported is Status.FAILED else _NO_ERROR
     )
@@ -141,14 +141,14 @@ def _report_of(
         status=reported,
         at_ms=time_of(_time_of(status["timestamp"]), received_us // 1000),
         received_us=received_us,
-        recipient_id=_recipient_of(status.get("recipient_id")) or user_id,
+        recipient_id=_recipient_of(status.get("recipient_id")) or _recipient_of(user_id),
         error_code=code,
         error_message=message,
         error_details=details,
         error_href=href,
         extras=Extras(
             phone_number_id=phone_number_id,
-            user_id=user_id,
+            user_id=_id_of(user_id),
             parent_user_id=_id_of(
                 status.get("recipient_parent_user_id") or status.get("parent_recipient_user_id")
             ),
@@ -175,19 +175,23 @@ def _time_of(value: object) -> str | int:
 
 def _id_of(value: object) -> str:
     """An id, or `""` for what is none: an id that is cut would be another one."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or len(value) > _MAX_ID or CONTROLS.search(value):
-        return ""
-    return value
+    text = _short_text(value)
+    return "" if CONTROLS.search(text) else text
 
 
 def _recipient_of(value: object) -> str:
-    text = _id_of(value)
+    text = _short_text(value)
     try:
         return recipient_of(text, "recipient_id") if text else ""
     except BadRequest:
         return ""
+
+
+def _short_text(value: object) -> str:
+    """A text that is no longer than ids are, or the digits of an integer; `""` for others."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and len(value) <= MAX_RECIPIENT else ""
 
 
 def _pricing_of(value: object) -> str:

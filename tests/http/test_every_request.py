@@ -131,7 +131,7 @@ class TestErrors:
             ("recipient_id", "+"),
             ("recipient_id", False),
             ("recipient_id", {"id": 1}),
-            ("recipient_id", "9" * 129),
+            ("recipient_id", "9" * 141),
         ],
     )
     async def test_a_wrong_field_is_named_and_nothing_written(
