@@ -3,6 +3,7 @@
 import json
 import re
 
+import phonenumbers
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from scripts.calling_codes import text as codes_of_the_library
 from service.errors import BadRequest
 from service.keys import ending_of
 from service.models.recipients import CALLING_CODES, heads_of, recipient_of, same_person
+from tests.recipients import CONTROLS, ODD_DIGITS, PLACEHOLDERS, REFUSED, SPOILT, TOO_FEW, WRITTEN
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,27 @@ from service.models.recipients import CALLING_CODES, heads_of, recipient_of, sam
 )
 def test_a_phone_number_is_its_digits(text: str, kept: str) -> None:
     assert recipient_of(text, "wa_id") == kept
+
+
+@pytest.mark.parametrize(("text", "kept"), WRITTEN.items())
+def test_numbers_as_programs_write_them(text: str, kept: str) -> None:
+    assert recipient_of(text, "wa_id") == kept
+
+
+@pytest.mark.parametrize("form", ["INTERNATIONAL", "E164", "NATIONAL"])
+def test_an_example_of_each_region_as_its_people_write_it(form: str) -> None:
+    """The examples, and the ways of writing, are libphonenumber's."""
+    written = 0
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+        if number is None or len(str(number.national_number)) < 6:
+            continue
+        text = phonenumbers.format_number(number, getattr(phonenumbers.PhoneNumberFormat, form))
+        digits = "".join(filter(str.isdecimal, text))
+        for marked in (text, f"\u202a{text}\u202c", f"\u2068{text}\u2069", f"\u200f{text}"):
+            assert recipient_of(marked, "wa_id") == digits
+        written += 1
+    assert written > 190
 
 
 @pytest.mark.parametrize(
@@ -93,43 +116,6 @@ def test_the_digits_of_an_international_call_are_dropped(text: str, kept: str) -
 )
 def test_any_other_id_is_kept_as_it_came(text: str) -> None:
     assert recipient_of(text, "wa_id") == text
-
-
-TOO_FEW = [
-    *("12345", "+", " ", "...", "12 34", "***", "12#45", "-", "#####"),
-    *("\u200e", "000000", "0012345", "\u0661\u0662\u0663", "\u3164\u3164", "\U0001f600", "0"),
-]
-SPOILT = [
-    *(
-        "919876540001.0",
-        "919876540001,0",
-        "919876540001.00",
-        " 919876540001.0\n",
-        "+919876540001.0",
-    ),
-    *("'919876540001.0", '"919876540001.0"', "919876540001.0\u200e", "919876540001.0\x00"),
-    *("919,876,540,001.00", "919.876.540.001,00", "919 876 540 001,0", "9,19,87,65,40,001.00"),
-    *("919\u00a0876\u00a0540\u00a0001,00", "919\u202f876\u202f540\u202f001,00", "₹919876540001.00"),
-    *("9.19877E+11", "9,19877E+11", "9.19877e11", " 9.19877E+11 ", "9.19877 E+11", "9E+11"),
-    *("9.19877E+011", "9.19877×10^11", "9.19877x10^11", "9.19877⋅10¹¹"),
-    *("９．１９８７７Ｅ＋１１", "٩١٩٨٧٦٥٤٠٠٠١٫٠", "1.20363E+17", "120363023456789012.0", "12345.0"),
-    *("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!"),
-]
-PLACEHOLDERS = [
-    *("undefined", "null", "nan", "none", "nil", "Undefined", "NULL", "NaN", "None", " null "),
-    *("(null)", "<NA>", "N/A", "#N/A", "n/a", "\\N", "[object Object]", "True", "false", "NaT"),
-    *("+undefined", "91undefined", "undefined9876543210", "nul\u200el", "nu\u00adll"),
-]
-ODD_DIGITS = [
-    "91987654321\u24ea",
-    "91987654321\u2070",
-    "91987654321½",
-    "919876543210\u00b9",
-    "\u2169919876543210",
-]
-CONTROLS = ["US.1\x00", "us\n1", "abc\x85", "12345678901234567\x07", "US.\ud83d1"]
-
-REFUSED = [*TOO_FEW, *SPOILT, *PLACEHOLDERS, *ODD_DIGITS, *CONTROLS]
 
 
 @pytest.mark.parametrize(
