@@ -2,12 +2,11 @@
 --
 -- KEYS[1]  the partition's tag. Reads behind it  :by:<dimension>[:<value>]  :msg:<id>
 -- ARGV[1]  JSON {"scan": 1000, "queries": [{"filters": [[dimension, value], …], "status": "",
---          "recipient_id": "", "heads": "", "codes": [], "limit": 50, "after_us": "",
---          "after_id": ""}, …]}: of each query at most scan index entries are looked at and limit
---          rows returned. At least one filter, all must hold, value '' for a dimension of a single
---          index; status '' for any; recipient_id: exactly this one, '' for any; heads: what may
---          stand before the last ten digits of the recipient, each between commas, '' for
---          anything; codes: any of these error codes, [] for all; after_us (µs as text) and
+--          "heads": "", "codes": [], "limit": 50, "after_us": "", "after_id": ""}, …]}: of each
+--          query at most scan index entries are looked at and limit rows returned. At least one
+--          filter, all must hold, value '' for a dimension of a single index; status '' for any;
+--          heads: what may stand before the last ten digits of the recipient, each between commas,
+--          '' for anything; codes: any of these error codes, [] for all; after_us (µs as text) and
 --          after_id: start behind this position, '' at the newest.
 -- Returns  for each query, in order, a list: the position of the last entry looked at, as its
 --          created_us and id, both '' when there is nothing more behind it; then packed records.
@@ -61,20 +60,18 @@ local function matches(packed, query, codes)
   if query.status ~= '' and string.sub(packed, 1, #head) ~= head then
     return false
   end
-  if query.recipient_id == '' and query.heads == '' and #query.codes == 0 then
+  if query.heads == '' and #query.codes == 0 then
     return true
   end
   local record = split(packed, SEPARATOR)
-  return (query.recipient_id == '' or query.recipient_id == record[RECIPIENT_ID])
-    and (query.heads == '' or has_head(record[RECIPIENT_ID], query.heads))
+  return (query.heads == '' or has_head(record[RECIPIENT_ID], query.heads))
     and (#query.codes == 0 or codes[record[ERROR_CODE]])
 end
 
 local function page(query)
   local index, size, others = smallest_index(query)
   local rank = start_rank(index, query.after_us, query.after_id)
-  local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= ''
-    or query.heads ~= '' or #query.codes > 0
+  local sieved = #others > 0 or query.status ~= '' or query.heads ~= '' or #query.codes > 0
   local codes = set_of(query.codes)
   local chunk = sieved and CHUNK or query.limit
   local reply = {'', ''}

@@ -68,8 +68,7 @@ class _Walk:
     def __init__(self, store: Store, partition: int, selection: Selection, gone_s: int) -> None:
         self._store = store
         self._partition = partition
-        self._under_filter = Selection(selection.filters)
-        self._recipient_id = selection.recipient_id
+        self._selection = selection
         self._gone_s = gone_s
         self._after: Position | None = None
         self._removed = 0
@@ -80,7 +79,7 @@ class _Walk:
         """Removes a few; returns how many."""
         if self._after is None:
             self._removed = self.ends_alike = 0
-        query = Query.of(self._under_filter, MAX_ERASED, self._after)
+        query = Query.of(self._selection, MAX_ERASED, self._after)
         scan = await self._store.look(self._partition, query)
         records = [unpack(packed) for packed in scan.packed]
         wamids = [record.wamid for record in records if self._is_meant(record)]
@@ -92,15 +91,16 @@ class _Walk:
         return removed
 
     def _is_meant(self, record: Record) -> bool:
-        return not self._recipient_id or same_person(record.recipient_id, self._recipient_id)
+        asked = self._selection.recipient_id
+        return not asked or same_person(record.recipient_id, asked)
 
     async def _remove(self, wamids: list[str]) -> int:
-        [(dimension, value)] = self._under_filter.filters
+        [(dimension, value)] = self._selection.filters
         erasure = Erasure(
             [(id_of(wamid), str(crc16_of(wamid))) for wamid in wamids],
             dimension,
             value,
-            self._recipient_id,
+            self._selection.recipient_id,
             gone_s=self._gone_s,
         )
         return await self._store.remove(self._partition, erasure, "erased")

@@ -104,16 +104,17 @@ class Selection(msgspec.Struct, frozen=True):
     Attributes:
         filters: dimension and value, at least one; all must hold.
         status: only messages now at this status, `""` for all.
-        recipient_id: only messages to exactly this recipient, `""` for any.
         heads: what may stand before the last ten digits of the recipient's number, as
             `models.recipients.heads_of` returns it; `""` for anything.
+        recipient_id: for an erasure, which removes of those listed only the messages to exactly
+            this recipient; `""` for all.
         codes: only messages that failed with one of these, `""` for without one; empty: any.
     """
 
     filters: Sequence[tuple[str, str]]
     status: str = ""
-    recipient_id: str = ""
     heads: str = ""
+    recipient_id: str = ""
     codes: Sequence[str] = ()
 
 

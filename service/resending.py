@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from service.keys import Position, Selection, ending_of
+from service.models.recipients import same_person
 from service.paging import position_of
 from service.reports import Record, unpack
 from service.scripts import Query
 from service.store import Store
 
-_PHONE_ENDING = 10
 _MOST_LOOKS = 200
 
 
@@ -83,23 +83,22 @@ async def _latest_since(store: Store, record: Record) -> Record | None:
 
 def _same_send(record: Record) -> Selection:
     """Of the same event, or standalone as it is; and of the same template, if it has one."""
-    ending = ending_of(record.recipient_id)
     send = [("event", record.event_id) if record.event_id else ("standalone", "")]
     if record.template_name:
         send.append(("template", record.template_name))
-    whole = record.recipient_id if len(ending) == _PHONE_ENDING else ""
-    return Selection([("recipient", ending), *send], recipient_id=whole)
+    return Selection([("recipient", ending_of(record.recipient_id)), *send])
 
 
 async def _first(
     store: Store, partition: int, selection: Selection, record: Record
 ) -> Record | None:
-    """The partition's latest that is selected, as far back as the record."""
+    """The partition's latest to the same person that is selected, as far back as the record."""
     after: Position | None = None
     while True:
         scan = await store.look(partition, Query.of(selection, 1, after))
-        if scan.packed:
-            return unpack(scan.packed[0])
+        for found in map(unpack, scan.packed):
+            if same_person(found.recipient_id, record.recipient_id):
+                return found
         after = scan.stopped
         if after is None or after <= position_of(record):
             return None

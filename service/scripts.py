@@ -83,7 +83,7 @@ class Query(msgspec.Struct, frozen=True):
     """What one look at a partition is for; encodes to the JSON object that `list.lua` reads.
 
     Attributes:
-        filters: see `Selection`, as `status`, `recipient_id`, `heads` and `codes`.
+        filters: see `Selection`, as `status`, `heads` and `codes`.
         limit: rows wanted.
         after_us: `created_us` of the position to start behind, `""` at the newest.
         after_id: the message id of that position.
@@ -91,7 +91,6 @@ class Query(msgspec.Struct, frozen=True):
 
     filters: Sequence[tuple[str, str]]
     status: str
-    recipient_id: str
     heads: str
     codes: Sequence[str]
     limit: int
@@ -102,8 +101,8 @@ class Query(msgspec.Struct, frozen=True):
     def of(cls, selection: Selection, limit: int, after: Position | None) -> Query:
         """A look for up to `limit` of the selected messages behind a position."""
         at = (str(after.created_us), after.message_id) if after else ("", "")
-        recipient = selection.recipient_id, selection.heads
-        return cls(selection.filters, selection.status, *recipient, selection.codes, limit, *at)
+        chosen = selection.filters, selection.status, selection.heads, selection.codes
+        return cls(*chosen, limit, *at)
 
 
 _WRITERS = ("merge", "erase")
