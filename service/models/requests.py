@@ -256,7 +256,10 @@ class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class EraseRequest(msgspec.Struct, frozen=True, gc=False):
-    """Whose messages are to be erased: body of `erase`; exactly one is given."""
+    """Whose messages are to be erased: body of `erase`; exactly one is given.
+
+    A recipient is the whole number or id: numbers that only end alike are others.
+    """
 
     recipient_id: RecipientOrNone | None = None
     guest_id: Id | None = None

@@ -15,8 +15,14 @@ from msgspec.structs import replace
 
 from service.errors import BadRequest
 from service.models.meaning import send_report, status_report, time_of
-from service.models.reader import Reader
-from service.models.requests import MessageStatusRequest, TrackSendRequest
+from service.models.reader import Reader, refusal
+from service.models.recipients import recipient_of
+from service.models.requests import (
+    MAX_RECIPIENT,
+    RECIPIENT,
+    MessageStatusRequest,
+    TrackSendRequest,
+)
 from service.reports import RANK, Context, Report, Status
 
 _SEND = Reader(TrackSendRequest)
@@ -115,7 +121,7 @@ class Table:
         error = {"code": code, "title": title, "details": details, "href": href}
         body = _given(
             wamid=row.get("wamid"),
-            recipient_id=row.get("recipient_id"),
+            recipient_id=_recipient_in(row),
             status=status,
             timestamp=row[time_field],
             errors=[error] if status == Status.FAILED else None,
@@ -150,6 +156,22 @@ def _time_field(row: Row, reports: list[Report]) -> str:
     if "created_at" in row:
         return "created_at"
     raise BadRequest("status has no time: the line has none at all.", "status")
+
+
+def _recipient_in(row: Row) -> str | None:
+    """The row's recipient, if it names one. A status update may pass over an odd one; a row can't.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    value = row.get("recipient_id")
+    if value is None:
+        return None
+    text = str(value)
+    is_ill_typed = isinstance(value, bool) or not isinstance(value, str | int | float)
+    if is_ill_typed or len(text) > MAX_RECIPIENT:
+        raise refusal("recipient_id", RECIPIENT)
+    return recipient_of(text, "recipient_id")
 
 
 def _context_of(row: Row, received_us: int) -> Context | tuple[()]:
