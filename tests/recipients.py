@@ -63,7 +63,15 @@ SPOILT = [
 PLACEHOLDERS = [
     *("undefined", "null", "nan", "none", "nil", "Undefined", "NULL", "NaN", "None", " null "),
     *("(null)", "<NA>", "N/A", "#N/A", "n/a", "\\N", "[object Object]", "True", "false", "NaT"),
-    *("+undefined", "91undefined", "undefined9876543210", "nul\u200el", "nu\u00adll"),
+    *(
+        "+undefined",
+        "91undefined",
+        "undefinedundefined",
+        "ｎｕｌｌ",
+        "undefined9876543210",
+        "nul\u200el",
+        "nu\u00adll",
+    ),
 ]
 """What programs write where there is no value."""
 ODD_DIGITS = [

@@ -23,6 +23,7 @@ _NATIONAL_DIGITS = 10
 _CODES = tomllib.loads((Path(__file__).parent / "calling_codes.toml").read_text())
 CALLING_CODES = frozenset(map(str, _CODES["codes"]))
 """Of countries: what stands before a national number."""
+_CODE_LENGTHS = sorted({len(code) for code in CALLING_CODES})
 
 
 def same_person(a: str, b: str) -> bool:
@@ -70,8 +71,11 @@ def heads_of(number: str) -> str:
     ending = ending_of(number)
     if not _is_number(number) or len(number) < _NATIONAL_DIGITS:
         return ""
-    same = (each for each in _forms_of(number) if len(each) <= _MOST_DIGITS)
-    heads = {each.removesuffix(ending) for each in same if each.endswith(ending)}
+    heads = {
+        each[:-_NATIONAL_DIGITS]
+        for each in _forms_of(number)
+        if each.endswith(ending) and len(each) <= _MOST_DIGITS
+    }
     return ",".join(["", *sorted(heads), ""])
 
 
@@ -79,11 +83,11 @@ def _forms_of(number: str) -> Iterator[str]:
     """A number as it may be written elsewhere, with and without a calling code and a leading 0."""
     bare = number.removeprefix("0")
     yield from (number, bare, f"0{bare}")
-    for code in CALLING_CODES:
-        yield from (code + number, code + bare)
-        if number.startswith(code):
-            national = number.removeprefix(code)
-            yield from (national, f"0{national}")
+    for form in {number, bare}:
+        yield from (code + form for code in CALLING_CODES)
+    for length in _CODE_LENGTHS:
+        if number[:length] in CALLING_CODES:
+            yield from (number[length:], f"0{number[length:]}")
 
 
 def _is_number(digits: str) -> bool:
@@ -110,11 +114,9 @@ def _letters_in(text: str) -> str:
     if text.isascii():
         return "".join(re.findall("[A-Za-z]", text)).lower()
     # Modifier letters (Lm) stand between digits as punctuation does: in Japan ー is a dash.
-    return "".join(
-        each.casefold()
-        for each in text
-        if each.isalpha() and category(each) != "Lm" and each not in _FILLERS
-    )
+    letters = (each for each in text if each.isalpha() and each not in _FILLERS)
+    found = "".join(each for each in letters if category(each) != "Lm")
+    return normalize("NFKC", found).casefold()
 
 
 _CONTROL = "has a control character, which is allowed between the digits of a phone number alone."
@@ -144,14 +146,14 @@ _SHEET_NUMBER = re.compile(
 _SHEET_ERROR = re.compile(r"#(n/a|(ref|value|num|null|div/0|spill|calc|error)!|name\?)")
 _AROUND = " +-()=$\u20ac\u00a3\u20b9'\"\u2018\u2019\u201c\u201d"
 
-_PLACEHOLDERS = frozenset({"undefined", "null", "nan", "none", "nil", "objectobject"})
+_PLACEHOLDERS = re.compile("(undefined|null|nan|none|nil|objectobject)+")
 _PLACEHOLDERS_ALONE = frozenset({"na", "n", "nat", "true", "false"})
 """With digits they may be somebody's: ids of people in Namibia begin with NA."""
 
 
 def _problem_with(text: str, letters: str, digits: str) -> str:
     """What became of a recipient on its way here, `""` for nothing that is known."""
-    if letters in _PLACEHOLDERS or (letters in _PLACEHOLDERS_ALONE and not digits):
+    if _PLACEHOLDERS.fullmatch(letters) or (letters in _PLACEHOLDERS_ALONE and not digits):
         return _PLACEHOLDER
     plain = _plain(text)
     if _SHEET_NUMBER.fullmatch(plain.strip(_AROUND)) or _SHEET_ERROR.fullmatch(plain):

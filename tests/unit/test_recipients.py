@@ -179,9 +179,11 @@ def finds(asked: str, number: str) -> bool:
     bare = {asked.removeprefix("0"), number.removeprefix("0")}
     if len(bare) == 1:
         return True
-    short, long = sorted((asked, number), key=len)
-    national = {short, short.removeprefix("0")}
-    return any(long.removesuffix(each) in CALLING_CODES for each in national if each != long)
+    return any(
+        long.removesuffix(national) in CALLING_CODES
+        for short, long in ((asked, number), (number, asked))
+        for national in {short, short.removeprefix("0")}
+    )
 
 
 HEADS = st.sampled_from(
