@@ -18,20 +18,16 @@ from service.errors import BadRequest
 from service.models.answers import iso
 from service.models.reader import Reader, refusal
 from service.models.recipients import recipient_of
-from service.models.requests import MAX_RECIPIENT, Name, Word
+from service.models.requests import MAX_METAS_ID, Name, Word
 from service.reports import Context, Record, Report, Status, receipts_of, record_of, reports_of
 
 _Wamid = Annotated[
     str, Meta(min_length=1, max_length=256, description="a text of 1 to 256 characters")
 ]
-_Detail = Annotated[str, Meta(max_length=1_000, description="a text of up to 1,000 characters")]
-_MetasId = Annotated[
-    str,
-    Meta(
-        max_length=MAX_RECIPIENT,
-        description=f"a text of up to {MAX_RECIPIENT} characters without control characters",
-    ),
+_Id = Annotated[
+    str, Meta(max_length=MAX_METAS_ID, description="an id of up to 140 characters, none of control")
 ]
+_Detail = Annotated[str, Meta(max_length=1_000, description="a text of up to 1,000 characters")]
 _ALLOWED_TIME = "a time like 2026-01-15T10:30:00Z, with 3 or 6 more digits after a point, or none"
 _Time = Annotated[str, Meta(description=_ALLOWED_TIME)]
 _ALLOWED_STAMPS = "an object of fields of the context and times"
@@ -71,7 +67,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     tracked_at: _Time = ""
     tracked_at_of: _Stamps = {}
     received_at_of: _Receipts = {}
-    recipient_id: _MetasId = ""
+    recipient_id: _Id = ""
     event_id: Word = ""
     registration_id: Word = ""
     guest_id: Word = ""
@@ -79,10 +75,10 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     flow_type: Word = ""
     message_type: Word = ""
     guest_name: Name = ""
-    phone_number_id: _MetasId = ""
-    user_id: _MetasId = ""
-    parent_user_id: _MetasId = ""
-    participant_id: _MetasId = ""
+    phone_number_id: _Id = ""
+    user_id: _Id = ""
+    parent_user_id: _Id = ""
+    participant_id: _Id = ""
     callback_data: Name = ""
     pricing: Annotated[dict[str, Any] | None, Meta(description="an object")] = None
 

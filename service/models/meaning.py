@@ -18,7 +18,7 @@ from service.models.remedies import remedy_of
 from service.models.requests import (
     EARLIEST,
     ISO_TIME,
-    MAX_RECIPIENT,
+    MAX_METAS_ID,
     EraseRequest,
     FailuresQuery,
     LiveQuery,
@@ -120,7 +120,7 @@ def send_report(request: TrackSendRequest, received_us: int) -> Report:
         at_ms=received_us // 1000,
         received_us=received_us,
         context=Context(
-            recipient_id=recipient_of(_required(request.wa_id, "wa_id", MAX_RECIPIENT), "wa_id"),
+            recipient_id=recipient_of(_required(request.wa_id, "wa_id", MAX_METAS_ID), "wa_id"),
             event_id=event_id,
             registration_id=registration_id,
             guest_id=_text(request.guest_id, "guest_id"),
@@ -139,7 +139,7 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
         BadRequest: a field can't be read.
     """
     status = STATUSES[request.status]
-    recipient_id = _text(request.recipient_id, "recipient_id", MAX_RECIPIENT)
+    recipient_id = _text(request.recipient_id, "recipient_id", MAX_METAS_ID)
     if recipient_id:
         recipient_id = recipient_of(recipient_id, "recipient_id")
     return Report(
@@ -301,7 +301,7 @@ def selection_to_erase(request: EraseRequest) -> Selection:
         BadRequest: none is given, or several are, or the recipient is none.
     """
     names = request.__struct_fields__
-    limits = {"recipient_id": MAX_RECIPIENT}
+    limits = {"recipient_id": MAX_METAS_ID}
     texts = {name: _text(getattr(request, name), name, limits.get(name, 128)) for name in names}
     given = {name: text for name, text in texts.items() if text}
     if len(given) != 1:

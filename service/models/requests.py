@@ -17,13 +17,13 @@ from service.models.schema import one_of
 MAX_ITEMS = 1_000
 """In one request."""
 
-MAX_RECIPIENT = 140
-"""Characters of a phone number, with all that stands between its digits, or of an id of Meta's."""
-
 RECIPIENT = (
-    "a phone number of 6 to 15 digits, or another id with a letter or more digits, of up to "
-    f"{MAX_RECIPIENT} characters"
+    "a phone number of 6 to 15 digits, or another id with a letter or more digits, of up to 140 "
+    "characters"
 )
+
+MAX_METAS_ID = 140
+"""Characters of an id of Meta's: up to 128, with a country and perhaps `ENT.` before them."""
 
 CONTROL = r"\x00-\x1f\x7f-\x9f"
 """The control characters, as they stand within the brackets of a pattern."""
@@ -53,9 +53,9 @@ _SECONDS = {"minimum": int(EARLIEST.timestamp()), "maximum": 9_999_999_999}
 _Text128 = Annotated[str, Meta(max_length=128, extra_json_schema=PLAIN)]
 _Text512 = Annotated[str, Meta(max_length=512, extra_json_schema=PLAIN)]
 _TextWamid = Annotated[str, Meta(max_length=256, extra_json_schema=PLAIN | _GIVEN)]
-_TextRecipient = Annotated[str, Meta(max_length=MAX_RECIPIENT, extra_json_schema=_RECIPIENT)]
+_TextRecipient = Annotated[str, Meta(max_length=MAX_METAS_ID, extra_json_schema=_RECIPIENT)]
 _TextRecipientOrNone = Annotated[
-    str, Meta(max_length=MAX_RECIPIENT, extra_json_schema=_RECIPIENT_OR_NONE)
+    str, Meta(max_length=MAX_METAS_ID, extra_json_schema=_RECIPIENT_OR_NONE)
 ]
 _TextTime = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME)]
 _Digits = Annotated[int, Meta(ge=0)]
@@ -131,7 +131,7 @@ FilterRecipient = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=MAX_RECIPIENT,
+        max_length=MAX_METAS_ID,
         description=RECIPIENT,
         extra_json_schema=_RECIPIENT,
     ),

@@ -18,7 +18,7 @@ from service.models.meaning import send_report, status_report, time_of
 from service.models.reader import Reader, refusal
 from service.models.recipients import recipient_of
 from service.models.requests import (
-    MAX_RECIPIENT,
+    MAX_METAS_ID,
     RECIPIENT,
     MessageStatusRequest,
     TrackSendRequest,
@@ -169,7 +169,7 @@ def _recipient_in(row: Row) -> str | None:
         return None
     text = str(value)
     is_ill_typed = isinstance(value, bool) or not isinstance(value, str | int | float)
-    if is_ill_typed or len(text) > MAX_RECIPIENT:
+    if is_ill_typed or len(text) > MAX_METAS_ID:
         raise refusal("recipient_id", RECIPIENT)
     return recipient_of(text, "recipient_id")
 

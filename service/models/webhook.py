@@ -19,7 +19,7 @@ from service.errors import BadRequest
 from service.models.meaning import MAX_WAMID, STATUSES, error_of, text_of, time_of
 from service.models.reader import CONTROLS, without_lone_surrogates
 from service.models.recipients import recipient_of
-from service.models.requests import MAX_RECIPIENT
+from service.models.requests import MAX_METAS_ID
 from service.reports import Clock, Extras, Report, Status
 
 _MAX_CALLBACK_DATA = 512
@@ -191,7 +191,7 @@ def _short_text(value: object) -> str:
     """A text that is no longer than ids are, or the digits of an integer; `""` for others."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return value if isinstance(value, str) and len(value) <= MAX_RECIPIENT else ""
+    return value if isinstance(value, str) and len(value) <= MAX_METAS_ID else ""
 
 
 def _pricing_of(value: object) -> str:
