@@ -12,11 +12,13 @@ import msgspec
 
 from service.errors import BadRequest
 from service.keys import Position, Selection, ending_of
-from service.models.reader import CONTROLS, description, refusal
-from service.models.remedies import remedy_of
+from service.models.reader import CONTROLS, clean, cut_int, description, refusal
+from service.models.remedies import classes_of
 from service.models.requests import (
+    CONTROL,
     EARLIEST,
     ISO_TIME,
+    MAX_METAS_ID,
     RECIPIENT,
     EraseRequest,
     FailuresQuery,
@@ -25,11 +27,12 @@ from service.models.requests import (
     MessageStatsQuery,
     MessageStatusRequest,
     StatusLookupRequest,
+    StatusRequired,
     Time,
     TrackSendRequest,
     Wamid,
 )
-from service.reports import Context, Report, Status
+from service.reports import Context, Extras, Report, Status
 
 MAX_WAMID = 256
 """Characters of a message id."""
@@ -37,7 +40,11 @@ MAX_WAMID = 256
 NO_CODE = "none"
 """What a query has for the code of failures without one."""
 
+NO_ERROR = ("", "", "", "")
+"""As `error_of` tells of none."""
+
 _MAX_ERROR_TEXT = 1_000
+_METAS_PAGES = "https://developers.facebook.com"
 STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
 
 _ALLOWED_TIME = description(Time)
@@ -60,7 +67,7 @@ def _required(value: str | int, field: str, limit: int = 128) -> str:
     return text
 
 
-_PUNCTUATION = re.compile(r"[+\s\-\u2010\u2011.()\[\]]")
+_PUNCTUATION = re.compile(rf"[+\s\-\u2010\u2011.()\[\]{CONTROL}]")
 _LEAST_DIGITS, _MOST_DIGITS = 6, 15
 _NATIONAL_DIGITS = 10
 
@@ -73,14 +80,15 @@ def recipient_of(text: str, field: str) -> str:
     """A recipient in the form in which it is kept: a phone number as its digits.
 
     Raises:
-        BadRequest: fewer than six digits and no letter.
+        BadRequest: fewer than six digits and no letter, or an id with control characters.
     """
     if _is_phone(text):
         return text
     bare = _PUNCTUATION.sub("", text)
     if _is_phone(bare):
         return bare
-    if len(re.findall("[0-9]", bare)) < _LEAST_DIGITS and not any(map(str.isalpha, bare)):
+    too_few = len(re.findall("[0-9]", bare)) < _LEAST_DIGITS
+    if CONTROLS.search(text) or (too_few and not any(map(str.isalpha, bare))):
         raise refusal(field, RECIPIENT)
     return text
 
@@ -127,10 +135,11 @@ def _milliseconds(value: str | int) -> int | None:
 
 
 def send_report(request: TrackSendRequest, received_us: int) -> Report:
-    """What a track-send says: sent, now, with this context.
+    """What a track-send says: sent, at its `sent_at` or else now, with this context.
 
     Raises:
-        BadRequest: a required field is empty, or there is a registration and no event.
+        BadRequest: a required field is empty, there is a registration and no event, or the
+            recipient or the time can't be read.
     """
     event_id = _text(request.event_id, "event_id")
     registration_id = _text(request.event_registration_id, "event_registration_id")
@@ -138,13 +147,16 @@ def send_report(request: TrackSendRequest, received_us: int) -> Report:
         raise BadRequest(
             "event_registration_id needs the event_id that it belongs to.", "event_registration_id"
         )
+    at_ms = now_ms = received_us // 1000
+    if request.sent_at is not None and request.sent_at != "":
+        at_ms = time_of(request.sent_at, now_ms, "sent_at")
     return Report(
         wamid=_required(request.template_wamid, "template_wamid", 256),
         status=Status.SENT,
-        at_ms=received_us // 1000,
+        at_ms=at_ms,
         received_us=received_us,
         context=Context(
-            recipient_id=recipient_of(_required(request.wa_id, "wa_id"), "wa_id"),
+            recipient_id=recipient_of(_required(request.wa_id, "wa_id", MAX_METAS_ID), "wa_id"),
             event_id=event_id,
             registration_id=registration_id,
             guest_id=_text(request.guest_id, "guest_id"),
@@ -163,7 +175,7 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
         BadRequest: a field can't be read.
     """
     status = STATUSES[request.status]
-    recipient_id = _text(request.recipient_id, "recipient_id")
+    recipient_id = _text(request.recipient_id, "recipient_id", MAX_METAS_ID)
     if recipient_id:
         recipient_id = recipient_of(recipient_id, "recipient_id")
     return Report(
@@ -173,6 +185,39 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
         received_us,
         recipient_id,
         *(_raw_error_of(request.errors) if status is Status.FAILED else ()),
+    )
+
+
+def forwarded_report(
+    required: StatusRequired,
+    received_us: int,
+    *,
+    recipient_id: str,
+    errors: object,
+    extras: Extras | tuple[()],
+) -> Report:
+    """What a status update says that has more of Meta's status than the guide's.
+
+    Args:
+        required: what must be there.
+        received_us: when, in µs since the epoch.
+        recipient_id: in the form in which it is kept, `""` for none.
+        errors: Meta's, of any form.
+        extras: what else there is.
+
+    Raises:
+        BadRequest: a field can't be read.
+    """
+    status = STATUSES[required.status]
+    return Report(
+        _required(required.wamid, "wamid", 256),
+        status,
+        time_of(required.timestamp, received_us // 1000),
+        received_us,
+        recipient_id,
+        *(error_of(errors) if status is Status.FAILED else NO_ERROR),
+        (),
+        extras,
     )
 
 
@@ -200,7 +245,7 @@ def _raw_error_of(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[str, str, str, 
     if isinstance(raw, msgspec.UnsetType):
         return error_of(None)
     try:
-        return error_of(json.loads(bytes(raw).decode(errors="replace"), parse_int=_cut_int))
+        return error_of(json.loads(bytes(raw).decode(errors="replace"), parse_int=cut_int))
     except (ValueError, RecursionError):
         return error_of(None)
 
@@ -218,13 +263,14 @@ def error_of(errors: object) -> tuple[str, str, str, str]:
             message = text_of(error.get("title")) or text_of(error.get("message")) or details
             code = _error_code(error.get("code"))
             if code or message:
-                return code, message, details, text_of(error.get("href"))
-    return "", "", "", ""
+                return code, message, details, _whole_link(text_of(error.get("href")))
+    return NO_ERROR
 
 
-def _cut_int(digits: str) -> int:
-    """Python reads integers of a few thousand digits only, and no more than this are kept."""
-    return int(digits[:_MAX_ERROR_TEXT])
+def _whole_link(href: str) -> str:
+    """A link of Meta's, which may come without its beginning."""
+    is_path = href.startswith("/") and not href.startswith("//")
+    return f"{_METAS_PAGES}{href}"[:_MAX_ERROR_TEXT] if is_path else href
 
 
 def _error_code(code: object) -> str:
@@ -237,7 +283,7 @@ def text_of(text: object, limit: int = _MAX_ERROR_TEXT) -> str:
     """A text of Meta's, without control characters and cut; `""` for what is none."""
     if not isinstance(text, str):
         return ""
-    text = CONTROLS.sub(" ", text)[:limit]
+    text = clean(text)[:limit]
     return text if text.strip() else ""
 
 
@@ -305,8 +351,7 @@ def failed_selection(query: FailuresQuery, codes: Iterable[str]) -> Selection | 
     wanted = [
         each
         for each in codes
-        if (code is None or each == code)
-        and query.remedy_class in {None, remedy_of(each).remedy_class}
+        if (code is None or each == code) and query.remedy_class in {None, *classes_of(each)}
     ]
     return Selection(filters, codes=wanted) if wanted else None
 
