@@ -56,10 +56,11 @@ PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
 
 _GIVEN = {"minLength": 1}
 # Six digits, or a letter. What a letter is beyond ASCII no pattern can say in every language.
-_SIX_DIGITS = r"([^0-9]*[0-9]){6}[\s\S]*"
+_SIX_DIGITS = f"([^{CONTROL}0-9]*[0-9]){{6}}[^{CONTROL}]*"
+_PHONE = "([^0-9A-Za-z]*[0-9]){6,15}[^0-9A-Za-z]*"  # control characters are dropped of this alone
 _A_LETTER = rf"[^{CONTROL}]*([A-Za-z]|[^\x00-\x9f])[^{CONTROL}]*"
-_RECIPIENT = {"pattern": f"^({_SIX_DIGITS}|{_A_LETTER})$"}
-_RECIPIENT_OR_NONE = {"pattern": f"^({_SIX_DIGITS}|{_A_LETTER})?$"}
+_RECIPIENT = {"pattern": f"^({_PHONE}|{_SIX_DIGITS}|{_A_LETTER})$"}
+_RECIPIENT_OR_NONE = {"pattern": f"^({_PHONE}|{_SIX_DIGITS}|{_A_LETTER})?$"}
 _A_TIME = "an ISO 8601 date and time or epoch seconds, not before 2009 and at most a day ahead"
 _TIME = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})$"}
 _TIME_OR_NONE = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})?$"}
@@ -315,7 +316,10 @@ class MessageStatusBatch(msgspec.Struct, frozen=True, gc=False):
 
 WebhookPayload = Annotated[
     dict[str, Any],
-    Meta(description="what Meta's webhook sends, of any form; the statuses in it are taken"),
+    Meta(
+        description="what Meta's webhook sends, of any form; the statuses in it are taken; where "
+        "nothing in it is known it is refused, unless Meta signed it"
+    ),
 ]
 
 

@@ -107,7 +107,7 @@ class TestRequests:
         ("field", "value"),
         [
             ("recipient_id", "12345"),
-            ("recipient_id", "9" * 129),
+            ("recipient_id", "9" * 141),
             ("event_id", "e\n"),
             ("event_id", "e" * 129),
             ("event_id", 10**128),
