@@ -96,7 +96,7 @@ def test_the_service_does_as_it_says(
         case.query["hub.verify_token"] = VERIFY_TOKEN
     batch = case.path.endswith("/batch/")
     # A caller with a token is told where nothing in a body is known; for no schema is that ill.
-    excluded = [negative_data_rejection] if batch else []
+    excluded: list[Any] = [negative_data_rejection] if batch else []
     excluded += [positive_data_acceptance] if case.path == WEBHOOK else []
     case.call_and_validate(
         base_url=address,
