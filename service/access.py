@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Sequence
 from functools import partial
 
 from service.config import Settings
 from service.errors import Forbidden, Unauthorized
+
+log = logging.getLogger(__name__)
+
+_NO_WORD_SET = (
+    "No hub.verify_token is expected here: set meta.verify_token to the word that you give Meta."
+)
 
 
 class Access:
@@ -31,8 +38,17 @@ class Access:
         """
         if not given:
             raise Unauthorized("The header X-Webhook-Token is missing.")
-        if not _is_one_of(given, self._tokens):
+        if not self.knows_token(given):
             raise Forbidden("The X-Webhook-Token is not one that is let in.")
+
+    def knows_token(self, given: str | None) -> bool:
+        """Whether it is one of `auth.tokens`."""
+        return bool(given) and _is_one_of(given or "", self._tokens)
+
+    @property
+    def checks_signatures(self) -> bool:
+        """Whether there is a secret to check a signature by."""
+        return bool(self._app_secrets)
 
     def check_signature(self, given: str, body: bytes) -> None:
         """Lets a body in that was signed with one of `meta.app_secret`.
@@ -45,16 +61,26 @@ class Access:
         Raises:
             Forbidden: it was signed with another secret, or changed on its way.
         """
+        if not self._app_secrets:
+            log.warning("setting_missing", extra={"setting": "meta.app_secret"})
         digests = [hmac.digest(secret, body, hashlib.sha256) for secret in self._app_secrets]
         if not _is_one_of(given, [b"sha256=" + digest.hex().encode() for digest in digests]):
             raise Forbidden("The X-Hub-Signature-256 does not fit the body.")
 
-    def check_handshake(self, given: str | None) -> None:
+    def check_handshake(self, given: str | None, *, of_ours: bool) -> None:
         """Lets Meta verify the address with one of `meta.verify_token`.
 
+        Args:
+            given: the `hub.verify_token`.
+            of_ours: whether the caller has a token: a stranger isn't told what is set up here.
+
         Raises:
-            Forbidden: the `hub.verify_token` is another one, or none.
+            Forbidden: it is another one, or none.
         """
+        if not self._verify_tokens:
+            log.warning("setting_missing", extra={"setting": "meta.verify_token"})
+            if of_ours:
+                raise Forbidden(_NO_WORD_SET)
         if not given or not _is_one_of(given, self._verify_tokens):
             raise Forbidden("The hub.verify_token is not the one that is expected.")
 

@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.access import Access
 from service.counters import Stats
 from service.erasing import erase as erase_messages
-from service.errors import BadRequest, NotFound, Unauthorized, Unavailable
+from service.errors import BadRequest, NotFound, TooLarge, Unauthorized, Unavailable
 from service.eventstream import HEADERS, answer_with_events
 from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
 from service.keys import uuid_of
@@ -48,11 +48,10 @@ from service.models.meaning import (
     selection_of,
     selection_to_erase,
     send_report,
-    status_report,
     value_position_of,
     wamids_of,
 )
-from service.models.reader import Reader
+from service.models.reader import Model, Reader
 from service.models.requests import (
     EraseRequest,
     FailuresQuery,
@@ -62,16 +61,16 @@ from service.models.requests import (
     MessageLogsQuery,
     MessageStatsQuery,
     MessageStatusBatch,
-    MessageStatusRequest,
     StatusLookupRequest,
     TrackSendBatch,
     TrackSendRequest,
     ValuesQuery,
 )
+from service.models.updates import update_in
 from service.models.webhook import Item, Payload
 from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
-from service.resending import failed_page
+from service.resending import failed_page, page_of_class
 from service.scripts import Merged, Outcome
 from service.spreadsheet import CSV, answer_sheet
 from service.store import Store
@@ -90,7 +89,6 @@ OPENAPI = web.AppKey("openapi", bytes)
 _now_us = Clock(time.time_ns)
 _track_send = Reader(TrackSendRequest)
 _track_sends = Reader(TrackSendBatch)
-_message_status = Reader(MessageStatusRequest)
 _message_statuses = Reader(MessageStatusBatch)
 _status_lookup = Reader(StatusLookupRequest)
 _message_logs = Reader(MessageLogsQuery)
@@ -101,8 +99,13 @@ _message_stats = Reader(MessageStatsQuery)
 _list_values = Reader(ValuesQuery)
 _failures = Reader(FailuresQuery)
 
+_AS_LINES = f"Lines of JSON, in any number, need the Content-Type {NDJSON}."
 _JSON = {"Content-Type": "application/json"}
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
+_NOTHING_KNOWN = (
+    "The body holds nothing that Meta's webhook brings: statuses stand in "
+    "entry[].changes[].value.statuses[], where field is messages."
+)
 _ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
 LAST_EVENT_ID = istr("Last-Event-ID")
 SIGNATURE = istr("X-Hub-Signature-256")
@@ -130,14 +133,14 @@ def _status_answer(_: Report, merged: Merged) -> bytes:
     return (_QUEUED_ANSWERS if merged.outcome is Outcome.QUEUED else _STATUS_ANSWERS)[merged.status]
 
 
-_SENDS = Intake(lambda body: send_report(_track_send.body(body), _now_us()), _send_answer)
-_STATUSES = Intake(
-    lambda body: status_report(_message_status.body(body), _now_us()), _status_answer
+_SENDS = Intake(
+    lambda body, notes: send_report(_track_send.body(body, notes), _now_us()), _send_answer
 )
+_STATUSES = Intake(lambda body, notes: update_in(body, _now_us(), notes), _status_answer)
 
 
 async def _take_one(request: web.Request, intake: Intake) -> web.Response:
-    report = intake.read(await body_of(request, MIB))
+    report = intake.read(await body_of(request, MIB), request.app[METRICS])
     [merged] = await request.app[STORE].write([report])
     status = _QUEUED if merged.outcome is Outcome.QUEUED else _WRITTEN
     return web.Response(body=intake.answer(report, merged), status=status, headers=_JSON)
@@ -157,26 +160,31 @@ async def track_send_batch(request: web.Request) -> web.StreamResponse:
     """POST track-send/batch: many template messages were sent."""
     if request.content_type == NDJSON:
         return await _take_stream(request, _SENDS)
-    return await _take_many(request, _SENDS, _track_sends.body(await _many(request)).messages)
+    return await _take_many(request, _SENDS, (await _batch(request, _track_sends)).messages)
 
 
 async def status_update_batch(request: web.Request) -> web.StreamResponse:
     """POST message-status/batch: Meta reported many statuses."""
     if request.content_type == NDJSON:
         return await _take_stream(request, _STATUSES)
-    body = _message_statuses.body(await _many(request))
-    return await _take_many(request, _STATUSES, body.updates)
+    return await _take_many(request, _STATUSES, (await _batch(request, _message_statuses)).updates)
 
 
-async def _many(request: web.Request) -> bytes:
-    return await body_of(request, MOST_BODY_BYTES)
+async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
+    if "jsonl" in request.content_type or "ndjson" in request.content_type:
+        raise BadRequest(_AS_LINES)
+    try:
+        return reader.body(await body_of(request, MOST_BODY_BYTES), request.app[METRICS])
+    except (BadRequest, TooLarge) as error:
+        error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
+        raise
 
 
 async def _take_many(
     request: web.Request, intake: Intake, items: list[msgspec.Raw]
 ) -> web.Response:
     store, metrics = request.app[STORE], request.app[METRICS]
-    answers, refused, queued = await write_each(store, intake, map(bytes, items))
+    answers, refused, queued = await write_each(store, intake, map(bytes, items), metrics)
     note_refused(metrics, refused)
     ok = b"false" if refused else b"true"
     more = b',"queued":true' if queued else b""
@@ -196,7 +204,9 @@ async def _take_stream(request: web.Request, intake: Intake) -> web.StreamRespon
 
 async def whatsapp_verify(request: web.Request) -> web.Response:
     """GET whatsapp: Meta makes sure that the address is ours."""
-    request.app[ACCESS].check_handshake(request.query.get("hub.verify_token"))
+    access = request.app[ACCESS]
+    of_ours = access.knows_token(request.headers.get(TOKEN))
+    access.check_handshake(request.query.get("hub.verify_token"), of_ours=of_ours)
     try:
         query = msgspec.convert(dict(request.query), HandshakeQuery)
     except msgspec.ValidationError:
@@ -215,22 +225,28 @@ async def whatsapp(request: web.Request) -> web.Response:
         access.check_token(token)
     elif not signature:
         raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
-    body = await _many(request)
-    if not token and signature:
+    body = await body_of(request, MOST_BODY_BYTES)
+    signed = bool(signature) and (access.checks_signatures or not token)
+    if signature and signed:
         access.check_signature(signature, body)
     payload = Payload(body, _now_us)
     queued = is_queued(await request.app[STORE].write(payload.reports))
     request.app[METRICS].webhook(payload.items)
     if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
         log.warning("webhook_items_odd", extra=odd)
-    if queued:  # which to Meta is no success: what it sends again finds Redis back, or this lost
-        return _json({"ok": True, "queued": True}, _QUEUED)
-    return _json({"ok": True})
+    if not signed and not payload.is_known:
+        raise BadRequest(_NOTHING_KNOWN)
+    answer: dict[str, object] = {"ok": True}
+    if token:  # Meta doesn't read the answer
+        answer |= {"taken": len(payload.reports), "passed_over": payload.passed_over}
+    if queued:  # to Meta 202 is no success: it sends the same again, and finds Redis back or not
+        return _json(answer | {"queued": True}, _QUEUED)
+    return _json(answer)
 
 
 async def status_lookup(request: web.Request) -> web.Response:
     """POST message-status-lookup: the statuses of many messages."""
-    body = _status_lookup.body(await body_of(request, MIB))
+    body = _status_lookup.body(await body_of(request, MIB), request.app[METRICS])
     records = await request.app[STORE].lookup(wamids_of(body))
     return _json({"statuses": {w: message_status(record) for w, record in records.items()}})
 
@@ -328,6 +344,7 @@ async def failures(request: web.Request) -> web.StreamResponse:
         selection,
         sent_since=None if query.sent_since is None else query.sent_since == "true",
     )
+    read = partial(page_of_class, read, query.remedy_class)
     if query.format == "csv" or (query.format is None and _wants_csv(request)):
         return await answer_sheet(request, read, after)
     page = await read(int(query.limit), after)
@@ -346,7 +363,8 @@ def _wants_csv(request: web.Request) -> bool:
 
 async def erase(request: web.Request) -> web.Response:
     """POST erase: the messages of a person or of an event are to be forgotten."""
-    selection = selection_to_erase(_erase.body(await body_of(request, MIB)))
+    body = _erase.body(await body_of(request, MIB), request.app[METRICS])
+    selection = selection_to_erase(body)
     replay = request.app.get(REPLAY)
     waits = replay is not None and (await replay.look()).reports > 0
     number, complete, ends_alike = await erase_messages(request.app[STORE], selection)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from service.errors import BadRequest, Unavailable
 from service.middleware import label
+from service.models.reader import Notes
 from service.ndjson import Lines
 from service.reports import Report
 from service.scripts import Merged, Outcome
@@ -27,11 +28,11 @@ class Intake(NamedTuple):
     """What an endpoint takes.
 
     Attributes:
-        read: the report in a body; raises BadRequest.
+        read: the report in a body, and what is to be noted of it; raises BadRequest.
         answer: the JSON that a caller gets once the report is merged.
     """
 
-    read: Callable[[bytes], Report]
+    read: Callable[[bytes, Notes], Report]
     answer: Callable[[Report, Merged], bytes]
 
 
@@ -43,18 +44,21 @@ class Counted(NamedTuple):
     queued: bool = False
 
 
-async def write_each(store: Store, intake: Intake, bodies: Iterable[bytes | None]) -> Counted:
+async def write_each(
+    store: Store, intake: Intake, bodies: Iterable[bytes | None], notes: Notes
+) -> Counted:
     """Writes what the bodies report and answers each in its place.
 
     Args:
         store: takes the reports.
         intake: reads and answers them.
         bodies: None for one that is too long to look at.
+        notes: is told what was passed over in the bodies.
 
     Raises:
         Unavailable: not every report that was readable is known to be written.
     """
-    read = [_read(intake, body) for body in bodies]
+    read = [_read(intake, body, notes) for body in bodies]
     reports = [report for report in read if isinstance(report, Report)]
     merged = await store.write(reports)
     taken = map(intake.answer, reports, merged)
@@ -67,11 +71,11 @@ def is_queued(merged: Iterable[Merged]) -> bool:
     return any(each.outcome is Outcome.QUEUED for each in merged)
 
 
-def _read(intake: Intake, body: bytes | None) -> Report | BadRequest:
+def _read(intake: Intake, body: bytes | None, notes: Notes) -> Report | BadRequest:
     if body is None:
         return BadRequest("The line is too long; at most 1 MiB is allowed.")
     try:
-        return intake.read(body)
+        return intake.read(body, notes)
     except BadRequest as error:
         return error
 
@@ -99,7 +103,7 @@ async def answer_stream(
         while True:
             async with asyncio.timeout(receive_s):
                 bodies, ended = await _next_lines(request, lines)
-            counted = await _write_lines(store, intake, bodies)
+            counted = await _write_lines(store, intake, bodies, metrics)
             refused += counted.refused
             async with asyncio.timeout(receive_s):
                 await response.write(b"".join(answer + b"\n" for answer in counted.answers))
@@ -121,10 +125,12 @@ async def _next_lines(request: web.Request, lines: Lines) -> tuple[list[bytes | 
     return lines.end(), True
 
 
-async def _write_lines(store: Store, intake: Intake, bodies: list[bytes | None]) -> Counted:
+async def _write_lines(
+    store: Store, intake: Intake, bodies: list[bytes | None], notes: Notes
+) -> Counted:
     """As `write_each`; while the store is away the lines are refused, not the stream."""
     try:
-        return await write_each(store, intake, bodies)
+        return await write_each(store, intake, bodies, notes)
     except Unavailable as error:
         return Counted([_refusal(error)] * len(bodies), len(bodies))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 MOST_LINE_BYTES = 1024**2
+_BOM = b"\xef\xbb\xbf"
+"""The byte-order mark; whoever reads a line passes it over."""
 
 
 class Lines:
@@ -21,7 +23,7 @@ class Lines:
         *whole, rest = others
         lines = [self._join(first), *map(_limited, whole)]
         self._keep(rest)
-        return [line for line in lines if line is None or line.strip()]
+        return [line for line in lines if line is None or line.removeprefix(_BOM).strip()]
 
     def end(self) -> list[bytes | None]:
         """The last line, if no newline ended it."""

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import msgspec
 
 SEPARATOR = "\x1f"
-"""Stands between the fields of a packed record. No field can hold it: callers' control
-characters are refused, and those in Meta's error texts become spaces."""
+"""Stands between the fields of a packed record. No field can hold it: control characters are
+refused in ids, and become spaces in other texts."""
 
 
 class Status(StrEnum):
@@ -51,7 +51,7 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What only Meta's own webhook tells of a message; `""` is what it doesn't.
+    """What only Meta's own status tells of a message; `""` is what it doesn't.
 
     Attributes:
         phone_number_id: of the business's number that sent the message.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from service.keys import Position, Selection, ending_of
 from service.models.recipients import same_person
+from service.models.remedies import remedy_of
 from service.paging import position_of
 from service.reports import Record, unpack
 from service.scripts import Query
@@ -28,6 +29,9 @@ class FailedPage(NamedTuple):
 
     rows: list[Failed]
     following: Position | None
+
+
+ReadFailed = Callable[[int, Position | None], Awaitable[FailedPage]]
 
 
 async def failed_page(
@@ -58,6 +62,28 @@ async def failed_page(
         if sent_since is None or sent_since == (later is not None)
     ]
     return FailedPage(rows, page.following)
+
+
+async def page_of_class(
+    read: ReadFailed, remedy_class: str | None, limit: int, after: Position | None
+) -> FailedPage:
+    """A page of failures that are all of a class; it comes short where codes have several.
+
+    Args:
+        read: reads pages of failures with codes of the class.
+        remedy_class: None: of any.
+        limit: see `failed_page`.
+        after: see `failed_page`.
+    """
+    page = await read(limit, after)
+    if remedy_class is None:
+        return page
+    rows = [row for row in page.rows if _class_of(row.record) == remedy_class]
+    return FailedPage(rows, page.following)
+
+
+def _class_of(record: Record) -> str:
+    return remedy_of(record.error_code, record.error_details).remedy_class
 
 
 async def _latest_of_each(store: Store, records: Sequence[Record]) -> list[Record | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -20,9 +20,9 @@ from service.models.answers import (
     MessageLogsResponse,
     MessageStatusBatchResponse,
     MessageStatusResponse,
+    PayloadTaken,
     Ready,
     StatusLookupResponse,
-    Taken,
     TrackSendBatchResponse,
     TrackSendResponse,
 )
@@ -36,13 +36,13 @@ from service.models.insights import (
 from service.models.requests import (
     Erase,
     FailuresQuery,
+    ForwardedStatusRequest,
     HandshakeQuery,
     LatestLogQuery,
     LiveQuery,
     MessageLogsQuery,
     MessageStatsQuery,
     MessageStatusBatch,
-    MessageStatusRequest,
     StatusLookupRequest,
     TrackSend,
     TrackSendBatch,
@@ -98,7 +98,7 @@ ROUTES = (
     Route("POST", f"{WEBHOOKS}/track-send/batch/", handlers.track_send_batch, WRITE,
           takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True, queued=True),
     Route("POST", f"{WEBHOOKS}/message-status/", handlers.status_update, WRITE,
-          takes=MessageStatusRequest, answers=MessageStatusResponse, queued=True),
+          takes=ForwardedStatusRequest, answers=MessageStatusResponse, queued=True),
     Route("POST", f"{WEBHOOKS}/message-status/batch/", handlers.status_update_batch, WRITE,
           takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True,
           queued=True),
@@ -125,7 +125,7 @@ ROUTES = (
     Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META,
           takes=HandshakeQuery, answers=str),
     Route("POST", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp, META,
-          takes=WebhookPayload, answers=Taken, queued=True),
+          takes=WebhookPayload, answers=PayloadTaken, queued=True),
     Route("GET", "/healthz", handlers.healthz, OPEN, answers=Done),
     Route("GET", "/readyz", handlers.readyz, OPEN, answers=Ready, refusals=(Unavailable,)),
     Route("GET", "/metrics", handlers.metrics, OPEN, answers=str),
@@ -134,13 +134,21 @@ ROUTES = (
 # fmt: on
 
 
-def policies() -> Policies:
-    """How the requests of each route and page are let in."""
+def policies(routes: Iterable[Route] = ROUTES) -> Policies:
+    """How the requests of each route and page are let in.
+
+    Raises:
+        ValueError: a route has a parameter in its path and another policy than `READ`. Requests are
+            let in before they are routed, by their path as it stands: no such one would be found.
+    """
+    routes = list(routes)
+    if lost := [route.path for route in routes if "{" in route.path and route.policy is not READ]:
+        raise ValueError(f"{', '.join(lost)}: a path with a parameter is let in as READ alone.")
     paths = [DASHBOARD, *(f"{DASHBOARD}/{file}" for file in pages.pages())]
     shown = {(method, path): pages.PAGE for method in ("GET", "HEAD") for path in paths}
     return shown | {
         (method, form): route.policy
-        for route in ROUTES
+        for route in routes
         for form in route.forms
         for method in ([route.method, "HEAD"] if route.method == "GET" else [route.method])
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 from bisect import bisect_left
@@ -30,6 +31,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from service.reports import Report
 from service.scripts import MAX_BATCH, Merged
 
+log = logging.getLogger(__name__)
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they'd double the series
 
 request_id: ContextVar[str] = ContextVar("request_id")
@@ -41,6 +44,9 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus_client knows that several processes count together."""
 _KINDS = ("counter", "histogram", "gauge_livesum")
 """The files of a worker: one for each type of metric that `Metrics` has."""
+_FIELD_NAME = re.compile(r"(?!.*[0-9]{6})[A-Za-z_][A-Za-z0-9_]{0,63}")
+"""What may be the name of a field, and is nobody's phone number."""
+_MOST_NAMES = 50
 _BATCH_SIZES = tuple(2**power for power in range(MAX_BATCH.bit_length()))
 
 
@@ -180,6 +186,17 @@ class Metrics:
             "What Meta's webhook brought, by kind; all but statuses are passed over.",
             "kind",
         )
+        self._fields_ignored = self._counter(
+            "tracker_fields_ignored",
+            "Fields of bodies that no endpoint has, and so were passed over, by name.",
+            "field",
+        )
+        self._names_ignored: set[str] = set()
+        self._odd_parts = self._counter(
+            "tracker_odd_parts",
+            "Parts of bodies that could not be used and so counted as absent, by name.",
+            "part",
+        )
         self._items_refused = self._counter(
             "tracker_items_refused",
             "Items of batches and streams that were refused, each by itself.",
@@ -232,6 +249,20 @@ class Metrics:
         """A payload of Meta's was read: how many items of each kind it had."""
         for kind, number in items.items():
             self._webhook_items.labels(kind).inc(number)
+
+    def ignored(self, field: str) -> None:
+        """A field was passed over. Its name is the caller's, so few are counted by themselves."""
+        known = self._names_ignored
+        if field not in known and not (len(known) < _MOST_NAMES and _FIELD_NAME.fullmatch(field)):
+            field = "other"
+        if field not in known:
+            known.add(field)
+            log.warning("field_ignored", extra={"field": field})
+        self._fields_ignored.labels(field).inc()
+
+    def odd(self, part: str) -> None:
+        """A part of a body counted as absent."""
+        self._odd_parts.labels(part).inc()
 
     def items_refused(self, number: int) -> None:
         """So many items of a batch were refused."""

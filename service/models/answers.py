@@ -83,10 +83,14 @@ class Done(TypedDict):
     ok: Yes
 
 
-class Taken(TypedDict):
-    """Everything usable is kept."""
+class PayloadTaken(TypedDict):
+    """Everything usable is kept. A caller with a token is told how much that was."""
 
     ok: Yes
+    taken: NotRequired[Annotated[int, Meta(ge=0, description="how many statuses")]]
+    passed_over: NotRequired[
+        Annotated[dict[str, int], Meta(description="how many other items, by their kind")]
+    ]
     queued: NotRequired[Queued]
 
 

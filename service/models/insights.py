@@ -13,6 +13,8 @@ from service.models.answers import MessageLog, Moment, iso, message_log
 from service.models.remedies import Remedy, RemedyClass, remedy_of
 from service.reports import Record, Status, receipts_of
 
+NO_TITLES: Mapping[str, str] = {}
+
 Count = Annotated[int, Meta(ge=0)]
 Part = Annotated[float, Meta(ge=0, le=1, description="of all messages; null where there are none")]
 Seconds = Annotated[
@@ -250,10 +252,15 @@ def _time_taken(took: Took) -> TimeTaken:
     }
 
 
-def failure_groups(stats: Stats) -> list[FailureGroup]:
-    """Failures by error code, most first."""
+def failure_groups(stats: Stats, titles: Mapping[str, str] = NO_TITLES) -> list[FailureGroup]:
+    """Failures by error code, most first.
+
+    Args:
+        stats: of the messages.
+        titles: Meta's, by code: what a code means that isn't known here.
+    """
     return [
-        {"code": code or None, "count": number, **_remedy(remedy_of(code))}  # type: ignore[typeddict-item]
+        {"code": code or None, "count": number, **_remedy(remedy_of(code), titles.get(code))}  # type: ignore[typeddict-item]
         for code, number in stats.errors.items()
     ]
 
@@ -262,15 +269,22 @@ def failures_answer(
     stats: Stats, failed: Iterable[tuple[Record, Record | None]]
 ) -> FailuresResponse:
     """Why messages failed, and whom these were for, for `failures`."""
+    failed = list(failed)
+    titles = {
+        record.error_code: record.error_message
+        for record, _ in failed
+        if record.error_code and record.error_message
+    }
     return {
-        "failures": failure_groups(stats),
+        "failures": failure_groups(stats, titles),
         "recipients": [failed_recipient(*each) for each in failed],
     }
 
 
-def _remedy(remedy: Remedy) -> dict[str, object]:
+def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
+    """What is known of an error, else what Meta calls it."""
     return {
-        "meaning": remedy.meaning,
+        "meaning": remedy.meaning or title or None,
         "remedy": remedy.remedy,
         "class": remedy.remedy_class,
     }
@@ -316,7 +330,7 @@ def _error(record: Record) -> dict[str, object] | None:
         "details": record.error_details or None,
         "href": record.error_href or None,
         "at": iso(record.error_ms),
-        **_remedy(remedy_of(record.error_code)),
+        **_remedy(remedy_of(record.error_code, record.error_details), record.error_message),
     }
 
 
@@ -375,7 +389,7 @@ def failed_recipient(record: Record, since: Record | None) -> FailedRecipient:
         "error_code": record.error_code or None,
         "error_message": record.error_message or None,
         "error_details": record.error_details or None,
-        "class": remedy_of(record.error_code).remedy_class,
+        "class": remedy_of(record.error_code, record.error_details).remedy_class,
         "sent_since": since.status if since else None,
     }
     return cast("FailedRecipient", found)

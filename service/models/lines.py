@@ -18,7 +18,7 @@ from service.errors import BadRequest
 from service.models.answers import iso
 from service.models.reader import Reader, refusal
 from service.models.recipients import recipient_of
-from service.models.requests import MAX_METAS_ID, Name, Word
+from service.models.requests import MAX_METAS_ID
 from service.reports import Context, Record, Report, Status, receipts_of, record_of, reports_of
 
 _Wamid = Annotated[
@@ -26,6 +26,9 @@ _Wamid = Annotated[
 ]
 _Id = Annotated[
     str, Meta(max_length=MAX_METAS_ID, description="an id of up to 140 characters, none of control")
+]
+_Name = Annotated[
+    str, Meta(max_length=512, description="a text of up to 512 characters, none of control")
 ]
 _Detail = Annotated[str, Meta(max_length=1_000, description="a text of up to 1,000 characters")]
 _ALLOWED_TIME = "a time like 2026-01-15T10:30:00Z, with 3 or 6 more digits after a point, or none"
@@ -68,18 +71,18 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     tracked_at_of: _Stamps = {}
     received_at_of: _Receipts = {}
     recipient_id: _Id = ""
-    event_id: Word = ""
-    registration_id: Word = ""
-    guest_id: Word = ""
-    template_name: Name = ""
-    flow_type: Word = ""
-    message_type: Word = ""
-    guest_name: Name = ""
+    event_id: _Id = ""
+    registration_id: _Id = ""
+    guest_id: _Id = ""
+    template_name: _Name = ""
+    flow_type: _Name = ""
+    message_type: _Name = ""
+    guest_name: _Name = ""
     phone_number_id: _Id = ""
     user_id: _Id = ""
     parent_user_id: _Id = ""
     participant_id: _Id = ""
-    callback_data: Name = ""
+    callback_data: _Name = ""
     pricing: Annotated[dict[str, Any] | None, Meta(description="an object")] = None
 
 

@@ -12,9 +12,9 @@ import msgspec
 
 from service.errors import BadRequest
 from service.keys import Position, Selection, ending_of
-from service.models.reader import CONTROLS, description, refusal
+from service.models.reader import CONTROLS, clean, cut_int, description, refusal
 from service.models.recipients import heads_of, recipient_of
-from service.models.remedies import remedy_of
+from service.models.remedies import classes_of
 from service.models.requests import (
     EARLIEST,
     ISO_TIME,
@@ -26,11 +26,12 @@ from service.models.requests import (
     MessageStatsQuery,
     MessageStatusRequest,
     StatusLookupRequest,
+    StatusRequired,
     Time,
     TrackSendRequest,
     Wamid,
 )
-from service.reports import Context, Report, Status
+from service.reports import Context, Extras, Report, Status
 
 MAX_WAMID = 256
 """Characters of a message id."""
@@ -38,7 +39,11 @@ MAX_WAMID = 256
 NO_CODE = "none"
 """What a query has for the code of failures without one."""
 
+NO_ERROR = ("", "", "", "")
+"""As `error_of` tells of none."""
+
 _MAX_ERROR_TEXT = 1_000
+_METAS_PAGES = "https://developers.facebook.com"
 STATUSES = {status.value: status for status in Status} | {"played": Status.READ}
 
 _ALLOWED_TIME = description(Time)
@@ -103,10 +108,11 @@ def _milliseconds(value: str | int) -> int | None:
 
 
 def send_report(request: TrackSendRequest, received_us: int) -> Report:
-    """What a track-send says: sent, now, with this context.
+    """What a track-send says: sent, at its `sent_at` or else now, with this context.
 
     Raises:
-        BadRequest: a required field is empty, or there is a registration and no event.
+        BadRequest: a required field is empty, there is a registration and no event, or the
+            recipient or the time can't be read.
     """
     event_id = _text(request.event_id, "event_id")
     registration_id = _text(request.event_registration_id, "event_registration_id")
@@ -114,10 +120,13 @@ def send_report(request: TrackSendRequest, received_us: int) -> Report:
         raise BadRequest(
             "event_registration_id needs the event_id that it belongs to.", "event_registration_id"
         )
+    at_ms = now_ms = received_us // 1000
+    if request.sent_at is not None and request.sent_at != "":
+        at_ms = time_of(request.sent_at, now_ms, "sent_at")
     return Report(
         wamid=_required(request.template_wamid, "template_wamid", 256),
         status=Status.SENT,
-        at_ms=received_us // 1000,
+        at_ms=at_ms,
         received_us=received_us,
         context=Context(
             recipient_id=recipient_of(_required(request.wa_id, "wa_id", MAX_METAS_ID), "wa_id"),
@@ -152,6 +161,39 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
     )
 
 
+def forwarded_report(
+    required: StatusRequired,
+    received_us: int,
+    *,
+    recipient_id: str,
+    errors: object,
+    extras: Extras | tuple[()],
+) -> Report:
+    """What a status update says that has more of Meta's status than the guide's.
+
+    Args:
+        required: what must be there.
+        received_us: when, in µs since the epoch.
+        recipient_id: in the form in which it is kept, `""` for none.
+        errors: Meta's, of any form.
+        extras: what else there is.
+
+    Raises:
+        BadRequest: a field can't be read.
+    """
+    status = STATUSES[required.status]
+    return Report(
+        _required(required.wamid, "wamid", 256),
+        status,
+        time_of(required.timestamp, received_us // 1000),
+        received_us,
+        recipient_id,
+        *(error_of(errors) if status is Status.FAILED else NO_ERROR),
+        (),
+        extras,
+    )
+
+
 def wamids_of(request: StatusLookupRequest) -> list[str]:
     """The message ids that a look-up asks for, each once.
 
@@ -176,7 +218,7 @@ def _raw_error_of(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[str, str, str, 
     if isinstance(raw, msgspec.UnsetType):
         return error_of(None)
     try:
-        return error_of(json.loads(bytes(raw).decode(errors="replace"), parse_int=_cut_int))
+        return error_of(json.loads(bytes(raw).decode(errors="replace"), parse_int=cut_int))
     except (ValueError, RecursionError):
         return error_of(None)
 
@@ -194,13 +236,14 @@ def error_of(errors: object) -> tuple[str, str, str, str]:
             message = text_of(error.get("title")) or text_of(error.get("message")) or details
             code = _error_code(error.get("code"))
             if code or message:
-                return code, message, details, text_of(error.get("href"))
-    return "", "", "", ""
+                return code, message, details, _whole_link(text_of(error.get("href")))
+    return NO_ERROR
 
 
-def _cut_int(digits: str) -> int:
-    """Python reads integers of a few thousand digits only, and no more than this are kept."""
-    return int(digits[:_MAX_ERROR_TEXT])
+def _whole_link(href: str) -> str:
+    """A link of Meta's, which may come without its beginning."""
+    is_path = href.startswith("/") and not href.startswith("//")
+    return f"{_METAS_PAGES}{href}"[:_MAX_ERROR_TEXT] if is_path else href
 
 
 def _error_code(code: object) -> str:
@@ -213,7 +256,7 @@ def text_of(text: object, limit: int = _MAX_ERROR_TEXT) -> str:
     """A text of Meta's, without control characters and cut; `""` for what is none."""
     if not isinstance(text, str):
         return ""
-    text = CONTROLS.sub(" ", text)[:limit]
+    text = clean(text)[:limit]
     return text if text.strip() else ""
 
 
@@ -280,8 +323,7 @@ def failed_selection(query: FailuresQuery, codes: Iterable[str]) -> Selection | 
     wanted = [
         each
         for each in codes
-        if (code is None or each == code)
-        and query.remedy_class in {None, remedy_of(each).remedy_class}
+        if (code is None or each == code) and query.remedy_class in {None, *classes_of(each)}
     ]
     return Selection(filters, codes=wanted) if wanted else None
 

@@ -4,20 +4,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Generic, NoReturn, TypeVar, get_args, get_type_hints
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, get_args, get_type_hints
 
 import msgspec
+import orjson
 
 from service.errors import BadRequest
-from service.models.requests import CONTROL, RECIPIENT
+from service.models.requests import CONTROL, Controls
+
+BOM = b"\xef\xbb\xbf"
+"""The byte-order mark, which some programs write before a text in UTF-8."""
 
 CONTROLS = re.compile(rf"[{CONTROL}\ud800-\udfff]")
 """Characters that no text may hold: control characters, and halves of a surrogate pair."""
 
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
+_CONTROL = re.compile(rf"[{CONTROL}]")
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+# A JSON text up to a half of a pair that has no other half beside it, or such a half (the group).
+_UP_TO_HALF = re.compile(
+    rb"(?:[^\\]++|\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|[^u]|u(?![dD][89a-fA-F])))++"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
+    re.DOTALL,
+)
 
 Model = TypeVar("Model", bound=msgspec.Struct)
+
+_NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Notes(Protocol):
+    """Is told what was passed over in a body that was taken."""
+
+    def ignored(self, field: str) -> None:
+        """A body has a field that its endpoint doesn't know."""
+
+    def odd(self, part: str) -> None:
+        """A part of a body can't be used, and counts as absent."""
 
 
 class Reader(Generic[Model]):
@@ -30,43 +55,79 @@ class Reader(Generic[Model]):
     def __init__(self, model: type[Model]) -> None:
         self._model = model
         self._decoder = msgspec.json.Decoder(model)
+        self._strict = msgspec.json.Decoder(_strict(model))
         hints = get_type_hints(model, include_extras=True)
         self._names = {field.encode_name: field.name for field in msgspec.structs.fields(model)}
         self._allowed = {given: description(hints[name]) for given, name in self._names.items()}
+        self._controls = {given: _controls(hints[name]) for given, name in self._names.items()}
 
-    def body(self, raw: bytes) -> Model:
+    def body(self, raw: bytes, notes: Notes | None = None) -> Model:
         """The request in a JSON body.
 
+        Args:
+            raw: the body as it came.
+            notes: is told of the fields that the model doesn't have.
+
         Raises:
-            BadRequest: it isn't JSON, not an object, or a field is missing or ill-typed.
+            BadRequest: it isn't JSON in UTF-8, not an object, or a field is missing or ill-typed.
+        """
+        if not raw.isascii():
+            raw = utf8(raw)
+        model = self.exact(raw)
+        return self._lenient(raw, notes) if model is None else model
+
+    def exact(self, raw: bytes) -> Model | None:
+        """The request in a body that has nothing but fields of the model; None: it is another.
+
+        Args:
+            raw: as `utf8` returns it.
+
+        Raises:
+            BadRequest: a field holds control characters.
         """
         try:
-            model = self._decoder.decode(raw)
-        except msgspec.ValidationError as error:
-            raise self._bad_request(error, "The body must be a JSON object.") from None
+            model = self._strict.decode(raw)
         except (ValueError, RecursionError):
-            model = self._odd_body(raw)
-        # JSON holds control characters only as escapes (\), save for these beginnings in UTF-8.
-        if 0x5C in raw or 0x7F in raw or 0xC2 in raw:
-            self._refuse_controls(model)
-        return model
+            return None
+        return self._cleaned(model, raw)
 
-    def _odd_body(self, raw: bytes) -> Model:
+    def _lenient(self, raw: bytes, notes: Notes | None) -> Model:
+        raw = whole_pairs(raw)
         try:
-            return self._decoder.decode(without_lone_surrogates(raw))
+            model = self._decoder.decode(raw)
+            unknown = () if notes is None else _NAMES.decode(raw).keys() - self._names.keys()
         except msgspec.ValidationError as error:
             raise self._bad_request(error, "The body must be a JSON object.") from None
         except (ValueError, RecursionError):
             raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
+        if notes is not None:
+            for name in unknown:
+                notes.ignored(name)
+        return self._cleaned(model, raw)
 
-    def _refuse_controls(self, model: Model) -> None:
-        for name, allowed in self._allowed.items():
-            if allowed == RECIPIENT:  # between the digits of a phone number they may stand
-                continue
-            value = getattr(model, self._names[name])
+    def _cleaned(self, model: Model, raw: bytes) -> Model:
+        # JSON holds control characters only as escapes (\), save for these beginnings in UTF-8.
+        if 0x5C in raw or 0x7F in raw or 0xC2 in raw:
+            return self._without_controls(model)
+        return model
+
+    def _without_controls(self, model: Model) -> Model:
+        """The request with spaces for the control characters of names.
+
+        Raises:
+            BadRequest: there are some in an id.
+        """
+        cleaned = {}
+        for name, field in self._names.items():
+            value = getattr(model, field)
             for text in value if isinstance(value, list) else (value,):
-                if isinstance(text, str) and CONTROLS.search(text):
-                    raise refusal(name, allowed)
+                if not isinstance(text, str) or text.isprintable() or not CONTROLS.search(text):
+                    continue
+                if self._controls[name] is Controls.REFUSED:
+                    raise refusal(name, self._allowed[name])
+                if self._controls[name] is Controls.SPACES:
+                    cleaned[field] = clean(text)
+        return msgspec.structs.replace(model, **cleaned) if cleaned else model
 
     def query(self, parameters: Sequence[tuple[str, str]]) -> Model:
         """The request in the parameters of a query.
@@ -84,12 +145,25 @@ class Reader(Generic[Model]):
             names = [name for name, _ in parameters]
             twice = next(name for name in names if names.count(name) > 1)
             raise BadRequest(f"{twice} may be given once only.", twice)
+        return self._without_controls(self._converted(given, "The query is ill-formed."))
+
+    def values(self, given: object, raw: bytes) -> Model:
+        """The request in a body that was decoded before; other fields are passed over.
+
+        Args:
+            given: what the body holds.
+            raw: the body.
+
+        Raises:
+            BadRequest: it is not an object, or a field is missing or ill-typed.
+        """
+        return self._cleaned(self._converted(given, "The body must be a JSON object."), raw)
+
+    def _converted(self, given: object, otherwise: str) -> Model:
         try:
-            model = msgspec.convert(given, self._model)
+            return msgspec.convert(given, self._model)
         except msgspec.ValidationError as error:
-            raise self._bad_request(error, "The query is ill-formed.") from None
-        self._refuse_controls(model)
-        return model
+            raise self._bad_request(error, otherwise) from None
 
     def _bad_request(self, error: msgspec.ValidationError, otherwise: str) -> BadRequest:
         if found := re.search(r"missing required field `(\w+)`", str(error)):
@@ -99,32 +173,93 @@ class Reader(Generic[Model]):
         return BadRequest(otherwise)
 
 
-def without_lone_surrogates(raw: bytes) -> bytes:
-    """A JSON body with a control character for each half of a surrogate pair.
+def _strict(model: type[Model]) -> type[Model]:
+    """The model without any other field: to find one costs nothing where there is none."""
+    config = model.__struct_config__
+    if config.forbid_unknown_fields:
+        return model
+    return msgspec.defstruct(  # type: ignore[return-value]  # made ones have no type
+        model.__name__,
+        [],
+        bases=(model,),
+        frozen=config.frozen,
+        gc=config.gc,
+        forbid_unknown_fields=True,
+    )
 
-    JavaScript escapes half of a cut emoji as one. The decoders stumble over it, and it must not
-    cost a status whose `errors` or unknown fields hold it; any other text with it is refused, as
-    with a control character.
+
+def utf8(raw: bytes) -> bytes:
+    """A body without the byte-order mark that may stand before it.
 
     Raises:
-        ValueError: the body isn't JSON.
-        RecursionError: it is nested too deeply.
+        BadRequest: it is not UTF-8. The decoders don't look at what they skip.
     """
-    body = json.loads(raw.decode(), parse_constant=_refuse_constant)
-    return _SURROGATES.sub(r"\\u0000", json.dumps(body, ensure_ascii=False)).encode()
+    if raw.isascii():
+        return raw
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8; it must be a JSON object in UTF-8.") from None
+    return raw.removeprefix(BOM)
+
+
+def whole_pairs(raw: bytes) -> bytes:
+    r"""A JSON text with `\ufffd` for each half of a surrogate pair that stands alone.
+
+    JavaScript escapes half of a cut emoji as one. The decoders stumble over it, and no send or
+    status must be lost for it.
+    """
+    if b"\\u" not in raw:
+        return raw
+    return _UP_TO_HALF.sub(lambda found: rb"\ufffd" if found[1] else found[0], raw)
+
+
+def any_json(raw: bytes) -> object:
+    """Any JSON, whatever numbers and halves of pairs are in it.
+
+    Raises:
+        BadRequest: it is none, or not UTF-8.
+    """
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        raw = whole_pairs(utf8(raw))
+    try:
+        return json.loads(raw, parse_int=cut_int, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
+
+
+def cut_int(digits: str) -> int:
+    """Python reads integers of a few thousand digits only, and no more than a thousand are kept."""
+    return int(digits[:1_000])
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def clean(text: str) -> str:
+    """A text with spaces for control characters, and U+FFFD for halves of a surrogate pair."""
+    if text.isprintable():
+        return text
+    return _HALF.sub("\ufffd", _CONTROL.sub(" ", text))
+
+
+def _metas(hint: object) -> Iterator[Any]:
+    for part in (hint, *get_args(hint)):
+        yield from getattr(part, "__metadata__", ())
+
+
 def description(hint: object) -> str:
     """What a type says of itself."""
-    for part in (hint, *get_args(hint)):
-        for meta in getattr(part, "__metadata__", ()):
-            if meta.description:
-                return str(meta.description)
-    return ""
+    return next((str(meta.description) for meta in _metas(hint) if meta.description), "")
+
+
+def _controls(hint: object) -> Controls:
+    """What becomes of the control characters in a field of this type."""
+    extras = [meta.extra for meta in _metas(hint) if meta.extra]
+    return extras[0]["controls"] if extras else Controls.REFUSED
 
 
 def refusal(field: str, allowed: str) -> BadRequest:

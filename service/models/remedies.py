@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from enum import StrEnum
@@ -35,6 +36,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"k
     kind: Literal["now", "later", "fix", "never"]
     meaning: str
     remedy: str
+    details: str | None = None
 
 
 _NOTHING = Remedy(RemedyClass.UNKNOWN)
@@ -46,9 +48,12 @@ def _numbers(codes: Iterable[int | str]) -> Iterable[int]:
         yield from range(int(first), int(last or first) + 1)
 
 
-def _read() -> dict[str, Remedy]:
-    text = (Path(__file__).parent / "meta_errors.toml").read_text()
-    entries = msgspec.convert(tomllib.loads(text)["errors"], list[_Entry])
+_ENTRIES = msgspec.convert(
+    tomllib.loads((Path(__file__).parent / "meta_errors.toml").read_text())["errors"], list[_Entry]
+)
+
+
+def _read(entries: Iterable[_Entry]) -> dict[str, Remedy]:
     return {
         str(number): Remedy(RemedyClass(entry.kind), entry.meaning, entry.remedy)
         for entry in entries
@@ -56,9 +61,29 @@ def _read() -> dict[str, Remedy]:
     }
 
 
-_REMEDIES = _read()
+_REMEDIES = _read(entry for entry in _ENTRIES if entry.details is None)
+_BY_DETAILS = [
+    (re.compile(entry.details, re.IGNORECASE), _read([entry]))
+    for entry in _ENTRIES
+    if entry.details is not None
+]
 
 
-def remedy_of(code: str) -> Remedy:
-    """What is known of a code as a record has it, `""` for a failure without one."""
+def remedy_of(code: str, details: str = "") -> Remedy:
+    """What is known of a failure.
+
+    Args:
+        code: as a record has it, `""` for a failure without one.
+        details: Meta's, which tell some failures of one code from others.
+    """
+    if details:
+        for pattern, remedies in _BY_DETAILS:
+            if code in remedies and pattern.search(details):
+                return remedies[code]
     return _REMEDIES.get(code, _NOTHING)
+
+
+def classes_of(code: str) -> set[RemedyClass]:
+    """The classes that failures with a code may have, by their details."""
+    special = {remedies[code].remedy_class for _, remedies in _BY_DETAILS if code in remedies}
+    return special | {remedy_of(code).remedy_class}

@@ -7,6 +7,7 @@ requests to. Its patterns keep to what regular expressions have in every languag
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -28,6 +29,22 @@ MAX_METAS_ID = 140
 CONTROL = r"\x00-\x1f\x7f-\x9f"
 """The control characters, as they stand within the brackets of a pattern."""
 
+
+class Controls(Enum):
+    """What becomes of the control characters in a text."""
+
+    REFUSED = "refused"
+    """As in an id: it would be another one without them."""
+    SPACES = "spaces"
+    """As in a name: a send must not be lost for a stray character."""
+    READ = "read"
+    """As in a recipient: what reads it says whether they are part of it."""
+
+
+def _controls(rule: Controls) -> dict[str, Controls]:
+    return {"controls": rule}
+
+
 ISO_TIME = r"[0-9W-]{7,10}[T ][0-9:.,]+(Z|[+-][0-9:.,]+)?"
 """A pattern for what may be an ISO 8601 date and time."""
 
@@ -46,18 +63,20 @@ _BEYOND_ASCII = r"[\s\S]*[^\x00-\x9f][\s\S]*"
 _A_RECIPIENT = f"{_A_NUMBER}|{_MORE_DIGITS}|{_A_LETTER}|{_BEYOND_ASCII}"
 _RECIPIENT = {"pattern": f"^({_A_RECIPIENT})$"}
 _RECIPIENT_OR_NONE = {"pattern": f"^({_A_RECIPIENT})?$"}
+_A_TIME = "an ISO 8601 date and time or epoch seconds, not before 2009 and at most a day ahead"
 _TIME = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})$"}
+_TIME_OR_NONE = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})?$"}
 # Ten digits: milliseconds, the likeliest mistake, have more.
 _SECONDS = {"minimum": int(EARLIEST.timestamp()), "maximum": 9_999_999_999}
 
 _Text128 = Annotated[str, Meta(max_length=128, extra_json_schema=PLAIN)]
-_Text512 = Annotated[str, Meta(max_length=512, extra_json_schema=PLAIN)]
 _TextWamid = Annotated[str, Meta(max_length=256, extra_json_schema=PLAIN | _GIVEN)]
 _TextRecipient = Annotated[str, Meta(max_length=MAX_METAS_ID, extra_json_schema=_RECIPIENT)]
 _TextRecipientOrNone = Annotated[
     str, Meta(max_length=MAX_METAS_ID, extra_json_schema=_RECIPIENT_OR_NONE)
 ]
 _TextTime = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME)]
+_TextTimeOrNone = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME_OR_NONE)]
 _Digits = Annotated[int, Meta(ge=0)]
 _SixDigits = Annotated[int, Meta(ge=100_000)]
 
@@ -74,25 +93,38 @@ Id = Annotated[
 ]
 Recipient = Annotated[
     _TextRecipient | _SixDigits,
-    Meta(description=RECIPIENT, examples=["919876543210"]),
+    Meta(description=RECIPIENT, examples=["919876543210"], extra=_controls(Controls.READ)),
 ]
 RecipientOrNone = Annotated[
     _TextRecipientOrNone | _SixDigits,
-    Meta(description=RECIPIENT, examples=["919876543210"]),
+    Meta(description=RECIPIENT, examples=["919876543210"], extra=_controls(Controls.READ)),
 ]
 Word = Annotated[
-    _Text128, Meta(description="a text of up to 128 characters without control characters")
+    str,
+    Meta(
+        max_length=128,
+        description="a text of up to 128 characters; control characters become spaces",
+        extra=_controls(Controls.SPACES),
+    ),
 ]
 Name = Annotated[
-    _Text512, Meta(description="a text of up to 512 characters without control characters")
+    str,
+    Meta(
+        max_length=512,
+        description="a text of up to 512 characters; control characters become spaces",
+        extra=_controls(Controls.SPACES),
+    ),
 ]
 Time = Annotated[
     _TextTime | Annotated[int, Meta(extra_json_schema=_SECONDS)],
     Meta(
-        description="an ISO 8601 date and time or epoch seconds, not before 2009 and at most a day "
-        "ahead",
+        description=_A_TIME,
         examples=["2026-01-15T10:30:05.000Z", 1768473005],
     ),
+]
+TimeOrNone = Annotated[
+    _TextTimeOrNone | Annotated[int, Meta(extra_json_schema=_SECONDS)],
+    Meta(description=_A_TIME, examples=["2026-01-15T10:30:05.000Z", 1768473005]),
 ]
 Errors = Annotated[
     msgspec.Raw,
@@ -123,8 +155,8 @@ FilterName = Annotated[
     Meta(
         min_length=1,
         max_length=512,
-        description="a text of 1 to 512 characters without control characters",
-        extra_json_schema=PLAIN,
+        description="a text of 1 to 512 characters; control characters are looked for as spaces",
+        extra=_controls(Controls.SPACES),
     ),
 ]
 FilterRecipient = Annotated[
@@ -134,6 +166,7 @@ FilterRecipient = Annotated[
         max_length=MAX_METAS_ID,
         description=RECIPIENT,
         extra_json_schema=_RECIPIENT,
+        extra=_controls(Controls.READ),
     ),
 ]
 Flag = Annotated[Literal["true", "false"], Meta(description="true or false")]
@@ -195,16 +228,63 @@ class TrackSendRequest(msgspec.Struct, frozen=True, gc=False):
     flow_type: Word | None = None
     message_type: Word | None = None
     guest_name: Name | None = None
+    sent_at: TimeOrNone | None = None
 
 
-class MessageStatusRequest(msgspec.Struct, frozen=True, gc=False):
-    """Meta reported a status: body of `message-status`."""
+class StatusRequired(msgspec.Struct, frozen=True, gc=False):
+    """What must be there of a status that Meta reported."""
 
     wamid: Wamid
     status: ReportedStatus
     timestamp: Time
+
+
+class MessageStatusRequest(StatusRequired, frozen=True, gc=False):
+    """Meta reported a status: the body of `message-status` as the guide has it."""
+
     recipient_id: RecipientOrNone | None = None
     errors: Errors | UnsetType = UNSET
+
+
+MetasRecipient = Annotated[
+    msgspec.Raw,
+    Meta(
+        description=f"{RECIPIENT}; anything else counts as absent",
+        examples=["919876543210", None],
+    ),
+]
+MetasId = Annotated[
+    msgspec.Raw,
+    Meta(description=f"an id of up to {MAX_METAS_ID} characters; anything else counts as absent"),
+]
+MetasPart = Annotated[msgspec.Raw, Meta(description="kept as Meta's status has it")]
+Unkept = Annotated[msgspec.Raw, Meta(description="known from Meta's status, and not kept")]
+
+
+class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
+    """Meta reported a status: body of `message-status`. What Meta's own status has may come along.
+
+    Only what must be there is a reason to refuse it.
+    """
+
+    recipient_id: MetasRecipient | UnsetType = UNSET
+    errors: Errors | UnsetType = UNSET
+    recipient_user_id: MetasId | UnsetType = UNSET
+    user_id: MetasId | UnsetType = UNSET
+    recipient_parent_user_id: MetasId | UnsetType = UNSET
+    parent_recipient_user_id: MetasId | UnsetType = UNSET
+    parent_user_id: MetasId | UnsetType = UNSET
+    recipient_participant_id: MetasId | UnsetType = UNSET
+    participant_recipient_id: MetasId | UnsetType = UNSET
+    recipient_participant_user_id: MetasId | UnsetType = UNSET
+    recipient_participant_parent_user_id: MetasId | UnsetType = UNSET
+    biz_opaque_callback_data: MetasPart | UnsetType = UNSET
+    pricing: MetasPart | UnsetType = UNSET
+    id: Unkept | UnsetType = UNSET
+    recipient_type: Unkept | UnsetType = UNSET
+    type: Unkept | UnsetType = UNSET
+    conversation: Unkept | UnsetType = UNSET
+    template_id: Unkept | UnsetType = UNSET
 
 
 _IS_GIVEN = {"not": {"enum": [None, ""]}}
@@ -221,7 +301,7 @@ _MANY = Meta(max_length=MAX_ITEMS, description="a list of up to 1,000 objects")
 
 TrackSend = Annotated[TrackSendRequest, _REGISTRATION_NEEDS_EVENT]
 RawTrackSend = Annotated[msgspec.Raw, one_of(TrackSendRequest), _REGISTRATION_NEEDS_EVENT]
-RawMessageStatus = Annotated[msgspec.Raw, one_of(MessageStatusRequest)]
+RawMessageStatus = Annotated[msgspec.Raw, one_of(ForwardedStatusRequest)]
 
 
 class TrackSendBatch(msgspec.Struct, frozen=True, gc=False):
@@ -238,7 +318,10 @@ class MessageStatusBatch(msgspec.Struct, frozen=True, gc=False):
 
 WebhookPayload = Annotated[
     dict[str, Any],
-    Meta(description="what Meta's webhook sends, of any form; the statuses in it are taken"),
+    Meta(
+        description="what Meta's webhook sends, of any form; the statuses in it are taken; where "
+        "nothing in it is known it is refused, unless Meta signed it"
+    ),
 ]
 
 

@@ -7,24 +7,18 @@ rest: an odd part is left out, and counted.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
 from service.errors import BadRequest
-from service.models.meaning import MAX_WAMID, STATUSES, error_of, text_of, time_of
-from service.models.reader import CONTROLS, without_lone_surrogates
-from service.models.recipients import recipient_of
-from service.models.requests import MAX_METAS_ID
+from service.models.extras import NO_CONTACT, Contacts, id_of, recipient_and_extras
+from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, error_of, time_of
+from service.models.reader import CONTROLS, any_json
 from service.reports import Clock, Extras, Report, Status
 
-_MAX_CALLBACK_DATA = 512
-_MAX_PRICING = 1_000
-_NO_ERROR = ("", "", "", "")
+_KNOWN_LISTS = frozenset(("statuses", "messages", "errors"))
 
 
 class Item(StrEnum):
@@ -37,6 +31,10 @@ class Item(StrEnum):
     """An entry, a change or a status that can't be read."""
     INBOUND = "inbound"
     """A message that somebody sent to the business."""
+    ACCOUNT_ERROR = "account_error"
+    """An error of the account or the app, and of no message."""
+    OTHER_CONTENT = "other_content"
+    """A change about messages that holds none of these: clicks on links, say."""
     OTHER_FIELD = "other_field"
     """A change that isn't about messages: calls, templates, the account."""
 
@@ -60,12 +58,34 @@ class Payload:
         self.reports: list[Report] = []
         self.items: Counter[str] = Counter()
         for value in self._values(_object_of(body)):
-            metadata = value.get("metadata")
-            number_id = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-            phone_number_id = _id_of(number_id)
-            for status in self._list_of(value, "statuses"):
-                self._take(status, phone_number_id, clock)
+            self._take_all(value, clock)
             self.items[Item.INBOUND] += sum(1 for _ in self._list_of(value, "messages"))
+            self.items[Item.ACCOUNT_ERROR] += sum(1 for _ in self._list_of(value, "errors"))
+            if _KNOWN_LISTS.isdisjoint(value):
+                self.items[Item.OTHER_CONTENT if value else Item.MALFORMED] += 1
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """How many of each kind were not taken."""
+        return {
+            kind.value: self.items[kind]
+            for kind in Item
+            if kind is not Item.STATUS and self.items[kind]
+        }
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anything in it that Meta's webhook brings."""
+        return any(number for kind, number in self.items.items() if kind != Item.MALFORMED)
+
+    def _take_all(self, value: Mapping[str, Any], clock: Clock) -> None:
+        metadata = value.get("metadata")
+        number_id = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
+        phone_number_id = id_of(number_id)
+        statuses = list(self._list_of(value, "statuses"))
+        contacts = Contacts(value["contacts"], statuses) if "contacts" in value else None
+        for status in statuses:
+            self._take(status, contacts, phone_number_id, clock)
 
     def _values(self, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The value of every change that is about messages."""
@@ -75,10 +95,10 @@ class Payload:
             if "changes" not in entry:
                 self.items[Item.MALFORMED] += 1
             for change in self._list_of(entry, "changes"):
-                value = change.get("value")
-                if change.get("field") != "messages":
+                field, value = change.get("field"), change.get("value")
+                if isinstance(field, str) and field != "messages":
                     self.items[Item.OTHER_FIELD] += 1
-                elif isinstance(value, dict):
+                elif field == "messages" and isinstance(value, dict):
                     yield value
                 else:
                     self.items[Item.MALFORMED] += 1
@@ -92,38 +112,35 @@ class Payload:
             else:
                 self.items[Item.MALFORMED] += 1
 
-    def _take(self, status: Mapping[str, Any], phone_number_id: str, clock: Clock) -> None:
+    def _take(
+        self,
+        status: Mapping[str, Any],
+        contacts: Contacts | None,
+        phone_number_id: str,
+        clock: Clock,
+    ) -> None:
         try:
             reported = STATUSES.get(status["status"])
             if reported is None:
                 self.items[Item.UNKNOWN_STATUS] += 1
                 return
-            self.reports.append(_report_of(status, reported, phone_number_id, clock()))
+            contact = contacts.of(status) if contacts else NO_CONTACT
+            recipient_id, extras = recipient_and_extras(status, contact, phone_number_id)
+            self.reports.append(_report_of(status, reported, recipient_id, extras, clock()))
             self.items[Item.STATUS] += 1
         except (BadRequest, KeyError, TypeError):
             self.items[Item.MALFORMED] += 1
 
 
 def _object_of(body: bytes) -> Mapping[str, Any]:
-    try:
-        payload = orjson.loads(body)
-    except ValueError:
-        payload = _with_lone_surrogates(body)
+    payload = any_json(body)
     if not isinstance(payload, dict):
         raise BadRequest("The body must be a JSON object.")
     return payload
 
 
-def _with_lone_surrogates(body: bytes) -> object:
-    """What `json` makes of a body that `orjson` refuses: half of an emoji costs no status."""
-    try:
-        return json.loads(without_lone_surrogates(body))
-    except (ValueError, RecursionError):
-        raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
-
-
 def _report_of(
-    status: Mapping[str, Any], reported: Status, phone_number_id: str, received_us: int
+    status: Mapping[str, Any], reported: Status, recipient_id: str, extras: Extras, received_us: int
 ) -> Report:
     """What one status says.
 
@@ -132,32 +149,20 @@ def _report_of(
         KeyError: an id or a time is missing.
         TypeError: one of them is ill-typed.
     """
-    user_id = status.get("recipient_user_id")
     code, message, details, href = (
-        error_of(status.get("errors")) if reported is Status.FAILED else _NO_ERROR
+        error_of(status.get("errors")) if reported is Status.FAILED else NO_ERROR
     )
     return Report(
         wamid=_wamid_of(status["id"]),
         status=reported,
         at_ms=time_of(_time_of(status["timestamp"]), received_us // 1000),
         received_us=received_us,
-        recipient_id=_recipient_of(status.get("recipient_id")) or _recipient_of(user_id),
+        recipient_id=recipient_id,
         error_code=code,
         error_message=message,
         error_details=details,
         error_href=href,
-        extras=Extras(
-            phone_number_id=phone_number_id,
-            user_id=_id_of(user_id),
-            parent_user_id=_id_of(
-                status.get("recipient_parent_user_id") or status.get("parent_recipient_user_id")
-            ),
-            participant_id=_id_of(
-                status.get("recipient_participant_id") or status.get("participant_recipient_id")
-            ),
-            callback_data=text_of(status.get("biz_opaque_callback_data"), _MAX_CALLBACK_DATA),
-            pricing=_pricing_of(status.get("pricing")),
-        ),
+        extras=extras,
     )
 
 
@@ -171,35 +176,3 @@ def _time_of(value: object) -> str | int:
     if isinstance(value, str | int) and not isinstance(value, bool):
         return value
     raise TypeError("no time")
-
-
-def _id_of(value: object) -> str:
-    """An id, or `""` for what is none: an id that is cut would be another one."""
-    text = _short_text(value)
-    return "" if CONTROLS.search(text) else text
-
-
-def _recipient_of(value: object) -> str:
-    text = _short_text(value)
-    try:
-        return recipient_of(text, "recipient_id") if text else ""
-    except BadRequest:
-        return ""
-
-
-def _short_text(value: object) -> str:
-    """A text that is no longer than ids are, or the digits of an integer; `""` for others."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return value if isinstance(value, str) and len(value) <= MAX_METAS_ID else ""
-
-
-def _pricing_of(value: object) -> str:
-    """Meta's object as JSON, or `""` for none, or for one that is longer than Meta's ever are."""
-    if not isinstance(value, dict):
-        return ""
-    try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError:  # an integer of more than 64 bits
-        return ""
-    return text if len(text) <= _MAX_PRICING else ""

@@ -193,7 +193,7 @@ class TestMessageStatus:
         )
         async with client.post(f"{API}/message-status/", data=raw) as response:
             assert response.status == 200
-        assert (await look_up(client, 1))["error"] == "so sad  "
+        assert (await look_up(client, 1))["error"] == "so sad \ufffd"
 
     async def test_errors_are_looked_at_only_for_failed(self, client: Client) -> None:
         errors = [{"code": 1, "title": "x"}]

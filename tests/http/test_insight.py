@@ -461,7 +461,7 @@ class TestMessage:
             "details": None,
             "href": None,
             "at": at(0),
-            **UNKNOWN,
+            **UNKNOWN | {"meaning": "Odd"},
         }
 
     async def test_the_timeline_is_in_the_order_of_metas_times(self, client: Client) -> None:
@@ -610,6 +610,11 @@ CHOSEN: list[tuple[dict[str, str], str]] = [
 """Parameters, and the numbers of the messages of `failed_ones` that they choose."""
 
 
+def counted(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The groups without Meta's title of a code that isn't known: pages have it or not."""
+    return [group | {"meaning": None} if group["class"] == "unknown" else group for group in groups]
+
+
 class TestFailures:
     async def test_they_are_grouped_by_code_and_recipients_are_told_all_that_helps(
         self, client: Client
@@ -674,14 +679,15 @@ class TestFailures:
             whose: dict[str, str] = {
                 name: chosen[name] for name in ("event_id", "template_name") if name in chosen
             }
-            groups = (await get(client, FAILURES, chosen))["failures"]
-            assert groups == (await get(client, STATS, whose))["failures"]
+            groups = counted((await get(client, FAILURES, chosen))["failures"])
+            assert groups == counted((await get(client, STATS, whose))["failures"])
 
     async def test_a_page_is_followed_by_a_link_where_there_are_more(self, client: Client) -> None:
         await failed_ones(client)
         found = [page async for page in pages(client, FAILURES, limit="3")]
         assert [len(page["recipients"]) for page in found] == [3, 3, 1]
-        assert all(page["failures"] == found[0]["failures"] for page in found)
+        groups = [counted(page["failures"]) for page in found]
+        assert groups == groups[:1] * 3
 
     async def test_logs_of_the_failed_are_those_that_failed(self, client: Client) -> None:
         await failed_ones(client)

@@ -1,5 +1,8 @@
 """Every `curl` line of the README is answered as the README shows, in their order there."""
 
+import hashlib
+import hmac
+import json
 import os
 import re
 import shutil
@@ -12,6 +15,7 @@ import pytest
 from service.config import PREFIX
 from service.routes import ROUTES
 from tests.conftest import TOKEN, need_server
+from tests.npm import tool
 from tests.process import Service
 from tests.servers import RedisServer
 
@@ -85,3 +89,53 @@ def test_every_endpoint_has_an_example() -> None:
         if route.path.startswith("/api/") and route.path.split("webhooks/")[1] not in in_words
     }
     assert named == expected
+
+
+HANDLER = re.search(r"```ts\n(.*?)```", README, re.DOTALL)
+CALLER = """
+const [url, method, signature, body] = process.argv.slice(2);
+const headers = signature ? { 'X-Hub-Signature-256': signature } : {};
+const request = new Request(url, method === 'GET' ? {} : { method, headers, body });
+const answer = await ({ GET, POST }[method])(request);
+console.log(JSON.stringify([answer.status, await answer.text()]));
+"""
+
+
+def of_handler(service_url: str, folder: Path, *arguments: str) -> tuple[int, str]:
+    """What the README's webhook handler answers; 500 where it throws, as in Next.js."""
+    assert HANDLER
+    script = folder / "handler.mjs"
+    code = HANDLER[1].replace("export ", "").replace(": Request", "")
+    script.write_text(code + CALLER)
+    command = [tool("node"), str(script), f"https://app.test/{arguments[0]}", *arguments[1:]]
+    environment = os.environ | {"DJANGO_URL": service_url}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    if done.returncode:
+        assert "fetch failed" in done.stderr
+        return 500, ""
+    status, text = json.loads(done.stdout)
+    return status, text
+
+
+def test_the_webhook_handler_loses_nothing_and_lets_nobody_in(tmp_path: Path) -> None:
+    """The guide's own answers 200 while the service is away; anybody could post to it as Meta."""
+    need_server()
+    tool("node")
+    status = {"id": "wamid.1", "status": "read", "timestamp": "1768473065"}
+    change = {"field": "messages", "value": {"statuses": [status]}}
+    body = json.dumps({"entry": [{"changes": [change]}]})
+    signed = "sha256=" + hmac.digest(b"secret", body.encode(), hashlib.sha256).hex()
+    variables = {"AUTH__TOKENS": TOKEN, "META__APP_SECRET": "secret", "META__VERIFY_TOKEN": "word"}
+    with RedisServer() as redis:
+        variables["REDIS__URL"] = redis.url
+        settings = {f"{PREFIX}{name}": text for name, text in variables.items()}
+        with Service(tmp_path, **settings) as service:
+            url = service.url
+            query = "?hub.mode=subscribe&hub.verify_token=word&hub.challenge=115"
+            assert of_handler(url, tmp_path, query, "GET") == (200, "115")
+            assert of_handler(url, tmp_path, "", "POST", "", body)[0] == 401
+            assert of_handler(url, tmp_path, "", "POST", "sha256=00", body)[0] == 403
+            assert of_handler(url, tmp_path, "", "POST", signed, body) == (200, "")
+    assert of_handler(url, tmp_path, "", "POST", signed, body)[0] == 500

@@ -11,7 +11,7 @@ from requests import Session
 from schemathesis.checks import CheckContext
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.transport import Response
-from schemathesis.specs.openapi.checks import negative_data_rejection
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from service.intake import NDJSON
 from service.openapi import document
@@ -20,7 +20,8 @@ from tests.http.test_openapi import is_beyond_patterns
 from tests.process import Service
 
 TOKEN, VERIFY_TOKEN = "test-token", "verify-token"
-HANDSHAKE = f"GET {WEBHOOKS}/whatsapp/"
+WEBHOOK = f"{WEBHOOKS}/whatsapp/"
+HANDSHAKE = f"GET {WEBHOOK}"
 EXCLUSIVE = f"{WEBHOOKS}/message-stats/", f"{WEBHOOKS}/failures/"
 """Of whose filters one may be given, which OpenAPI can't express."""
 
@@ -64,7 +65,7 @@ def sayable(value: Any, name: str = "") -> Any:
         return {key: sayable(part, key) for key, part in value.items()}
     if isinstance(value, list):
         return [sayable(part) for part in value]
-    if name == "timestamp":
+    if name in {"timestamp", "sent_at"}:
         return "2026-01-15T10:30:05.000Z"  # a pattern knows no calendar, and not what time it is
     if (isinstance(value, float) and value.is_integer()) or type(value) is int:
         return min(int(value), 10**15)  # 1.0 is an integer in JSON Schema; digits can't be counted
@@ -95,10 +96,13 @@ def test_the_service_does_as_it_says(
     if case.operation.label == HANDSHAKE:
         case.query["hub.verify_token"] = VERIFY_TOKEN
     batch = case.path.endswith("/batch/")
+    # A caller with a token is told where nothing in a body is known; for no schema is that ill.
+    excluded: list[Any] = [negative_data_rejection] if batch else []
+    excluded += [positive_data_acceptance] if case.path == WEBHOOK else []
     case.call_and_validate(
         base_url=address,
         session=session,
         headers={"X-Webhook-Token": TOKEN},
         additional_checks=[items_are_judged] if batch else [],
-        excluded_checks=[negative_data_rejection] if batch else [],
+        excluded_checks=excluded,
     )

@@ -153,7 +153,7 @@ class TestAccess:
         signed = signature(self.BODY, SECRETS[0])
         await post(anyone, self.BODY, 403, X_Webhook_Token="wrong", X_Hub_Signature_256=signed)
         assert await statuses(anyone, 1) == [None]
-        await post(anyone, self.BODY, X_Webhook_Token=TOKEN, X_Hub_Signature_256="sha256=wrong")
+        await post(anyone, self.BODY, X_Webhook_Token=TOKEN, X_Hub_Signature_256=signed)
         assert await statuses(anyone, 1) == ["sent"]
 
     @pytest.mark.parametrize("path", [WHATSAPP, WHATSAPP.rstrip("/"), WHATSAPP.replace("a", "%61")])
@@ -182,7 +182,7 @@ class TestPayloads:
         body["entry"] *= 2  # type: ignore[operator]
         last = payload(change(status(4, "played"), status(1, "delivered")))
         body["entry"] += last["entry"]  # type: ignore[operator]
-        assert await post(client, body) == {"ok": True}
+        assert await post(client, body) == {"ok": True, "taken": 8, "passed_over": {}}
         assert await statuses(client, 1, 2, 3, 4) == ["delivered", "read", "delivered", "read"]
         assert await counted(client) == {"status": 8}
 
@@ -314,11 +314,15 @@ class TestPayloads:
             payload(change(statuses={}), change(statuses="x"), change(metadata="x")),
         ],
     )
-    async def test_ill_typed_entries_and_changes_are_answered_200(
-        self, client: Client, body: object
+    async def test_what_holds_nothing_known_is_refused_unless_meta_signed_it(
+        self, anyone: Client, body: object
     ) -> None:
-        """A 400 would come back for seven days."""
-        assert await post(client, body) == {"ok": True}
+        """A programmer has to hear of it; Meta would send a 400 again for seven days."""
+        answer = await post(anyone, body, expected=400, X_Webhook_Token=TOKEN)
+        assert "entry[].changes[].value.statuses[]" in answer["error"]
+        raw = json.dumps(body).encode()
+        signed = signature(raw, SECRETS[0])
+        assert await post(anyone, raw, X_Hub_Signature_256=signed) == {"ok": True}
 
     @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"{}"', b"\xff", b"[" * 100_000])
     async def test_what_is_no_json_object_is_refused(self, client: Client, body: bytes) -> None:

@@ -1,0 +1,158 @@
+"""Reads what only Meta's own status tells: ids at every place and spelling, pricing, callback data.
+
+Nothing in it is a reason to refuse the status: a part that can't be used counts as absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from service.errors import BadRequest
+from service.models.meaning import text_of
+from service.models.reader import CONTROLS
+from service.models.recipients import recipient_of
+from service.models.requests import MAX_METAS_ID
+from service.reports import Extras
+
+_MAX_CALLBACK_DATA = 512
+_MAX_PRICING = 1_000
+
+# The spellings of Meta's pages, the present one first. The same ones stand in contacts.
+_USER = ("recipient_user_id", "user_id")
+_PARENT_USER = ("recipient_parent_user_id", "parent_recipient_user_id", "parent_user_id")
+_PARTICIPANT = (
+    "recipient_participant_id",
+    "participant_recipient_id",
+    "recipient_participant_user_id",
+    "recipient_participant_parent_user_id",
+)
+_IDS = frozenset((*_USER, *_PARENT_USER, *_PARTICIPANT))
+_OF_PERSON = ("wa_id", *_USER, *_PARENT_USER)
+NO_CONTACT: Mapping[str, Any] = {}
+
+FIELDS = (*sorted(_IDS), "biz_opaque_callback_data", "pricing")
+"""What `extras_of` reads of a status by itself."""
+
+
+class Contacts:
+    """The people whom Meta names beside the statuses of a change.
+
+    Args:
+        contacts: as Meta's payload has them.
+        statuses: of the same change.
+    """
+
+    def __init__(self, contacts: object, statuses: Iterable[Mapping[str, Any]]) -> None:
+        listed = contacts if isinstance(contacts, list) else []
+        found = [each for each in listed if isinstance(each, dict)]
+        self._by_id = {
+            known: contact
+            for contact in found
+            for known in (recipient_in(contact.get("wa_id")), first_id(contact, _USER))
+            if known
+        }
+        self._only = found[0] if len(found) == 1 and _are_of_one(statuses) else NO_CONTACT
+
+    def of(self, status: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Whom a status is about: who has its id, or the only one there is."""
+        if not self._by_id:
+            return self._only
+        for known in _persons(status):
+            if known in self._by_id:
+                return self._by_id[known]
+        return self._only
+
+
+def _persons(status: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids by which a status names the person that it is about."""
+    if _is_of_group(status):
+        return (first_id(status, _PARTICIPANT),)
+    return recipient_in(status.get("recipient_id")), first_id(status, _USER)
+
+
+def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there is one status alone, or all name the same person."""
+    named = [_persons(status) for status in statuses]
+    return len(named) == 1 or (len(set(named)) == 1 and any(named[0]))
+
+
+def _is_of_group(status: Mapping[str, Any]) -> bool:
+    return status.get("recipient_type") == "group"
+
+
+def recipient_and_extras(
+    status: Mapping[str, Any],
+    contact: Mapping[str, Any] = NO_CONTACT,
+    phone_number_id: str = "",
+) -> tuple[str, Extras]:
+    """The recipient that a status names, `""` for none, and what else it tells.
+
+    Args:
+        status: in Meta's form.
+        contact: whom it is about, as Meta names them beside it.
+        phone_number_id: of the business's number that sent the message.
+    """
+    user_id = parent_user_id = participant_id = ""
+    if contact or not _IDS.isdisjoint(status):
+        of_group = _is_of_group(status)
+        person = NO_CONTACT if of_group else contact
+        user_id = first_id(status, _USER) or first_id(person, _USER)
+        parent_user_id = first_id(status, _PARENT_USER) or first_id(person, _PARENT_USER)
+        participant_id = first_id(status, _PARTICIPANT) or (
+            first_id(contact, _OF_PERSON) if of_group else ""
+        )
+        recipient_id = recipient_in(status.get("recipient_id")) or recipient_in(person.get("wa_id"))
+    else:
+        recipient_id = recipient_in(status.get("recipient_id"))
+    extras = Extras(
+        phone_number_id=phone_number_id,
+        user_id=user_id,
+        parent_user_id=parent_user_id,
+        participant_id=participant_id,
+        callback_data=text_of(status.get("biz_opaque_callback_data"), _MAX_CALLBACK_DATA),
+        pricing=_pricing_of(status.get("pricing")),
+    )
+    return recipient_id or recipient_in(user_id), extras
+
+
+def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The first of these fields that holds an id, `""` for none."""
+    for name in names:
+        if name in holder and (found := id_of(holder[name])):
+            return found
+    return ""
+
+
+def id_of(value: object) -> str:
+    """An id, or `""` for what is none: an id that is cut would be another one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or len(value) > MAX_METAS_ID or CONTROLS.search(value):
+        return ""
+    return value
+
+
+def recipient_in(value: object) -> str:
+    """A recipient in the form in which it is kept, or `""` for what is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value or len(value) > MAX_METAS_ID:
+        return ""
+    try:
+        return recipient_of(value, "recipient_id")
+    except BadRequest:
+        return ""
+
+
+def _pricing_of(value: object) -> str:
+    """Meta's object as JSON, or `""` for none, or for one that is longer than Meta's ever are."""
+    if not isinstance(value, dict):
+        return ""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # an integer of more than 64 bits
+        return ""
+    return text if len(text) <= _MAX_PRICING else ""

@@ -1,0 +1,62 @@
+"""Reads the body of `message-status`: nothing odd in it costs the status that it reports."""
+
+from __future__ import annotations
+
+from service.errors import BadRequest
+from service.models.extras import recipient_and_extras
+from service.models.meaning import forwarded_report, status_report
+from service.models.reader import Notes, Reader, any_json, utf8
+from service.models.requests import ForwardedStatusRequest, MessageStatusRequest, StatusRequired
+from service.reports import Extras, Report
+
+_RECIPIENT = "recipient_id"
+_NO_EXTRAS = Extras()
+_KNOWN = frozenset(ForwardedStatusRequest.__struct_fields__)
+
+_guides = Reader(MessageStatusRequest)
+_required = Reader(StatusRequired)
+
+
+def update_in(raw: bytes, received_us: int, notes: Notes) -> Report:
+    """What a body of `message-status` reports.
+
+    Args:
+        raw: the body as it came.
+        received_us: when, in µs since the epoch.
+        notes: is told what was passed over in it.
+
+    Raises:
+        BadRequest: it is no JSON object, or its wamid, status or time can't be read.
+    """
+    if not raw.isascii():
+        raw = utf8(raw)
+    request = _guides.exact(raw)  # nearly all are, and to look closer costs twice as much
+    if request is None:
+        return _forwarded(raw, received_us, notes)
+    try:
+        return status_report(request, received_us)
+    except BadRequest as error:
+        if error.field != _RECIPIENT:
+            raise
+        return _forwarded(raw, received_us, notes)
+
+
+def _forwarded(raw: bytes, received_us: int, notes: Notes) -> Report:
+    """What a body reports that has more than the guide's, or something odd in it."""
+    given = any_json(raw)
+    required = _required.values(given, raw)
+    if not isinstance(given, dict):
+        raise BadRequest("The body must be a JSON object.")
+    if not _KNOWN.issuperset(given):
+        for name in given.keys() - _KNOWN:
+            notes.ignored(name)
+    recipient_id, extras = recipient_and_extras(given)
+    if not recipient_id and given.get(_RECIPIENT) not in (None, ""):
+        notes.odd(_RECIPIENT)
+    return forwarded_report(
+        required,
+        received_us,
+        recipient_id=recipient_id,
+        errors=given.get("errors"),
+        extras=() if extras == _NO_EXTRAS else extras,
+    )
