@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from service.errors import StartError
 
@@ -87,7 +88,7 @@ async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> Async
 
 def url_of(data_dir: str) -> str:
     """The URL of the private server of a data folder, whether it runs or not."""
-    return f"unix://{Path(data_dir).absolute() / _SOCKET}"
+    return f"unix://{quote(str(Path(data_dir).absolute() / _SOCKET))}"
 
 
 def is_private(url: str, data_dir: str) -> bool:

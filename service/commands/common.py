@@ -19,7 +19,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 import msgspec
@@ -68,7 +68,7 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Scripts
         StartError: it can't be reached.
     """
     private = url_of(settings.data_dir)
-    if settings.embedded and _listens(urlsplit(private).path):
+    if settings.embedded and _listens(unquote(urlsplit(private).path)):
         settings = with_store(settings, private, settings.redis.partitions)
     async with connect(settings) as server:
         yield server, Scripts(server.execute, shebang=server.shebang, write=server.write)

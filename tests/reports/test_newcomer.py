@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
-from tests.process import Service
+from tests.conftest import need_server
+from tests.process import Service, run
 
 TOKEN = "s3cret-Tok3n"
 FAKE = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
@@ -33,3 +36,38 @@ def test_the_first_block_of_the_live_stream_is_an_event(service: Service) -> Non
     finally:
         connection.close()
     assert block[:3] == [b"retry: 2000\n", b"event: ready\n", b"data: {}\n"]
+
+
+# The URL of Redis --------------------------------------------------------------------------------
+
+UNCLOSED = f"redis://:{TOKEN}@[::1:6379/0"
+
+
+def sentence(ended: CompletedProcess[str]) -> str:
+    """The sentence with which it ended, in which there is neither a traceback nor a secret."""
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("message-tracker: ")
+    assert "Traceback" not in ended.stderr
+    assert TOKEN not in ended.stderr + ended.stdout
+    return ended.stderr
+
+
+def test_a_url_with_an_unclosed_bracket_ends_in_a_sentence(tmp_path: Path) -> None:
+    """It ended in a traceback with the password in it, which went to the log's collector."""
+    said = sentence(run("--check", cwd=tmp_path, **(FAKE | {"TRACKER_REDIS__URL": UNCLOSED})))
+    assert "redis.url " in said
+
+
+def test_so_does_one_to_copy_to(tmp_path: Path) -> None:
+    copy = ["repartition", "--partitions", "2", "--to-url", UNCLOSED]
+    assert "--to-url" in sentence(run(*copy, cwd=tmp_path, **FAKE))
+
+
+def test_a_data_folder_may_be_called_anything(tmp_path: Path) -> None:
+    """A part of the name was taken for a part of the URL, and the server never found there."""
+    need_server()
+    folder = tmp_path / "50%20 of #1 ?"
+    with Service(tmp_path, TRACKER_DATA_DIR=str(folder)) as service:
+        assert service.status_of("/readyz") == 200
+        exported = run("export", "-", cwd=tmp_path, TRACKER_DATA_DIR=str(folder))
+        assert (exported.returncode, exported.stderr) == (0, "Exported 0 messages.\n")
