@@ -55,7 +55,7 @@ def sentence(ended: CompletedProcess[str]) -> str:
 def test_a_url_with_an_unclosed_bracket_ends_in_a_sentence(tmp_path: Path) -> None:
     """It ended in a traceback with the password in it, which went to the log's collector."""
     said = sentence(run("--check", cwd=tmp_path, **(FAKE | {"TRACKER_REDIS__URL": UNCLOSED})))
-    assert "redis.url " in said
+    assert "redis.url must be like redis://host:6379/0" in said
 
 
 def test_so_does_one_to_copy_to(tmp_path: Path) -> None:
@@ -71,3 +71,35 @@ def test_a_data_folder_may_be_called_anything(tmp_path: Path) -> None:
         assert service.status_of("/readyz") == 200
         exported = run("export", "-", cwd=tmp_path, TRACKER_DATA_DIR=str(folder))
         assert (exported.returncode, exported.stderr) == (0, "Exported 0 messages.\n")
+
+
+# Settings ---------------------------------------------------------------------------------------
+
+
+def test_all_wrong_settings_are_told_at_once_in_the_services_words(tmp_path: Path) -> None:
+    """They came one at a time, in a library's words: Expected `int`, got `str`."""
+    (tmp_path / "config.toml").write_text("[http]\nprot = 1\n[redis]\npatience_s = 60\n")
+    variables = {"TRACKER_HTTP__PORT": "eighty", "TRACKER_REDIS_URL": f"redis://:{TOKEN}@h"}
+    said = sentence(run("--check", cwd=tmp_path, **(FAKE | variables)))
+    assert "4 settings are wrong." in said
+    assert "http.prot in config.toml is no setting (did you mean http.port?" in said
+    assert (
+        "redis.patience_s in config.toml is 60, but must be a number, above 0 and at most 4.5"
+        in said
+    )
+    assert 'TRACKER_HTTP__PORT (http.port) is "eighty", but must be a whole number,' in said
+    assert "TRACKER_REDIS_URL (redis_url) is no setting (did you mean TRACKER_REDIS__URL?" in said
+
+
+def test_it_runs_in_a_pod_beside_a_service_called_tracker(tmp_path: Path) -> None:
+    """Kubernetes' variables were taken for settings, and the service refused to start."""
+    injected = {
+        "TRACKER_SERVICE_HOST": "10.0.0.7",
+        "TRACKER_SERVICE_PORT": "8080",
+        "TRACKER_PORT": "tcp://10.0.0.7:8080",
+        "TRACKER_PORT_8080_TCP_ADDR": "10.0.0.7",
+    }
+    assert run("--check", cwd=tmp_path, **FAKE, **injected).returncode == 0
+    assert "TRACKER_SERVICE_HOTS" in sentence(
+        run("--check", cwd=tmp_path, **FAKE, TRACKER_SERVICE_HOTS="10.0.0.7")
+    )

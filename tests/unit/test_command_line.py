@@ -130,43 +130,6 @@ def test_another_number_of_partitions_is_refused(tmp_path: Path, redis: RedisSer
 
 
 @pytest.mark.parametrize(
-    ("file", "named"),
-    [
-        ("[http]\nprot = 1", "prot"),
-        ("[htpp]\nport = 1", "htpp"),
-        ("[http]\nport = 'x'", "http.port"),
-        ("[http]\nport =", "config.toml"),
-        ("http = 1", "http"),
-        ("[redis]\npatience_s = 60", "redis.patience_s"),
-        ("[log]\nlevel = 'loud'", "log.level"),
-    ],
-)
-def test_a_fault_in_the_file_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, named: str
-) -> None:
-    (tmp_path / "config.toml").write_text(file)
-    assert named in _settings_refused(monkeypatch, tmp_path, **WITH_TOKEN)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "named"),
-    [
-        ("TRACKER_HTTP__PROT", "1", "prot"),
-        ("TRACKER_HTTP_PORT", "1", "http_port"),
-        ("TRACKER_HTTP__PORT", "x", "http.port"),
-        ("TRACKER_HTTP__PORT", "65536", "http.port"),
-        ("TRACKER_HTTP", "1", "http"),
-        ("TRACKER_DATA_DIR__X", "1", "data_dir"),
-        ("TRACKER_AUTH__TOKENS_FILE", "no-such-file", "TRACKER_AUTH__TOKENS_FILE"),
-    ],
-)
-def test_a_fault_in_the_environment_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, named: str
-) -> None:
-    assert named in _settings_refused(monkeypatch, tmp_path, **(WITH_TOKEN | {name: value}))
-
-
-@pytest.mark.parametrize(
     ("file", "name", "named"),
     [
         ('data_dir = "data"', "TRACKER_DATA_DIR__X", "data_dir"),
