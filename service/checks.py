@@ -8,12 +8,13 @@ from redis import exceptions as faults
 
 from service import config
 from service.connect import HOPELESS, Fake, Server
-from service.durability import syncs_by_itself, weaknesses
+from service.durability import in_words, syncs_by_itself, weaknesses
 from service.embedded import is_private
 from service.errors import StartError, StoreAway
 from service.keys import SCHEMA_VERSION
 from service.scripts import Layout, Scripts
 
+_FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError)
 _START_S = 10.0
 _LOADING_S = 300.0
 
@@ -48,10 +49,8 @@ async def check(
             warnings = await weaknesses(server.ask, settings.redis, private=private)
             if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
                 server.wait = None
-    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
-        text = str(error).rstrip(".") or "it doesn't answer"
-        kind = StartError if isinstance(error, HOPELESS) else StoreAway
-        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
+    except _FAULTS as error:
+        raise _unusable(error) from None
     if layout:
         _check_layout(layout, settings.redis.partitions)
     if isinstance(server, Fake):
@@ -59,6 +58,24 @@ async def check(
     if warnings and settings.redis.strict:
         raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
     return warnings
+
+
+async def describe(server: Server, settings: config.Settings) -> list[str]:
+    """What the store is and promises, in sentences; after `check`, which says what is wrong.
+
+    Raises:
+        StoreAway: it can't be reached any more.
+    """
+    try:
+        return in_words(await server.info(), settings.redis)
+    except _FAULTS as error:
+        raise _unusable(error) from None
+
+
+def _unusable(error: Exception) -> StartError:
+    text = str(error).rstrip(".") or "it doesn't answer"
+    kind = StartError if isinstance(error, HOPELESS) else StoreAway
+    return kind(f"Redis can't be used: {type(error).__name__}: {text}.")
 
 
 async def claim(scripts: Scripts, settings: config.Settings) -> None:

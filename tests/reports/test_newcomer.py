@@ -1,5 +1,6 @@
 """What a newcomer and an operator meet first, as they do it: at the command line and by HTTP."""
 
+import re
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -103,3 +104,38 @@ def test_it_runs_in_a_pod_beside_a_service_called_tracker(tmp_path: Path) -> Non
     assert "TRACKER_SERVICE_HOTS" in sentence(
         run("--check", cwd=tmp_path, **FAKE, TRACKER_SERVICE_HOTS="10.0.0.7")
     )
+
+
+# --check ----------------------------------------------------------------------------------------
+
+USABLE = "The settings and the store are usable."
+
+
+def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It made a data folder with a token in it, and a server's files."""
+    need_server()
+    ended = run("--check", cwd=tmp_path)
+    private, elsewhere, store, durability, usable = ended.stdout.splitlines()
+    assert str(tmp_path / "data") in private
+    assert "It doesn't run now" in elsewhere
+    assert re.match(r"The store is (Redis|Valkey) \d+\.\d+\.\d+;", store)
+    assert "redis.durability is memory" in durability
+    assert (usable, ended.stderr, ended.returncode) == (USABLE, "", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_looks_at_the_private_server_that_runs(tmp_path: Path) -> None:
+    """It waited for ten seconds, and said that another service uses the folder."""
+    need_server()
+    with Service(tmp_path):
+        ended = run("--check", cwd=tmp_path)
+        assert "It doesn't run now" not in ended.stdout
+        assert ended.stdout.endswith(f"{USABLE}\n")
+        other = run("--check", cwd=tmp_path, TRACKER_REDIS__PARTITIONS="2")
+        assert "The store has 1 partitions" in sentence(other)
+
+
+def test_a_check_tells_of_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = sentence(run("--check", cwd=tmp_path, TRACKER_DATA_DIR="file/data"))
+    assert f"data_dir can't be made: {tmp_path / 'file'} is not a folder to write to." in said

@@ -50,8 +50,11 @@ def _keeps_secrets(text: str) -> bool:
 
 
 def _assert_usable(ended: Ended, *warnings: str) -> None:
-    said = [f"warning: {warning}" for warning in warnings]
-    assert ended.stdout.splitlines() == [*said, "The settings and the store are usable."]
+    store, durability, *said = ended.stdout.splitlines()
+    assert re.fullmatch(r"The store is (Redis|Valkey) \d+\.\d+\.\d+; masters: 1, .*\.", store)
+    assert durability.startswith("A report is in its memory before it is answered")
+    warned = [f"warning: {warning}" for warning in warnings]
+    assert said == [*warned, "The settings and the store are usable."]
     assert ended.stderr == ""
     assert ended.returncode == 0
 
@@ -258,8 +261,8 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def _pasted(service: Service, folder: Path) -> str:
-    """What the line that was printed says in a shell elsewhere."""
+def _pasted(service: Service, folder: Path, **variables: str) -> str:
+    """What the line that was printed says in a shell elsewhere, which has these variables."""
     lines = [line.strip() for line in service.output.splitlines()]
     line = next(line for line in lines if line.startswith("curl "))
     if shutil.which("curl") is None:
@@ -268,7 +271,7 @@ def _pasted(service: Service, folder: Path) -> str:
     return subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
-        env=plain,
+        env=plain | variables,
         capture_output=True,
         text=True,
         timeout=10,
@@ -323,12 +326,26 @@ def test_the_curl_line_works_wherever_it_listens(tmp_path: Path, address: dict[s
 
 
 @pytest.mark.slow
-def test_a_token_that_is_set_is_the_only_one_in_the_trial_mode(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variables", "shell"),
+    [
+        ({"TRACKER_AUTH__TOKENS": SECRET}, {"TRACKER_AUTH__TOKENS": SECRET}),
+        ({"TRACKER_AUTH__TOKENS": f"{OTHER_SECRET},{SECRET}"}, {"TOKEN": SECRET}),
+        ({"DJANGO_RSVP_SECRET": SECRET}, {"DJANGO_RSVP_SECRET": SECRET}),
+    ],
+)
+def test_a_token_that_is_set_is_the_one_that_the_curl_line_of_the_trial_mode_sends(
+    tmp_path: Path, variables: dict[str, str], shell: dict[str, str]
+) -> None:
+    """Also where a token was made at an earlier start, which isn't taken any more."""
     need_server()
-    with Service(tmp_path, TRACKER_AUTH__TOKENS=SECRET) as service:
+    (tmp_path / "data").mkdir(0o700)
+    (tmp_path / "data" / "token").write_text("of-an-earlier-start")
+    with Service(tmp_path, **variables) as service:
         assert service.status_of(LOGS, SECRET) == 200
-        assert service.output == ""
-        assert not (tmp_path / "data" / "token").exists()
+        assert service.status_of(LOGS, "of-an-earlier-start") == 403
+        assert json.loads(_pasted(service, tmp_path, **shell)) == {"logs": []}
+        assert _keeps_secrets(service.output)
 
 
 def test_ctrl_c_stops_it_in_order(tmp_path: Path) -> None:
@@ -378,6 +395,15 @@ def test_installed_from_the_wheel_it_runs_in_an_empty_folder(wheel: Path, tmp_pa
     )
     assert Path(found.stdout.strip()) == site / "service" / "lua"
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version", cwd=empty, **installed).stdout)
+    script = subprocess.run(
+        [str(site / "bin" / "message-tracker"), "--help"],
+        cwd=empty,
+        env=environment(**installed),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert script.stdout.startswith("Usage: message-tracker [OPTIONS] [COMMAND] [ARGS]...")
     with Service(empty, TRACKER_HTTP__PORT=str(free_port()), **installed) as service:
         _track(service, (empty / "data" / "token").read_text())
         assert len(json.loads(_pasted(service, empty))["logs"]) == 1
