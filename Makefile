@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo screenshot test quick lint types bench lock vendor clean
+.PHONY: help install run env demo screenshot test quick lint types bench lock vendor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,11 @@ $(INSTALLED): $(RUNNABLE) constraints.txt
 
 run: $(RUNNABLE) ## start the service on http://127.0.0.1:8080
 	@exec $(BIN)/python -m service
+
+env: ## make .env, with a new token for docker compose, where there is none
+	@test -e .env || { umask 077; token=$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n') && \
+	  printf 'TRACKER_AUTH__TOKENS=%s\nTRACKER_META__APP_SECRET=\nTRACKER_META__VERIFY_TOKEN=\n' "$$token" >.env; }
+	@echo "The token and Meta's secrets are in .env, which git ignores."
 
 demo: $(RUNNABLE) ## the service in the midst of a made-up send, until Ctrl-C; ARGS=--help tells more
 	@exec $(BIN)/python -m scripts.demo $(ARGS)

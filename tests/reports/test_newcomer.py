@@ -1,15 +1,15 @@
 """What a newcomer and an operator meet first, as they do it: at the command line and by HTTP."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
 from tests.conftest import need_server
-from tests.process import Service, run
+from tests.process import ROOT, Service, environment, run
 
 TOKEN = "s3cret-Tok3n"
 FAKE = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
@@ -44,7 +44,7 @@ def test_the_first_block_of_the_live_stream_is_an_event(service: Service) -> Non
 UNCLOSED = f"redis://:{TOKEN}@[::1:6379/0"
 
 
-def sentence(ended: CompletedProcess[str]) -> str:
+def sentence(ended: subprocess.CompletedProcess[str]) -> str:
     """The sentence with which it ended, in which there is neither a traceback nor a secret."""
     assert ended.returncode == 1
     assert ended.stderr.startswith("message-tracker: ")
@@ -139,3 +139,61 @@ def test_a_check_tells_of_a_data_folder_that_cannot_be_made(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     said = sentence(run("--check", cwd=tmp_path, TRACKER_DATA_DIR="file/data"))
     assert f"data_dir can't be made: {tmp_path / 'file'} is not a folder to write to." in said
+
+
+# The README's first steps -----------------------------------------------------------------------
+
+README = (ROOT / "README.md").read_text()
+
+
+def shell(command: str, folder: Path, **variables: str) -> str:
+    """What a shell says to it."""
+    done = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("variables", [{}, {"DJANGO_RSVP_SECRET": TOKEN}])
+def test_the_readme_sets_the_token_that_its_examples_send(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """It stood in fourteen lines and was set in none, so whatever was pasted first was a 401."""
+    need_server()
+    assignment = re.search(r"^TOKEN=.*data/token.*$", README, re.MULTILINE)
+    assert assignment
+    assert assignment.start() < README.index('curl -H "X-Webhook-Token: $TOKEN"')
+    with Service(tmp_path, **variables) as running:
+        token = shell(f'{assignment[0]}; printf %s "$TOKEN"', tmp_path, **variables)
+        assert running.status_of("/api/webhooks/message-logs/", token) == 200
+
+
+def test_running_installs_what_running_needs() -> None:
+    """It was 499 MB with the tools of the tests, and took half a minute without a word."""
+    wanted = shell("make --dry-run --always-make run demo", ROOT)
+    assert "-r constraints-run.txt" in wanted
+    assert "-r constraints.txt" not in wanted
+    assert "echo 'What the service needs is installed" in wanted
+    assert "-r constraints.txt" in shell("make --dry-run --always-make test", ROOT)
+
+
+def test_the_token_of_docker_compose_is_made_once_and_kept(tmp_path: Path) -> None:
+    """The README's line made one up and threw it away, so nobody could call the service."""
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    read = re.search(r"^TOKEN=.*\.env\)$", README, re.MULTILINE)
+    assert read
+    said = shell("make env", tmp_path)
+    token = shell(f'{read[0]}; printf %s "$TOKEN"', tmp_path)
+    assert re.fullmatch("[0-9a-f]{64}", token)
+    assert token not in said
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    kept = (tmp_path / ".env").read_text()
+    shell("make env", tmp_path)
+    assert (tmp_path / ".env").read_text() == kept
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
