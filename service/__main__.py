@@ -148,10 +148,9 @@ async def _check(settings: Settings) -> None:
     found: list[str] = []
     with ExitStack() as stack:
         if settings.embedded:
-            data = examine(settings.data_dir)
-            found.append(f"redis.url isn't set: a private server keeps the data in {data}.")
+            found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
             if not private_runs(settings):
-                found.append("It doesn't run now, so an empty one was started, elsewhere.")
+                found.append("It doesn't run now: its data was not looked at, but an empty server.")
                 folder = stack.enter_context(TemporaryDirectory())
                 settings = msgspec.structs.replace(settings, data_dir=folder)
         async with open_server(settings) as (server, scripts):

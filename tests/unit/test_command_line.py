@@ -19,6 +19,9 @@ import pytest
 from click.testing import CliRunner
 
 from service.__main__ import main
+from service.config import Http
+from service.errors import StartError
+from service.listener import bind
 from tests.conftest import need_server
 from tests.factories import event_send
 from tests.process import HASTY, ROOT, Service, environment, run
@@ -213,11 +216,17 @@ def test_a_wrong_password_is_refused_and_the_right_one_may_be_in_a_file(
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with Service(tmp_path, **WITH_TOKEN) as service:
         port = service.url.rpartition(":")[2]
-        ended = run(cwd=tmp_path, **(WITH_TOKEN | {"TRACKER_HTTP__PORT": port}))
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    assert port in ended.stderr.splitlines()[-1]
-    assert _keeps_secrets(ended.stderr)
+        said = _refusal(run(cwd=tmp_path, **(WITH_TOKEN | {"TRACKER_HTTP__PORT": port})))
+    listens = f"The service can't listen on 127.0.0.1, port {port} (http.host, http.port)"
+    assert said == f"{listens}: Address already in use."
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "192.0.2.1"])
+def test_so_is_a_host_that_is_not_of_this_machine(host: str) -> None:
+    with pytest.raises(
+        StartError, match=rf"can't listen on {re.escape(host)}, port 0 \(http\.host"
+    ):
+        bind(Http(host=host, port=0))
 
 
 # Tokens -----------------------------------------------------------------------------------------
