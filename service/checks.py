@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from redis import exceptions as faults
 
@@ -14,7 +16,6 @@ from service.errors import StartError, StoreAway
 from service.keys import SCHEMA_VERSION
 from service.scripts import Layout, Scripts
 
-_FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError)
 _START_S = 10.0
 _LOADING_S = 300.0
 
@@ -41,7 +42,7 @@ async def check(
     """
     patience_s = _LOADING_S if settings.embedded else within_s or _START_S
     until_s = asyncio.get_running_loop().time() + patience_s
-    try:
+    with _away():
         async with asyncio.timeout_at(until_s):
             await scripts.probe(0, until_s)
             layout = await scripts.layout(until_s)
@@ -49,8 +50,6 @@ async def check(
             warnings = await weaknesses(server.ask, settings.redis, private=private)
             if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
                 server.wait = None
-    except _FAULTS as error:
-        raise _unusable(error) from None
     if layout:
         _check_layout(layout, settings.redis.partitions)
     if isinstance(server, Fake):
@@ -66,16 +65,8 @@ async def describe(server: Server, settings: config.Settings) -> list[str]:
     Raises:
         StoreAway: it can't be reached any more.
     """
-    try:
+    with _away():
         return in_words(await server.info(), settings.redis)
-    except _FAULTS as error:
-        raise _unusable(error) from None
-
-
-def _unusable(error: Exception) -> StartError:
-    text = str(error).rstrip(".") or "it doesn't answer"
-    kind = StartError if isinstance(error, HOPELESS) else StoreAway
-    return kind(f"Redis can't be used: {type(error).__name__}: {text}.")
 
 
 async def claim(scripts: Scripts, settings: config.Settings) -> None:
@@ -87,6 +78,17 @@ async def claim(scripts: Scripts, settings: config.Settings) -> None:
     until_s = asyncio.get_running_loop().time() + _START_S
     layout = await scripts.schema(settings.redis.partitions, until_s)
     _check_layout(layout, settings.redis.partitions)
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """Turns what the driver raises into a sentence: StartError where a later try would fail too."""
+    try:
+        yield
+    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
+        text = str(error).rstrip(".") or "it doesn't answer"
+        kind = StartError if isinstance(error, HOPELESS) else StoreAway
+        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
 
 
 def _check_layout(layout: Layout, partitions: int) -> None:

@@ -115,11 +115,11 @@ def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     """It made a data folder with a token in it, and a server's files."""
     need_server()
     ended = run("--check", cwd=tmp_path)
-    private, elsewhere, store, durability, usable = ended.stdout.splitlines()
-    assert str(tmp_path / "data") in private
-    assert "It doesn't run now" in elsewhere
-    assert re.match(r"The store is (Redis|Valkey) \d+\.\d+\.\d+;", store)
-    assert "redis.durability is memory" in durability
+    *said, usable = ended.stdout.splitlines()
+    assert f"A private server keeps the data in {tmp_path / 'data'}." in said
+    assert "It doesn't run now: its data was not looked at, but an empty server." in said
+    assert re.search(r"The store is (Redis|Valkey) \d+\.\d+\.\d+;", ended.stdout)
+    assert "redis.durability is memory" in ended.stdout
     assert (usable, ended.stderr, ended.returncode) == (USABLE, "", 0)
     assert list(tmp_path.iterdir()) == []
 
