@@ -1,9 +1,9 @@
-# The first stage downloads what constraints.txt names, checks every hash, and installs from
+# The first stage downloads what constraints-run.txt names, checks every hash, and installs from
 # these files alone; the second takes the finished environment and none of the tools.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
-COPY constraints.txt .
-RUN pip wheel --no-cache-dir --no-deps --require-hashes --wheel-dir /wheels -r constraints.txt
+COPY constraints-run.txt .
+RUN pip wheel --no-cache-dir --no-deps --require-hashes --wheel-dir /wheels -r constraints-run.txt
 COPY pyproject.toml README.md ./
 COPY lua lua
 COPY service service
@@ -30,4 +30,4 @@ STOPSIGNAL SIGTERM
 # Not urllib: it would ask a proxy that the environment names.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['TRACKER_HTTP__PORT']), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
-CMD ["python", "-m", "service"]
+CMD ["message-tracker"]

@@ -2,39 +2,55 @@
 # `make run PYTHON=python3.12`.
 PYTHON ?= python3
 BIN := .venv/bin
+RUNNABLE := .venv/.runnable
 INSTALLED := .venv/.installed
+# Everything is pinned, so there are no dependencies to look for. pip 23 would: it takes the newest
+# release of what is asked for with an extra, coverage[toml] say, and then misses its hash.
+PIP := $(BIN)/python -m pip install --quiet --no-deps
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 # A process more than there are cores, since many tests wait; the tests of a file in one of them, in the
 # order of the files: slow ones come first.
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo screenshot test quick lint types bench lock vendor codes clean
+.PHONY: help install run env demo screenshot test quick lint types bench lock vendor codes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-install: $(INSTALLED) ## make .venv and install the pinned dependencies
+install: $(INSTALLED) ## make .venv and install the pinned dependencies, those of the tests too
 
-# The mark is touched last, so an install that broke off is done again. A .venv keeps the Python
+# The marks are touched last, so an install that broke off is done again. A .venv keeps the Python
 # that it was made with: to change that, `make clean` first.
-$(INSTALLED): pyproject.toml constraints.txt
+$(RUNNABLE): pyproject.toml constraints-run.txt
 	@$(BIN)/python -c 'import pip' 2>/dev/null || { \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not: try make $(or $(MAKECMDGOALS),install) PYTHON=python3.11"; \
 	    exit 1; }; \
+	  echo 'A virtual environment is made in .venv …'; \
 	  $(PYTHON) -m venv --clear .venv; }
-	# Everything is pinned, so there are no dependencies to look for. pip 23 would: it takes the newest
-	# release of what is asked for with an extra, coverage[toml] say, and then misses its hash.
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r constraints.txt
-	# pip has no hash to check for a folder, so the project goes in by itself.
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m pip check
+	@echo 'What the service needs is installed in .venv: some 100 MB, once …'
+	@$(PIP) --require-hashes -r constraints-run.txt
+	@# pip has no hash to check for a folder, so the project goes in by itself.
+	@$(PIP) --no-build-isolation --editable .
+	@$(BIN)/python -m pip check
 	@touch $@
 
-run: install ## start the service on http://127.0.0.1:8080
+$(INSTALLED): $(RUNNABLE) constraints.txt
+	@echo 'What tests and checks need is installed in .venv: some 400 MB more, once …'
+	@$(PIP) --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip check
+	@touch $@
+
+run: $(RUNNABLE) ## start the service on http://127.0.0.1:8080
 	@exec $(BIN)/python -m service
 
-demo: install ## the service in the midst of a made-up send, until Ctrl-C; ARGS=--help tells more
+env: ## make .env, with a new token for docker compose, where there is none
+	@test -e .env || { umask 077; token=$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n') && \
+	  printf 'TRACKER_AUTH__TOKENS=%s\nTRACKER_META__APP_SECRET=\nTRACKER_META__VERIFY_TOKEN=\n' "$$token" >.env; }
+	@echo "The token and Meta's secrets are in .env, which git ignores."
+
+demo: $(RUNNABLE) ## the service in the midst of a made-up send, until Ctrl-C; ARGS=--help tells more
 	@exec $(BIN)/python -m scripts.demo $(ARGS)
 
 screenshot: install ## take the README's pictures of the dashboard anew; needs chromium
@@ -60,8 +76,8 @@ bench: install ## measure rates, waits and processor time: takes long, see --onl
 	$(BIN)/python -m bench
 
 lock: install ## pin the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --no-emit-index-url --no-header --extra dev --output-file constraints.txt pyproject.toml
+	$(BIN)/$(COMPILE) --upgrade --extra dev --extra install --output-file constraints.txt pyproject.toml
+	$(BIN)/$(COMPILE) --extra install --constraint constraints.txt --output-file constraints-run.txt pyproject.toml
 
 vendor: ## copy the dashboard's libraries from npm, as package-lock.json has them
 	npm ci --ignore-scripts

@@ -8,9 +8,10 @@ import resource
 import shlex
 import sys
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from secrets import token_urlsafe
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import click
@@ -18,15 +19,14 @@ import msgspec
 import uvloop
 
 from service.app import create_app, serve
-from service.checks import check
+from service.checks import check, describe
+from service.commands.common import open_server, private_runs
 from service.commands.export import export
 from service.commands.imports import import_
 from service.commands.repartition import repartition
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
-from service.connect import connect
-from service.embedded import is_private, prepare
+from service.embedded import examine, is_private, prepare
 from service.errors import ConfigError, StartError
-from service.scripts import Scripts
 from service.telemetry import log_to_stderr
 from service.workers.master import run_workers
 from service.workers.supervisor import Supervisor
@@ -34,6 +34,7 @@ from service.workers.supervisor import Supervisor
 Result = TypeVar("Result")
 
 _TOKEN_FILE = "token"  # noqa: S105  a file's name
+_TOKENS = f"{PREFIX}AUTH__TOKENS"
 
 
 @click.group(invoke_without_command=True)
@@ -57,7 +58,7 @@ def main(context: click.Context, config: Path | None, workers: int, *, only_chec
 
     try:
         _open_many_files()
-        settings = read()
+        settings = load(config, os.environ) if only_check else read()
         log_to_stderr(settings.log.level)
         if only_check:
             _run(_check(settings))
@@ -95,18 +96,22 @@ def with_token(settings: Settings) -> Settings:
     Raises:
         ConfigError: there is no token, and the store isn't the embedded one.
     """
+    _check_token(settings)
     if settings.auth.tokens:
         return settings
-    if not _is_trial(settings):
-        raise ConfigError(
-            f"No token is configured: set auth.tokens ({PREFIX}AUTH__TOKENS), or {SHARED_TOKEN}."
-        )
     file = prepare(settings.data_dir) / _TOKEN_FILE
     if not file.exists() or not file.read_text().strip():
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as text:
             text.write(token_urlsafe(32))
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))
+
+
+def _check_token(settings: Settings) -> None:
+    if not settings.auth.tokens and not _is_trial(settings):
+        raise ConfigError(
+            f"No token is configured: set auth.tokens ({_TOKENS}), or {SHARED_TOKEN}."
+        )
 
 
 def _is_trial(settings: Settings) -> bool:
@@ -119,19 +124,40 @@ async def _serve(settings: Settings) -> None:
 
 def _invite(settings: Settings, address: str) -> None:
     """In the trial mode, says how to call the service."""
-    file = Path(settings.data_dir).absolute() / _TOKEN_FILE
-    if _is_trial(settings) and file.exists():
-        header = f'"X-Webhook-Token: $(cat {shlex.quote(str(file))})"'
-        click.echo(f"The token is in {file}. Try:\n")
+    if _is_trial(settings):
+        where, token = _token_for_a_shell(settings)
+        header = f'"X-Webhook-Token: {token}"'
+        click.echo(f"The token is {where}. Try:\n")
         click.echo(f"  curl -H {header} {address}/api/webhooks/message-logs/\n")
 
 
+def _token_for_a_shell(settings: Settings) -> tuple[str, str]:
+    """Where a token is that the service takes, and what a shell makes it of. Never the token."""
+    for variable in (SHARED_TOKEN, _TOKENS):
+        if os.environ.get(variable, "").strip() in settings.auth.tokens:
+            return f"that of {variable}", f"${variable}"
+    file = Path(settings.data_dir).absolute() / _TOKEN_FILE
+    if file.exists() and file.read_text().strip() in settings.auth.tokens:
+        return f"in {file}", f"$(cat {shlex.quote(str(file))})"
+    return "any of auth.tokens; put it into TOKEN", "$TOKEN"
+
+
 async def _check(settings: Settings) -> None:
-    async with connect(settings) as server:
-        scripts = Scripts(server.execute, shebang=server.shebang)
-        for warning in await check(server, scripts, settings):
-            click.echo(f"warning: {warning}")
-    click.echo("The settings and the store are usable.")
+    """Says what there is and what is wrong with it. Leaves nothing behind."""
+    _check_token(settings)
+    found: list[str] = []
+    with ExitStack() as stack:
+        if settings.embedded:
+            found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
+            if not private_runs(settings):
+                found.append("It doesn't run now: its data was not looked at, but an empty server.")
+                folder = stack.enter_context(TemporaryDirectory())
+                settings = msgspec.structs.replace(settings, data_dir=folder)
+        async with open_server(settings) as (server, scripts):
+            warnings = await check(server, scripts, settings)
+            found += await describe(server, settings)
+    found += [f"warning: {warning}" for warning in warnings]
+    click.echo("\n".join([*found, "The settings and the store are usable."]))
 
 
 if __name__ == "__main__":

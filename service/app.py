@@ -171,8 +171,7 @@ async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
         on_start: is told the service's address once it listens.
 
     Raises:
-        StartError: the store can't be used.
-        OSError: the address is taken.
+        StartError: the store or the address can't be used.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

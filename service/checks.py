@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from redis import exceptions as faults
 
 from service import config
 from service.connect import HOPELESS, Fake, Server
-from service.durability import syncs_by_itself, weaknesses
+from service.durability import in_words, syncs_by_itself, weaknesses
 from service.embedded import is_private
 from service.errors import StartError, StoreAway
 from service.keys import SCHEMA_VERSION
@@ -40,7 +42,7 @@ async def check(
     """
     patience_s = _LOADING_S if settings.embedded else within_s or _START_S
     until_s = asyncio.get_running_loop().time() + patience_s
-    try:
+    with _away():
         async with asyncio.timeout_at(until_s):
             await scripts.probe(0, until_s)
             layout = await scripts.layout(until_s)
@@ -48,10 +50,6 @@ async def check(
             warnings = await weaknesses(server.ask, settings.redis, private=private)
             if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
                 server.wait = None
-    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
-        text = str(error).rstrip(".") or "it doesn't answer"
-        kind = StartError if isinstance(error, HOPELESS) else StoreAway
-        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
     if layout:
         _check_layout(layout, settings.redis.partitions)
     if isinstance(server, Fake):
@@ -59,6 +57,16 @@ async def check(
     if warnings and settings.redis.strict:
         raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
     return warnings
+
+
+async def describe(server: Server, settings: config.Settings) -> list[str]:
+    """What the store is and promises, in sentences; after `check`, which says what is wrong.
+
+    Raises:
+        StoreAway: it can't be reached any more.
+    """
+    with _away():
+        return in_words(await server.info(), settings.redis)
 
 
 async def claim(scripts: Scripts, settings: config.Settings) -> None:
@@ -70,6 +78,17 @@ async def claim(scripts: Scripts, settings: config.Settings) -> None:
     until_s = asyncio.get_running_loop().time() + _START_S
     layout = await scripts.schema(settings.redis.partitions, until_s)
     _check_layout(layout, settings.redis.partitions)
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """Turns what the driver raises into a sentence: StartError where a later try would fail too."""
+    try:
+        yield
+    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
+        text = str(error).rstrip(".") or "it doesn't answer"
+        kind = StartError if isinstance(error, HOPELESS) else StoreAway
+        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
 
 
 def _check_layout(layout: Layout, partitions: int) -> None:

@@ -7,11 +7,14 @@ that `<its variable>_FILE` names. An empty variable counts as not set.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -22,8 +25,21 @@ PREFIX = "TRACKER_"
 SHARED_TOKEN = "DJANGO_RSVP_SECRET"  # noqa: S105  the name of a variable, not a secret
 """The variable that the guide's callers hold their token in: one more token, if set."""
 
-_LISTS = {("auth", "tokens"), ("meta", "app_secret"), ("meta", "verify_token")}
-_SECRETS = {*_LISTS, ("redis", "url")}
+_LISTS = {"auth.tokens", "meta.app_secret", "meta.verify_token"}
+_SECRETS = {*_LISTS, "redis.url"}
+_FILE = "_file"
+_MOST_SHOWN = 60
+
+_KUBERNETES = re.compile(
+    rf"""{PREFIX} (?:(?:(?!__)[A-Z0-9_])+_)?
+    (?: SERVICE_HOST= | SERVICE_PORT(?:_[A-Z0-9_]+)?=
+      | PORT=(?:tcp|udp|sctp)://
+      | PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?=
+    ) .*""",
+    re.VERBOSE,
+)
+"""Variables that Kubernetes sets in every pod beside a Service called `tracker` or `tracker-…`.
+`_PORT` is a URL there. Otherwise it is a mistake for `__PORT`, which must be told."""
 
 _Secrets = list[Annotated[str, Meta(min_length=1)]]
 
@@ -31,7 +47,7 @@ _Secrets = list[Annotated[str, Meta(min_length=1)]]
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where and how the service answers."""
 
-    host: Annotated[str, Meta(description="the address to listen on")] = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1, description="the address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="the port; 0 takes a free one")] = 8080
     access_log: Annotated[
         bool, Meta(description="log every request, not only failed and slow ones")
@@ -155,7 +171,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
     data_dir: Annotated[
-        str, Meta(description="the folder of the journal, the private server and its token")
+        str,
+        Meta(
+            min_length=1, description="the folder of the journal, the private server and its token"
+        ),
     ] = "data"
     http: Http = Http()
     auth: Auth = Auth()
@@ -176,6 +195,27 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "always" if self.redis.durability == "disk" else "everysec"
 
 
+class _Given(NamedTuple):
+    """A value, and where it is from: `TRACKER_HTTP__PORT (http.port)`, say."""
+
+    value: Any
+    source: str
+
+
+def _types_of(section: type[msgspec.Struct], prefix: str = "") -> dict[str, Any]:
+    """The annotation of every setting, by its dotted name."""
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(section):
+        if isinstance(field.default, msgspec.Struct):
+            found |= _types_of(type(field.default), f"{field.name}.")
+        else:
+            found[prefix + field.name] = field.type
+    return found
+
+
+_TYPES = _types_of(Settings)
+
+
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     """The settings of a file and an environment.
 
@@ -184,22 +224,82 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
         environment: as `os.environ`.
 
     Raises:
-        ConfigError: the file can't be read, a setting is unknown or out of its range, or two don't
-            go together.
+        ConfigError: the file can't be read, or two settings don't go together; or settings are
+            unknown, ill-typed or out of their range: all of these are told at once.
     """
-    tables = _read_file(path)
-    for name, value in environment.items():
-        if name.startswith(PREFIX) and value:
-            _set(tables, name, value)
-    try:
-        settings = msgspec.convert(tables, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"The settings are wrong: {error}.") from None
+    wrong: list[str] = []
+    given = _from_file(path, wrong) | _from_environment(environment, wrong)
+    tables: dict[str, Any] = {}
+    for name, each in given.items():
+        section, _, key = name.rpartition(".")
+        table = tables.setdefault(section, {}) if section else tables
+        try:
+            table[key] = _converted(name, each)
+        except ConfigError as error:
+            wrong.append(str(error))
+    if wrong:
+        first = [f"{len(wrong)} settings are wrong."] if len(wrong) > 1 else []
+        raise ConfigError("\n  ".join(first + wrong))
+    settings = msgspec.convert(tables, Settings)
     _check_durability(settings.redis)
     if shared := environment.get(SHARED_TOKEN, "").strip():
         auth = Auth(tokens=[*settings.auth.tokens, shared])
         return msgspec.structs.replace(settings, auth=auth)
     return settings
+
+
+def _converted(name: str, given: _Given) -> Any:  # noqa: ANN401  of the setting's type
+    """The value as the setting has it.
+
+    Raises:
+        ConfigError: it is ill-typed or out of range. Says what is allowed, and never a secret.
+    """
+    try:
+        value = msgspec.convert(given.value, _TYPES[name], strict=False)
+        if not isinstance(value, float) or math.isfinite(value):
+            return value
+    except msgspec.ValidationError:
+        pass  # its text speaks of `$` and of Python's types
+    shown = "" if name in _SECRETS else f" is {_shown(given.value)}, but"
+    raise ConfigError(f"{given.source}{shown} must be {_allowed(_TYPES[name])}.")
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _allowed(annotation: Any) -> str:  # noqa: ANN401  annotations have no type in common
+    """What a setting may be, in words."""
+    kind, meta = get_args(annotation)
+    if kind in {int, float}:
+        least = f"at least {meta.ge}" if meta.gt is None else f"above {meta.gt}"
+        most = "" if meta.le is None else f" and at most {meta.le}"
+        return f"a {'whole ' if kind is int else ''}number, {least}{most}"
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if kind is str:
+        return "a text that isn't empty" if meta.min_length else "a text"
+    return "true or false" if kind is bool else "a list of texts that aren't empty"
+
+
+def _no_setting(source: str, name: str, write: Callable[[str], str]) -> str:
+    """Says that there is no such setting, and which may have been meant.
+
+    Args:
+        source: as of `_Given`.
+        name: that was given, dotted.
+        write: makes of a setting's name what is to be written there.
+    """
+    section = name.partition(".")[0]
+    there = ", ".join(write(each) for each in _TYPES if each.startswith(f"{section}."))
+    if name == section and there:
+        return f"{source} is a section. Its settings are {there}."
+    if close := get_close_matches(name, _TYPES, 1):
+        return f"{source} is no setting (did you mean {write(close[0])}?)."
+    return f"{source} is no setting. " + (
+        f"Those of {section} are {there}." if there else "The README has a table of all."
+    )
 
 
 def _check_durability(redis: Redis) -> None:
@@ -216,35 +316,92 @@ def _check_durability(redis: Redis) -> None:
         )
 
 
-def _read_file(path: Path | None) -> dict[str, Any]:
+def _from_file(path: Path | None, wrong: list[str]) -> dict[str, _Given]:
+    """The settings of the file by their dotted names; `wrong` gets what is none."""
     if path is None:
         path = Path("config.toml")
         if not path.exists():
             return {}
+    found = {}
+    for name, value in _flat(_read_file(path)):
+        source = f"{name} in {path}"
+        if name in _TYPES:
+            found[name] = _Given(value, source)
+        else:
+            wrong.append(_no_setting(source, name, str))
+    return found
+
+
+def _flat(tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for section, held in tables.items():
+        if isinstance(held, dict) and (held or any(t.startswith(f"{section}.") for t in _TYPES)):
+            yield from ((f"{section}.{key}", value) for key, value in held.items())
+        else:
+            yield section, held
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text("utf-8-sig"))  # some editors put a mark before it
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} can't be read: {error}.") from None
+        raise ConfigError(f"{path} can't be read: {_reason(error)}.") from None
 
 
-def _set(tables: dict[str, Any], name: str, value: str) -> None:
-    """Puts one variable where the file would have it."""
-    *sections, key = name.removeprefix(PREFIX).lower().split("__")
-    if key.endswith("_file") and (*sections, key.removesuffix("_file")) in _SECRETS:
-        key, value = key.removesuffix("_file"), _read_secret(name, value)
-    table = tables
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"{name} is no setting: {section} has no parts.")
-    if (*sections, key) in _LISTS:
-        table[key] = [secret for secret in re.split(r"[,\s]+", value) if secret]
-    else:
-        table[key] = value
+def _from_environment(environment: Mapping[str, str], wrong: list[str]) -> dict[str, _Given]:
+    """The settings of the environment by their dotted names; `wrong` gets what is none."""
+    found: dict[str, _Given] = {}
+    for variable, text in environment.items():
+        value = text.strip()
+        if not variable.startswith(PREFIX) or not value:
+            continue
+        if _KUBERNETES.fullmatch(f"{variable}={value}"):
+            continue
+        try:
+            name, given = _from_variable(variable, value)
+        except ConfigError as error:
+            wrong.append(str(error))
+            continue
+        if name in found:
+            wrong.append(f"{found[name].source} is set by {variable} as well: take one of them.")
+        found[name] = given
+    return found
 
 
-def _read_secret(name: str, path: str) -> str:
+def _from_variable(variable: str, value: str) -> tuple[str, _Given]:
+    """The dotted name of the setting that a variable sets, and what it is set to.
+
+    Raises:
+        ConfigError: there is no such setting, or the file that it is in can't be read.
+    """
+    name = variable.removeprefix(PREFIX).lower().replace("__", ".")
+    if name.endswith(_FILE) and name.removesuffix(_FILE) in _SECRETS:
+        name, value = name.removesuffix(_FILE), _read_secret(variable, value)
+    source = f"{variable} ({name})"
+    if name not in _TYPES:
+        raise ConfigError(_no_setting(source, name, _variable_of))
+    if name in _LISTS:
+        return name, _Given([part for part in re.split(r"[,\s]+", value) if part], source)
+    return name, _Given(value, source)
+
+
+def _variable_of(name: str) -> str:
+    return PREFIX + name.replace(".", "__").upper()
+
+
+def _read_secret(variable: str, path: str) -> str:
     try:
-        return Path(path).read_text().strip()
+        secret = Path(path).read_text("utf-8-sig").strip()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"The file that {name} names can't be read: {error}.") from None
+        raise ConfigError(
+            f"The file that {variable} names can't be read: {_reason(error)}."
+        ) from None
+    if not secret:
+        raise ConfigError(f"The file that {variable} names is empty.")
+    return secret
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """Why a file can't be read, without what is in it."""
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    return "it isn't UTF-8" if isinstance(error, UnicodeError) else str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -297,26 +298,46 @@ async def connect(settings: config.Settings) -> AsyncIterator[Server]:
 def _server_of(url: str, settings: config.Redis) -> Server:
     # Short enough that even a last try that overstays its time is over within 5 s.
     timeout_s = min(settings.patience_s / 2, _ANSWER_S - settings.patience_s)
-    make = _KINDS.get(urlsplit(url).scheme)
     try:
-        if make:
-            server = make(
-                url,
-                settings,
-                protocol=2,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),
-            )
-            server.wait = wait_of(settings, timeout_s)
-            return server
-    except ValueError:
-        pass  # the driver's text may hold the URL, and so its password
-    raise ConfigError(
-        "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
-        "redis+sentinel://host:port,host:port/name, rediss+sentinel://…, "
-        "redis+cluster://host:port,host:port, rediss+cluster://… or fakeredis://."
-    )
+        _check_form(url)
+        server = _KINDS[urlsplit(url).scheme](
+            url,
+            settings,
+            protocol=2,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+        )
+    # The driver refuses an option by any of these. Its text may hold the URL, and so its password.
+    except (KeyError, TypeError, ValueError, faults.RedisError):
+        raise ConfigError(
+            "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
+            "redis+sentinel://host:port,host:port/name, rediss+sentinel://…, "
+            "redis+cluster://host:port,host:port, rediss+cluster://… or fakeredis://, and so must "
+            "--to-url. A user and a password in it are percent-encoded: p%40ss for p@ss."
+        ) from None
+    server.wait = wait_of(settings, timeout_s)
+    return server
+
+
+def _check_form(url: str) -> None:
+    """Refuses what the driver and `urlsplit` would read as something else than was meant.
+
+    Raises:
+        ValueError: the URL has no form that we know.
+    """
+    if not url.isprintable() or "%00" in url:
+        raise ValueError("a line's end is dropped by urlsplit, and a NUL refused by the system")
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ValueError("a path is needed")
+    elif " " in url or "#" in url:
+        raise ValueError("what is behind a # would be ignored")
+    if parts.scheme in {"redis", "rediss"}:
+        _, _, nodes = nodes_of(parts.netloc, usual_port="6379")
+        if len(nodes) > 1 or not re.fullmatch(r"/?[0-9]*", parts.path):
+            raise ValueError("one host is needed, and the number of a database at the most")
 
 
 def _fake(_url: str, _settings: config.Redis, **_options: Any) -> Server:
@@ -329,6 +350,7 @@ def _one_server(url: str, settings: config.Redis, **options: Any) -> Server:
     pool = driver.BlockingConnectionPool.from_url(
         url, max_connections=settings.connections, timeout=settings.patience_s, **options
     )
+    pool.make_connection()  # which refuses wrong options, and connects to nothing
     return OneServer(driver.Redis.from_pool(pool))
 
 

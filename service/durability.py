@@ -144,6 +144,34 @@ async def weaknesses(ask: Ask, settings: config.Redis, *, private: bool) -> list
     return list(dict.fromkeys(found))  # of a cluster's nodes each may say the same
 
 
+def in_words(infos: Sequence[dict[str, Any]], settings: config.Redis) -> list[str]:
+    """What the servers are, and where a report is before it is answered, in sentences.
+
+    Args:
+        infos: INFO of every server that takes writes; of fakeredis there is none.
+        settings: say what is promised.
+    """
+    names = sorted({_name_of(info) for info in infos}) or ["fakeredis"]
+    replicas = sum(int(info.get("connected_slaves", 0)) for info in infos)
+    reach = {
+        "memory": "in its memory",
+        "disk": "on its disk",
+        "replica": f"on {settings.replicas} of its replicas",
+    }
+    store = f"The store is {' and '.join(names)}"
+    chosen = f"redis.durability is {settings.durability}"
+    return [
+        f"{store}; masters: {max(1, len(infos))}, replicas: {replicas}.",
+        f"A report is {reach[settings.durability]} before it is answered: {chosen}.",
+    ]
+
+
+def _name_of(info: dict[str, Any]) -> str:
+    if version := info.get("valkey_version"):
+        return f"Valkey {version}"
+    return f"Redis {info['redis_version']}"
+
+
 def _check_age(info: dict[str, Any]) -> None:
     version = str(info.get("valkey_version") or info["redis_version"])
     if tuple(map(int, version.split(".")[:2])) < _OLDEST:

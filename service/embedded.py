@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from service.errors import StartError
 
@@ -70,9 +71,7 @@ async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> Async
         StartError: the folder is in use or can't be used, or the server ended at once.
     """
     folder = prepare(data_dir)
-    socket = folder / _SOCKET
-    if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
-        raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}")
+    socket = _socket_in(folder)
     async with _lock(folder) as lock:
         server = _PrivateServer(folder, socket, lock, appendfsync)
         await server.start()
@@ -87,7 +86,7 @@ async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> Async
 
 def url_of(data_dir: str) -> str:
     """The URL of the private server of a data folder, whether it runs or not."""
-    return f"unix://{Path(data_dir).absolute() / _SOCKET}"
+    return f"unix://{quote(str(Path(data_dir).absolute() / _SOCKET))}"
 
 
 def is_private(url: str, data_dir: str) -> bool:
@@ -111,6 +110,29 @@ def prepare(data_dir: str) -> Path:
     if mode & 0o077:
         raise StartError(f"data_dir is open to other users: chmod 700 {folder}, or name another.")
     return folder
+
+
+def examine(data_dir: str) -> Path:
+    """The data folder of a private server, as it is or would be. Makes nothing.
+
+    Raises:
+        StartError: it can't be made or used.
+    """
+    folder = Path(data_dir).absolute()
+    _socket_in(folder)
+    if folder.exists():
+        return prepare(data_dir)
+    parent = next(each for each in folder.parents if each.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise StartError(f"data_dir can't be made: {parent} is not a folder to write to.")
+    return folder
+
+
+def _socket_in(folder: Path) -> Path:
+    socket = folder / _SOCKET
+    if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
+        raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}.")
+    return socket
 
 
 @asynccontextmanager

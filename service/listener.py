@@ -14,6 +14,7 @@ from typing import cast
 from aiohttp import web
 
 from service.config import Http
+from service.errors import StartError
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,20 @@ def bind(http: Http) -> list[socket.socket]:
     """Opens the port. A host's name may stand for several addresses: a socket for each.
 
     Raises:
-        OSError: it is taken.
+        StartError: it is taken, or isn't one of this machine.
     """
-    found = socket.getaddrinfo(
-        http.host or None, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    addresses = dict.fromkeys((family, address[:2]) for family, *_, address in found)
-    return [socket.create_server(a, family=f, backlog=BACKLOG) for f, a in addresses]
+    try:
+        found = socket.getaddrinfo(
+            http.host or None, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        addresses = dict.fromkeys((family, address[:2]) for family, *_, address in found)
+        return [socket.create_server(a, family=f, backlog=BACKLOG) for f, a in addresses]
+    except (OSError, UnicodeError) as error:
+        reason = str(getattr(error, "strerror", "this is no host's name")).partition(" (")[0]
+        raise StartError(
+            f"The service can't listen on {http.host}, port {http.port} (http.host, http.port): "
+            f"{reason}."
+        ) from None
 
 
 class Listener(web.SockSite):

@@ -27,8 +27,8 @@ _BEAT_S = 1.0
 _LAST_S = 1.0
 _ENOUGH_S = 0.5
 _AGAIN_S = 0.05
-_RETRY = b"retry: 2000\n\n"
-_PING = b": ping\n\n"
+_RETRY = b"retry: 2000\n"
+_PING = b": ping\n"
 
 Done = TypeVar("Done")
 _Resuming = list[tuple[Listener, list[Place]]]
@@ -190,9 +190,13 @@ class Live:
             listener.end()
 
     def _ping(self, main: Follower) -> None:
-        """To those who are told of what is new with where they are: others' changes move it."""
+        """Sends signs of life. Listeners that are up to date get an id too, to resume from there.
+
+        The id comes with data, and the comment ends no block: many parsers make an empty message
+        of a block without data.
+        """
         up_to_date = set(main.listeners)
-        current = _PING + f"id: {main.name}\n\n".encode()
+        current = _PING + event_named("alive", main.name)
         for listener in self._listeners:
             if listener.idle:
                 listener.offer(current if listener in up_to_date else _PING)

@@ -6,6 +6,7 @@ replica. So after a failover it is the next try that finds the new master.
 
 from __future__ import annotations
 
+import re
 from copy import copy
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,25 +17,40 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 _OPTIONS = {"sentinel_username", "sentinel_password"}
+_NODE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<name>[^][:%]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
 class _Pool(SentinelConnectionPool, driver.BlockingConnectionPool):
     """Sentinel's pool raises at its limit; this one waits for a connection."""
 
 
-def nodes_of(netloc: str) -> tuple[str | None, str | None, list[tuple[str, int]]]:
+def nodes_of(
+    netloc: str, usual_port: str = ""
+) -> tuple[str | None, str | None, list[tuple[str, int]]]:
     """The parts of `user:password@host:port,host:port`: user, password, hosts with their ports.
+
+    Args:
+        netloc: of a URL.
+        usual_port: of a host that names none; "": each must.
 
     Raises:
         ValueError: it isn't of that form.
     """
     credentials, _, hosts = netloc.rpartition("@")
     user, _, password = credentials.partition(":")
-    nodes = []
-    for node in hosts.split(","):
-        host, _, port = node.rpartition(":")
-        nodes.append((host.strip("[]"), int(port)))
+    nodes = [_node_of(node, usual_port) for node in hosts.split(",")]
     return unquote(user) or None, unquote(password) or None, nodes
+
+
+def _node_of(text: str, usual_port: str) -> tuple[str, int]:
+    parts = _NODE.fullmatch(text)
+    if parts is None:
+        raise ValueError("a host and a port are needed")
+    host, port = parts["v6"] or parts["name"], int(parts["port"] or usual_port)
+    host.encode("idna")  # as every look-up does: it refuses a name with an empty or long label
+    if not 0 < port < 2**16:
+        raise ValueError("there is no such port")
+    return host, port
 
 
 class _Sentinels(Sentinel):

@@ -33,6 +33,7 @@ class Ear:
         events: all that came.
         last_id: the last that came.
         pings: how many signs of life came.
+        empty: the blocks without data that came, each of them an empty message to many parsers.
         ended: whether the service has ended the stream in good order.
     """
 
@@ -50,6 +51,7 @@ class Ear:
         self.events: list[Event] = []
         self.last_id = last_id
         self.pings = 0
+        self.empty: list[dict[str, str]] = []
         self.ended = False
 
     async def __aenter__(self) -> Self:
@@ -74,6 +76,7 @@ class Ear:
         self._task.cancel()
         await asyncio.wait({self._task})
         self.response.close()
+        assert self.empty == []
 
     async def _listen(self) -> None:
         fields: dict[str, str] = {}
@@ -90,7 +93,9 @@ class Ear:
 
     def _note(self, fields: dict[str, str]) -> None:
         self.last_id = fields.get("id", self.last_id)
-        if "data" in fields:
+        if "data" not in fields:
+            self.empty.append(fields)
+        else:
             name, last_id = fields.get("event", "message"), fields.get("id", "")
             self.events.append(Event(name, json.loads(fields["data"]), last_id))
 

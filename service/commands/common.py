@@ -19,7 +19,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 import msgspec
@@ -67,17 +67,17 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Scripts
     Raises:
         StartError: it can't be reached.
     """
-    private = url_of(settings.data_dir)
-    if settings.embedded and _listens(urlsplit(private).path):
-        settings = with_store(settings, private, settings.redis.partitions)
+    if settings.embedded and private_runs(settings):
+        settings = with_store(settings, url_of(settings.data_dir), settings.redis.partitions)
     async with connect(settings) as server:
         yield server, Scripts(server.execute, shebang=server.shebang, write=server.write)
 
 
-def _listens(path: str) -> bool:
+def private_runs(settings: Settings) -> bool:
+    """Whether the private server of the data folder runs, for a service."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(path)
+            probe.connect(unquote(urlsplit(url_of(settings.data_dir)).path))
         except OSError:
             return False
         return True

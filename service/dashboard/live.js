@@ -8,7 +8,7 @@ const TOGETHER_MS = 20; // what comes as soon as that after the first is of the 
 
 /**
  * Splits server-sent events. Unlike the usual parsers it keeps an id that comes without data, as
- * browsers do: the service ends a block of events with one.
+ * browsers do.
  * @param {(event: {type: string, data: string}) => void} onEvent
  * @param {(id: string) => void} onId
  */

@@ -51,8 +51,7 @@ def run_workers(
         on_start: is told the service's address once one of them does.
 
     Raises:
-        StartError: the store can't be used, or isn't one that processes can share.
-        OSError: the address is taken.
+        StartError: the store or the address can't be used, or processes can't share the store.
     """
     Crew(read, workers=workers, on_start=on_start).run()
     raise AssertionError("gunicorn ends by SystemExit")

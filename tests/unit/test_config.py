@@ -1,11 +1,28 @@
 """Settings from a file and the environment."""
 
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
+import msgspec
 import pytest
 
 from service.config import Settings, load
 from service.errors import ConfigError
+
+
+def annotations_of(section: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for field in msgspec.structs.fields(section):
+        if isinstance(field.default, msgspec.Struct):
+            yield from annotations_of(type(field.default), f"{field.name}.")
+        else:
+            yield prefix + field.name, field.type
+
+
+SETTINGS = dict(annotations_of(Settings))
+"""Every setting's annotation."""
 
 
 def test_defaults_need_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,29 +65,191 @@ def test_secrets_are_not_shown() -> None:
     assert "hush" not in repr(settings)
 
 
+# What is wrong ----------------------------------------------------------------------------------
+
+WRONG_TEXTS = {
+    int: ["x", "1.5", "true"],
+    float: ["x", "nan", "inf", "-1", "0"],
+    bool: ["x", "yes", "2"],
+}
+WRONG_VALUES: dict[Any, list[object]] = {
+    int: ["x", 1.5, [1], True],
+    float: ["x", 0.0, -1, [1.0]],
+    bool: ["x", 2, 1.5, []],
+    str: [5, True, ["x"]],
+}
+ALLOWED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+A_LIBRARYS = re.compile(r"[`$]|Expected|Object|NoneType|\bstr\b|\bint\b")
+
+
+def kind_of(name: str) -> Any:
+    return get_args(SETTINGS[name])[0]
+
+
+def beyond(name: str) -> Iterator[float]:
+    """The numbers next to what is allowed."""
+    meta = get_args(SETTINGS[name])[1]
+    for bound, step in ((meta.ge, -1), (meta.gt, 0), (meta.le, 1)):
+        if bound is not None:
+            yield bound + step
+
+
+def allowed(name: str) -> list[str]:
+    """What a sentence about the setting must say."""
+    kind, meta = get_args(SETTINGS[name])
+    if get_origin(kind) is Literal:
+        return [*get_args(kind)]
+    bounds = [str(bound) for bound in (meta.ge, meta.gt, meta.le) if bound is not None]
+    return [ALLOWED.get(kind, "a list of texts"), *bounds]
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Each setting with every wrong text for a variable."""
+    for name in SETTINGS:
+        kind = kind_of(name)
+        wrong = ["tape"] if get_origin(kind) is Literal else WRONG_TEXTS.get(kind, [])
+        yield from ((name, text) for text in [*wrong, *map(str, beyond(name))])
+
+
+def values() -> Iterator[tuple[str, object]]:
+    """Each setting with every wrong value for the file."""
+    for name in SETTINGS:
+        kind = kind_of(name)
+        other: list[object] = ["tape", 5] if get_origin(kind) is Literal else [5, "hush", [""], [5]]
+        yield from ((name, value) for value in [*WRONG_VALUES.get(kind, other), *beyond(name)])
+
+
+def refusal(environment: dict[str, str], path: Path | None = None) -> str:
+    """What is said of a file and of variables, whose prefix is left out here."""
+    with pytest.raises(ConfigError) as refused:
+        load(path, {f"TRACKER_{name}": text for name, text in environment.items()})
+    said = str(refused.value)
+    assert not A_LIBRARYS.search(said), said
+    return said
+
+
+@pytest.mark.parametrize(("name", "text"), [*texts()])
+def test_a_wrong_variable_is_told_with_what_is_allowed(name: str, text: str) -> None:
+    variable = name.replace(".", "__").upper()
+    said = refusal({variable: text})
+    assert said.startswith(f'TRACKER_{variable} ({name}) is "{text}", but must be ')
+    assert all(word in said for word in allowed(name)), said
+
+
+@pytest.mark.parametrize(("name", "value"), [*values()])
+def test_so_is_a_wrong_value_of_the_file(tmp_path: Path, name: str, value: object) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f"{name} = {json.dumps(value)}")
+    said = refusal({}, file)
+    assert said.startswith(f"{name} in {file} ")
+    assert all(word in said for word in allowed(name)), said
+    assert "hush" not in said
+
+
 @pytest.mark.parametrize(
-    ("environment", "sentence"),
+    ("variable", "said"),
     [
-        ({"TRACKER_HTTP__PROT": "1"}, "prot"),
-        ({"TRACKER_NOTHING": "1"}, "nothing"),
-        ({"TRACKER_NOTHING__AT_ALL": "1"}, "nothing"),
-        ({"TRACKER_HTTP__PORT": "99999"}, "http.port"),
-        ({"TRACKER_HTTP__PORT": "x"}, "http.port"),
-        ({"TRACKER_HTTP": "x"}, "http"),
-        ({"TRACKER_DATA_DIR__X": "x"}, "data_dir"),
-        ({"TRACKER_REDIS__PARTITIONS": "0"}, "redis.partitions"),
-        ({"TRACKER_REDIS__PATIENCE_S": "5"}, "redis.patience_s"),
-        ({"TRACKER_RETENTION__DAYS": "-1"}, "retention.days"),
-        ({"TRACKER_RETENTION__DAYS": "3651"}, "retention.days"),
-        ({"TRACKER_REDIS__DURABILITY": "tape"}, "redis.durability"),
-        ({"TRACKER_REDIS__REPLICAS": "0"}, "redis.replicas"),
-        ({"TRACKER_LOG__LEVEL": "loud"}, "log.level"),
-        ({"TRACKER_AUTH__TOKENS_FILE": "/not/there"}, "TRACKER_AUTH__TOKENS_FILE"),
+        ("HTTP__PROT", "TRACKER_HTTP__PROT (http.prot) is no setting (did you mean TRACKER_"),
+        ("HTTP__PROT", "TRACKER_HTTP__PORT?"),
+        ("HTTP_PORT", "TRACKER_HTTP__PORT?"),
+        ("PORT", "TRACKER_HTTP__PORT?"),
+        ("TOKENS", "TRACKER_AUTH__TOKENS?"),
+        ("REDIS_URL", "TRACKER_REDIS__URL?"),
+        ("HTTP__PORT_FILE", "TRACKER_HTTP__PORT?"),
+        ("DATA_DIR__X", "TRACKER_DATA_DIR?"),
+        ("LOG__X", "Those of log are TRACKER_LOG__LEVEL."),
+        ("HTTP", "is a section. Its settings are TRACKER_HTTP__HOST, TRACKER_HTTP__PORT,"),
+        ("NOTHING", "TRACKER_NOTHING (nothing) is no setting. The README"),
+        ("NOTHING__AT_ALL", "(nothing.at_all) is no setting. The README"),
     ],
 )
-def test_what_is_wrong_is_named(environment: dict[str, str], sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        load(None, environment)
+def test_a_variable_of_no_setting_is_told_with_what_may_be_meant(variable: str, said: str) -> None:
+    refused = refusal({variable: "hush"})
+    assert said in refused
+    assert "hush" not in refused
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("[http]\nprot = 'hush'", "http.prot in {file} is no setting (did you mean http.port?"),
+        ("[htpp]\nport = 1", "htpp.port in {file} is no setting (did you mean http.port?"),
+        ("[htpp]", "htpp in {file} is no setting "),
+        ("port = 1", "did you mean http.port?"),
+        ("http = 1", "http in {file} is a section. Its settings are http.host, http.port,"),
+        ("[data_dir]\nx = 1", "did you mean data_dir?"),
+    ],
+)
+def test_so_is_a_key_of_the_file(tmp_path: Path, file: str, said: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(file)
+    refused = refusal({}, path)
+    assert said.format(file=path) in refused
+    assert "hush" not in refused
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[http]\nprot = 1\nport = 'x'\nslow_s = 0\n")
+    said = refusal(
+        {"LOG__LEVEL": "loud", "REDIS__URL_FILE": "/not/there", "HTTP__SLOW_S": "2"}, file
+    )
+    count, *lines = said.splitlines()
+    assert count == "4 settings are wrong."
+    for name in ("http.prot", "http.port", "log.level", "TRACKER_REDIS__URL_FILE"):
+        assert sum(name in line for line in lines) >= 1, name
+
+
+def test_a_setting_that_two_variables_set_is_refused() -> None:
+    """Else one of them, by chance, was the one that counted."""
+    said = refusal({"AUTH__TOKENS": "hush", "AUTH__TOKENS_FILE": __file__})
+    assert said.startswith("TRACKER_AUTH__TOKENS (auth.tokens) is set by TRACKER_AUTH__TOKENS_FILE")
+
+
+@pytest.mark.parametrize("variable", ["AUTH__TOKENS_FILE", "REDIS__URL_FILE"])
+def test_a_secrets_file_that_is_empty_is_refused(tmp_path: Path, variable: str) -> None:
+    """And isn't taken for a setting that nobody set: without a URL it was the private server."""
+    (tmp_path / "empty").write_text(" \n")
+    said = refusal({variable: str(tmp_path / "empty")})
+    assert said == f"The file that TRACKER_{variable} names is empty."
+
+
+KUBERNETES = {
+    "SERVICE_HOST": "10.0.0.7",
+    "SERVICE_PORT": "8080",
+    "SERVICE_PORT_HTTP_WEB": "8080",
+    "PORT": "tcp://10.0.0.7:8080",
+    "PORT_8080_TCP": "tcp://10.0.0.7:8080",
+    "PORT_8080_TCP_PROTO": "tcp",
+    "PORT_8080_TCP_PORT": "8080",
+    "PORT_8080_TCP_ADDR": "10.0.0.7",
+    "PORT_53_UDP": "udp://[fd00::7]:53",
+}
+
+
+@pytest.mark.parametrize("service", ["", "REDIS_", "HTTP_", "A_B_"])
+def test_what_kubernetes_sets_beside_a_service_is_passed_over(service: str) -> None:
+    """One that is called `tracker`, or `tracker-redis`."""
+    environment = {f"TRACKER_{service}{name}": text for name, text in KUBERNETES.items()}
+    assert load(None, environment | {"TRACKER_HTTP__PORT": "81"}).http.port == 81
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PORT", "8080"),
+        ("HTTP_PORT", "8080"),
+        ("SERVICE_HOSTS", "10.0.0.7"),
+        ("REDIS__SERVICE_HOST", "10.0.0.7"),
+        ("_SERVICE_HOST", "10.0.0.7"),
+        ("PORT_8080", "tcp://10.0.0.7:8080"),
+        ("PORT_X_TCP", "tcp://10.0.0.7:8080"),
+        ("PORT_8080_TCP_ADDRESS", "10.0.0.7"),
+        ("HTTP__PORT_8080_TCP", "tcp://10.0.0.7:8080"),
+    ],
+)
+def test_what_only_resembles_it_is_refused(variable: str, text: str) -> None:
+    assert f"TRACKER_{variable} " in refusal({variable: text})
 
 
 @pytest.mark.parametrize(
@@ -94,13 +273,25 @@ def test_the_private_server_can_promise_the_disk() -> None:
     assert settings.appendfsync == "always"
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="can't be read"):
-        load(tmp_path / "missing.toml", {})
-    bad = tmp_path / "bad.toml"
-    bad.write_text("= 1")
-    with pytest.raises(ConfigError, match="can't be read"):
-        load(bad, {})
-    bad.write_text("[auth]\ntokens = 5\n")
-    with pytest.raises(ConfigError, match="tokens"):
-        load(bad, {"DJANGO_RSVP_SECRET": "x"})
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"= 1", "Invalid statement (at line 1, column 1)"),
+        (b"[http]\nhost = '\xfc'", "it isn't UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    file = tmp_path / "c.toml"
+    if content is not None:
+        file.write_bytes(content)
+    assert refusal({}, file) == f"{file} can't be read: {reason}."
+
+
+def test_a_mark_before_a_file_is_passed_over(tmp_path: Path) -> None:
+    """As some editors put it there."""
+    (tmp_path / "c.toml").write_text("[http]\nport = 81", "utf-8-sig")
+    (tmp_path / "token").write_text("a", "utf-8-sig")
+    environment = {"TRACKER_AUTH__TOKENS_FILE": str(tmp_path / "token")}
+    settings = load(tmp_path / "c.toml", environment)
+    assert (settings.http.port, settings.auth.tokens) == (81, ["a"])

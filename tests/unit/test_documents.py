@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
+import yaml  # type: ignore[import-untyped]
 
 from service.config import Settings
 from service.keys import CATALOGUE, DIMENSIONS
@@ -60,6 +61,30 @@ def test_config_toml_has_every_setting_with_its_default_and_help() -> None:
     for name, (_, help_text) in settings.items():
         key = name.rpartition(".")[2]
         assert re.search(rf"^{key} = .*# {re.escape(help_text)}", folded, re.MULTILINE), name
+
+
+def test_compose_hands_every_secret_on() -> None:
+    """The URL is that of its own Redis."""
+    given = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["tracker"][
+        "environment"
+    ]
+    for variable in ("AUTH__TOKENS", "META__APP_SECRET", "META__VERIFY_TOKEN"):
+        assert given[f"TRACKER_{variable}"].startswith(f"${{TRACKER_{variable}:")
+    assert given["TRACKER_REDIS__URL"] == "redis://redis:6379/0"
+
+
+def pins(file: str) -> dict[str, str]:
+    """The version of every package that a file of pins names."""
+    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
+
+
+def test_what_running_needs_is_pinned_as_it_is_for_the_tests() -> None:
+    running, everything = pins("constraints-run.txt"), pins("constraints.txt")
+    assert running.items() < everything.items()
+    assert {"pytest", "mypy", "playwright", "uv"} <= everything.keys() - running.keys()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for needed in project["dependencies"] + project["optional-dependencies"]["install"]:
+        assert re.match(r"[a-z-]+", needed)[0] in running  # type: ignore[index]
 
 
 def test_the_readme_has_the_key_catalogue() -> None:
