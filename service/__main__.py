@@ -17,7 +17,7 @@ import click
 import msgspec
 import uvloop
 
-from service.app import create_app, serve
+from service.app import JOURNAL_OFF, create_app, serve
 from service.checks import check
 from service.commands.export import export
 from service.commands.imports import import_
@@ -26,6 +26,7 @@ from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
 from service.connect import connect
 from service.embedded import is_private, prepare
 from service.errors import ConfigError, StartError
+from service.journal import check_folder
 from service.scripts import Scripts
 from service.telemetry import log_to_stderr
 from service.workers.master import run_workers
@@ -127,11 +128,26 @@ def _invite(settings: Settings, address: str) -> None:
 
 
 async def _check(settings: Settings) -> None:
+    journal = _about_journal(settings)
     async with connect(settings) as server:
         scripts = Scripts(server.execute, shebang=server.shebang)
         for warning in await check(server, scripts, settings):
             click.echo(f"warning: {warning}")
+    click.echo(journal)
     click.echo("The settings and the store are usable.")
+
+
+def _about_journal(settings: Settings) -> str:
+    """Whether the journal would be on, in a sentence.
+
+    Raises:
+        StartError: it should be, and can't.
+    """
+    if not settings.journal.enabled:
+        return f"The journal is off: {JOURNAL_OFF}"
+    folder = Path(settings.data_dir).absolute()
+    check_folder(folder)
+    return f"The journal is on: while Redis is away reports are kept in {folder}."
 
 
 if __name__ == "__main__":

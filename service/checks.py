@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from redis import exceptions as faults
 
 from service import config
 from service.connect import HOPELESS, Fake, Server
-from service.durability import syncs_by_itself, weaknesses
+from service.durability import check_age, syncs_by_itself, weaknesses
 from service.embedded import is_private
 from service.errors import StartError, StoreAway
-from service.keys import SCHEMA_VERSION
+from service.keys import SCHEMA_VERSION, tag_of
 from service.scripts import Layout, Scripts
 
 _START_S = 10.0
@@ -40,18 +42,17 @@ async def check(
     """
     patience_s = _LOADING_S if settings.embedded else within_s or _START_S
     until_s = asyncio.get_running_loop().time() + patience_s
-    try:
+    with _away():
         async with asyncio.timeout_at(until_s):
+            if not isinstance(server, Fake):
+                # Before the probe: an older Redis doesn't know the first line of our scripts.
+                check_age(await server.execute(until_s, tag_of(0), "INFO"))
             await scripts.probe(0, until_s)
             layout = await scripts.layout(until_s)
             private = is_private(settings.redis.url, settings.data_dir)
             warnings = await weaknesses(server.ask, settings.redis, private=private)
             if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
                 server.wait = None
-    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
-        text = str(error).rstrip(".") or "it doesn't answer"
-        kind = StartError if isinstance(error, HOPELESS) else StoreAway
-        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
     if layout:
         _check_layout(layout, settings.redis.partitions)
     if isinstance(server, Fake):
@@ -65,11 +66,24 @@ async def claim(scripts: Scripts, settings: config.Settings) -> None:
     """Writes the layout into an empty store, which `check` has found usable.
 
     Raises:
+        StoreAway: it has gone since.
         StartError: another service was faster, with another layout.
     """
     until_s = asyncio.get_running_loop().time() + _START_S
-    layout = await scripts.schema(settings.redis.partitions, until_s)
+    with _away():
+        layout = await scripts.schema(settings.redis.partitions, until_s)
     _check_layout(layout, settings.redis.partitions)
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """Turns what the driver raises into a sentence: StartError where a later try would fail too."""
+    try:
+        yield
+    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
+        text = str(error).rstrip(".") or "it doesn't answer"
+        kind = StartError if isinstance(error, HOPELESS) else StoreAway
+        raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
 
 
 def _check_layout(layout: Layout, partitions: int) -> None:

@@ -12,7 +12,7 @@ from aiohttp.web import Application, AppRunner, Request
 from hypothesis import settings
 
 from service.app import Runner, create_app
-from service.config import Auth, Settings
+from service.config import Auth, Journal, Settings
 from service.config import Redis as RedisSettings
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_US
@@ -99,6 +99,7 @@ def settings_of(backend: Backend) -> Settings:
     return Settings(
         auth=Auth(tokens=[TOKEN, "second-token"]),
         redis=RedisSettings(url=backend.url, partitions=backend.partitions),
+        journal=Journal(enabled=False),
     )
 
 

@@ -51,7 +51,9 @@ def _keeps_secrets(text: str) -> bool:
 
 def _assert_usable(ended: Ended, *warnings: str) -> None:
     said = [f"warning: {warning}" for warning in warnings]
-    assert ended.stdout.splitlines() == [*said, "The settings and the store are usable."]
+    *said_first, journal, last = ended.stdout.splitlines()
+    assert (said_first, last) == (said, "The settings and the store are usable.")
+    assert journal.startswith("The journal is on: ")
     assert ended.stderr == ""
     assert ended.returncode == 0
 
