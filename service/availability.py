@@ -10,7 +10,7 @@ from service.errors import Unavailable
 log = logging.getLogger(__name__)
 
 SILENT = ("timeout", "connection", "cluster", "unopened")
-"""Reasons for which a partition that takes no writes most likely answers no reads either."""
+"""Reasons for which a partition that takes no writes answers no reads either."""
 
 
 class Availability:
@@ -35,7 +35,7 @@ class Availability:
         """The partition takes no writes, for a reason as `Unavailable` has it."""
         if not self.away:
             self._since_s = time.monotonic()
-        if reason in SILENT and self.away.get(partition) not in SILENT:
+        if reason in SILENT:
             self.mute.add(partition)
         self.away[partition] = reason
         if not self._said:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
 
-from service.availability import Availability
+from service.availability import SILENT, Availability
 from service.batcher import Batcher
 from service.connect import Server
 from service.counters import Stats, ValuePosition, stats_of, together, waits_asked
@@ -64,7 +64,7 @@ _BRIDGED_S = 1.0
 """How long a merge may take where there is a journal to go to instead: a short absence is waited
 out, and in a long one not too many requests pile up before it is known."""
 
-_LOOKS_AT_ONCE = 64
+_LOOKS_AT_ONCE = 32
 """Partitions that are looked at together."""
 
 _QUERY_ROWS = 8
@@ -263,7 +263,7 @@ class Store:
             return
         if unread:
             known.note_unread(partition)
-        if partition in known.mute:
+        if partition in known.mute and known.away[partition] not in SILENT:
             with suppress(Unavailable):
                 await self._probe_reads(partition)
                 known.mute.discard(partition)

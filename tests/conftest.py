@@ -19,6 +19,8 @@ from tests.factories import BASE_US
 from tests.servers import RedisCluster, RedisServer, server_binary
 
 TOKEN = "test-token"
+NO_JOURNAL = Journal(enabled=False)
+"""For services that would share a folder: what one left in it another would merge."""
 
 settings.register_profile("unhurried", deadline=None)  # the machine may have others to serve
 settings.load_profile("unhurried")
@@ -99,7 +101,7 @@ def settings_of(backend: Backend) -> Settings:
     return Settings(
         auth=Auth(tokens=[TOKEN, "second-token"]),
         redis=RedisSettings(url=backend.url, partitions=backend.partitions),
-        journal=Journal(enabled=False),
+        journal=NO_JOURNAL,
     )
 
 

@@ -11,6 +11,11 @@ from tests.process import Service
 from tests.servers import RedisServer
 
 
+@pytest.fixture(autouse=True)
+def _all_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
     """A server of the test's own, which loses nothing that it has answered."""

@@ -40,14 +40,6 @@ def test_nobody_waits_for_a_silent_store(known: Availability, reason: str) -> No
     known.check_reads(1)
 
 
-def test_what_answers_reads_all_the_same_stays_readable(known: Availability) -> None:
-    """The look at it has found that out; that writes time out is no news."""
-    known.note_away(1, "timeout")
-    known.mute.discard(1)
-    known.note_away(1, "connection")
-    known.check_reads(1)
-
-
 def test_one_failed_read_is_a_doubt_and_no_more(known: Availability) -> None:
     known.note_unread(1)
     known.check_reads(1)
