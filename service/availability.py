@@ -26,7 +26,9 @@ class Availability:
         self.mute: set[int] = set()
         """Those of `away` that answer no reads either."""
         self.doubted: set[int] = set()
-        """Partitions that failed to answer a read: the next look tells whether they are away."""
+        """Partitions of which a call failed: the next look tells whether they are away."""
+        self.unread: set[int] = set()
+        """Those of `doubted` that failed to answer a read."""
         self._since_s = 0.0
         self._said: set[object] = set()  # partitions and reasons
         self._back: list[int] = []
@@ -50,7 +52,11 @@ class Availability:
 
     def note_unread(self, partition: int) -> None:
         """A read of the partition failed."""
-        (self.mute if partition in self.away else self.doubted).add(partition)
+        if partition in self.away:
+            self.mute.add(partition)
+        else:
+            self.doubted.add(partition)
+            self.unread.add(partition)
 
     def note_back(self, partition: int) -> None:
         """The partition takes writes."""

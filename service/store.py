@@ -206,7 +206,10 @@ class Store:
                 error = refused
             else:
                 return Rejected(_REFUSED)
-        self._known.note_away(partition, error.reason)
+        if self._journal is None:  # the batch's time may have been over before Redis had it
+            self._known.doubted.add(partition)
+        else:
+            self._known.note_away(partition, error.reason)
         return error
 
     async def merge_again(self, reports: Sequence[Report]) -> None:
@@ -252,7 +255,8 @@ class Store:
     async def _look_at(self, partition: int) -> None:
         """Finds out whether a partition takes writes, and where it doesn't, whether it is read."""
         known = self._known
-        unread = partition in known.doubted
+        unread = partition in known.unread
+        known.unread.discard(partition)
         known.doubted.discard(partition)
         try:
             await self._probe(partition)

@@ -40,6 +40,7 @@ def crew(redis: RedisServer, tmp_path: Path, files: Path) -> Iterator[Service]:
         *WORKERS,
         TRACKER_REDIS__URL=redis.url,
         TRACKER_AUTH__TOKENS=TOKEN,
+        TRACKER_JOURNAL__ENABLED="false",
         TMPDIR=str(files),
     ) as service:
         until_two(service)
