@@ -56,6 +56,8 @@ _SANE_ID = re.compile(SANE_ID)
 UNKEPT = {"Cache-Control": "no-store"}
 """Headers of what no cache on the way shall have: it is of persons, or another in a moment."""
 _RETRY_AFTER_S = "1"
+_WAITED = (202, Unavailable.status)
+"""Statuses of requests that waited for a store that is away: one line says so for all of them."""
 _ABSENCE_S = 60.0
 """Refusals for the same reason that are no farther apart are of one absence."""
 _SENTENCES = {
@@ -252,8 +254,7 @@ class Entrance:
     def _note(self, request: BaseRequest, status: int, took_s: float) -> None:
         route = route_of(request)
         self._metrics.request(route, status, took_s)
-        # A refusal is said in a line for many; while the store is away each may have taken long.
-        slow = took_s > self._settings.slow_s and status != Unavailable.status
+        slow = took_s > self._settings.slow_s and status not in _WAITED
         if slow or self._settings.access_log:
             extra = {"route": route, "status": status, "ms": round(took_s * 1000, 3)}
             log.info("request_slow" if slow else "request", extra=extra)

@@ -222,10 +222,13 @@ class Store:
         by_partition: dict[int, list[Report]] = {}
         for report in reports:
             by_partition.setdefault(self._partition_of(report), []).append(report)
-        until_s = self._now_s() + self._patience_s
-        for partition, some in by_partition.items():
+
+        async def merge_in_order(partition: int, some: Sequence[Report]) -> None:
             for start in range(0, len(some), MAX_BATCH):
+                until_s = self._now_s() + min(self._patience_s, _BRIDGED_S)
                 await self._merge_now(partition, some[start : start + MAX_BATCH], until_s)
+
+        await _all(merge_in_order(*each) for each in by_partition.items())
 
     def note_unopened(self) -> None:
         """It isn't known yet whether this is the right store: all of it counts as away."""

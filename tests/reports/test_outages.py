@@ -8,7 +8,7 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 from types import TracebackType
 from typing import Any, Self
 from urllib.request import urlopen
@@ -57,6 +57,14 @@ def redis() -> Iterator[RedisServer]:
 
 def settings(url: str, **more: str) -> dict[str, str]:
     return {"TRACKER_REDIS__URL": url, "TRACKER_AUTH__TOKENS": TOKEN, **more}
+
+
+def slowdown() -> float:
+    """How many times longer things take here at the moment, since others use the processors."""
+    wall_s, used_s = monotonic(), process_time()
+    while process_time() < used_s + 0.05:
+        pass
+    return max(1.0, (monotonic() - wall_s) / (process_time() - used_s))
 
 
 class Reporter:
@@ -118,7 +126,7 @@ class Reporter:
 
     async def until_merged(self, within_s: float = PROMISED_S) -> None:
         """Waits until look-ups know all that was acknowledged before this was called."""
-        unknown, until_s = list(self.taken), monotonic() + within_s
+        unknown, until_s = list(self.taken), monotonic() + within_s * slowdown()
         while unknown:
             assert monotonic() < until_s, f"{len(unknown)} of {len(self.taken)} aren't merged"
             found = await self.statuses(unknown)
@@ -270,17 +278,19 @@ def waiting(service: Service) -> int:
 async def test_a_part_that_stays_away_does_not_hold_up_what_is_back(tmp_path: Path) -> None:
     """Of a cluster one machine was gone for good, and nobody's reports were merged any more."""
     need_server()
-    with RedisCluster("--cluster-require-full-coverage", "no") as cluster:
+    forgets_nothing = ("--appendonly", "yes", "--appendfsync", "always")
+    with RedisCluster(*forgets_nothing, "--cluster-require-full-coverage", "no") as cluster:
         more = {"TRACKER_REDIS__PARTITIONS": "16"}
         with Service(tmp_path, **settings(cluster.url, **more)) as service:
             async with Reporter(service.url) as reporter:
                 await reporter.lasts(0.5)
-                gone, back, _ = cluster.nodes
+                gone, back, third = cluster.nodes
                 gone.kill()
                 back.kill()
                 await reporter.lasts(3)
                 back.start()
-                await takes_writes_of_the_cluster(back)
+                for node in (back, third):
+                    await serves_its_slots(node)
                 reporter.taken = [n for n in reporter.taken if _slot(n) >= 16384 // 3]
                 await reporter.until_merged()
                 assert reporter.refused == 0
@@ -293,14 +303,11 @@ def _slot(number: int) -> int:
     return crc16_of(f"{{wa:{crc16_of(f'wamid.{number}') % 16}}}"[1:-1]) % 16384
 
 
-async def takes_writes_of_the_cluster(node: RedisServer) -> None:
-    def serves() -> bool:
-        try:
-            return "ok" in str(node.command("CLUSTER", "INFO"))
-        except Exception:  # noqa: BLE001  it starts
-            return False
-
-    await eventually(serves, "the node to serve")
+async def serves_its_slots(node: RedisServer) -> None:
+    """Waits until a node does, for which most masters must know each other."""
+    await eventually(
+        lambda: "cluster_state:ok" in str(node.command("CLUSTER", "INFO")), "a node to serve"
+    )
 
 
 @pytest.mark.slow
