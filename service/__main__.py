@@ -18,7 +18,7 @@ import click
 import msgspec
 import uvloop
 
-from service.app import create_app, serve
+from service.app import JOURNAL_OFF, create_app, serve
 from service.checks import check, describe
 from service.commands.common import open_server, private_runs
 from service.commands.export import export
@@ -27,6 +27,7 @@ from service.commands.repartition import repartition
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
 from service.embedded import examine, is_private, prepare
 from service.errors import ConfigError, StartError
+from service.journal import check_folder
 from service.telemetry import log_to_stderr
 from service.workers.master import run_workers
 from service.workers.supervisor import Supervisor
@@ -145,7 +146,7 @@ def _token_for_a_shell(settings: Settings) -> tuple[str, str]:
 async def _check(settings: Settings) -> None:
     """Says what there is and what is wrong with it. Leaves nothing behind."""
     _check_token(settings)
-    found: list[str] = []
+    found = [_about_journal(settings)]
     with ExitStack() as stack:
         if settings.embedded:
             found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
@@ -158,6 +159,19 @@ async def _check(settings: Settings) -> None:
             found += await describe(server, settings)
     found += [f"warning: {warning}" for warning in warnings]
     click.echo("\n".join([*found, "The settings and the store are usable."]))
+
+
+def _about_journal(settings: Settings) -> str:
+    """Whether the journal would be on, in a sentence.
+
+    Raises:
+        StartError: it should be, and can't.
+    """
+    if not settings.journal.enabled:
+        return f"The journal is off: {JOURNAL_OFF}"
+    folder = Path(settings.data_dir).absolute()
+    check_folder(folder)
+    return f"The journal is on: while Redis is away reports are kept in {folder}."
 
 
 if __name__ == "__main__":

@@ -35,11 +35,15 @@ from service.routes import ROUTES, add_routes, policies, probes
 from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Health, Metrics
+from service.watch import Watch, running
 
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75
 """How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
+
+JOURNAL_OFF = "journal.enabled is false: while Redis is away reports are refused, not kept."
+"""What is said where the journal is off."""
 
 _MOST_A_TURN = 256
 _SOON_S = 2.0
@@ -70,17 +74,22 @@ def create_app(settings: Settings) -> web.Application:
             metrics.watch_queue(lambda: store.depth)
 
             async def open_store(within_s: float | None = None) -> None:
-                for warning in await check(server, scripts, settings, within_s=within_s):
-                    log.warning("store_may_lose_data", extra={"reason": warning})
+                warnings = await check(server, scripts, settings, within_s=within_s)
                 await claim(scripts, settings)
+                for warning in warnings:
+                    log.warning("store_may_lose_data", extra={"reason": warning})
 
+            watch = Watch(store, lambda: open_store(_SOON_S))
             if journal is None:
                 await open_store()
-                yield
+                async with running(watch.run()):
+                    yield
             else:
-                replay = app[REPLAY] = Replay(store, journal, lambda: open_store(_SOON_S))
+                replay = app[REPLAY] = Replay(store, journal)
                 metrics.watch_journal(replay.held)
-                async with replay.running():
+                await replay.look()
+                await watch.open()
+                async with running(watch.run()), running(replay.run()):
                     yield
             await store.close()
 
@@ -94,11 +103,12 @@ def create_app(settings: Settings) -> web.Application:
 
 @asynccontextmanager
 async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
-    """The journal, where it is wanted and there is a folder for it."""
-    folder = Path(settings.data_dir)
-    if not settings.journal.enabled or not folder.is_dir():  # noqa: ASYNC240  one look
+    """The journal, unless the settings switch it off."""
+    if not settings.journal.enabled:
+        log.warning("journal_off", extra={"reason": JOURNAL_OFF})
         yield None
         return
+    folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
     async with open_journal(folder, settings.journal.most_mib) as journal:
         yield journal
 

@@ -10,10 +10,10 @@ from redis import exceptions as faults
 
 from service import config
 from service.connect import HOPELESS, Fake, Server
-from service.durability import in_words, syncs_by_itself, weaknesses
+from service.durability import check_age, in_words, syncs_by_itself, weaknesses
 from service.embedded import is_private
 from service.errors import StartError, StoreAway
-from service.keys import SCHEMA_VERSION
+from service.keys import SCHEMA_VERSION, tag_of
 from service.scripts import Layout, Scripts
 
 _START_S = 10.0
@@ -44,6 +44,9 @@ async def check(
     until_s = asyncio.get_running_loop().time() + patience_s
     with _away():
         async with asyncio.timeout_at(until_s):
+            if not isinstance(server, Fake):
+                # Before the probe: an older Redis doesn't know the first line of our scripts.
+                check_age(await server.execute(until_s, tag_of(0), "INFO"))
             await scripts.probe(0, until_s)
             layout = await scripts.layout(until_s)
             private = is_private(settings.redis.url, settings.data_dir)
@@ -73,10 +76,12 @@ async def claim(scripts: Scripts, settings: config.Settings) -> None:
     """Writes the layout into an empty store, which `check` has found usable.
 
     Raises:
+        StoreAway: it has gone since.
         StartError: another service was faster, with another layout.
     """
     until_s = asyncio.get_running_loop().time() + _START_S
-    layout = await scripts.schema(settings.redis.partitions, until_s)
+    with _away():
+        layout = await scripts.schema(settings.redis.partitions, until_s)
     _check_layout(layout, settings.redis.partitions)
 
 

@@ -143,7 +143,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: Annotated[
         bool,
-        Meta(description="keep reports on disk while Redis is away, if the data folder is there"),
+        Meta(description="keep reports in the data folder while Redis is away; false: refuse them"),
     ] = True
     most_mib: Annotated[
         int, Meta(ge=1, description="what the journal may take of the disk, in MiB")

@@ -130,7 +130,9 @@ class Server(ABC):
 
     def _note_loss(self, tag: str, error: Exception) -> None:
         if not self._lost:
-            log.warning("redis_lost", extra={"error": type(error).__name__})
+            # No alarm: what is back within the second that a call waits costs nobody anything, and
+            # `store_away` says the rest.
+            log.info("redis_lost", extra={"error": type(error).__name__})
         self._lost.add(tag)
 
     def _note_return(self, tag: str) -> None:
@@ -138,7 +140,7 @@ class Server(ABC):
         if tag in self._lost:
             self._lost.remove(tag)
             if not self._lost:
-                log.warning("redis_back")
+                log.info("redis_back")
 
     @abstractmethod
     async def _send(self, tag: str, *command: Any) -> Any:

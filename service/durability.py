@@ -30,7 +30,8 @@ long enough."""
 _FENCE = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 1)"
 """Also on a full server, from which messages are still erased."""
 
-_OLDEST = (7, 0)
+OLDEST = (7, 0)
+"""The version of Redis, or of Valkey, that knows all that we ask of it."""
 
 
 class NotDurable(faults.RedisError):
@@ -132,7 +133,7 @@ async def weaknesses(ask: Ask, settings: config.Redis, *, private: bool) -> list
     """
     found: list[str] = []
     for info in await ask("INFO"):
-        _check_age(info)
+        check_age(info)
         found += _lost_by(info)
         if not private:
             found += _lost_with_the_machine(info, settings)
@@ -172,9 +173,14 @@ def _name_of(info: dict[str, Any]) -> str:
     return f"Redis {info['redis_version']}"
 
 
-def _check_age(info: dict[str, Any]) -> None:
+def check_age(info: dict[str, Any]) -> None:
+    """Makes sure that a server is new enough, by its INFO.
+
+    Raises:
+        StartError: it isn't.
+    """
     version = str(info.get("valkey_version") or info["redis_version"])
-    if tuple(map(int, version.split(".")[:2])) < _OLDEST:
+    if tuple(map(int, version.split(".")[:2])) < OLDEST:
         raise StartError(f"Redis {version} is too old: 7.0 is the oldest that will do.")
 
 

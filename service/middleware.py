@@ -56,6 +56,10 @@ _SANE_ID = re.compile(SANE_ID)
 UNKEPT = {"Cache-Control": "no-store"}
 """Headers of what no cache on the way shall have: it is of persons, or another in a moment."""
 _RETRY_AFTER_S = "1"
+_WAITED = (202, Unavailable.status)
+"""Statuses of requests that waited for a store that is away: one line says so for all of them."""
+_ABSENCE_S = 60.0
+"""Refusals for the same reason that are no farther apart are of one absence."""
 _SENTENCES = {
     404: "There is nothing at this address.",
     405: "This method is not allowed here; the Allow header lists those that are.",
@@ -181,6 +185,7 @@ class Entrance:
         self._metrics = metrics
         self._settings = settings
         self._matches: dict[tuple[str, str], web.UrlMappingMatchInfo] = {}
+        self._unavailable_s: dict[str, float] = {}
 
     async def __call__(self, request: BaseRequest) -> web.StreamResponse:
         """Answers a request, whatever happens."""
@@ -206,7 +211,7 @@ class Entrance:
                 request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
                 response = await match.handler(request)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001  every error has its answer
-            response = _answer(request, error)
+            response = self._answer(request, error)
             if isinstance(error, Overloaded) and self._admission.crowded:
                 response.force_close()
         finally:
@@ -220,6 +225,20 @@ class Entrance:
         ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
         self._note(request, response.status, ended_s - started_s)
         return response
+
+    def _answer(self, request: BaseRequest, error: Exception) -> web.Response:
+        """The response to an error, which is logged here and nowhere else."""
+        if not isinstance(error, Unavailable):
+            return _answer(request, error)
+        # The first of an absence is logged: `store_away` has said what happened, metrics count the
+        # rest, and a line for each would fill a disk.
+        now_s, before_s = perf_counter(), self._unavailable_s.get(error.reason, -math.inf)
+        self._unavailable_s[error.reason] = now_s
+        first = now_s > before_s + _ABSENCE_S
+        extra: dict[str, object] = {"route": route_of(request), "method": request.method}
+        extra |= {"status": error.status, "reason": error.reason}
+        log.log(logging.ERROR if first else logging.DEBUG, "store_unavailable", extra=extra)
+        return error_response(error.status, error.sentence)
 
     def _policy_elsewhere(self, request: BaseRequest) -> Policy:
         """Of a path that is none of a route's, or one of them written in another way."""
@@ -235,7 +254,7 @@ class Entrance:
     def _note(self, request: BaseRequest, status: int, took_s: float) -> None:
         route = route_of(request)
         self._metrics.request(route, status, took_s)
-        slow = took_s > self._settings.slow_s
+        slow = took_s > self._settings.slow_s and status not in _WAITED
         if slow or self._settings.access_log:
             extra = {"route": route, "status": status, "ms": round(took_s * 1000, 3)}
             log.info("request_slow" if slow else "request", extra=extra)
@@ -272,11 +291,7 @@ def _path_of(resource: AbstractResource | None) -> str:
 
 
 def _answer(request: BaseRequest, error: Exception) -> web.Response:
-    """The response to an error, which is logged here and nowhere else."""
     extra: dict[str, object] = {"route": route_of(request), "method": request.method}
-    if isinstance(error, Unavailable):
-        log.error("store_unavailable", extra=extra | {"status": 503, "reason": error.reason})
-        return error_response(error.status, error.sentence)
     if isinstance(error, RequestError):
         if not isinstance(error, Overloaded):  # admission logs these, many in a line
             extra |= {"status": error.status, "error": error.sentence}

@@ -5,53 +5,56 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
-from service.errors import StartError, StoreAway, Unavailable
+from service.errors import Rejected, Unavailable
 from service.journal import Entry, Journal, Waiting
+from service.reports import Report
 from service.scripts import MAX_BATCH
-from service.store import REFUSED, Store
+from service.store import Store
+from service.watch import LOOK_S
 
 log = logging.getLogger(__name__)
 
 MOST_PER_S = 5_000
 """Reports merged in a second: a tenth or so of what Redis can do, so that live traffic goes on."""
 
-_LOOK_S = 0.25
 _IDLE_S = 1.0
 _AGAIN_S = 5.0
-_REFUSED_AGAIN_S = 60.0
+_REFUSED_AGAIN_S = 1.0
+_LONGEST_S = 60.0
+
+_Read = tuple[Entry, list[Report]]
 
 
 class Replay:
-    """Looks whether the store is back, four times a second while it is away, and for reports.
+    """Merges what waits for partitions that take writes; what waits for others is passed over.
 
-    Every process looks by itself whether the store is back; one of them replays for all. A replay
-    that is cut short is begun again: merging a report twice changes nothing.
+    Of several processes one replays for all. A replay that is cut short is begun again: merging a
+    report twice changes nothing.
 
     Args:
         store: whose partitions may be away.
         journal: of the store.
-        open_store: checks that the store is the right one; is called until it succeeds, before
-            anything else is asked of the store.
     """
 
-    def __init__(
-        self, store: Store, journal: Journal, open_store: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, store: Store, journal: Journal) -> None:
         self._store = store
         self._journal = journal
-        self._open_store = open_store
-        self._opened = False
-        self._unfit = ""
         self._ours = False
-        self._not_before_s = -math.inf
+        self._passed = 0
+        """The number of the last entry that was merged or passed over."""
+        self._skipped: set[int] = set()
+        """The partitions for which entries were passed over."""
+        self._refused: dict[int, tuple[float, float]] = {}
+        """Entries that can't be merged though the store takes writes: when to try again, in s of
+        the loop's clock, and how long they have waited for that."""
+        self._merged = 0
         self.waiting = Waiting(0, 0.0)
         """What the journal held at the last look."""
 
     def held(self) -> Waiting:
-        """What waits, if it is for this process to replay it: so that one of them all tells."""
+        """The backlog, for metrics: only the process that replays reports it, so it counts once."""
         return self.waiting if self._ours else Waiting(0, 0.0)
 
     @property
@@ -68,35 +71,15 @@ class Replay:
         self.waiting = await self._journal.waiting()
         return self.waiting
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Has looked once, and goes on looking.
-
-        Raises:
-            StartError: the store is there, but it can't be used.
-        """
-        await self.look()
-        try:
-            await self._open_store()
-            self._opened = True
-        except StoreAway as error:
-            log.error("store_away", extra={"reason": str(error)})  # noqa: TRY400
-            self._store.note_unopened()
-        looking = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            while not looking.done():  # the driver may swallow a cancellation: see Server
-                looking.cancel()
-                await asyncio.wait({looking}, timeout=_LOOK_S)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Until it is cancelled."""
         while True:
-            pause_s = _LOOK_S
+            pause_s = LOOK_S
             try:
-                await self.look()
-                if await self._is_back():
+                self._ours = self._ours or self._journal.claim()
+                if (await self.look()).reports:
                     await self._replay()
+                elif not self._store.away:
                     pause_s = _IDLE_S
             except Unavailable:
                 pass  # the store or the journal has logged it
@@ -105,59 +88,97 @@ class Replay:
                 pause_s = _AGAIN_S
             await asyncio.sleep(pause_s)
 
-    async def _is_back(self) -> bool:
-        if not self._opened:
-            try:
-                await self._open_store()
-            except StoreAway:
-                return False
-            except StartError as error:
-                if str(error) != self._unfit:
-                    self._unfit = str(error)
-                    log.error("store_unfit", extra={"reason": self._unfit})  # noqa: TRY400
-                return False
-            self._opened = True
-        await self._store.look_again()
-        return True
-
     async def _replay(self) -> None:
-        """Everything that waits, once; what can't be merged is passed over for a while."""
-        self._ours = self._ours or self._journal.claim()
-        now_s = asyncio.get_running_loop().time()
-        if not self._ours or not self.waiting.reports or now_s < self._not_before_s:
-            return
-        log.warning("replay_started", extra={"reports": self.waiting.reports})
-        merged, refused, number = 0, 0, 0
-        while entries := await self._journal.after(number, MAX_BATCH):
-            number = entries[-1].number
-            some = await self._merge(entries)
-            refused += len(entries) - len(some)
-            await self._journal.remove([entry.number for entry, _ in some])
-            count = sum(count for _, count in some)
-            merged += count
-            await self.look()
-            await asyncio.sleep(count / MOST_PER_S)
-        if refused:
-            self._not_before_s = asyncio.get_running_loop().time() + _REFUSED_AGAIN_S
-        log.warning("replay_ended", extra={"reports": merged, "entries_refused": refused})
+        """Everything that waits for partitions that are there, once.
 
-    async def _merge(self, entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
-        """Merges entries together, or those that can be one by one.
-
-        Returns:
-            those that were merged, and how many reports each has.
+        Raises:
+            Unavailable: a partition has gone, or the journal fails. The next replay goes on where
+                this one ends.
         """
+        absent = self._store.absent
+        if not self._ours or len(absent) == self._store.partitions:
+            return
+        if self._skipped - absent:  # some of what was passed over can be merged now
+            self._passed = 0
+            self._skipped.clear()
+        while entries := await self._journal.after(self._passed, MAX_BATCH):
+            await self._merge([each for each in entries if each.number not in self._refused])
+            self._passed = entries[-1].number
+            await self.look()
+        await self._merge_refused()
+        if self._merged:
+            extra = {"reports": self._merged, "entries_refused": len(self._refused)}
+            log.warning("replay_ended", extra=extra)
+            self._merged = 0
+
+    async def _merge(self, entries: Sequence[Entry]) -> None:
+        """Merges entries together, or those that can be one by one."""
+        ready = self._ready(entries)
+        if not ready:
+            return
         try:
-            some = [(entry, entry.reports()) for entry in entries]
-            await self._store.merge_again([report for _, reports in some for report in reports])
-        except ValueError as error:
-            log.error("entry_unreadable", extra={"error": str(error)})  # noqa: TRY400
-        except Unavailable as error:
-            if error.reason != REFUSED:
-                raise
-            log.error("entry_refused", extra={"number": entries[0].number})  # noqa: TRY400
+            await self._store.merge_again([report for _, reports in ready for report in reports])
+        except Rejected:
+            for entry, reports in ready:
+                await self._merge_apart(entry, reports)
         else:
-            return [(entry, len(reports)) for entry, reports in some]
-        if len(entries) == 1:
-            return []
-        return [pair for entry in entries for pair in await self._merge([entry])]
+            await self._remove(ready)
+        await asyncio.sleep(sum(len(reports) for _, reports in ready) / MOST_PER_S)
+
+    def _ready(self, entries: Sequence[Entry]) -> list[_Read]:
+        """The entries that can be read and are for partitions that are there."""
+        ready, absent = [], self._store.absent
+        for entry in entries:
+            try:
+                reports = entry.reports()
+            except ValueError as error:
+                log.error("entry_unreadable", extra={"error": str(error)})  # noqa: TRY400
+                self._refused[entry.number] = (math.inf, math.inf)
+                continue
+            away = self._store.partitions_of(reports) & absent
+            self._skipped |= away
+            if not away:
+                ready.append((entry, reports))
+        return ready
+
+    async def _merge_apart(self, entry: Entry, reports: list[Report]) -> None:
+        """Merges an entry's reports one by one; those that Redis refuses stay in the journal."""
+        refused = [report for report in reports if await self._is_refused(report)]
+        if not refused:
+            await self._remove([(entry, reports)])
+            return
+        if len(refused) < len(reports):
+            await self._journal.replace(entry.number, refused)
+        if entry.number not in self._refused:
+            extra = {"number": entry.number, "reports": len(refused)}
+            log.error("entry_refused", extra=extra)
+        _, waited_s = self._refused.get(entry.number, (0.0, _REFUSED_AGAIN_S / 2))
+        pause_s = min(2 * waited_s, _LONGEST_S)
+        due_s = asyncio.get_running_loop().time() + pause_s
+        self._refused[entry.number] = (due_s, pause_s)
+
+    async def _is_refused(self, report: Report) -> bool:
+        try:
+            await self._store.merge_again([report])
+        except Rejected:
+            return True
+        return False
+
+    async def _merge_refused(self) -> None:
+        """Tries again those entries whose time has come."""
+        now_s = asyncio.get_running_loop().time()
+        for number in [n for n, (due_s, _) in self._refused.items() if due_s <= now_s]:
+            entries = await self._journal.after(number - 1, 1)
+            if [entry.number for entry in entries] == [number]:
+                await self._merge(entries)
+            else:
+                del self._refused[number]
+
+    async def _remove(self, merged: Sequence[_Read]) -> None:
+        """What is in the store needn't wait any more."""
+        if not self._merged:
+            log.warning("replay_started", extra={"reports": self.waiting.reports})
+        await self._journal.remove([entry.number for entry, _ in merged])
+        for entry, reports in merged:
+            self._refused.pop(entry.number, None)
+            self._merged += len(reports)

@@ -1,29 +1,30 @@
 """The store of messages: writes reports, finds records. Knows nothing of HTTP.
 
-Writes touch one partition; reads ask all of them and put the answers together. A partition that is
-away is one whose last merge failed: with a journal its reports are kept there until it is back.
+Writes touch one partition; reads ask all of them and put the answers together. A partition whose
+merge failed is away until a look finds it back; a journal keeps its reports meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
 
+from service.availability import SILENT, Availability
 from service.batcher import Batcher
 from service.connect import Server
 from service.counters import Stats, ValuePosition, stats_of, together, waits_asked
 from service.durability import NotDurable
-from service.errors import Unavailable
+from service.errors import Rejected, Unavailable
 from service.journal import Journal
 from service.keys import (
     Position,
     Selection,
+    fence_key,
     id_of,
     index_key,
     message_key,
@@ -34,10 +35,8 @@ from service.paging import Page, PartitionScan, ValuePage, ValuePages, page_of, 
 from service.reports import Record, Report, unpack
 from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
 
-log = logging.getLogger(__name__)
-
-REFUSED = "error"
-"""The reason where the server answers, but not as we expect: it says nothing of the next call."""
+_REFUSED = "error"
+"""The reason where the server answers with an error: the write probe tells what it means."""
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
@@ -49,13 +48,11 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (faults.OutOfMemoryError, "full"),
     (faults.ReadOnlyError, "readonly"),
     (NotDurable, "durability"),
-    (faults.RedisError, REFUSED),
+    (faults.RedisError, _REFUSED),
     (faults.RedisClusterException, "cluster"),
     (OSError, "connection"),
 )
 """Why the store was unavailable, by what the driver raised; the first that fits."""
-
-_SILENT = ("timeout", "connection", "cluster", "unopened")
 
 MAX_READ = 1_000
 """Records read in one MGET: as many as one look-up may ask for."""
@@ -66,6 +63,9 @@ _MAX_ROWS = 256
 _BRIDGED_S = 1.0
 """How long a merge may take where there is a journal to go to instead: a short absence is waited
 out, and in a long one not too many requests pile up before it is known."""
+
+_LOOKS_AT_ONCE = 32
+"""Partitions that are looked at together."""
 
 _QUERY_ROWS = 8
 """What a query of a list call costs beside its rows, in rows."""
@@ -119,7 +119,7 @@ class Store:
         self._patience_s = patience_s
         self._observer = observer
         self._journal = journal
-        self._away: dict[int, str] = {}
+        self._known = Availability()
         self._scan_s = scan_s
         self._merges = Batcher(self._merge, most=MAX_BATCH, patience_s=patience_s)
         self._reads = Batcher(self._read, most=MAX_READ, patience_s=patience_s)
@@ -171,15 +171,12 @@ class Store:
     async def _merge(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
-        if self._journal is None:
+        if self._journal is None:  # then there is nothing better to do than to go on trying
             return await self._merge_now(partition, reports, until_s)
-        if partition not in self._away:
+        if partition not in self._known.away:
             bridged_s = min(until_s, self._now_s() + _BRIDGED_S)
-            try:
+            with suppress(Unavailable):
                 return await self._merge_now(partition, reports, bridged_s)
-            except Unavailable as error:
-                if error.reason != REFUSED:
-                    self.note_away(partition, error.reason)
         await self._journal.append(reports)
         kept = [Merged(report.status, Outcome.QUEUED) for report in reports]
         self._observer.merged(reports, kept)
@@ -188,51 +185,105 @@ class Store:
     async def _merge_now(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
-        async with self._available():
-            merged = await self._scripts.merge(partition, reports, until_s)
+        try:
+            async with self._available():
+                merged = await self._scripts.merge(partition, reports, until_s)
+        except Unavailable as error:
+            raise await self._verdict(partition, error) from error
         self._observer.merged(reports, merged)
         return merged
+
+    async def _verdict(self, partition: int, error: Unavailable) -> Unavailable:
+        """What a failed merge means: the partition is away, which is noted, or the batch is bad.
+
+        Error texts differ between servers, so an empty batch is sent: a server that refuses that,
+        too, takes no writes at all.
+        """
+        if error.reason == _REFUSED:
+            try:
+                await self._probe(partition)
+            except Unavailable as refused:
+                error = refused
+            else:
+                return Rejected(_REFUSED)
+        if self._journal is None:  # the batch's time may have been over before Redis had it
+            self._known.doubted.add(partition)
+        else:
+            self._known.note_away(partition, error.reason)
+        return error
 
     async def merge_again(self, reports: Sequence[Report]) -> None:
         """Writes reports that were in the journal. Repeating them changes nothing.
 
         Raises:
-            Unavailable: not all are known to be written.
+            Unavailable: not all are known to be written, and a partition is away.
+            Rejected: a partition that takes writes refused some of the reports.
         """
         by_partition: dict[int, list[Report]] = {}
         for report in reports:
             by_partition.setdefault(self._partition_of(report), []).append(report)
-        until_s = self._now_s() + self._patience_s
-        for partition, some in by_partition.items():
+
+        async def merge_in_order(partition: int, some: Sequence[Report]) -> None:
             for start in range(0, len(some), MAX_BATCH):
+                until_s = self._now_s() + min(self._patience_s, _BRIDGED_S)
                 await self._merge_now(partition, some[start : start + MAX_BATCH], until_s)
 
-    def note_away(self, partition: int, reason: str) -> None:
-        """From now on the partition is away, for a reason as `Unavailable` has it."""
-        if partition not in self._away:
-            log.error("store_away", extra={"partition": partition, "reason": reason})
-        self._away[partition] = reason
+        await _all(merge_in_order(*each) for each in by_partition.items())
 
     def note_unopened(self) -> None:
         """It isn't known yet whether this is the right store: all of it counts as away."""
-        self._away = dict.fromkeys(range(self._partitions), "unopened")
+        self._known.note_unopened(self._partitions)
 
     @property
     def away(self) -> str:
         """Why a part of the store is away, `""` when none is known to be."""
-        return next(iter(self._away.values()), "")
+        return next(iter(self._known.away.values()), "")
+
+    @property
+    def absent(self) -> set[int]:
+        """The partitions that are away."""
+        return set(self._known.away)
+
+    def partitions_of(self, reports: Iterable[Report]) -> set[int]:
+        """The partitions that reports are for."""
+        return set(map(self._partition_of, reports))
 
     async def look_again(self) -> None:
-        """Looks whether partitions that are away are back.
+        """Looks at the partitions that are away, and at those that failed to answer a read."""
+        suspects = sorted(self._known.away.keys() | self._known.doubted)
+        for start in range(0, len(suspects), _LOOKS_AT_ONCE):
+            await _all(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
+        self._known.say()
 
-        Raises:
-            Unavailable: one isn't.
-        """
-        for partition in list(self._away):
-            async with self._available():
-                await self._scripts.merge(partition, [], self._now_s() + _BRIDGED_S)
-            del self._away[partition]
-            log.warning("store_back", extra={"partition": partition})
+    async def _look_at(self, partition: int) -> None:
+        """Finds out whether a partition takes writes, and where it doesn't, whether it is read."""
+        known = self._known
+        unread = partition in known.unread
+        known.unread.discard(partition)
+        known.doubted.discard(partition)
+        try:
+            await self._probe(partition)
+        except Unavailable as error:
+            known.note_away(partition, error.reason)
+        else:
+            known.note_back(partition)
+            return
+        if unread:
+            known.note_unread(partition)
+        if partition in known.mute and known.away[partition] not in SILENT:
+            with suppress(Unavailable):
+                await self._probe_reads(partition)
+                known.mute.discard(partition)
+
+    async def _probe(self, partition: int) -> None:
+        """Merges nothing: a partition that takes no writes refuses that as well."""
+        async with self._available():
+            await self._scripts.merge(partition, [], self._now_s() + _BRIDGED_S)
+
+    async def _probe_reads(self, partition: int) -> None:
+        tag, until_s = tag_of(partition), self._now_s() + _BRIDGED_S
+        async with self._available():
+            await self._server.execute(until_s, tag, "MGET", fence_key(tag))
 
     async def lookup(self, wamids: Iterable[str]) -> dict[str, Record]:
         """The records of those of the messages that are known, by wamid."""
@@ -250,25 +301,17 @@ class Store:
         return [unpack(packed) for packed in found if packed]
 
     async def _read(self, partition: int, ids: Sequence[str], until_s: float) -> list[Any]:
-        self._refuse_if_away(partition)
         tag = tag_of(partition)
         keys = [message_key(tag, message_id) for message_id in ids]
-        async with self._available():
+        async with self._reading(partition):
             found: list[Any] = await self._server.execute(until_s, tag, "MGET", *keys)
         return found
 
     async def _list(
         self, partition: int, queries: Sequence[Query], until_s: float
     ) -> Sequence[Scan]:
-        self._refuse_if_away(partition)
-        async with self._available():
+        async with self._reading(partition):
             return await self._scripts.list(partition, queries, until_s)
-
-    def _refuse_if_away(self, partition: int) -> None:
-        """A full or read-only server still answers reads; of one that is silent none waits."""
-        reason = self._away.get(partition)
-        if reason in _SILENT:
-            raise Unavailable(reason)
 
     async def page(self, selection: Selection, limit: int, after: Position | None = None) -> Page:
         """The matching messages behind a position, newest first.
@@ -306,12 +349,11 @@ class Store:
         """Any command that may be repeated, where the partition is.
 
         Args:
-            partition: if it is silent, the command isn't tried.
+            partition: if it answers no reads, the command isn't tried.
             *command: its name and arguments.
             until_s: when to give up, of the loop's clock, if that is earlier than usual.
         """
-        self._refuse_if_away(partition)
-        async with self._available():
+        async with self._reading(partition):
             until_s = min(until_s, self._now_s() + self._patience_s)
             return await self._server.execute(until_s, tag_of(partition), *command)
 
@@ -353,16 +395,20 @@ class Store:
     async def _everywhere(self, ask: Callable[[int, float], Awaitable[Answer]]) -> list[Answer]:
         """The answer of every partition, by its number and a time limit."""
         until_s = self._now_s() + self._patience_s
-        for partition in range(self._partitions):
-            self._refuse_if_away(partition)
-        async with self._available():
-            return await _all(ask(p, until_s) for p in range(self._partitions))
+        for partition in self._known.mute:
+            self._known.check_reads(partition)
+
+        async def ask_one(partition: int) -> Answer:
+            async with self._reading(partition):
+                return await ask(partition, until_s)
+
+        return await _all(map(ask_one, range(self._partitions)))
 
     async def oldest(self, partition: int, before_us: int) -> list[str]:
         """The ids of some of a partition's messages that were created earlier, in µs."""
         tag, until_s = tag_of(partition), self._now_s() + self._patience_s
         earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
-        async with self._available():
+        async with self._reading(partition):
             found = await self._server.execute(until_s, tag, *earliest, "LIMIT", 0, MAX_ERASED)
         return [message_id.decode() for message_id in found]
 
@@ -372,9 +418,8 @@ class Store:
         Returns:
             how many there were; fewer where it had to be repeated since the answer was lost.
         """
-        self._refuse_if_away(partition)
         until_s = self._now_s() + self._patience_s
-        async with self._available():
+        async with self._reading(partition):
             number = await self._scripts.erase(partition, erasure, until_s)
         self._observer.forgotten(reason, number)
         return number
@@ -403,9 +448,22 @@ class Store:
         try:
             yield
         except _FAULTS as error:
-            reason = next(reason for fault, reason in REASONS if isinstance(error, fault))
-            self._observer.failed(reason)
-            raise Unavailable(reason) from error
+            raise self._unavailable(error) from error
+
+    @asynccontextmanager
+    async def _reading(self, partition: int) -> AsyncIterator[None]:
+        """As `_available`, where the partition isn't known to answer no reads; notes a failure."""
+        self._known.check_reads(partition)
+        try:
+            yield
+        except _FAULTS as error:
+            self._known.note_unread(partition)
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: BaseException) -> Unavailable:
+        reason = next(reason for fault, reason in REASONS if isinstance(error, fault))
+        self._observer.failed(reason)
+        return Unavailable(reason)
 
 
 async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:

@@ -12,13 +12,15 @@ from aiohttp.web import Application, AppRunner, Request
 from hypothesis import settings
 
 from service.app import Runner, create_app
-from service.config import Auth, Settings
+from service.config import Auth, Journal, Settings
 from service.config import Redis as RedisSettings
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_US
 from tests.servers import RedisCluster, RedisServer, server_binary
 
 TOKEN = "test-token"
+NO_JOURNAL = Journal(enabled=False)
+"""For services that would share a folder: what one left in it another would merge."""
 
 settings.register_profile("unhurried", deadline=None)  # the machine may have others to serve
 settings.load_profile("unhurried")
@@ -99,6 +101,7 @@ def settings_of(backend: Backend) -> Settings:
     return Settings(
         auth=Auth(tokens=[TOKEN, "second-token"]),
         redis=RedisSettings(url=backend.url, partitions=backend.partitions),
+        journal=NO_JOURNAL,
     )
 
 

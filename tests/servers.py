@@ -111,7 +111,7 @@ class RedisServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  no other threads yet
+                preexec_fn=_begin,  # noqa: PLW1509  no other threads yet
             )
         try:
             wait_until(self._answers, f"{self._command[0]} to answer", START_TIMEOUT_S)
@@ -457,6 +457,12 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _begin() -> None:
+    """Runs in a server's process: a file that may grow no more is an error, as on a full disk."""
+    _die_with_parent()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
 def _die_with_parent() -> None:

@@ -42,7 +42,7 @@ from service.keys import (
     tag_of,
 )
 from service.reports import Record, reports_of
-from service.scripts import MAX_ERASED, Erasure, Layout, Outcome
+from service.scripts import MAX_ERASED, Erasure, Layout
 from service.store import Store
 
 
@@ -145,13 +145,16 @@ async def _drop_rest(old: Store, new: Store) -> None:
 
 
 async def _write(new: Store, records: Sequence[Record]) -> Census:
-    """Writes records to their new places; returns the counts of those that were there already."""
-    apart = [reports_of(record) for record in records]
-    merged = iter(await patiently(lambda: new.write([each for some in apart for each in some])))
+    """Writes records to their new places; returns the counts of those that were there already.
+
+    They are looked for before. What a write did doesn't tell: where its first answer was lost, it
+    was repeated, and changed nothing.
+    """
+    found = await patiently(lambda: new.lookup(record.wamid for record in records))
+    await patiently(lambda: new.write([each for record in records for each in reports_of(record)]))
     there = Census()
-    for record, reports in zip(records, apart, strict=True):
-        outcomes = [next(merged).outcome for _ in reports]
-        if outcomes[0] is not Outcome.CREATED:
+    for record in records:
+        if record.wamid in found:
             there.update(["messages", *counted(record).count])
     return there
 

@@ -95,10 +95,11 @@ class PayloadTaken(TypedDict):
 
 
 class JournalState(TypedDict):
-    """What waits on disk."""
+    """Whether reports are kept on disk while the store is away, and what waits there."""
 
-    reports: int
-    age_s: Annotated[float, Meta(description="how long the first of them has waited")]
+    on: bool
+    reports: NotRequired[int]
+    age_s: NotRequired[Annotated[float, Meta(description="how long the first of them has waited")]]
 
 
 class Ready(TypedDict):
@@ -107,7 +108,7 @@ class Ready(TypedDict):
     ok: Yes
     store: Literal["up", "away"]
     reason: NotRequired[Annotated[str, Meta(description="why the store is away")]]
-    journal: NotRequired[JournalState]
+    journal: JournalState
 
 
 class TrackSendEventResponse(TypedDict):

@@ -11,6 +11,11 @@ from tests.process import Service
 from tests.servers import RedisServer
 
 
+@pytest.fixture(autouse=True)
+def _all_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
     """A server of the test's own, which loses nothing that it has answered."""
@@ -35,6 +40,7 @@ def crew(redis: RedisServer, tmp_path: Path, files: Path) -> Iterator[Service]:
         *WORKERS,
         TRACKER_REDIS__URL=redis.url,
         TRACKER_AUTH__TOKENS=TOKEN,
+        TRACKER_JOURNAL__ENABLED="false",
         TMPDIR=str(files),
     ) as service:
         until_two(service)

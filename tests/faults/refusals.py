@@ -1,11 +1,12 @@
 """What a Redis may suffer from while it is there, for as long as a context lasts."""
 
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from redis import Redis as Driver
 
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer, free_port, wait_until
 
 Refusal = Callable[[RedisServer], AbstractContextManager[None]]
 
@@ -26,6 +27,43 @@ def paused(redis: RedisServer) -> Iterator[None]:
         yield
     finally:
         redis.resume()
+
+
+@contextmanager
+def failing_snapshots(redis: RedisServer) -> Iterator[None]:
+    """Redis can't save, and says MISCONF to every write, until a save has gone well again."""
+    redis.command("CONFIG", "SET", "save", "3600 1000000")
+    in_the_way = redis.folder / "dump.rdb"
+    in_the_way.mkdir()
+    _save(redis, "err")
+    try:
+        yield
+    finally:
+        in_the_way.rmdir()
+        _save(redis, "ok")
+
+
+def _save(redis: RedisServer, status: str) -> None:
+    redis.command("BGSAVE")
+
+    def saved() -> bool:
+        told = redis.command("INFO", "persistence")
+        assert isinstance(told, dict)
+        return (told["rdb_bgsave_in_progress"], told["rdb_last_bgsave_status"]) == (0, status)
+
+    wait_until(saved, "the end of a save")
+
+
+@contextmanager
+def full_disk(redis: RedisServer) -> Iterator[None]:
+    """The append-only file can't grow: Redis says MISCONF to every write, until it can."""
+    redis.command("CONFIG", "SET", "appendfsync", "everysec")  # with `always` it would end
+    before = resource.prlimit(redis.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(redis.pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(redis.pid, resource.RLIMIT_FSIZE, before)
 
 
 def full_memory(redis: RedisServer) -> AbstractContextManager[None]:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from service.app import create_app
-from service.config import Auth, Redis, Settings
+from service.config import Auth, Journal, Redis, Settings
 from service.connect import connect
 from service.handlers import STORE
 from service.reports import Record
@@ -62,8 +62,11 @@ async def service_on(
     With a data folder it has a journal. `settings` are further ones of `config.Redis`.
     """
     redis = Redis(url=url, patience_s=patience_s, **settings)
-    folder = str(data_dir or "nowhere")
-    app = create_app(Settings(auth=Auth(tokens=[TOKEN]), redis=redis, data_dir=folder))
+    journal = Journal(enabled=data_dir is not None)
+    known = Settings(
+        auth=Auth(tokens=[TOKEN]), redis=redis, journal=journal, data_dir=str(data_dir)
+    )
+    app = create_app(known)
     headers = {"X-Webhook-Token": TOKEN}
     patience = aiohttp.ClientTimeout(2 * LONGEST_S)
     async with TestClient(JsonTestServer(app), headers=headers, timeout=patience) as client:

@@ -14,7 +14,7 @@ from aiohttp.web import AppRunner
 from service.app import create_app
 from service.config import Auth, Redis, Settings
 from service.handlers import STORE
-from tests.conftest import TOKEN, JsonTestServer
+from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import LONGEST_S, SEND, eventually, records_at
 from tests.process import Service
@@ -28,7 +28,11 @@ class _Service(JsonTestServer):
 
     def __init__(self, url: str, *, cancels: bool) -> None:
         self._cancels = cancels
-        super().__init__(create_app(Settings(auth=Auth(tokens=[TOKEN]), redis=Redis(url=url))))
+        super().__init__(
+            create_app(
+                Settings(journal=NO_JOURNAL, auth=Auth(tokens=[TOKEN]), redis=Redis(url=url))
+            )
+        )
 
     async def _make_runner(self, **kwargs: object) -> AppRunner:
         kwargs |= {"handler_cancellation": self._cancels, "shutdown_timeout": 1.0}

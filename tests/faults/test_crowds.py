@@ -18,7 +18,7 @@ from service.app import create_app
 from service.config import Auth, Redis, Settings
 from service.protocol import Protocol
 from service.refuser import Refuser
-from tests.conftest import TOKEN, JsonTestServer
+from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import SEND, depth_of, eventually
 from tests.faults.test_overload import MOST, call, service_on
@@ -227,7 +227,9 @@ async def test_newcomers_are_sent_away_while_there_is_no_room(
 
 
 async def test_a_connection_that_is_gone_is_forgotten() -> None:
-    settings = Settings(auth=Auth(tokens=[TOKEN]), redis=Redis(url="fakeredis://"))
+    settings = Settings(
+        journal=NO_JOURNAL, auth=Auth(tokens=[TOKEN]), redis=Redis(url="fakeredis://")
+    )
     async with TestClient(JsonTestServer(create_app(settings))) as client:
         for _ in range(5):
             async with client.get("/healthz", headers={"Connection": "close"}) as response:

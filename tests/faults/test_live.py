@@ -22,7 +22,7 @@ from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
 from service.live import Live
-from tests.conftest import TOKEN, Client, JsonTestServer, need_server
+from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.factories import event_send
 from tests.faults.crew import until_two, workers_of
 from tests.faults.scenes import (
@@ -236,7 +236,10 @@ async def test_who_has_left_is_forgotten_in_a_second_and_is_no_slow_request(
 
 async def test_who_takes_nothing_is_cut_off(redis: RedisServer) -> None:
     settings = Settings(
-        auth=Auth(tokens=[TOKEN]), redis=Redis(url=redis.url), http=Http(receive_s=1.0)
+        journal=NO_JOURNAL,
+        auth=Auth(tokens=[TOKEN]),
+        redis=Redis(url=redis.url),
+        http=Http(receive_s=1.0),
     )
     async with TestClient(JsonTestServer(create_app(settings)), headers=HEADERS) as client:
         async with dawdler(str(client.make_url("/"))) as sock:
@@ -254,7 +257,9 @@ async def test_who_takes_nothing_is_cut_off(redis: RedisServer) -> None:
 
 @asynccontextmanager
 async def service_with(redis: RedisServer, http: Http) -> AsyncIterator[Client]:
-    settings = Settings(auth=Auth(tokens=[TOKEN]), redis=Redis(url=redis.url), http=http)
+    settings = Settings(
+        journal=NO_JOURNAL, auth=Auth(tokens=[TOKEN]), redis=Redis(url=redis.url), http=http
+    )
     server = JsonTestServer(create_app(settings))
     connector = TCPConnector(limit=0)
     async with TestClient(server, headers=HEADERS, connector=connector) as client:

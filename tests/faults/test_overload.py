@@ -16,7 +16,7 @@ from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
 from service.middleware import READ
-from tests.conftest import TOKEN, Client, JsonTestServer
+from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send, status_update
 from tests.faults.scenes import (
     LOGS,
@@ -39,7 +39,12 @@ REPEATABLE = math.ceil(MOST * READ.refused_at)
 @asynccontextmanager
 async def service_on(url: str) -> AsyncIterator[Client]:
     """A service that takes on 40 requests at once; the connections to it are without limit."""
-    settings = Settings(auth=Auth(tokens=[TOKEN]), redis=Redis(url=url), http=Http(requests=MOST))
+    settings = Settings(
+        journal=NO_JOURNAL,
+        auth=Auth(tokens=[TOKEN]),
+        redis=Redis(url=url),
+        http=Http(requests=MOST),
+    )
     server = JsonTestServer(create_app(settings))
     async with TestClient(
         server,

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient
 
 from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
-from tests.conftest import TOKEN, Client, JsonTestServer
+from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import status_update
 from tests.faults.scenes import SEND, STATUS, eventually, logged
 
@@ -66,7 +66,10 @@ class Caller:
 async def client() -> AsyncIterator[Client]:
     """A caller of a service that waits half a second for what is to come."""
     settings = Settings(
-        auth=Auth(tokens=[TOKEN]), redis=Redis(url="fakeredis://"), http=Http(receive_s=RECEIVE_S)
+        journal=NO_JOURNAL,
+        auth=Auth(tokens=[TOKEN]),
+        redis=Redis(url="fakeredis://"),
+        http=Http(receive_s=RECEIVE_S),
     )
     headers = {"X-Webhook-Token": TOKEN}
     async with TestClient(JsonTestServer(create_app(settings)), headers=headers) as client:

@@ -126,6 +126,7 @@ async def test_it_ends_in_time_while_redis_is_away(
         TRACKER_REDIS__URL=redis.url,
         TRACKER_REDIS__PATIENCE_S=str(PATIENCE_S),
         TRACKER_HTTP__DRAIN_S=str(DRAIN_S),
+        TRACKER_JOURNAL__ENABLED="false",
         TRACKER_AUTH__TOKENS=TOKEN,
     ) as service:
         with away(redis):
@@ -145,6 +146,7 @@ def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: 
         tmp_path,
         TRACKER_REDIS__URL=f"redis://127.0.0.1:{free_port()}",
         TRACKER_AUTH__TOKENS=TOKEN,
+        TRACKER_JOURNAL__ENABLED="false",
     )
     service.launch()
     try:

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,8 @@ from tests.conftest import TOKEN, Client
 from tests.factories import event_send, send_report, status_update
 from tests.faults.refusals import (
     Refusal,
+    failing_snapshots,
+    full_disk,
     full_memory,
     no_password,
     paused,
@@ -136,7 +139,15 @@ async def test_every_way_to_write_is_queued_and_merged_later(
         assert logged(caplog, event) == 1
 
 
-FAULTS = [full_memory, too_few_replicas, replica_of_a_dead_master, no_password, paused]
+FAULTS = [
+    failing_snapshots,
+    full_disk,
+    full_memory,
+    too_few_replicas,
+    replica_of_a_dead_master,
+    no_password,
+    paused,
+]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
@@ -147,7 +158,10 @@ async def test_whatever_redis_suffers_from_writes_are_taken_and_merged_later(
         async with Load(str(client.make_url("/"))) as load:
             await load.more(200)
             with fault(redis):
+                began_s = monotonic()
                 await load.more(202, 100)
+                # Longer than any pause of the replay, so that it meets the fault as well.
+                await eventually(lambda: load.answers[-1].at_s > began_s + 2.5, "the fault to last")
             before = load.count(200)
             await eventually(lambda: load.count(200) > before + 100, "the store to be back")
         await until_replayed(client)

@@ -206,7 +206,8 @@ async def test_the_queue_of_all_workers_is_told_by_each(redis: RedisServer, crew
 @pytest.mark.slow
 def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: Path) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
-    service = Service(tmp_path, *WORKERS, TRACKER_REDIS__URL=url, TRACKER_AUTH__TOKENS=TOKEN)
+    variables = {"TRACKER_REDIS__URL": url, "TRACKER_AUTH__TOKENS": TOKEN}
+    service = Service(tmp_path, *WORKERS, TRACKER_JOURNAL__ENABLED="false", **variables)
     service.launch()
     try:
         wait_until(lambda: len(service.events("redis_lost")) == 2, "both to look for Redis")
@@ -304,6 +305,7 @@ async def test_a_reload_while_redis_is_away_keeps_the_old_workers(
 ) -> None:
     """And one that was killed is tried again until Redis is back."""
     variables = {"TRACKER_REDIS__URL": redis.url, "TRACKER_AUTH__TOKENS": TOKEN}
+    variables["TRACKER_JOURNAL__ENABLED"] = "false"  # with a journal they'd start without Redis
     with Service(tmp_path, *WORKERS, program=HASTY, **variables) as crew:
         old = until_two(crew)
         redis.stop()

@@ -30,7 +30,7 @@ def _refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 def _start(folder: Path, **variables: str) -> str:
-    variables = {"TRACKER_AUTH__TOKENS": TOKEN} | variables
+    variables = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_JOURNAL__ENABLED": "false"} | variables
     return _refusal(run(*WORKERS, cwd=folder, program=HASTY, **variables))
 
 

@@ -73,6 +73,17 @@ async def test_what_was_removed_is_gone_and_the_rest_is_not(journal: Journal) ->
     assert (await journal.waiting()).reports == 2
 
 
+async def test_an_entry_may_be_left_with_a_part_of_its_reports(journal: Journal) -> None:
+    for count in (1, 5):
+        await journal.append(some(count))
+    _, entry = await journal.after(0, 100)
+    await journal.replace(entry.number, entry.reports()[:2])
+    assert [len(each.reports()) for each in await journal.after(0, 100)] == [1, 2]
+    assert (await journal.waiting()).reports == 3
+    await journal.remove([entry.number])
+    assert (await journal.waiting()).reports == 1
+
+
 async def test_the_age_is_that_of_the_oldest(journal: Journal) -> None:
     assert await journal.waiting() == (0, 0.0)
     await journal.append(some(1))

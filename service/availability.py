@@ -1,0 +1,90 @@
+"""What failed calls say of the store's partitions: which take no writes, which answer no reads."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from service.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+SILENT = ("timeout", "connection", "cluster", "unopened")
+"""Reasons for which a partition that takes no writes answers no reads either."""
+
+
+class Availability:
+    """What is known of the partitions of a store, by their numbers.
+
+    Logs `store_away` when a first partition is away, and then for what a look has found: one line
+    for many partitions, and none for each call that failed.
+    """
+
+    def __init__(self) -> None:
+        self.away: dict[int, str] = {}
+        """Partitions that take no writes, and why."""
+        self.mute: set[int] = set()
+        """Those of `away` that answer no reads either."""
+        self.doubted: set[int] = set()
+        """Partitions of which a call failed: the next look tells whether they are away."""
+        self.unread: set[int] = set()
+        """Those of `doubted` that failed to answer a read."""
+        self._since_s = 0.0
+        self._said: set[object] = set()  # partitions and reasons
+        self._back: list[int] = []
+
+    def note_away(self, partition: int, reason: str) -> None:
+        """The partition takes no writes, for a reason as `Unavailable` has it."""
+        if not self.away:
+            self._since_s = time.monotonic()
+        if reason in SILENT:
+            self.mute.add(partition)
+        self.away[partition] = reason
+        if not self._said:
+            self.say()
+
+    def note_unopened(self, partitions: int) -> None:
+        """It isn't known yet whether this is the right store. The caller logs why."""
+        self._since_s = time.monotonic()
+        self.away = dict.fromkeys(range(partitions), "unopened")
+        self.mute = set(self.away)
+        self._said = {*self.away, "unopened"}
+
+    def note_unread(self, partition: int) -> None:
+        """A read of the partition failed."""
+        if partition in self.away:
+            self.mute.add(partition)
+        else:
+            self.doubted.add(partition)
+            self.unread.add(partition)
+
+    def note_back(self, partition: int) -> None:
+        """The partition takes writes."""
+        self.mute.discard(partition)
+        if self.away.pop(partition, ""):
+            self._back.append(partition)
+
+    def check_reads(self, partition: int) -> None:
+        """Nobody waits for an answer that isn't to come.
+
+        Raises:
+            Unavailable: the partition answers no reads.
+        """
+        if partition in self.mute:
+            raise Unavailable(self.away[partition])
+
+    def say(self) -> None:
+        """Logs what has changed since it was last called."""
+        news = {*self.away, *self.away.values()} - self._said
+        if news:
+            self._said |= news
+            reason = ", ".join(sorted(set(self.away.values())))
+            log.error("store_away", extra={"reason": reason, "partitions": len(self.away)})
+        if self._back:
+            extra = {"partitions": len(self._back), "still_away": len(self.away)}
+            away_s = round(time.monotonic() - self._since_s, 3)
+            log.warning("store_back", extra=extra | {"after_s": away_s})
+            self._said.difference_update(self._back)
+            self._back.clear()
+        if not self.away:
+            self._said.clear()

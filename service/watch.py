@@ -1,0 +1,82 @@
+"""Looks whether what is away of the store is back, as long as the service runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+from service.errors import StartError, StoreAway
+from service.store import Store
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.25
+_AGAIN_S = 5.0
+
+
+class Watch:
+    """Looks four times a second at what is away, in every process for itself.
+
+    Args:
+        store: whose partitions may be away.
+        open_store: checks that the store is the right one; is called until it succeeds, before
+            anything else is asked of the store.
+    """
+
+    def __init__(self, store: Store, open_store: Callable[[], Awaitable[None]]) -> None:
+        self._store = store
+        self._open_store = open_store
+        self._opened = True
+        self._unfit = ""
+
+    async def open(self) -> None:
+        """Opens the store. Where that can't be reached all of it counts as away, until it is back.
+
+        Raises:
+            StartError: the store is there, but it can't be used.
+        """
+        try:
+            await self._open_store()
+        except StoreAway as error:
+            log.error("store_away", extra={"reason": str(error)})  # noqa: TRY400
+            self._store.note_unopened()
+            self._opened = False
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            pause_s = LOOK_S
+            try:
+                if self._opened or await self._opens():
+                    await self._store.look_again()
+            except Exception:
+                log.exception("watch_failed")
+                pause_s = _AGAIN_S
+            await asyncio.sleep(pause_s)
+
+    async def _opens(self) -> bool:
+        try:
+            await self._open_store()
+        except StoreAway:
+            return False
+        except StartError as error:
+            if str(error) != self._unfit:
+                self._unfit = str(error)
+                log.error("store_unfit", extra={"reason": self._unfit})  # noqa: TRY400
+            return False
+        self._opened = True
+        return True
+
+
+@asynccontextmanager
+async def running(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Does work in the background, until the context ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        while not task.done():  # the driver may swallow a cancellation: see Server
+            task.cancel()
+            await asyncio.wait({task}, timeout=LOOK_S)
