@@ -80,10 +80,19 @@ local function matches(packed, query, codes, but_codes)
     and are_given(record, query.lacks, false)
 end
 
+-- How many of an index's entries were created at a time or later.
+local function number_since(index, since_us)
+  return call('ZCOUNT', index, since_us, '+inf')
+end
+
 local function page(query)
+  local since_us, first = query.since_us, query.filters[1]
+  if since_us ~= '' and number_since(key_of('by', first[1], first[2]), since_us) == 0 then
+    return {'', ''} -- as nearly always: so the filter that leaves the fewest comes first
+  end
   local index, size, others = smallest_index(query)
-  if query.since_us ~= '' then
-    size = call('ZCOUNT', index, query.since_us, '+inf')
+  if since_us ~= '' then
+    size = number_since(index, since_us)
   end
   local rank = start_rank(index, query.after_us, query.after_id)
   local sieved = #others > 0 or query.status ~= '' or query.recipient_id ~= ''

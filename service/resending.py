@@ -25,10 +25,13 @@ from service.store import Store
 _MOST_LOOKS = 1_000
 """Looks at once, all partitions together: others' requests go between."""
 
-_ROWS_A_LOOK = 2
+_ROWS_A_LOOK = 1
 _ROWS_A_PAGE = 200
-_LONGEST_S = 2.0
-"""How long a page, or a count, looks for second tries."""
+_PAGE_S = 2.0
+"""How long a page looks for second tries before it comes short, in seconds."""
+
+_COUNT_S = 5.0
+"""After how long counting is given up, in seconds."""
 
 
 class Failed(NamedTuple):
@@ -70,7 +73,7 @@ async def failed_page(
         return FailedPage([], None)
     page = await store.page(selection, limit, after)
     following, rows = page.following, list[Failed]()
-    until_s = _now_s() + _LONGEST_S
+    until_s = _now_s() + _PAGE_S
     step = max(1, _MOST_LOOKS // store.partitions)
     for start in range(0, len(page.records), step):
         some = page.records[start : start + step]
@@ -95,7 +98,7 @@ async def count_failed(
         None where it takes too long to tell.
     """
     numbers, after = Counter[str](), None
-    until_s = _now_s() + _LONGEST_S
+    until_s = _now_s() + _COUNT_S
     while True:
         page = await read(_ROWS_A_PAGE, after)
         numbers.update(group_of(row.record.error_code) for row in page.rows)
@@ -168,26 +171,34 @@ async def _latest_of_each(store: Store, records: Sequence[Record]) -> list[Recor
         send: int(record.created_us) for send, record in zip(sends, records, strict=True) if send
     }
     asked = [(send, _tries(send, since_us)) for send, since_us in earliest_us.items()]
+    queries = [Query.of(tries, _ROWS_A_LOOK, None) for _, tries in asked]
     found = await asyncio.gather(
-        *(_latest_in(store, partition, asked) for partition in range(store.partitions))
+        *(_latest_in(store, partition, asked, queries) for partition in range(store.partitions))
     )
-    latest: dict[_Send | None, Record | None] = {
-        send: max(filter(None, some), key=position_of, default=None)
-        for send, some in zip(earliest_us, zip(*found, strict=True), strict=True)
-    }
+    latest: dict[_Send | None, Record] = {}
+    for (send, _), tries in zip(asked, zip(*found, strict=True), strict=True):
+        if known := [record for record in tries if record]:
+            latest[send] = max(known, key=position_of) if len(known) > 1 else known[0]
     return [
-        later if (later := latest.get(send)) and position_of(later) > position_of(record) else None
+        later if (later := latest.get(send)) and _is_later(later, record) else None
         for send, record in zip(sends, records, strict=True)
     ]
 
 
+def _is_later(one: Record, other: Record) -> bool:
+    if one.wamid == other.wamid:  # as nearly always
+        return False
+    return position_of(one) > position_of(other)
+
+
 async def _latest_in(
-    store: Store, partition: int, asked: Sequence[tuple[_Send, Selection]]
+    store: Store,
+    partition: int,
+    asked: Sequence[tuple[_Send, Selection]],
+    queries: Sequence[Query],
 ) -> list[Record | None]:
     """Of each send the latest try that the partition has."""
-    scans = await store.look_each(
-        partition, [Query.of(tries, _ROWS_A_LOOK, None) for _, tries in asked]
-    )
+    scans = await store.look_each(partition, queries)
     found: list[Record | None] = []
     for (send, tries), scan in zip(asked, scans, strict=True):
         record = _first(send, scan)
@@ -199,4 +210,8 @@ async def _latest_in(
 
 
 def _first(send: _Send, scan: Scan) -> Record | None:
-    return next((each for each in map(unpack, scan.packed) if _is_try_of(send, each)), None)
+    for packed in scan.packed:
+        record = unpack(packed)
+        if _is_try_of(send, record):
+            return record
+    return None
