@@ -1,8 +1,8 @@
 -- What runs is prelude.lua, with the rules rendered from Python in its middle, then one script. So a
 -- script sees the prelude's locals, read here from the file itself, and the rules, named here.
 local rules = {
-  "BOUNDS", "CONTEXT", "COUNTED", "DIMENSIONS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES", "FEED_IDS",
-  "FIELDS", "GROWTH", "LONGEST_S", "PACKED", "RANK", "REACHED", "SEPARATOR", "SPANS", "TIMED", "TIME_OF", "counted_by", "stays",
+  "BOUNDS", "CAPTURES", "CONTEXT", "COUNTED", "DIMENSIONS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES", "FEED_IDS",
+  "FIELDS", "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MOST_CODES", "OTHER_CODE", "PACKED", "RANK", "REACHED", "SEPARATOR", "SPANS", "TIMED", "TIME_OF", "TOLERANCE_MS", "counted_by", "stays",
   -- the fields of reports.Record
   "STATUS", "CREATED_US", "SENT_MS", "DELIVERED_MS", "READ_MS", "FAILED_MS", "ERROR_MS",
   "ERROR_CODE", "ERROR_MESSAGE", "WAMID", "RECIPIENT_ID", "EVENT_ID", "REGISTRATION_ID",

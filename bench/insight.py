@@ -19,9 +19,7 @@ from service.scripts import MAX_BATCH, render
 
 _SHEBANG = "#!lua\n"
 _LEFT_OUT = {
-    "local from = old and group_of(old)": "",
-    "    recount(from, from, old, new)\n": "",
-    "  recount(from, new and group_of(new), old, new)\n": "",
+    "  recount(old[id], new[id])\n": "",
     "if dimension.listed then": "if false then",
     "\npublish(changed)\n": "\n",
 }

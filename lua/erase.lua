@@ -37,15 +37,22 @@ for i, packed in ipairs(call('MGET', unpack(keys))) do
   local record = packed and unpacked(packed)
   if record and is_meant(record) then
     local id, crc16 = unpack(asked.messages[i])
-    move(id, record, nil)
-    if asked.gone_s > 0 then
-      call('SET', tag .. ':gone:' .. id, crc16, 'EX', digits(asked.gone_s))
-    end
-    doomed[#doomed + 1] = keys[i]
+    recount(record, nil)
+    doomed[#doomed + 1] = {id = id, crc16 = crc16, key = keys[i], record = record}
   end
 end
-if #doomed > 0 then
-  call('DEL', unpack(doomed))
+local counters = counters_after()
+
+-- Only now it writes, in the order that merge.lua has.
+for _, each in ipairs(doomed) do
+  move(each.id, each.record, nil)
 end
-write_counts()
+write_values()
+write_counters(counters)
+for _, each in ipairs(doomed) do
+  if asked.gone_s > 0 then
+    call('SET', tag .. ':gone:' .. each.id, each.crc16, 'EX', digits(asked.gone_s))
+  end
+  call('DEL', each.key)
+end
 return #doomed

@@ -6,25 +6,31 @@
 -- The fields of a packed record; '' for those that it lacks, having been packed before they were.
 local function unpacked(packed)
   local record = {string.match(packed, PACKED)}
-  if #record < FIELDS then
+  if #record < CAPTURES then
     record = split(packed, SEPARATOR)
-    for field = #record + 1, FIELDS do
-      record[field] = ''
+  elseif CAPTURES < FIELDS then
+    -- A pattern has 32 captures at most: the last one holds all further fields.
+    for place, text in ipairs(split(record[CAPTURES], SEPARATOR)) do
+      record[CAPTURES - 1 + place] = text
     end
+  end
+  for field = #record + 1, FIELDS do
+    record[field] = ''
   end
   return record
 end
 
--- What is to be added to the counters when the batch is through. Messages that have their values of
--- all counted dimensions in common, as those of one send have, share a group: its values, by the
--- place of the dimension, false for none, and its sums: those of times by their places in the text.
+-- Counter changes of this batch, grouped by the values of all counted dimensions, which the
+-- messages of one send have in common. A group holds these values, by the place of the dimension,
+-- false for none, and what is to be added: to fields of `count`, to error codes, to spans of
+-- `waits`, and to the numbers in `times` by their places.
 local groups = {}
 
 local function group_of(record)
   local name = counted_by(record)
   local group = groups[name]
   if not group then
-    group = {values = {}, count = {}, waits = {}, times = {}}
+    group = {values = {}, count = {}, errors = {}, waits = {}, times = {}}
     for place, dimension in ipairs(COUNTED) do
       group.values[place] = VALUE_OF[dimension.value](record[dimension.field]) or false
     end
@@ -46,7 +52,7 @@ local function reached_by(record)
   end
 end
 
--- Adds a number of messages that stand like this one: 1, or -1 for one that does no more.
+-- Adds `number`, 1 or -1, to all that a message which stands like this one is counted by.
 local function tally(group, record, number)
   local count, status = group.count, record[STATUS]
   count[status] = (count[status] or 0) + number
@@ -56,7 +62,7 @@ local function tally(group, record, number)
       add(count, 'failed:' .. reached, number)
     end
     if record[ERROR_CODE] ~= '' then
-      add(count, 'error:' .. record[ERROR_CODE], number)
+      add(group.errors, record[ERROR_CODE], number)
     end
   elseif status == 'sent' then
     add(group.waits, string.sub(record[SENT_MS], 1, -1 - SPANS[1]), number)
@@ -67,7 +73,7 @@ local LOG_GROWTH = math.log(GROWTH)
 
 -- How many of counters.WITHIN_S are shorter.
 local function shorter_than(took_ms)
-  -- As many bounds of a second each are shorter; % in place of floor, which would be a call.
+  -- Below EXACT_S the bounds are a second apart; % in place of floor, which would be a call.
   local whole_s = (took_ms - 1 - (took_ms - 1) % 1000) / 1000
   if whole_s < EXACT_S then
     return whole_s < 0 and 0 or whole_s
@@ -82,12 +88,18 @@ end
 local function tally_time(group, timed, at_ms, sent_ms, number)
   if at_ms ~= '' and sent_ms ~= '' then
     -- Texts are read as their numbers here. (tonumber reads a text twice.)
-    add(group.times, #TIMED * shorter_than(at_ms - sent_ms) + timed, number)
+    local took_ms = at_ms - sent_ms
+    if took_ms >= -TOLERANCE_MS then
+      add(group.times, #TIMED * shorter_than(took_ms) + timed, number)
+    end
   end
 end
 
--- Takes what the old record added out of the counters and puts in what the new one adds.
-local function recount(from, to, old, new)
+-- Takes what the old record added out of the counters and puts in what the new one adds: old is nil
+-- for a message that is created, new for one that is deleted.
+local function recount(old, new)
+  local from = old and group_of(old)
+  local to = new and (old and stays(old, new) and from or group_of(new))
   if from then
     tally(from, old, -1)
   end
@@ -125,15 +137,12 @@ local function note_value(dimension, from, to, record)
   end
 end
 
--- Takes a message out of the index entries and counters of its old record and puts it into those
--- of its new one: old is nil for a message that is created, new for one that is deleted.
+-- Takes a message out of the index entries of its old record and puts it into those of its new
+-- one; either may be nil, as in `recount`. Doing it again changes nothing.
 local function move(id, old, new)
-  local from = old and group_of(old)
   if old and new and stays(old, new) then
-    recount(from, from, old, new)
     return
   end
-  recount(from, new and group_of(new), old, new)
   for _, dimension in ipairs(DIMENSIONS) do
     local value_of, field = VALUE_OF[dimension.value], dimension.field
     local before = old and value_of(old[field]) or nil
@@ -157,7 +166,7 @@ local function sums_of(some)
   if #some == 1 then
     return some[1]
   end
-  local total = {count = {}, waits = {}, times = {}}
+  local total = {count = {}, errors = {}, waits = {}, times = {}}
   for _, group in ipairs(some) do
     for kind, sums in pairs(total) do
       for field, number in pairs(group[kind]) do
@@ -189,16 +198,81 @@ local function totals_of()
   return totals
 end
 
--- Adds sums to the fields of a hash; returns whether one of them came to nothing.
-local function write_hash(key, sums)
-  local gone = false
+-- What a hash's fields come to with these sums added; nil where nothing changes. No number goes
+-- below 0, whatever was lost before: one that comes to 0 goes.
+local function hash_after(key, sums)
+  local fields = {}
   for field, number in pairs(sums) do
-    if number ~= 0 and call('HINCRBY', key, field, digits(number)) == 0 then
-      call('HDEL', key, field)
-      gone = true
+    if number ~= 0 then
+      fields[#fields + 1] = field
     end
   end
-  return gone
+  if #fields == 0 then
+    return nil
+  end
+  local set, gone = {}, {}
+  for i, known in ipairs(call('HMGET', key, unpack(fields))) do
+    local field = fields[i]
+    local number = (known or 0) + sums[field]
+    if number > 0 then
+      set[#set + 1] = field
+      set[#set + 1] = digits(number)
+    elseif known then
+      gone[#gone + 1] = field
+    end
+  end
+  return {key = key, set = set, gone = gone}
+end
+
+local function write_hash(after)
+  if #after.set > 0 then
+    call('HSET', after.key, unpack(after.set))
+  end
+  if #after.gone > 0 then
+    call('HDEL', after.key, unpack(after.gone))
+  end
+end
+
+-- Whether a code may have a field of its own: a number of few digits, as Meta's are, while there is
+-- room; one that we know the meaning of always.
+local function is_counted(text, room)
+  return #text <= LONGEST_CODE and not string.find(text, '[^0-9]')
+    and (room > 0 or string.find(KNOWN_CODES, ' ' .. text .. ' ', 1, true) ~= nil)
+end
+
+-- The sums of a hash's fields with those of error codes among them. A code without a field of its
+-- own is counted as OTHER_CODE. So a code's field never counts more than there are messages with
+-- it, and what is taken away is in its field or, for the rest, in OTHER_CODE.
+local function with_errors(key, sums, errors)
+  local codes, fields = {}, {}
+  for code, number in pairs(errors) do
+    if number ~= 0 then
+      codes[#codes + 1] = code
+      fields[#fields + 1] = 'error:' .. code
+    end
+  end
+  if #codes == 0 then
+    return sums
+  end
+  local all, other = {}, 'error:' .. OTHER_CODE
+  for field, number in pairs(sums) do
+    all[field] = number
+  end
+  local room = MOST_CODES - call('HLEN', key)
+  for i, known in ipairs(call('HMGET', key, unpack(fields))) do
+    local number, field = errors[codes[i]], fields[i]
+    if number < 0 then
+      local own = math.max(number, -math.max(0, tonumber(known or 0)))
+      add(all, field, own)
+      add(all, other, number - own)
+    elseif is_counted(codes[i], known and 1 or room) then
+      add(all, field, number)
+      room = known and room or room - 1
+    else
+      add(all, other, number)
+    end
+  end
+  return all
 end
 
 -- Of the shortest spans, as they are counted, and of the longer ones, which follow from them.
@@ -212,16 +286,17 @@ local function spans_of(waits)
   return sums
 end
 
--- Adds sums to the numbers of 32 bits that stand one behind the other in a text, by their places.
+-- A text holds numbers of 32 bits, one behind the other: what it comes to, as far as it changes,
+-- with sums added to them by their places; nil where nothing changes. No number goes below 0.
 -- BITFIELD does that too, but dearer where a batch changes dozens of them.
-local function write_numbers(key, sums)
+local function text_after(key, sums)
   local first, last = math.huge, 0
   for place in pairs(sums) do
     first = place < first and place or first
     last = place > last and place or last
   end
   if last == 0 then
-    return
+    return nil
   end
   -- Only as much of the text as changes: of many values in a batch each may have but one number.
   local start, stop = 4 * first - 4, 4 * last - 1
@@ -229,12 +304,16 @@ local function write_numbers(key, sums)
   local bytes = {string.byte(text .. string.rep('\0', stop - start + 1 - #text), 1, -1)}
   for place, number in pairs(sums) do
     local at = 4 * (place - first + 1)
-    while number ~= 0 do
+    local before = at - 4
+    while number ~= 0 and at > before do
       local sum = bytes[at] + number
       bytes[at], number, at = sum % 256, math.floor(sum / 256), at - 1
     end
+    if number < 0 then
+      bytes[at + 1], bytes[at + 2], bytes[at + 3], bytes[at + 4] = 0, 0, 0, 0
+    end
   end
-  call('SETRANGE', key, start, string.char(unpack(bytes)))
+  return {key = key, start = start, text = string.char(unpack(bytes))}
 end
 
 local function write_values()
@@ -254,17 +333,38 @@ local function write_values()
   end
 end
 
--- Ends a batch: writes what `move` has collected.
-local function write_counts()
+-- What the counters come to. It reads them all, so that a key which holds something else stops the
+-- batch before its first write: a script that fails later isn't rolled back.
+local function counters_after()
+  local after = {}
   for name, values in pairs(totals_of()) do
     for value, total in pairs(values) do
-      local key, times = key_of('count', name, value), key_of('times', name, value)
-      write_numbers(times, total.times)
-      write_hash(key_of('waits', name, value), spans_of(total.waits))
-      if write_hash(key, total.count) and call('EXISTS', key) == 0 then
-        call('DEL', times) -- no message is left that counts
+      local key = key_of('count', name, value)
+      after[#after + 1] = {
+        count = hash_after(key, with_errors(key, total.count, total.errors)),
+        waits = hash_after(key_of('waits', name, value), spans_of(total.waits)),
+        times = text_after(key_of('times', name, value), total.times),
+        rest = {key_of('waits', name, value), key_of('times', name, value)},
+      }
+    end
+  end
+  return after
+end
+
+-- Nothing here can fail any more.
+local function write_counters(after)
+  for _, each in ipairs(after) do
+    if each.times then
+      call('SETRANGE', each.times.key, each.times.start, each.times.text)
+    end
+    if each.waits then
+      write_hash(each.waits)
+    end
+    if each.count then
+      write_hash(each.count)
+      if #each.count.set == 0 and call('EXISTS', each.count.key) == 0 then
+        call('DEL', unpack(each.rest)) -- no message is left that counts
       end
     end
   end
-  write_values()
 end

@@ -229,10 +229,20 @@ end
 
 local changed = {}
 for id in pairs(dirty) do
-  move(id, old[id], new[id])
-  call('SET', tag .. ':msg:' .. id, table.concat(new[id], SEPARATOR))
+  recount(old[id], new[id])
   changed[#changed + 1] = id
 end
-write_counts()
+local counters = counters_after()
+
+-- Only now it writes, and first what can fail: a repetition does these again and changes nothing by
+-- it. The counters would count twice, and the records say that nothing is left to be done.
+for _, id in ipairs(changed) do
+  move(id, old[id], new[id])
+end
+write_values()
 publish(changed)
+write_counters(counters)
+for _, id in ipairs(changed) do
+  call('SET', tag .. ':msg:' .. id, table.concat(new[id], SEPARATOR))
+end
 return reply

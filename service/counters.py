@@ -55,6 +55,20 @@ WITHIN_S = tuple(_within_s())
 is a tenth too long at most, or a second."""
 
 
+TOLERANCE_MS = 1_000
+"""By how much a message may be delivered or read before it was sent, and still have a duration, of
+the first bucket: Meta's times are whole seconds, and ours aren't."""
+
+OTHER_CODE = "other"
+"""Stands for all error codes that aren't counted by themselves."""
+
+MOST_CODES = 200
+"""A hash of counters that has so many fields counts further codes as `OTHER_CODE`, save those that
+`meta_errors.toml` has."""
+
+LONGEST_CODE = 6
+"""Codes are counted by themselves that are numbers of up to so many digits, as Meta's are."""
+
 TIMED = (Status.DELIVERED, Status.READ)
 _TIMES = [f"{status}:{within}" for within in (*WITHIN_S, OVER) for status in TIMED]
 
@@ -64,7 +78,7 @@ class Tallies(msgspec.Struct, frozen=True):
 
     Attributes:
         count: now at a status; `failed:<status>`: failed after they had reached that one;
-            `error:<code>`: failed with it.
+            `error:<code>`: failed with it, `error:other`: with a code without a field of its own.
         times: `delivered:<s>` and `read:<s>`: how long that took from `sent`, as in `WITHIN_S`.
         waits: sent in that span of `SPANS` and silent since.
     """
@@ -75,7 +89,7 @@ class Tallies(msgspec.Struct, frozen=True):
 
 
 def counted(record: Record) -> Tallies:
-    """What a message adds to the counters of each of its dimensions."""
+    """What a message adds to the counters of each of its dimensions, as long as codes are few."""
     return Tallies(
         Counter(_standing(record)), Counter(_durations(record)), Counter(_waiting(record))
     )
@@ -88,7 +102,12 @@ def _standing(record: Record) -> Iterator[str]:
         if reached:
             yield f"failed:{reached[-1]}"
         if record.error_code:
-            yield f"error:{record.error_code}"
+            yield f"error:{record.error_code if is_number(record.error_code) else OTHER_CODE}"
+
+
+def is_number(code: str) -> bool:
+    """Whether an error code is of the form that is counted by itself."""
+    return len(code) <= LONGEST_CODE and code.isascii() and code.isdigit()
 
 
 def _durations(record: Record) -> Iterator[str]:
@@ -96,6 +115,8 @@ def _durations(record: Record) -> Iterator[str]:
         at_ms = getattr(record, f"{status}_ms")
         if at_ms and record.sent_ms:
             took_ms = int(at_ms) - int(record.sent_ms)
+            if took_ms < -TOLERANCE_MS:
+                continue
             bounds = (str(bound_s) for bound_s in WITHIN_S if took_ms <= 1000 * bound_s)
             yield f"{status}:{next(bounds, OVER)}"
 
@@ -201,7 +222,8 @@ class Stats(NamedTuple):
 
 def times_in(packed: bytes) -> Counter[str]:
     """The fields of `Tallies.times` in the text where they are kept: numbers of 32 bits each."""
-    numbers = unpack(f">{len(packed) // 4}I", packed)
+    whole = len(packed) // 4
+    numbers = unpack(f">{whole}I", packed[: 4 * whole])
     return Counter(
         {field: number for field, number in zip(_TIMES, numbers, strict=False) if number}
     )
@@ -251,7 +273,8 @@ def _errors(count: Mapping[str, int]) -> dict[str, int]:
         for name, number in count.items()
         if name.startswith("error:")
     }
-    if nameless := count[Status.FAILED] - sum(found.values()):
+    nameless = count[Status.FAILED] - sum(found.values())
+    if nameless > 0:
         found[""] = nameless
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
@@ -272,4 +295,5 @@ def _awaiting(waits: Mapping[str, int], sent: int, now_ms: int) -> list[int]:
         for cut, age_s in zip((fine, fine, coarse, coarse), AGES_S, strict=True)
     ]
     younger.append(sent)
-    return [older - before for before, older in zip([0, *younger], younger, strict=False)]
+    pairs = zip([0, *younger], younger, strict=False)
+    return [max(0, older - before) for before, older in pairs]

@@ -38,7 +38,7 @@ from service.models.answers import (
     message_status,
     value_cursor_of,
 )
-from service.models.insights import failures_answer, message, value_counts
+from service.models.insights import counted_failures, failures_answer, message, value_counts
 from service.models.insights import message_stats as stats_answer
 from service.models.meaning import (
     failed_selection,
@@ -52,6 +52,7 @@ from service.models.meaning import (
     wamids_of,
 )
 from service.models.reader import Model, Reader
+from service.models.remedies import group_of, groups_of
 from service.models.requests import (
     EraseRequest,
     FailuresQuery,
@@ -70,7 +71,7 @@ from service.models.updates import update_in
 from service.models.webhook import Item, Payload
 from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
-from service.resending import failed_page, page_of_class
+from service.resending import count_failed, failed_page, page_of_class
 from service.scripts import Merged, Outcome
 from service.spreadsheet import CSV, answer_sheet
 from service.store import Store
@@ -335,20 +336,19 @@ async def _values(request: web.Request, name: str, dimension: str, field: str) -
 async def failures(request: web.Request) -> web.StreamResponse:
     """GET failures: why messages failed, what to do about it, and whom they were for."""
     query = _failures.query(list(request.query.items()))
-    groups = await _stats(request, filter_of(query))
-    selection = failed_selection(query, groups.errors)
-    after = position_of(query.cursor)
-    read = partial(
-        failed_page,
-        request.app[STORE],
-        selection,
-        sent_since=None if query.sent_since is None else query.sent_since == "true",
-    )
+    groups = groups_of((await _stats(request, filter_of(query))).errors)
+    selection, after = failed_selection(query, groups), position_of(query.cursor)
+    sent_since = None if query.sent_since is None else query.sent_since == "true"
+    read = partial(failed_page, request.app[STORE], selection, sent_since=sent_since)
     read = partial(page_of_class, read, query.remedy_class)
     if query.format == "csv" or (query.format is None and _wants_csv(request)):
         return await answer_sheet(request, read, after)
+    answer = failures_answer
+    if query.count == "true":
+        listed = await count_failed(read, partial(group_of, groups=groups))
+        answer = partial(counted_failures, listed=listed)
     page = await read(int(query.limit), after)
-    response = _json(failures_answer(groups, page.rows))
+    response = _json(answer(groups=groups, failed=page.rows))
     if page.following:
         _add_next(request, response, cursor_of(page.following))
     return response

@@ -78,7 +78,7 @@ CATALOGUE = (
     (
         "count:<dimension>[:<value>]",
         "hash",
-        "messages now at each status; failed by error code, and by how far they came",
+        "messages now at each status; failed by error code or `other`, and by how far they came",
     ),
     ("times:<dimension>[:<value>]", "string", "how long messages took to be delivered and read"),
     ("waits:<dimension>[:<value>]", "hash", "messages that are only sent, by when they were"),
@@ -109,6 +109,10 @@ class Selection(msgspec.Struct, frozen=True):
         recipient_id: for an erasure, which removes of those listed only the messages to exactly
             this recipient; `""` for all.
         codes: only messages that failed with one of these, `""` for without one; empty: any.
+        but_codes: only messages that failed with none of these.
+        has: only messages whose record has all of these fields.
+        lacks: only messages whose record has none of these fields.
+        since_us: only messages that were created then or later, in µs; 0: any.
     """
 
     filters: Sequence[tuple[str, str]]
@@ -116,6 +120,10 @@ class Selection(msgspec.Struct, frozen=True):
     heads: str = ""
     recipient_id: str = ""
     codes: Sequence[str] = ()
+    but_codes: Sequence[str] = ()
+    has: Sequence[str] = ()
+    lacks: Sequence[str] = ()
+    since_us: int = 0
 
 
 class Position(NamedTuple):

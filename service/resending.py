@@ -1,24 +1,42 @@
-"""Whom to send to again: pages of failed messages, and what the same people were sent since."""
+"""Whom to send to again: failed messages, and what the same people were sent since.
+
+A second try of a failed message is a later one of the same send to the same person.
+
+- The person is the registration, else the guest, else the recipient: families share a phone, and
+  each of them gets an invitation of their own.
+- The same send is the same template and the same event. Where a message names none, only another
+  that names none is the same.
+- A message that nobody tracked is no second try: nobody knows what it was.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from service.keys import Position, Selection, ending_of
-from service.models.recipients import same_person
 from service.models.remedies import remedy_of
 from service.paging import position_of
 from service.reports import Record, unpack
-from service.scripts import Query
+from service.scripts import Query, Scan
 from service.store import Store
 
-_MOST_LOOKS = 200
+_MOST_LOOKS = 1_000
+"""Looks at once, all partitions together: others' requests go between."""
+
+_ROWS_A_LOOK = 1
+_ROWS_A_PAGE = 200
+_PAGE_S = 2.0
+"""How long a page looks for second tries before it comes short, in seconds."""
+
+_COUNT_S = 5.0
+"""After how long counting is given up, in seconds."""
 
 
 class Failed(NamedTuple):
-    """A message that failed, and the latest of the same send to its recipient; None: it is that."""
+    """A failed message, and the latest of its second tries; None: it has none."""
 
     record: Record
     since: Record | None
@@ -49,19 +67,103 @@ async def failed_page(
         selection: of failed messages; None: of none.
         limit: how many are looked at.
         after: see `Store.page`.
-        sent_since: only those whose recipient was sent a later one, or only those whose was not;
-            a page comes short then. None: all.
+        sent_since: only those that have a second try, or only those that have none. None: all.
+
+    Returns:
+        up to `limit`; fewer, with a position to go on from, where `sent_since` leaves some out or
+        where it takes too long to look for second tries.
     """
     if selection is None:
         return FailedPage([], None)
     page = await store.page(selection, limit, after)
-    since = await _latest_of_each(store, page.records)
-    rows = [
-        Failed(record, later)
-        for record, later in zip(page.records, since, strict=True)
-        if sent_since is None or sent_since == (later is not None)
+    following, rows = page.following, list[Failed]()
+    until_s = _now_s() + _PAGE_S
+    step = max(1, _MOST_LOOKS // store.partitions)
+    for start in range(0, len(page.records), step):
+        some = page.records[start : start + step]
+        rows += map(Failed, some, await _latest_of_each(store, some))
+        if _now_s() > until_s and start + step < len(page.records):
+            following = position_of(some[-1])
+            break
+    wanted = [row for row in rows if sent_since in (None, row.since is not None)]
+    return FailedPage(wanted, following)
+
+
+async def count_failed(read: ReadFailed, group_of: Callable[[str], str]) -> Counter[str] | None:
+    """Counts the messages of all pages by the group of their error code.
+
+    Args:
+        read: reads a page of so many behind a position.
+        group_of: the group of a code, one of a few.
+
+    Returns:
+        None where it takes too long to tell.
+    """
+    numbers, after = Counter[str](), None
+    until_s = _now_s() + _COUNT_S
+    while True:
+        page = await read(_ROWS_A_PAGE, after)
+        numbers.update(group_of(row.record.error_code) for row in page.rows)
+        after = page.following
+        if after is None:
+            return numbers
+        if _now_s() > until_s:
+            return None
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class _Send(NamedTuple):
+    """What a message is a try of: to whom, and by which dimension they are found, and of what."""
+
+    dimension: str
+    person: str
+    event_id: str
+    template_name: str
+
+
+def _send_of(record: Record) -> _Send | None:
+    """None: the message names no person."""
+    sent = record.event_id, record.template_name
+    if record.registration_id:
+        return _Send("registration", record.registration_id, *sent)
+    if record.guest_id:
+        return _Send("guest", record.guest_id, *sent)
+    if record.recipient_id:
+        return _Send("recipient", record.recipient_id, *sent)
+    return None
+
+
+def _is_try_of(send: _Send, record: Record) -> bool:
+    """Two recipients are one person where they are equal, in the form in which they are kept."""
+    return _send_of(record) == send
+
+
+_NAMED_BEFORE = {
+    "registration": (),
+    "guest": ("registration_id",),
+    "recipient": ("registration_id", "guest_id"),
+}
+
+
+def _tries(send: _Send, since_us: int) -> Selection:
+    """The tracked messages of a send that were created then or later, in µs.
+
+    Of a recipient also those whose numbers end alike: `_is_try_of` tells them apart.
+    """
+    is_number = send.dimension == "recipient"
+    filters = [
+        (send.dimension, ending_of(send.person) if is_number else send.person),
+        ("event", send.event_id) if send.event_id else ("standalone", ""),
     ]
-    return FailedPage(rows, page.following)
+    lacks = _NAMED_BEFORE[send.dimension]
+    if send.template_name:
+        filters.append(("template", send.template_name))
+    else:
+        lacks = (*lacks, "template_name")
+    return Selection(filters, has=["context_us"], lacks=lacks, since_us=since_us)
 
 
 async def page_of_class(
@@ -87,44 +189,53 @@ def _class_of(record: Record) -> str:
 
 
 async def _latest_of_each(store: Store, records: Sequence[Record]) -> list[Record | None]:
-    """Of each record what was sent since; a few at once, so that others' requests go between."""
+    """Of each record, newest first, the latest second try."""
+    sends = [_send_of(record) for record in records]
+    earliest_us = {
+        send: int(record.created_us) for send, record in zip(sends, records, strict=True) if send
+    }
+    asked = [(send, _tries(send, since_us)) for send, since_us in earliest_us.items()]
+    queries = [Query.of(tries, _ROWS_A_LOOK, None) for _, tries in asked]
+    found = await asyncio.gather(
+        *(_latest_in(store, partition, asked, queries) for partition in range(store.partitions))
+    )
+    latest: dict[_Send | None, Record] = {}
+    for (send, _), tries in zip(asked, zip(*found, strict=True), strict=True):
+        if known := [record for record in tries if record]:
+            latest[send] = max(known, key=position_of) if len(known) > 1 else known[0]
+    return [
+        later if (later := latest.get(send)) and _is_later(later, record) else None
+        for send, record in zip(sends, records, strict=True)
+    ]
+
+
+def _is_later(one: Record, other: Record) -> bool:
+    if one.wamid == other.wamid:  # as nearly always
+        return False
+    return position_of(one) > position_of(other)
+
+
+async def _latest_in(
+    store: Store,
+    partition: int,
+    asked: Sequence[tuple[_Send, Selection]],
+    queries: Sequence[Query],
+) -> list[Record | None]:
+    """Of each send the latest try that the partition has."""
+    scans = await store.look_each(partition, queries)
     found: list[Record | None] = []
-    step = max(1, _MOST_LOOKS // store.partitions)
-    for start in range(0, len(records), step):
-        some = records[start : start + step]
-        found += await asyncio.gather(*(_latest_since(store, record) for record in some))
+    for (send, tries), scan in zip(asked, scans, strict=True):
+        record = _first(send, scan)
+        while record is None and scan.stopped:
+            scan = await store.look(partition, Query.of(tries, _ROWS_A_LOOK, scan.stopped))  # noqa: PLW2901
+            record = _first(send, scan)
+        found.append(record)
     return found
 
 
-async def _latest_since(store: Store, record: Record) -> Record | None:
-    """The latest message of the same send to the same recipient, if it is a later one."""
-    if not record.recipient_id:
-        return None
-    selection = _same_send(record)
-    places = range(store.partitions)
-    found = await asyncio.gather(*(_first(store, place, selection, record) for place in places))
-    later = [each for each in found if each and position_of(each) > position_of(record)]
-    return max(later, key=position_of, default=None)
-
-
-def _same_send(record: Record) -> Selection:
-    """Of the same event, or standalone as it is; and of the same template, if it has one."""
-    send = [("event", record.event_id) if record.event_id else ("standalone", "")]
-    if record.template_name:
-        send.append(("template", record.template_name))
-    return Selection([("recipient", ending_of(record.recipient_id)), *send])
-
-
-async def _first(
-    store: Store, partition: int, selection: Selection, record: Record
-) -> Record | None:
-    """The partition's latest to the same person that is selected, as far back as the record."""
-    after: Position | None = None
-    while True:
-        scan = await store.look(partition, Query.of(selection, 1, after))
-        for found in map(unpack, scan.packed):
-            if same_person(found.recipient_id, record.recipient_id):
-                return found
-        after = scan.stopped
-        if after is None or after <= position_of(record):
-            return None
+def _first(send: _Send, scan: Scan) -> Record | None:
+    for packed in scan.packed:
+        record = unpack(packed)
+        if _is_try_of(send, record):
+            return record
+    return None

@@ -19,9 +19,13 @@ from redis.exceptions import NoScriptError
 from service.counters import (
     EXACT_S,
     GROWTH,
+    LONGEST_CODE,
+    MOST_CODES,
+    OTHER_CODE,
     REACHED,
     SPANS,
     TIMED,
+    TOLERANCE_MS,
     WITHIN_S,
     Standing,
     Tallies,
@@ -41,6 +45,7 @@ from service.keys import (
     schema_key,
     tag_of,
 )
+from service.models.remedies import KNOWN_CODES
 from service.reports import RANK, SEPARATOR, Context, Extras, Record, Report, Status
 
 MAX_BATCH = 256
@@ -83,7 +88,10 @@ class Query(msgspec.Struct, frozen=True):
     """What one look at a partition is for; encodes to the JSON object that `list.lua` reads.
 
     Attributes:
-        filters: see `Selection`, as `status`, `heads` and `codes`.
+        filters: see `Selection`, as all up to `but_codes`.
+        has: as in `Selection`, by the fields' places in the record, from 1.
+        lacks: see `has`.
+        since_us: see `Selection`, `""` for any.
         limit: rows wanted.
         after_us: `created_us` of the position to start behind, `""` at the newest.
         after_id: the message id of that position.
@@ -93,6 +101,10 @@ class Query(msgspec.Struct, frozen=True):
     status: str
     heads: str
     codes: Sequence[str]
+    but_codes: Sequence[str]
+    has: Sequence[int]
+    lacks: Sequence[int]
+    since_us: str
     limit: int
     after_us: str
     after_id: str
@@ -100,10 +112,23 @@ class Query(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, selection: Selection, limit: int, after: Position | None) -> Query:
         """A look for up to `limit` of the selected messages behind a position."""
-        at = (str(after.created_us), after.message_id) if after else ("", "")
-        chosen = selection.filters, selection.status, selection.heads, selection.codes
-        return cls(*chosen, limit, *at)
+        after_us, after_id = (str(after.created_us), after.message_id) if after else ("", "")
+        return cls(
+            filters=selection.filters,
+            status=selection.status,
+            heads=selection.heads,
+            codes=selection.codes,
+            but_codes=selection.but_codes,
+            has=[_PLACES[field] for field in selection.has],
+            lacks=[_PLACES[field] for field in selection.lacks],
+            since_us=str(selection.since_us or ""),
+            limit=limit,
+            after_us=after_us,
+            after_id=after_id,
+        )
 
+
+_PLACES = {field: place for place, field in enumerate(Record._fields, start=1)}
 
 _WRITERS = ("merge", "erase")
 """Of messages: they get `indexes.lua`."""
@@ -188,7 +213,8 @@ def _rules() -> str:
         [
             f"local SEPARATOR = '{separator}'",
             f"local FIELDS = {len(fields)}",
-            f"local PACKED = '^{separator.join([f'([^{separator}]*)'] * len(fields))}$'",
+            f"local CAPTURES = {min(len(fields), _MOST_CAPTURES)}",
+            f"local PACKED = '^{separator.join(_captures(len(fields), separator))}$'",
             f"local {', '.join(map(str.upper, fields))} = {_list(range(1, len(fields) + 1))}",
             f"local RANK = {{{_list(f'{status} = {RANK[status]}' for status in Status)}}}",
             f"local TIME_OF = {{{_list(f'{s} = {s.upper()}_MS' for s in Status)}}}",
@@ -198,6 +224,10 @@ def _rules() -> str:
             f"local LONGEST_S, BOUNDS = {WITHIN_S[-1]}, {len(WITHIN_S)}",
             f"local TIMED = {{{_list(f'{s.upper()}_MS' for s in TIMED)}}}",
             f"local SPANS = {{{_list(SPANS)}}}",
+            f"local TOLERANCE_MS = {TOLERANCE_MS}",
+            f"local MOST_CODES, LONGEST_CODE = {MOST_CODES}, {LONGEST_CODE}",
+            f"local OTHER_CODE = '{OTHER_CODE}'",
+            f"local KNOWN_CODES = ' {' '.join(KNOWN_CODES)} '",
             f"local FEED_ENTRIES, FEED_IDS = '{FEED_ENTRIES}', {FEED_IDS}",
             f"local EXTRAS = {{{_list(map(str.upper, Extras.__struct_fields__))}}}",
             f"local CONTEXT = {{{_list(map(str.upper, Context.__struct_fields__))}}}",
@@ -207,6 +237,16 @@ def _rules() -> str:
             f"local function stays(old, new) return {_stays()} end",
         ]
     )
+
+
+_MOST_CAPTURES = 32
+"""Of a Lua pattern (https://www.lua.org/source/5.1/luaconf.h.html, LUA_MAXCAPTURES)."""
+
+
+def _captures(fields: int, separator: str) -> list[str]:
+    """A capture for each field, as far as a pattern has them; the last holds all further ones."""
+    each = [f"([^{separator}]*)"] * min(fields, _MOST_CAPTURES)
+    return each if fields <= _MOST_CAPTURES else [*each[:-1], "(.*)"]
 
 
 def _counted_by() -> str:
@@ -242,7 +282,12 @@ def _position_of(created_us: bytes, message_id: bytes) -> Position | None:
 def _numbers(flat: Sequence[bytes]) -> Counter[str]:
     """Fields and their numbers, as HGETALL has them in a script."""
     pairs = zip(flat[::2], flat[1::2], strict=True)
-    return Counter({field.decode(): int(number) for field, number in pairs})
+    return Counter({field.decode(): _number(text) for field, text in pairs})
+
+
+def _number(text: bytes) -> int:
+    """A counter: never below 0, where earlier versions may have left it after a loss of keys."""
+    return max(0, int(text))
 
 
 def _list(items: Iterable[object]) -> str:
@@ -374,7 +419,7 @@ class Scripts:
         reply = await self._run("values", partition, msgspec.json.encode(asked | more), until_s)
         rows = zip(*[iter(reply)] * (2 + len(Status)), strict=True)
         return [
-            Standing(value.decode(), int(us), dict(zip(Status, map(int, numbers), strict=True)))
+            Standing(value.decode(), int(us), dict(zip(Status, map(_number, numbers), strict=True)))
             for value, us, *numbers in rows
         ]
 

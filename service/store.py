@@ -334,6 +334,16 @@ class Store:
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
 
+    async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Scan]:
+        """One look for each query, a few of them in a call."""
+        heaviest = max((query.limit for query in queries), default=0) + _QUERY_ROWS
+        step = max(1, _MAX_ROWS // heaviest)
+        scans: list[Scan] = []
+        for start in range(0, len(queries), step):
+            some = queries[start : start + step]
+            scans += await self._lists.submit(partition, some, len(some) * heaviest)
+        return scans
+
     async def scan(
         self, partition: int, selection: Selection, limit: int, after: Position | None = None
     ) -> Page:

@@ -3,6 +3,7 @@
 Nothing here uses what the counters are made by: only the bounds and spans that they promise.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -31,7 +32,7 @@ def only(records: Iterable[Record], dimension: str, value: str) -> list[Record]:
 def recount(records: Sequence[Record], now_ms: int) -> Stats:
     """What is to be said of these messages at this time."""
     sent = [int(each.sent_ms) for each in records if each.status is Status.SENT]
-    codes = Counter(each.error_code for each in records if each.status is Status.FAILED)
+    codes = Counter(code_of(each) for each in records if each.status is Status.FAILED)
     return Stats(
         statuses={status: _number_at(records, status) for status in Status},
         reached={status: _number_reached(records, status) for status in Status},
@@ -40,6 +41,11 @@ def recount(records: Sequence[Record], now_ms: int) -> Stats:
         to_read=took(_durations_ms(records, Status.READ)),
         awaiting=_by_age(sent, now_ms),
     )
+
+
+def code_of(record: Record) -> str:
+    """What its error code is counted as, as long as there are few."""
+    return record.error_code if re.fullmatch(r"([0-9]{1,6})?", record.error_code) else "other"
 
 
 def _number_at(records: Iterable[Record], status: Status) -> int:
@@ -66,7 +72,8 @@ def _time_of(record: Record, status: Status) -> str:
 
 def _durations_ms(records: Iterable[Record], status: Status) -> list[int]:
     both = [(_time_of(each, status), each.sent_ms) for each in records]
-    return [int(at_ms) - int(sent_ms) for at_ms, sent_ms in both if at_ms and sent_ms]
+    found = [int(at_ms) - int(sent_ms) for at_ms, sent_ms in both if at_ms and sent_ms]
+    return [duration_ms for duration_ms in found if duration_ms >= -1_000]
 
 
 def took(durations_ms: Sequence[int]) -> Took:

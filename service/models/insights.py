@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, TypedDict, cast
+from itertools import starmap
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import orjson
 from msgspec import Meta
 
-from service.counters import AGES_S, Standing, Stats, Took
+from service.counters import AGES_S, TOLERANCE_MS, Standing, Stats, Took
 from service.models.answers import MessageLog, Moment, iso, message_log
-from service.models.remedies import Remedy, RemedyClass, remedy_of
+from service.models.remedies import Remedy, RemedyClass, groups_of, remedy_of
 from service.reports import Record, Status, receipts_of
 
 NO_TITLES: Mapping[str, str] = {}
@@ -46,7 +48,14 @@ class Rates(TypedDict):
 FailureGroup = TypedDict(
     "FailureGroup",
     {
-        "code": Annotated[str, Meta(description="Meta's; null where it gave none")] | None,
+        "code": Annotated[
+            str,
+            Meta(
+                description="Meta's, of up to six digits; other: all further ones together; null "
+                "where it gave none"
+            ),
+        ]
+        | None,
         "count": Count,
         "meaning": str | None,
         "remedy": str | None,
@@ -54,6 +63,22 @@ FailureGroup = TypedDict(
     },
 )
 FailureGroup.__doc__ = "Messages that failed for one reason."
+
+
+class ListedFailureGroup(FailureGroup):
+    """Messages that failed for one reason, and how many of them the list has."""
+
+    listed: NotRequired[
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="how many of them this list has, all its pages together; null where "
+                "that takes too long to tell; only with count=true",
+            ),
+        ]
+        | None
+    ]
 
 
 class WithinSeconds(TypedDict):
@@ -207,7 +232,7 @@ FailedRecipient.__doc__ = "Whom a message that failed was for."
 class FailuresResponse(TypedDict):
     """Answer of `failures`: all groups, and a page of recipients."""
 
-    failures: list[FailureGroup]
+    failures: list[ListedFailureGroup]
     recipients: list[FailedRecipient]
 
 
@@ -224,7 +249,7 @@ def message_stats(stats: Stats) -> MessageStatsResponse:
             "read": _part(reached[Status.READ], total),
             "failed": _part(reached[Status.FAILED], total),
         },
-        "failures": failure_groups(stats),
+        "failures": [*starmap(_failure_group, groups_of(stats.errors).items())],
         "time_to_deliver": _time_taken(stats.to_deliver),
         "time_to_read": _time_taken(stats.to_read),
         "awaiting": {
@@ -252,23 +277,20 @@ def _time_taken(took: Took) -> TimeTaken:
     }
 
 
-def failure_groups(stats: Stats, titles: Mapping[str, str] = NO_TITLES) -> list[FailureGroup]:
-    """Failures by error code, most first.
-
-    Args:
-        stats: of the messages.
-        titles: Meta's, by code: what a code means that isn't known here.
-    """
-    return [
-        {"code": code or None, "count": number, **_remedy(remedy_of(code), titles.get(code))}  # type: ignore[typeddict-item]
-        for code, number in stats.errors.items()
-    ]
+def _failure_group(code: str, number: int, title: str | None = None) -> ListedFailureGroup:
+    found = {"code": code or None, "count": number, **_remedy(remedy_of(code), title)}
+    return cast("ListedFailureGroup", found)
 
 
 def failures_answer(
-    stats: Stats, failed: Iterable[tuple[Record, Record | None]]
+    groups: Mapping[str, int], failed: Iterable[tuple[Record, Record | None]]
 ) -> FailuresResponse:
-    """Why messages failed, and whom these were for, for `failures`."""
+    """Why messages failed, and whom these were for, for `failures`.
+
+    Args:
+        groups: failures by code, as `remedies.groups_of` has them.
+        failed: a page of the list, each with its latest second try.
+    """
     failed = list(failed)
     titles = {
         record.error_code: record.error_message
@@ -276,9 +298,23 @@ def failures_answer(
         if record.error_code and record.error_message
     }
     return {
-        "failures": failure_groups(stats, titles),
+        "failures": [_failure_group(*each, titles.get(each[0])) for each in groups.items()],
         "recipients": [failed_recipient(*each) for each in failed],
     }
+
+
+def counted_failures(
+    groups: Mapping[str, int],
+    listed: Counter[str] | None,
+    failed: Iterable[tuple[Record, Record | None]],
+) -> FailuresResponse:
+    """As `failures_answer`, with how many of each group the whole list has; None: not known."""
+    # A message may have failed since the groups were counted.
+    numbers = Counter(groups) | (listed or Counter())
+    answer = failures_answer(numbers, failed)
+    for code, group in zip(numbers, answer["failures"], strict=True):
+        group["listed"] = None if listed is None else listed[code]
+    return answer
 
 
 def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
@@ -350,25 +386,27 @@ def _time_of(record: Record, status: Status) -> str:
     return time_ms
 
 
-_ODD_PAIRS = (
-    (Status.DELIVERED, Status.FAILED),
-    (Status.READ, Status.FAILED),
-    (Status.DELIVERED, Status.READ),
+_IN_ORDER = (
+    (Status.SENT, Status.DELIVERED, TOLERANCE_MS + 1),
+    (Status.SENT, Status.READ, TOLERANCE_MS + 1),
+    (Status.SENT, Status.FAILED, TOLERANCE_MS + 1),
+    (Status.DELIVERED, Status.READ, 1_000),
 )
-_SECOND_MS = 1_000
+"""The first comes before the second; it is a conflict where it is so many ms later."""
 
 
 def _conflicts(record: Record) -> Iterator[str]:
-    """What was both delivered or read, and failed; and what was read before it was delivered."""
-    for expected, later in _ODD_PAIRS:
-        expected_ms, later_ms = _time_of(record, expected), _time_of(record, later)
-        if not expected_ms or not later_ms:
-            continue
-        in_order = int(expected_ms) <= int(later_ms)
-        if later is Status.FAILED and in_order:
-            yield _sentence(f"It was {expected}", expected_ms, "reported failed", later_ms)
-        elif later is Status.FAILED or int(expected_ms) >= int(later_ms) + _SECOND_MS:
-            yield _sentence(f"It was reported {later}", later_ms, expected, expected_ms)
+    """What was both delivered or read, and failed; and what was reported of a later step first."""
+    for came in (Status.DELIVERED, Status.READ):
+        came_ms, failed_ms = _time_of(record, came), _time_of(record, Status.FAILED)
+        if came_ms and failed_ms and int(came_ms) <= int(failed_ms):
+            yield _sentence(f"It was {came}", came_ms, "reported failed", failed_ms)
+        elif came_ms and failed_ms:
+            yield _sentence("It was reported failed", failed_ms, came, came_ms)
+    for first, second, least_ms in _IN_ORDER:
+        first_ms, second_ms = _time_of(record, first), _time_of(record, second)
+        if first_ms and second_ms and int(first_ms) - int(second_ms) >= least_ms:
+            yield _sentence(f"It was reported {second}", second_ms, first, first_ms)
 
 
 def _sentence(first: str, first_ms: str, second: str, second_ms: str) -> str:

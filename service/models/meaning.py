@@ -10,11 +10,12 @@ from functools import lru_cache
 
 import msgspec
 
+from service.counters import OTHER_CODE
 from service.errors import BadRequest
 from service.keys import Position, Selection, ending_of
 from service.models.reader import CONTROLS, clean, cut_int, description, refusal
 from service.models.recipients import heads_of, recipient_of
-from service.models.remedies import classes_of
+from service.models.remedies import KNOWN_CODES, RemedyClass, classes_of, codes_of
 from service.models.requests import (
     EARLIEST,
     ISO_TIME,
@@ -308,24 +309,27 @@ def filter_of(query: LiveQuery | MessageStatsQuery | FailuresQuery) -> tuple[str
 _FILTERS = {"event_id": "event", "template_name": "template", "registration_id": "registration"}
 
 
-def failed_selection(query: FailuresQuery, codes: Iterable[str]) -> Selection | None:
+def failed_selection(query: FailuresQuery, groups: Iterable[str]) -> Selection | None:
     """Which failed messages a query asks for; None: none can be.
 
     Args:
         query: asks for codes by themselves or by their class.
-        codes: that there are, `""` for failures without one.
+        groups: the codes that failures are told by, see `remedies.groups_of`.
     """
     chosen = filter_of(query)
     filters = [("failed", "")] if chosen == ("all", "") else [chosen, ("failed", "")]
-    if not query.code and not query.remedy_class:
-        return Selection(filters)
-    code = "" if query.code == NO_CODE else query.code
-    wanted = [
-        each
-        for each in codes
-        if (code is None or each == code) and query.remedy_class in {None, *classes_of(each)}
-    ]
-    return Selection(filters, codes=wanted) if wanted else None
+    wanted = RemedyClass(query.remedy_class) if query.remedy_class else None
+    if query.code:
+        code = "" if query.code == NO_CODE else query.code
+        if wanted not in {None, *classes_of(code)}:
+            return None
+        if code == OTHER_CODE:
+            named = {"", *KNOWN_CODES, *groups} - {OTHER_CODE}
+            return Selection(filters, but_codes=sorted(named))
+        return Selection(filters, codes=[code])
+    if wanted is RemedyClass.UNKNOWN:
+        return Selection(filters, but_codes=KNOWN_CODES)
+    return Selection(filters, codes=codes_of(wanted) if wanted else ())
 
 
 def value_position_of(cursor: str | None) -> tuple[int, str] | None:

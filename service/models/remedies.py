@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+
+from service.counters import MOST_CODES, OTHER_CODE, is_number
 
 
 class RemedyClass(StrEnum):
@@ -67,6 +70,39 @@ _BY_DETAILS = [
     for entry in _ENTRIES
     if entry.details is not None
 ]
+
+
+KNOWN_CODES = tuple(_REMEDIES)
+"""The codes that we know the meaning of."""
+
+
+def groups_of(numbers: Mapping[str, int]) -> dict[str, int]:
+    """Failures by the codes that they are told by, most first.
+
+    Args:
+        numbers: of failures by code, `""` for none. Each partition bounds the codes that it counts,
+            and a store that an earlier version wrote may have any text among them.
+
+    Returns:
+        known codes, up to `MOST_CODES` others, and all the rest together as `OTHER_CODE`.
+    """
+    others = [code for code in numbers if is_number(code) and code not in _REMEDIES]
+    others.sort(key=lambda code: (-numbers[code], code))
+    told = set(others[:MOST_CODES])
+    groups = Counter[str]()
+    for code, number in numbers.items():
+        groups[group_of(code, told)] += number
+    return dict(sorted(groups.items(), key=lambda item: (-item[1], item[0])))
+
+
+def group_of(code: str, groups: Container[str]) -> str:
+    """The code of the group that a failure with this code belongs to."""
+    return code if code in groups or code in _REMEDIES or not code else OTHER_CODE
+
+
+def codes_of(remedy_class: RemedyClass) -> list[str]:
+    """The known codes that may be of a class; of `UNKNOWN` there are none."""
+    return [code for code in KNOWN_CODES if remedy_class in classes_of(code)]
 
 
 def remedy_of(code: str, details: str = "") -> Remedy:

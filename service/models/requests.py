@@ -200,10 +200,9 @@ ValueCursor = Annotated[
 FilterCode = Annotated[
     str,
     Meta(
-        min_length=1,
-        max_length=1_000,
-        description="an error code of Meta's, or none: failed without one",
-        extra_json_schema=PLAIN,
+        pattern=r"^([0-9]{1,6}|none|other)(?![\s\S])",
+        description="an error code of up to six digits, none: failed without one, or other: failed "
+        "with a code that has no group of its own",
     ),
 ]
 FilterClass = Annotated[
@@ -400,6 +399,7 @@ class FailuresQuery(
     code: FilterCode | None = None
     remedy_class: FilterClass | None = None
     sent_since: Flag | None = None
+    count: Flag | None = None
     limit: Limit = "50"
     cursor: Cursor | None = None
     format: SheetFormat | None = None

@@ -167,6 +167,12 @@ class TestEach:
             ("failures/?event_id=a&template_name=b", "template_name"),
             ("failures/?event_id=", "event_id"),
             ("failures/?code=", "code"),
+            ("failures/?code=1234567", "code"),
+            ("failures/?code=-1", "code"),
+            ("failures/?code=Other", "code"),
+            ("failures/?code=12%0A", "code"),
+            ("failures/?count=1", "count"),
+            ("failures/?count=", "count"),
             ("failures/?code=1&code=1", "code"),
             ("failures/?class=", "class"),
             ("failures/?class=sometimes", "class"),
@@ -484,7 +490,22 @@ class TestMessage:
         ("reported", "sentences"),
         [
             ([("sent", 0), ("delivered", 1), ("read", 2)], []),
-            ([("sent", 5), ("delivered", 1)], []),
+            ([("sent", 2), ("delivered", 1)], []),
+            (
+                [("sent", 5), ("delivered", 1)],
+                [f"It was reported delivered at {at(1)}, then sent at {at(5)}."],
+            ),
+            (
+                [("delivered", 3), ("read", 4), ("sent", 7)],
+                [
+                    f"It was reported delivered at {at(3)}, then sent at {at(7)}.",
+                    f"It was reported read at {at(4)}, then sent at {at(7)}.",
+                ],
+            ),
+            (
+                [("failed", 1), ("sent", 3)],
+                [f"It was reported failed at {at(1)}, then sent at {at(3)}."],
+            ),
             ([("sent", 0), ("failed", 1)], []),
             (
                 [("delivered", 1), ("failed", 2)],

@@ -1,5 +1,7 @@
 """`list.lua`: order, positions, filters, bounds; on every backend."""
 
+import pytest
+
 from service.keys import Position, Selection, id_of, tag_of
 from service.reports import Status, unpack
 from service.scripts import MAX_SCAN, Query, Scan
@@ -143,3 +145,33 @@ async def test_queries_that_share_a_call_are_answered_each_by_itself(store: Benc
     assert scans[1] == Scan([], None)
     assert wamids(scans[2]) == ["wamid.3", "wamid.1"]
     assert scans[3:] == [Scan([], Position(BASE_US + 150, id_of("wamid.150")))] * 20
+
+
+async def test_fields_are_given_or_lacking_and_codes_left_out(store: Bench) -> None:
+    for number in range(12):
+        names = {"template_name": "t" * (number % 2), "guest_id": "g" * (number % 3 == 0)}
+        await put(store, number, BASE_US + number, event_id="e", **names)
+    untracked = status_report(Status.SENT, wamid="wamid.untracked", received_us=BASE_US + 99)
+    await store.scripts.merge(0, [untracked], soon_s())
+    all_of_it = [("all", "")]
+    has = Selection(all_of_it, has=["template_name", "guest_id"])
+    assert await walk(store, has, 1) == ["wamid.9", "wamid.3"]
+    lacks = Selection(all_of_it, has=["context_us"], lacks=["template_name", "guest_id"])
+    assert await walk(store, lacks, 1) == [f"wamid.{number}" for number in (10, 8, 4, 2)]
+    for number, code in [(1, "131026"), (2, ""), (3, "7")]:
+        failed = status_report(Status.FAILED, wamid=f"wamid.{number}", error_code=code)
+        await store.scripts.merge(0, [failed], soon_s())
+    but = Selection([("failed", "")], but_codes=["7", "8"])
+    assert await walk(store, but, 1) == ["wamid.2", "wamid.1"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50])
+async def test_those_since_a_time_are_all_from_then_on(store: Bench, limit: int) -> None:
+    """And no look goes farther back, however many are there."""
+    for number in range(30):
+        await put(store, number, BASE_US + number // 3, event_id=f"e{number % 2}")
+    since = Selection([("event", "e1")], since_us=BASE_US + 7)
+    found = await walk(store, since, limit)
+    assert sorted(found) == [f"wamid.{number}" for number in range(21, 30, 2)]
+    later = Selection([("event", "e1")], since_us=BASE_US + 11)
+    assert await look(store, later, limit, None) == Scan([], None)

@@ -9,8 +9,9 @@ from msgspec import convert
 
 from service.counters import WITHIN_S, Standing
 from service.erasing import erase
-from service.keys import Selection, partition_of
+from service.keys import Selection, partition_of, tag_of
 from service.models.meaning import selection_of
+from service.models.remedies import groups_of
 from service.models.requests import MessageLogsQuery
 from service.reports import Extras, Record, Report, Status
 from service.scripts import Erasure
@@ -351,6 +352,23 @@ class TestFailures:
                     assert (
                         await walk(store.store, Selection(chosen, codes=codes), limit) == expected
                     )
+
+    async def test_a_text_that_an_earlier_version_counted_by_itself_goes_with_its_message(
+        self, store: Bench
+    ) -> None:
+        for wamid in ("wamid.A", "wamid.B"):
+            failed_with = status_report(Status.FAILED, wamid=wamid, at_s=9, error_code="word")
+            await store.merge(failed_with)
+        tag = tag_of(partition_of("wamid.A", store.partitions))
+        await store.execute(tag, "HINCRBY", f"{tag}:count:all", "error:other", -1)
+        await store.execute(tag, "HINCRBY", f"{tag}:count:all", "error:word", 1)
+        stats = await store.store.stats("all", "", NOW_MS)
+        assert groups_of(stats.errors) == {"other": 2}
+        for wamid, left in [("wamid.A", {"7": 1, "other": 1}), ("wamid.B", {"7": 2})]:
+            await store.merge(status_report(Status.FAILED, wamid=wamid, at_s=1, error_code="7"))
+            found = (await store.store.stats("all", "", NOW_MS)).errors
+            assert groups_of(found) == left
+        await check_insight(store.store, await store.check_invariants(), NOW_MS)
 
     async def test_the_code_of_what_did_not_fail_counts_for_nothing(self, store: Bench) -> None:
         """Nothing that didn't fail is found by having no code."""

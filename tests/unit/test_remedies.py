@@ -6,9 +6,21 @@ from typing import Any
 
 import pytest
 
+from service.counters import MOST_CODES, OTHER_CODE
+from service.errors import BadRequest
+from service.keys import Selection
 from service.models import remedies
-from service.models.reader import CONTROLS
-from service.models.remedies import RemedyClass, classes_of, remedy_of
+from service.models.meaning import failed_selection
+from service.models.reader import CONTROLS, Reader
+from service.models.remedies import (
+    KNOWN_CODES,
+    RemedyClass,
+    classes_of,
+    group_of,
+    groups_of,
+    remedy_of,
+)
+from service.models.requests import FailuresQuery
 
 GUIDE = ("131026", "131047", "131051", "130472")
 """The codes that the guide names."""
@@ -101,3 +113,68 @@ def test_media_that_a_server_could_not_give_just_then_is_sent_again(
 
 def test_each_class_is_a_word_of_the_contract() -> None:
     assert [kind.value for kind in RemedyClass] == ["now", "later", "fix", "never", "unknown"]
+
+
+class TestGroups:
+    """What failures are told by, however many codes there are."""
+
+    def test_known_codes_and_the_most_frequent_others_stand_alone(self) -> None:
+        unknown = {str(700_000 + number): 1 + number for number in range(1_000)}
+        numbers = unknown | dict.fromkeys(KNOWN_CODES, 1) | {"": 3, "old text": 7, "1234567": 1}
+        groups = groups_of(numbers)
+        assert sum(groups.values()) == sum(numbers.values())
+        assert set(KNOWN_CODES) | {"", OTHER_CODE} < set(groups)
+        alone = set(groups) - set(KNOWN_CODES) - {"", OTHER_CODE}
+        assert alone == {str(700_000 + number) for number in range(1_000 - MOST_CODES, 1_000)}
+        assert list(groups.values()) == sorted(groups.values(), reverse=True)
+        assert all(group_of(code, groups) in groups for code in numbers)
+
+    def test_few_are_told_as_they_are(self) -> None:
+        assert list(groups_of({"2": 2, "10": 2, "": 3}).items()) == [("", 3), ("10", 2), ("2", 2)]
+        assert groups_of({}) == {}
+
+
+class TestSelection:
+    """Every message that failed is behind exactly one code, and behind exactly one class."""
+
+    @staticmethod
+    def matches(selection: Selection | None, code: str) -> bool:
+        if selection is None:
+            return False
+        return (not selection.codes or code in selection.codes) and code not in selection.but_codes
+
+    @staticmethod
+    def select(**query: str) -> Selection | None:
+        groups = ["131026", "", OTHER_CODE, "777777"]
+        return failed_selection(Reader(FailuresQuery).query(list(query.items())), groups)
+
+    @pytest.mark.parametrize(
+        "code", ["", "131026", "131047", "2", "777777", "888888", "text", "other"]
+    )
+    def test_codes_and_classes_divide_the_failed(self, code: str) -> None:
+        asked = ["none", "131026", "777777", "other", "131047", "2"]
+        assert sum(self.matches(self.select(code=each), code) for each in asked) == 1
+        kinds = [each for each in RemedyClass if self.matches(self.select(**{"class": each}), code)]
+        assert kinds == [remedy_of(code).remedy_class]
+        assert self.matches(self.select(), code)
+
+    @pytest.mark.parametrize(
+        ("code", "kind", "is_any"),
+        [
+            ("131026", "never", True),
+            ("131026", "now", False),
+            ("other", "unknown", True),
+            ("other", "fix", False),
+            ("none", "unknown", True),
+            ("888888", "unknown", True),
+        ],
+    )
+    def test_a_code_of_another_class_is_of_no_message(
+        self, code: str, kind: str, is_any: bool
+    ) -> None:
+        assert (self.select(code=code, **{"class": kind}) is not None) is is_any
+
+    @pytest.mark.parametrize("code", ["1234567", "text", "-1", "", "1 "])
+    def test_what_is_no_code_is_refused(self, code: str) -> None:
+        with pytest.raises(BadRequest):
+            self.select(code=code)
