@@ -111,8 +111,9 @@ async def sheet(
         assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
         disposition = response.headers["Content-Disposition"]
         assert disposition == 'attachment; filename="failures.csv"'
-        head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        head, *rows, (end, *_) = csv.reader(io.StringIO(text, newline=""), strict=True)
         assert head == COLUMNS
+        assert end == f"# {len(rows)} rows"
         return [dict(zip(head, row, strict=True)) for row in rows], response.headers
 
 
