@@ -60,6 +60,8 @@ def csv_rows(
         CommandError: it has no such row, or the row lacks a column or has one twice, or the file is
             in another encoding, by its first bytes.
     """
+    if file.peek(1)[:1] == b"{":
+        raise CommandError("The lines seem to be JSON: give --format ndjson.")
     rows = rows_of(texts_of(file, encoding), delimiter)
     header = header_of(rows, table, delimiter, encoding)
     if (unread := table.unread(header)) and not sheets.is_ours(header):
@@ -136,8 +138,6 @@ def header_of(rows: Iterator[Row], table: Table, delimiter: str, encoding: str) 
 
 def _advice(header: tuple[str, ...], delimiter: str) -> str:
     first = header[0] if header else ""
-    if first.startswith("{"):
-        return "The lines seem to be JSON: give --format ndjson."
     for other, written in _DELIMITERS.items():
         if len(header) == 1 and other in first and other != delimiter:
             return f"The cells seem to be divided by {written}: give --delimiter {written}."

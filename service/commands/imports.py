@@ -178,8 +178,9 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
 def import_(file: str, form: str | None, *, as_json: bool, **rest: object) -> None:
     """Merge the messages in FILE into the store; - is stdin.
 
-    FILE is an export of ours, or another table as NDJSON or CSV, compressed or not. Doing it again
-    changes nothing.
+    FILE is an export or a list of failures of ours, or another table as NDJSON or CSV, compressed
+    or not. Each line is written, or refused and told by its number: the summary adds up. Doing it
+    again changes nothing.
     """
     form = form or ("csv" if file.removesuffix(".gz").endswith(".csv") else "ndjson")
     plan = _Plan(file, form, **rest)  # type: ignore[arg-type]  # as the options have them

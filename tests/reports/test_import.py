@@ -109,7 +109,6 @@ def test_names_with_line_ends_and_quotes_are_still_read(tmp_path: Path, store: B
 
 
 def test_a_table_whose_lines_end_as_on_old_macs(tmp_path: Path, store: Backend) -> None:
-    """It was one line, too long or without a message in it."""
     told = imports(tmp_path, table_of(*guests(5)).replace("\n", "\r"), store=store)
     assert told.stdout == "Read 5 lines: 5 created; 0 refused.\n"
 

@@ -150,6 +150,67 @@ def test_what_the_api_refuses_is_refused_by_the_name_that_the_row_has(
     assert "wa_id" not in error.sentence
 
 
+@pytest.mark.parametrize(
+    ("names", "columns", "field"),
+    [
+        (["wamid", "wamid"], {}, "wamid"),
+        (["wamid", "WAMID"], {}, "wamid"),
+        (["wamid", " wamid "], {}, "wamid"),
+        (["wamid", "\ufeffwamid"], {}, "wamid"),
+        (["wamid", "template_wamid"], {}, "wamid"),
+        (["wamid", "id"], {"wamid": "id"}, "wamid"),
+        (["id", "id"], {"wamid": "id"}, "wamid"),
+        (["wamid", "Id", "ID"], {"guest_id": "id"}, "guest_id"),
+        (["wamid", "Sent At", "sent-at"], {}, "sent_at"),
+        (["wamid", "event_registration_id", "registration_id"], {}, "registration_id"),
+        (["wamid", "wa_id", "recipient_id"], {}, "recipient_id"),
+        (["wamid", "to", "wa_id"], {"recipient_id": "to"}, "recipient_id"),
+    ],
+)
+def test_a_field_with_two_columns_is_refused(
+    names: list[str], columns: dict[str, str], field: str
+) -> None:
+    with pytest.raises(BadRequest, match=f"{field} has 2 columns") as caught:
+        table(columns).reports(tuple(names), ["x"] * len(names))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "places"),
+    [
+        (["Wamid ", "note", "note", "", ""], {}, {"wamid": 0}),
+        (["template_wamid", "wa_id"], {}, {"wamid": 0, "recipient_id": 1}),
+        (["wamid", "guest_name", "Guest_Name"], {"guest_name": "Guest_Name"}, {"guest_name": 2}),
+        (
+            ["message", "wamid"],
+            {"wamid": "message", "guest_id": "wamid"},
+            {"wamid": 0, "guest_id": 1},
+        ),
+        (["wamid", "sent_at"], {"created_at": "sent_at"}, {"sent_at": 1, "created_at": 1}),
+        (["wamid", "MESSAGE ID"], {"guest_id": "message_id"}, {"guest_id": 1}),
+    ],
+)
+def test_one_column_is_found_whatever_its_case(
+    names: list[str], columns: dict[str, str], places: dict[str, int]
+) -> None:
+    found = table(columns).places(tuple(names))
+    assert {"wamid": 0, **places} == found
+
+
+def test_a_column_that_is_skipped_is_no_source() -> None:
+    read_by = Table(
+        columns={"wamid": "id"},
+        statuses={},
+        defaults={},
+        now_us=NOW_US,
+        skipped=["wamid", "status"],
+    )
+    names = ("id", "wamid", "sent_at", "status", "note")
+    assert read_by.places(names) == {"wamid": 0, "sent_at": 2}
+    assert read_by.unread(names) == ["note"]
+    assert read_by.missing(("id", "wamid")) == "status"
+
+
 def test_what_a_table_must_have_is_missed() -> None:
     assert table({"sent_at": "time"}).missing(["wamid", "time"]) == ""
     assert table({"sent_at": "time"}).missing(["wamid"]) == "time"

@@ -34,7 +34,7 @@ def told(line: Line) -> str:
 
 
 def file_of(content: bytes) -> io.BufferedReader:
-    return io.BufferedReader(cast("io.RawIOBase", io.BytesIO(content)))
+    return cast("io.BufferedReader", io.BufferedReader(io.BytesIO(content)))
 
 
 def of_json(content: bytes) -> dict[int, str]:
@@ -107,6 +107,68 @@ def test_a_cell_without_end_costs_no_memory_and_not_the_rest() -> None:
     found = of_csv_names(b'"' + b"x" * 200_000, b"last")
     assert found[2].startswith("A quote opens in this line and isn't closed")
     assert found[3] == "last"
+
+
+def test_lines_that_a_quote_may_join_are_all_refused() -> None:
+    """Nobody knows whether line 3 is a message, or part of a guest's name that says so."""
+    found = of_csv_names(b'"Bob', b"Ann", b'Jim"', b"Eve")
+    assert found[2].startswith("A quote opens in this line, and lines behind it may be rows")
+    assert found[3] == found[4] == "The line may belong to a cell that begins in line 2."
+    assert found[5] == "Eve"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b'"Bob" Smith', b'"Bob "B" Smith"', b' "Bob"', b'"Bob', b'"Bob""', b'"', b'"Bob\n"" x'],
+)
+def test_a_quote_where_none_can_be_is_refused_alone(name: bytes) -> None:
+    found = of_csv_names(b"Ann", name, b"Eve")
+    assert "quote" in found[3]
+    assert found[max(found)] == "Eve"
+
+
+def test_a_quote_is_looked_for_no_further_than_a_cell_may_be_long() -> None:
+    found = of_csv_names(b'"Bob', *[b"x" * 60 for _ in range(900)], b'Jim"', b"Eve")
+    assert found[2].startswith("A quote opens in this line and isn't closed")
+    assert len(found) == 903
+    assert list(found.values())[1:] == ["x" * 60] * 900 + ['Jim"', "Eve"]
+
+
+def test_a_line_that_is_too_long_ends_a_quote() -> None:
+    found = of_csv_names(b'"Bob', b"x" * 2 * MOST_LINE_BYTES, b"Eve")
+    assert [found[2][:17], found[3][:20]] == ["A quote opens in ", "The line is too long"]
+    assert found[4] == "Eve"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"wamid;sent_at\n", "give --delimiter ';'"),
+        (b"wamid\tsent_at\n", "give --delimiter tab"),
+        (b"wamid|sent_at\n", "give --delimiter '|'"),
+        (ROW % 1, "give --format ndjson"),
+        (b'"wamid,sent_at\n', "line 1: A quote opens"),
+        (b"\xff\xfewamid", "looks like UTF-16"),
+        ("wamid,sent_at".encode("utf-16-le"), "give --encoding utf-16-le"),
+        ("wamid,sent_at".encode("utf-16-be"), "give --encoding utf-16-be"),
+        ("wamid,größe".encode("cp1252"), "line 1: The line is not UTF-8"),
+    ],
+)
+def test_a_file_of_another_form_is_told_which_it_seems_to_be(content: bytes, said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        of_csv(content)
+
+
+def test_a_mark_of_utf_8_needs_no_encoding() -> None:
+    with pytest.raises(CommandError, match="begins as UTF-8"):
+        list(csv_rows(file_of(b"\xef\xbb\xbfwamid\n"), TABLE, ",", "windows-1252"))
+
+
+def test_utf_16_without_its_mark_is_no_utf_16() -> None:
+    rows = lines_of(json_lines(file_of("{}".encode("utf-16-be")), TABLE, "utf-16"))
+    assert [told(line) for line in rows] == [
+        "The file is not in the encoding that --encoding says."
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"id,time\n1,2\n"])
