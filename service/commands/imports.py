@@ -64,9 +64,11 @@ def _fields(
 ) -> dict[str, str]:
     """As `_pairs`, each name one of a message's fields."""
     pairs = _pairs(context, option, values)
-    for name in pairs:
+    for name, value in pairs.items():
         if name not in FIELDS:
             raise click.BadParameter(f"{name} is none of {', '.join(FIELDS)}.")
+        if not value:
+            raise click.BadParameter(f"{name} has nothing behind its =.")
     return pairs
 
 
@@ -182,7 +184,7 @@ def import_(file: str, form: str | None, *, as_json: bool, **rest: object) -> No
     or not. Each line is written, or refused and told by its number: the summary adds up. Doing it
     again changes nothing.
     """
-    form = form or ("csv" if file.removesuffix(".gz").endswith(".csv") else "ndjson")
+    form = form or ("csv" if file.lower().removesuffix(".gz").endswith(".csv") else "ndjson")
     plan = _Plan(file, form, **rest)  # type: ignore[arg-type]  # as the options have them
     tally = run(lambda settings: _import(settings, plan))
     conclude(tally.sentence(), tally.figures(), as_json=as_json, err=False)

@@ -47,6 +47,8 @@ class Times:
         try:
             if moment.tzinfo is None:
                 moment = self._in_zone(moment, field)
+            elif not self._forms:
+                return text
             return moment.astimezone(UTC).isoformat()
         except OverflowError:  # of the years 1 and 9999
             return text
@@ -68,6 +70,8 @@ class Times:
         """Of a time that came twice, when clocks were set back, the first is taken."""
         self.without_zone += 1
         aware = moment.replace(tzinfo=self._zone)
+        if self._zone is UTC:
+            return aware
         if aware.astimezone(UTC).astimezone(self._zone).replace(tzinfo=None) != moment:
             raise BadRequest(
                 f"{field} is a time that never was: the clocks of --timezone were set forward "
@@ -87,9 +91,10 @@ _MILLISECONDS = re.compile(r"[0-9]{13}")
 _MONTHS, _YEAR_DIGITS = 12, 4
 
 
-def advice(text: object) -> str:
+def advice(time: object) -> str:
     """What helps where a time was refused, by how it looks; `""` where nothing is known to."""
-    if not isinstance(text, str) or _ISO.fullmatch(text):
+    text = str(time) if isinstance(time, str | int) else ""
+    if not text or _ISO.fullmatch(text):
         return ""
     if _DAYS.fullmatch(text):
         return (

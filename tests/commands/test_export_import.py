@@ -229,6 +229,7 @@ def test_a_file_that_lacks_what_is_needed_is_told_in_a_sentence(
         (["missing.csv"], "does not exist"),
         (["old.csv", "--map", "wamd=message_id"], "wamd is none of wamid, status"),
         (["old.csv", "--map", "wamid"], "must be NAME=VALUE"),
+        (["old.csv", "--map", "wamid="], "nothing behind"),
         (["old.csv", "--set", "event_id=a", "--set", "event_id=b"], "each NAME once"),
         (["old.csv", "--delimiter", ";;"], "one character"),
         (["old.csv", "--delimiter", '"'], "no quote"),

@@ -13,8 +13,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
 @pytest.mark.parametrize(
     ("text", "read", "without_zone"),
     [
-        ("2026-01-15T10:30:00Z", "2026-01-15T10:30:00+00:00", 0),
-        ("2026-01-15 10:30:00.123456+05:30", "2026-01-15T05:00:00.123456+00:00", 0),
+        ("2026-01-15T10:30:00Z", "2026-01-15T10:30:00Z", 0),
+        ("2026-01-15 10:30:00.123456+05:30", "2026-01-15 10:30:00.123456+05:30", 0),
         ("2026-01-15 10:30:00", "2026-01-15T09:30:00+00:00", 1),
         ("2026-07-15 10:30:00", "2026-07-15T08:30:00+00:00", 1),
         ("2026-10-25 02:30:00", "2026-10-25T00:30:00+00:00", 1),  # came twice
@@ -77,9 +77,10 @@ def test_a_form_has_a_whole_day_and_no_half_of_a_time(form: str, can: bool) -> N
         ("46037,4375", "number of days"),
         ("46037", "number of days"),
         ("1768473005000", "milliseconds"),
+        (1768473005000, "milliseconds"),
     ],
 )
-def test_what_helps_is_said_by_the_look_of_a_time(text: str, said: str) -> None:
+def test_what_helps_is_said_by_the_look_of_a_time(text: str | int, said: str) -> None:
     assert said in advice(text)
 
 
