@@ -234,28 +234,35 @@ def _divide(line: str, opened: str | None, cells: list[str], delimiter: str) -> 
         if opened is None and line.startswith('"', at):
             opened, at = "", at + 1
         if opened is None:
-            found = line.find(delimiter, at, end)
-            stop = end if found < 0 else found
-            cells.append(line[at:stop])
-            if cells[-1].lstrip().startswith('"'):
-                raise BadRequest("A quote must be a cell's first character; a blank is before it.")
+            cell, stop = _plain_cell(line, at, end, delimiter)
         else:
             inside = _INSIDE_QUOTES.match(line, at, end)
             stop = inside.end() if inside else at
             opened += line[at:stop]
             if stop == end:
                 return opened + line[end:]
-            cells.append(opened.replace('""', '"'))
-            stop = _end_of_blanks(line, stop + 1, delimiter)
-            if stop < end and line[stop] != delimiter:
-                raise BadRequest(_UNCLOSED)
-            opened = None
+            cell, opened = opened.replace('""', '"'), None
+            stop = _behind_quote(line, stop + 1, end, delimiter)
+        cells.append(cell)
         if stop >= end:
             return None
         at = stop + 1
 
 
-def _end_of_blanks(line: str, at: int, delimiter: str) -> int:
+def _plain_cell(line: str, at: int, end: int, delimiter: str) -> tuple[str, int]:
+    """A cell without quotes that begins there, and where it ends."""
+    found = line.find(delimiter, at, end)
+    stop = end if found < 0 else found
+    cell = line[at:stop]
+    if cell.lstrip().startswith('"'):
+        raise BadRequest("A blank stands before a cell's quote; the quote must be its beginning.")
+    return cell, stop
+
+
+def _behind_quote(line: str, at: int, end: int, delimiter: str) -> int:
+    """Where a quoted cell ends; blanks may stand behind its quote."""
     while line.startswith(" ", at) and delimiter != " ":
         at += 1
+    if at < end and line[at] != delimiter:
+        raise BadRequest(_UNCLOSED)
     return at
