@@ -83,8 +83,9 @@ _RESUMING: Json = {
     "schema": {"type": "string"},
 }
 _OF_SHEETS = (
-    "All recipients, a line each under a line of names. What a spreadsheet would take for a "
-    "formula has an apostrophe before it."
+    "All recipients, a line each under a line of names. What a spreadsheet would calculate or "
+    "rewrite has an apostrophe before it. The last line says how many rows there are: "
+    "`# 1234 rows`."
 )
 _IN_PATHS: Json = {
     "wamid": {

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import cast
 
 from aiohttp import hdrs, web
 
@@ -42,8 +39,8 @@ async def answer_sheet(
         after: the position to begin behind.
 
     Raises:
-        Unavailable: before anything was sent. Later the connection is reset, since an end in good
-            order would tell the caller that this is all.
+        Unavailable: before anything was sent. Later the connection is closed, and the list lacks
+            its last line: not every reader can tell a good end from another (HTTP/1.0).
     """
     pages = _pages(read, after)
     first = await anext(pages)
@@ -53,15 +50,11 @@ async def answer_sheet(
     if request.method == hdrs.METH_HEAD:
         return response
     patience_s = request.app[SETTINGS].http.receive_s
-    # In HTTP/1.0 any other end than a reset is a good one: until the list is whole its connection
-    # can't end otherwise, be it that the process is killed.
-    _have_closed(request, by_reset=True)
     try:
         await _write(response, sheets.head() + first, patience_s)
         async for rows in pages:
             await _write(response, rows, patience_s)
         await response.write_eof()
-        _have_closed(request, by_reset=False)
     except (ConnectionError, TimeoutError, Unavailable) as error:
         _warn(error)
         if request.transport is not None:
@@ -76,23 +69,19 @@ def _warn(error: BaseException) -> None:
     log.warning("sheet_broke_off", extra={"error": type(error).__name__})
 
 
-def _have_closed(request: web.Request, *, by_reset: bool) -> None:
-    """How the request's connection is to be closed, from now on (socket(7), SO_LINGER)."""
-    if request.transport is not None:
-        opened = cast("socket.socket", request.transport.get_extra_info("socket"))
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", by_reset, 0))
-
-
 async def _write(response: web.StreamResponse, text: bytes, patience_s: float) -> None:
     async with asyncio.timeout(patience_s):
         await response.write(text)
 
 
 async def _pages(read: Read, after: Position | None) -> AsyncIterator[bytes]:
-    """At least one, if of no rows."""
+    """The rows, page by page, then the last line."""
+    number = 0
     while True:
         page = await read(_ROWS, after)
+        number += len(page.rows)
         yield sheets.rows(page.rows)
         after = page.following
         if after is None:
-            return
+            break
+    yield sheets.end(number)

@@ -24,7 +24,7 @@ from service.commands.common import (
     walk,
 )
 from service.config import Settings
-from service.errors import BadRequest
+from service.errors import BadRequest, CommandError
 from service.keys import Selection
 from service.models.lines import line_of
 from service.models.meaning import selection_of
@@ -43,27 +43,33 @@ _QUERY = Reader(MessageLogsQuery)
 @click.option("--template-name", help="Only those of this template.")
 @click.option("--standalone", is_flag=True, flag_value="true", default=None, help="Without event.")
 @click.option("--status", help="Only those that are sent, delivered, read or failed now.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="A summary for machines, on stderr.")
-def export(file: str, *, as_json: bool, **filters: str | None) -> None:
+def export(file: str, *, force: bool, as_json: bool, **filters: str | None) -> None:
     """Write messages to FILE, a line of JSON each; - is stdout.
 
-    A name that ends in .gz is compressed. The file gets its name when it is whole.
+    A name that ends in .gz is compressed. The file gets its name when it is whole. A file that is
+    there already stays, unless --force is given.
     """
     try:
         given = [(name, value) for name, value in filters.items() if value is not None]
         selection = selection_of(_QUERY.query(given))
     except BadRequest as error:
         raise click.UsageError(error.sentence) from None
-    number = run(lambda settings: _export(settings, selection, resolve(file)))
+    number = run(lambda settings: _export(settings, selection, resolve(file), force=force))
     sentence = f"Exported {counted(number, 'message')}."
     conclude(sentence, {"messages": number}, as_json=as_json, err=True)
 
 
-async def _export(settings: Settings, selection: Selection, path: Path | None) -> int:
+async def _export(
+    settings: Settings, selection: Selection, path: Path | None, *, force: bool
+) -> int:
+    if not force:
+        _refuse_to_replace(path)
     async with open_store(settings) as store:
         total = await size_of(store, selection)
         written = 0
-        with sink(path) as file, progress("Exporting", total) as move:
+        with sink(path, force=force) as file, progress("Exporting", total) as move:
             for partition in range(store.partitions):
                 async for records in walk(store, selection, partition):
                     file.writelines(line_of(record) + b"\n" for record in records)
@@ -73,11 +79,19 @@ async def _export(settings: Settings, selection: Selection, path: Path | None) -
         return written
 
 
+def _refuse_to_replace(path: Path | None) -> None:
+    if path and path.is_file():
+        raise CommandError(f"{path} is there already: give --force to replace it.")
+
+
 @contextmanager
-def sink(path: Path | None) -> Iterator[IO[bytes]]:
+def sink(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
     """Where the lines go: a file for its owner alone, under its name once it is whole, or stdout.
 
     A device or a pipe is written to as it is.
+
+    Raises:
+        CommandError: there is a file of that name by now, and it isn't to be replaced.
     """
     if path is None:
         yield sys.stdout.buffer
@@ -86,12 +100,12 @@ def sink(path: Path | None) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
     else:
-        with _whole(path) as file:
+        with _whole(path, force=force) as file:
             yield file
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
+def _whole(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
     descriptor, part = mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -99,6 +113,8 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
                 yield _compressed(stack, file) if path.suffix == ".gz" else file
             file.flush()
             os.fsync(file.fileno())
+        if not force:
+            _refuse_to_replace(path)
         Path(part).replace(path)
     except BaseException:
         Path(part).unlink()
@@ -106,5 +122,6 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _compressed(stack: ExitStack, file: IO[bytes]) -> IO[bytes]:
-    packer = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=file))
+    # Without a time in it, the same messages make the same file.
+    packer = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0))
     return cast("IO[bytes]", packer)

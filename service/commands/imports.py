@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC
 from functools import partial
 from itertools import chain, islice
-from typing import IO, NamedTuple
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import click
 
 from service.commands.common import Writer, conclude, counted, open_store, progress, resolve, run
-from service.commands.sources import Line, csv_rows, json_lines, lines_of, open_source
+from service.commands.csv_rows import csv_rows
+from service.commands.sources import CutShort, Line, json_lines, lines_of, open_source
 from service.config import Settings
 from service.errors import BadRequest
+from service.models.meaning import STATUSES
 from service.models.rows import FIELDS, Table
+from service.models.times import Times, can_be_read
 from service.reports import Report
 from service.scripts import Merged, Outcome
 
 _LINES_AT_ONCE = 1_000
 _MOST_SHOWN = 100
+_TABS = {"tab": "\t", "\\t": "\t"}
 
 
 class _Plan(NamedTuple):
@@ -32,9 +39,13 @@ class _Plan(NamedTuple):
     file: str
     form: str
     delimiter: str
+    encoding: str
     columns: dict[str, str]
+    skipped: tuple[str, ...]
     statuses: dict[str, str]
     defaults: dict[str, str]
+    date_formats: tuple[str, ...]
+    zone: ZoneInfo | None
     dry_run: bool
 
 
@@ -53,10 +64,59 @@ def _fields(
 ) -> dict[str, str]:
     """As `_pairs`, each name one of a message's fields."""
     pairs = _pairs(context, option, values)
-    for name in pairs:
+    for name, value in pairs.items():
         if name not in FIELDS:
             raise click.BadParameter(f"{name} is none of {', '.join(FIELDS)}.")
+        if not value:
+            raise click.BadParameter(f"{name} has nothing behind its =.")
     return pairs
+
+
+def _words(
+    context: click.Context, option: click.Parameter, values: Sequence[str]
+) -> dict[str, str]:
+    """As `_pairs`, each value a status or nothing."""
+    pairs = _pairs(context, option, values)
+    for status in pairs.values():
+        if status not in {"", *STATUSES}:
+            raise click.BadParameter(f"what a word means must be {', '.join(STATUSES)} or nothing.")
+    return pairs
+
+
+def _delimiter(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    delimiter = _TABS.get(value, value)
+    if len(delimiter) != 1 or delimiter in '"\r\n\ufeff':
+        raise click.BadParameter("it must be one character, or tab; no quote and no line end.")
+    return delimiter
+
+
+def _encoding(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    try:
+        known = "wamid".encode(value).decode(value) == "wamid"
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise click.BadParameter("it must be an encoding, such as windows-1252 or utf-16.")
+    return value
+
+
+def _date_formats(
+    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    if not all(map(can_be_read, values)):
+        raise click.BadParameter(
+            "it must have a day, a month and a year, and %p with %I: such as '%d/%m/%Y %H:%M'."
+        )
+    return values
+
+
+def _zone(_context: click.Context, _option: click.Parameter, value: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(value) if value is not None else None
+    except (LookupError, ValueError, OSError):
+        raise click.BadParameter(
+            "it must be a time zone of this system's, such as Asia/Kolkata."
+        ) from None
 
 
 @click.command("import")
@@ -67,7 +127,18 @@ def _fields(
     type=click.Choice(["ndjson", "csv"]),
     help="Lines of JSON, or CSV with a row of names; default: by the file's name.",
 )
-@click.option("--delimiter", default=",", help="Between the cells of CSV.")
+@click.option(
+    "--delimiter",
+    default=",",
+    callback=_delimiter,
+    help="What stands between the cells of CSV: one character, or tab.",
+)
+@click.option(
+    "--encoding",
+    default="utf-8",
+    callback=_encoding,
+    help="Of the file's text, where it isn't UTF-8: windows-1252, say, or utf-16.",
+)
 @click.option(
     "--map",
     "columns",
@@ -75,11 +146,12 @@ def _fields(
     callback=_fields,
     help="FIELD=COLUMN: what the file calls it.",
 )
+@click.option("--skip", "skipped", multiple=True, help="COLUMN: it isn't read.")
 @click.option(
     "--status-map",
     "statuses",
     multiple=True,
-    callback=_pairs,
+    callback=_words,
     help="WORD=STATUS: what a word of the file's means; nothing behind the = is no status.",
 )
 @click.option(
@@ -89,30 +161,53 @@ def _fields(
     callback=_fields,
     help="FIELD=VALUE: for the lines that leave it out.",
 )
+@click.option(
+    "--date-format",
+    "date_formats",
+    multiple=True,
+    callback=_date_formats,
+    help="How the file writes its times, all of them: such as '%d/%m/%Y %H:%M'. Of several the "
+    "first that fits counts.",
+)
+@click.option(
+    "--timezone",
+    "zone",
+    callback=_zone,
+    help="Of times that name no zone, such as Asia/Kolkata; default: UTC.",
+)
 @click.option("--dry-run", is_flag=True, help="Read and check only.")
 @click.option("--json", "as_json", is_flag=True, help="A summary for machines, on stdout.")
 def import_(file: str, form: str | None, *, as_json: bool, **rest: object) -> None:
     """Merge the messages in FILE into the store; - is stdin.
 
-    FILE is an export of ours, or another table as NDJSON or CSV, compressed or not. Doing it again
-    changes nothing.
+    FILE is an export or a list of failures of ours, or another table as NDJSON or CSV, compressed
+    or not. Each line is written, or refused and told by its number: the summary adds up. Doing it
+    again changes nothing.
     """
-    form = form or ("csv" if file.removesuffix(".gz").endswith(".csv") else "ndjson")
+    form = form or ("csv" if file.lower().removesuffix(".gz").endswith(".csv") else "ndjson")
     plan = _Plan(file, form, **rest)  # type: ignore[arg-type]  # as the options have them
-    if len(plan.delimiter) != 1:
-        raise click.UsageError("--delimiter must be one character.")
     tally = run(lambda settings: _import(settings, plan))
-    conclude(tally.sentence(dry_run=plan.dry_run), tally.figures(), as_json=as_json, err=False)
-    if tally.refused:
+    conclude(tally.sentence(), tally.figures(), as_json=as_json, err=False)
+    if tally.refused or tally.cut_short:
         sys.exit(1)
 
 
 class Tally:
-    """What became of the lines."""
+    """What became of the lines: each was written, or could be in a dry run, or was refused.
 
-    def __init__(self) -> None:
+    Args:
+        zone: that times without one are read in, by its name.
+        dry_run: nothing is written.
+    """
+
+    def __init__(self, zone: str = "UTC", *, dry_run: bool = False) -> None:
+        self._zone = zone
+        self._dry_run = dry_run
         self.lines = 0
         self.refused = 0
+        self.empty = 0
+        self.cut_short = False
+        self.without_zone = 0
         self.outcomes: Counter[str] = Counter()
 
     def note(self, line: Line) -> list[Report]:
@@ -121,6 +216,13 @@ class Tally:
         Returns:
             its reports.
         """
+        if isinstance(line.found, CutShort):
+            self.cut_short = True
+            click.echo(f"line {line.number}: {line.found}", err=True)
+            return []
+        if not line.found:
+            self.empty += 1
+            return []
         self.lines += 1
         if not isinstance(line.found, BadRequest):
             return line.found
@@ -137,22 +239,43 @@ class Tally:
         done = (outcome for outcome in outcomes if outcome is not Outcome.UNCHANGED)
         self.outcomes[next(done, outcomes[0])] += 1
 
-    def figures(self) -> dict[str, int]:
-        """For machines."""
-        return {"lines": self.lines, "refused": self.refused, **self.outcomes}
+    def figures(self) -> dict[str, int | bool]:
+        """For machines: `lines` is the sum of `refused` and of what became of the others."""
+        others: dict[str, int | bool] = {
+            "empty": self.empty,
+            "times_without_zone": self.without_zone,
+            "cut_short": self.cut_short,
+        }
+        told = {name: number for name, number in others.items() if number}
+        return {"lines": self.lines, "refused": self.refused, **self._taken(), **told}
 
-    def sentence(self, *, dry_run: bool) -> str:
+    def _taken(self) -> dict[str, int]:
+        readable = {"readable": self.lines - self.refused}
+        return readable if self._dry_run else dict(sorted(self.outcomes.items()))
+
+    def sentence(self) -> str:
         """For people."""
-        counts = [f"{number:,} {outcome}" for outcome, number in sorted(self.outcomes.items())]
-        done = ["nothing written"] if dry_run else counts or ["nothing to write"]
-        return f"Read {counted(self.lines, 'line')}: {', '.join(done)}; {self.refused:,} refused."
+        counts = [f"{number:,} {outcome}" for outcome, number in self._taken().items()]
+        done = f"{', '.join(counts) or 'nothing to write'}; {self.refused:,} refused."
+        sentences = [f"Read {counted(self.lines, 'line')}: {done}"]
+        if self._dry_run:
+            sentences.append("Nothing was written.")
+        if self.empty:
+            sentences.append(f"Passed over {counted(self.empty, 'empty line')}.")
+        if self.without_zone:
+            sentences.append(
+                f"{counted(self.without_zone, 'time')} had no zone, read as {self._zone}"
+                + (": --timezone says which it is." if self._zone == "UTC" else ".")
+            )
+        return " ".join(sentences)
 
 
 async def _import(settings: Settings, plan: _Plan) -> Tally:
-    tally = Tally()
+    tally = Tally(plan.zone.key if plan.zone else "UTC", dry_run=plan.dry_run)
+    table = _table_of(plan)
     async with AsyncExitStack() as stack:
         source = stack.enter_context(open_source(resolve(plan.file)))
-        lines = lines_of(_messages_of(plan, source.file))
+        lines = lines_of(_messages_of(plan, source.file, table))
         taken = await _take(lines)  # a file of another kind is known by these
         writer = None
         if not plan.dry_run:
@@ -166,6 +289,7 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
             taken = await _take(lines)
         if writer:
             await writer.finish()
+    tally.without_zone = table.without_zone
     return tally
 
 
@@ -181,13 +305,18 @@ def _note(tally: Tally, some: Sequence[Sequence[Report]], merged: Sequence[Merge
         tally.note_merged(list(islice(rest, len(reports))))
 
 
-def _messages_of(plan: _Plan, file: IO[bytes]) -> Iterator[Line]:
-    table = Table(
+def _table_of(plan: _Plan) -> Table:
+    return Table(
         columns=plan.columns,
+        skipped=plan.skipped,
         statuses=plan.statuses,
         defaults=plan.defaults,
+        times=Times(plan.date_formats, plan.zone or UTC),
         now_us=time.time_ns() // 1_000,
     )
+
+
+def _messages_of(plan: _Plan, file: io.BufferedReader, table: Table) -> Iterator[Line]:
     if plan.form == "csv":
-        return csv_rows(file, table, plan.delimiter)
-    return json_lines(file, table)
+        return csv_rows(file, table, plan.delimiter, plan.encoding)
+    return json_lines(file, table, plan.encoding)

@@ -1,20 +1,20 @@
-"""What `import` reads: lines of JSON or rows of CSV, compressed or not, of any length."""
+"""What `import` reads: lines of text, compressed or not, of any encoding; those of JSON."""
 
 from __future__ import annotations
 
-import csv
+import codecs
 import gzip
 import io
+import json
+import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple, cast
 
-import orjson
-
-from service.errors import BadRequest, CommandError
+from service.errors import BadRequest, CommandError, TrackerError
 from service.models.lines import reports_in
 from service.models.rows import Table
 from service.ndjson import MOST_LINE_BYTES
@@ -22,13 +22,25 @@ from service.reports import Report
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_SOME = 20
+TOO_LONG = "The line is too long; at most 1 MiB is allowed."
+
+
+class CutShort(TrackerError):
+    """A file ends before it should, or can't be read from here on."""
 
 
 class Line(NamedTuple):
-    """One message of a source: where it stands, and what it reports or why it can't be read."""
+    """One message of a source.
+
+    Attributes:
+        number: of the line that it begins in.
+        found: what it reports, nothing where the line is empty; or why it can't be read; or why
+            the rest of the file can't, which is no message.
+    """
 
     number: int
-    found: list[Report] | BadRequest
+    found: list[Report] | BadRequest | CutShort
 
 
 class Source(NamedTuple):
@@ -40,7 +52,7 @@ class Source(NamedTuple):
         total: how many there are; None where nobody knows.
     """
 
-    file: IO[bytes]
+    file: io.BufferedReader
     done: Callable[[], int]
     total: int | None
 
@@ -54,8 +66,9 @@ def open_source(path: Path | None) -> Iterator[Source]:
     file = io.BufferedReader(counted, 2**16)
     packed = file.peek(2)[:2] == _GZIP
     try:
-        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
-        yield Source(unpacked, lambda: counted.done, total)
+        # Either has what a text is read from: peek and read1.
+        unpacked = gzip.GzipFile(fileobj=file) if packed else file
+        yield Source(cast("io.BufferedReader", unpacked), lambda: counted.done, total)
     finally:
         raw.close()
 
@@ -77,7 +90,7 @@ class _Counted(io.RawIOBase):
 
 
 def lines_of(lines: Iterator[Line]) -> Iterator[Line]:
-    """The lines; where packed bytes turn out to be broken, one that says so is the last."""
+    """The lines; where the bytes turn out to be broken, one that says so is the last."""
     number = 0
     try:
         for line in lines:
@@ -85,85 +98,135 @@ def lines_of(lines: Iterator[Line]) -> Iterator[Line]:
             yield line
     except (EOFError, gzip.BadGzipFile, zlib.error):
         sentence = "The file is broken gzip: from here on, or a little before, it can't be read."
-        yield Line(number + 1, BadRequest(sentence))
+        yield Line(number + 1, CutShort(sentence))
+    except UnicodeError:  # what of a text isn't in its encoding is marked instead, see `_marked`
+        yield Line(number + 1, CutShort("The file is not in the encoding that --encoding says."))
 
 
-def json_lines(file: IO[bytes], table: Table) -> Iterator[Line]:
+def json_lines(file: io.BufferedReader, table: Table, encoding: str = "utf-8") -> Iterator[Line]:
     """The messages of a source with one JSON object a line.
 
     Args:
         file: the source.
         table: reads lines that are not of our own form.
+        encoding: of its text.
+
+    Raises:
+        CommandError: it is in another encoding, by its first bytes.
     """
-    for number, line in _lines(file):
+    for number, line in texts_of(file, encoding):
         try:
-            yield Line(number, _reports_of_json(line, table))
+            yield Line(number, _reports_of_json(line, table, encoding))
         except BadRequest as error:
             yield Line(number, error)
 
 
-def _reports_of_json(line: bytes | None, table: Table) -> list[Report]:
+def _reports_of_json(line: str | None, table: Table, encoding: str) -> list[Report]:
     if line is None:
-        raise BadRequest("The line is too long; at most 1 MiB is allowed.")
+        raise BadRequest(TOO_LONG)
+    if not line.strip():
+        return []
+    refuse_other_encodings(line, encoding)
     try:
-        cells = orjson.loads(line)
-    except ValueError:
-        raise BadRequest("The line is not valid JSON; it must be a JSON object.") from None
-    if not isinstance(cells, dict):
+        pairs = json.loads(line, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        raise BadRequest(
+            "The line is not valid JSON; it must be a JSON object. CSV needs --format csv, or a "
+            "name that ends in .csv."
+        ) from None
+    if not isinstance(pairs, _Pairs):
         raise BadRequest("The line must be a JSON object.")
-    return reports_in(line) if "record" in cells else table.reports(cells)
+    names = tuple(name for name, _ in pairs)
+    if "record" not in names:
+        return table.reports(names, [value for _, value in pairs])
+    if len(set(names)) < len(names):
+        raise BadRequest("The line has a field twice.")
+    return reports_in(line.encode())
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their numbers, without blank ones; None for one that is too long."""
+class _Pairs(list[tuple[str, object]]):
+    """The fields of a JSON object, all of them, however often one is there."""
+
+
+def texts_of(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, str | None]]:
+    """Lines with their numbers and their ends, however they end; None for one that is too long.
+
+    Raises:
+        CommandError: the file is in another encoding, by its first bytes.
+    """
+    _refuse_other_mark(file.peek(_SOME)[:_SOME], codecs.lookup(encoding).name)
+    text = io.TextIOWrapper(file, encoding, errors=_MARKED, newline="")
     number, whole = 0, True
-    while piece := file.readline(MOST_LINE_BYTES):
-        ended = piece.endswith(b"\n") or len(piece) < MOST_LINE_BYTES
+    while piece := text.readline(MOST_LINE_BYTES):
+        ended = piece.endswith(("\n", "\r")) or len(piece) < MOST_LINE_BYTES
         if whole:
             number += 1
-            line = piece.removeprefix(_BOM) if number == 1 else piece
-            if not ended or line.strip():
-                yield number, line if ended else None
+            line = piece.removeprefix("\ufeff") if number == 1 else piece
+            yield number, line if ended else None
         whole = ended
 
 
-def csv_rows(file: IO[bytes], table: Table, delimiter: str) -> Iterator[Line]:
-    """The messages of a CSV file whose first row names its columns.
+def _refuse_other_mark(head: bytes, encoding: str) -> None:
+    """Refuses a file whose first bytes are another encoding's."""
+    if encoding.startswith("utf-16"):
+        return
+    if head.startswith(_BOM) and encoding not in {"utf-8", "utf-8-sig"}:
+        raise CommandError("The file begins as UTF-8 does: leave --encoding out.")
+    looks_like, long = "", len(head) >= _SOME
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        looks_like = "utf-16"
+    elif long and not any(head[1:_SOME:2]):
+        looks_like = "utf-16-le"
+    elif long and not any(head[:_SOME:2]):
+        looks_like = "utf-16-be"
+    if looks_like:
+        raise CommandError(
+            "The file is not UTF-8; it looks like UTF-16, which spreadsheets call Unicode text. "
+            f"Save it as UTF-8, or give --encoding {looks_like}."
+        )
+
+
+def refuse_other_encodings(text: str, encoding: str) -> None:
+    """Refuses text whose bytes were in another encoding than the file's.
 
     Raises:
-        CommandError: it has no such row, or it lacks a column that is needed.
+        BadRequest: it was; says which it looks like.
     """
-    # Bytes that are no UTF-8 become halves of surrogate pairs, which no field may hold.
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    lines = iter(lambda: text.readline(MOST_LINE_BYTES), "")
-    rows = csv.reader(lines, delimiter=delimiter)
-    header = _header_of(rows)
-    if missing := table.missing(header):
-        raise CommandError(
-            f"The first line of the file must name its columns; none of them is {missing}. Say by "
-            "--map what the file calls a field, by --delimiter what stands between cells."
-        )
-    while True:
-        try:
-            row = next(rows, None)
-            if row is None:
-                return
-            if row:
-                yield Line(rows.line_num, table.reports(_cells(header, row)))
-        except csv.Error:
-            yield Line(rows.line_num, BadRequest("The line is no CSV."))
-        except BadRequest as error:
-            yield Line(rows.line_num, error)
+    if text.isascii():
+        return
+    if marked := _MARKS.findall(text):
+        named = codecs.lookup(encoding).name.upper()
+        guess = ""
+        if named == "UTF-8" and _MARKS.sub("", text).isascii() and _NO_LETTERS.isdisjoint(marked):
+            guess = (
+                "; it looks like Windows-1252. Save the file as UTF-8, or give --encoding "
+                "windows-1252"
+            )
+        raise BadRequest(f"The line is not {named}{guess}.")
+    if _is_utf8(text, encoding):
+        raise BadRequest("The line is UTF-8: import such lines without --encoding.")
 
 
-def _header_of(rows: Iterator[list[str]]) -> list[str]:
+def _is_utf8(text: str, encoding: str) -> bool:
+    """Whether text of an encoding with a byte a character was UTF-8, which has more for some."""
+    if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
+        return False
+    raw = text.encode(encoding, "replace")
     try:
-        return next(rows, [])
-    except csv.Error:
-        return []
+        return len(raw) == len(text) and raw.decode() != text
+    except UnicodeDecodeError:
+        return False
 
 
-def _cells(header: list[str], row: list[str]) -> Mapping[str, object]:
-    if len(row) != len(header):
-        raise BadRequest(f"The line must have {len(header)} cells, as many as the first line.")
-    return dict(zip(header, row, strict=True))
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    """Halves of surrogate pairs, which no text has, for bytes that are none of the encoding's."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+_MARKED = "marked"
+codecs.register_error(_MARKED, _marked)
+_MARKS = re.compile("[\ud800-\udfff]")
+_NO_LETTERS = {chr(0xDC00 + byte) for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
+"""The marks of the bytes that are nothing in Windows-1252."""

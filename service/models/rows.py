@@ -8,8 +8,11 @@ refused, as the API does it.
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from binascii import crc_hqx
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -23,6 +26,7 @@ from service.models.requests import (
     MessageStatusRequest,
     TrackSendRequest,
 )
+from service.models.times import Times, advice
 from service.reports import RANK, Context, Report, Status
 
 _SEND = Reader(TrackSendRequest)
@@ -33,6 +37,7 @@ _CONTEXT = {field: field for field in Context.__struct_fields__} | {
     "registration_id": "event_registration_id",
 }
 _TIMES = {status: f"{status}_at" for status in Status}
+_ALL_TIMES = {*_TIMES.values(), "status_at", "created_at"}
 _ERROR = ("error_code", "error_message", "error_details", "error_href")
 
 FIELDS = (
@@ -50,6 +55,11 @@ Row = Mapping[str, object]
 """Values by the names of `FIELDS`; a name that is missing is not known."""
 
 
+_API_NAMES = {field: {field, name} for field, name in _CONTEXT.items()} | {
+    "wamid": {"wamid", "template_wamid"}
+}
+
+
 class Table:
     """Somebody else's table.
 
@@ -57,6 +67,8 @@ class Table:
         columns: the table's name of each of `FIELDS` that it calls otherwise.
         statuses: what the table's words for statuses mean; `""` for none.
         defaults: the values of fields that a row leaves out.
+        skipped: columns that aren't read, whatever they are called.
+        times: reads the table's times.
         now_us: the time, in µs since the epoch: nothing lies more than a day after it.
     """
 
@@ -67,30 +79,95 @@ class Table:
         statuses: Mapping[str, str],
         defaults: Mapping[str, str],
         now_us: int,
+        skipped: Collection[str] = (),
+        times: Times | None = None,
     ) -> None:
-        self._columns = {field: columns.get(field, field) for field in FIELDS}
-        self._named = tuple(columns)
+        self._columns = columns
         self._statuses = statuses
         self._defaults = defaults
+        self._skipped = skipped
+        self._times = times or Times()
         self._now_us = now_us
+        self._places = lru_cache(maxsize=256)(self._find_places)
 
-    def missing(self, columns: Sequence[str]) -> str:
+    @property
+    def without_zone(self) -> int:
+        """How many of the times that were read had no zone."""
+        return self._times.without_zone
+
+    def missing(self, names: Sequence[str]) -> str:
         """The first column that a table with these columns lacks and should have, `""` for none.
 
-        That is every one that the caller named, and that of the wamid.
+        That is every one that the caller named, and the wamid's.
         """
-        needed = {self._columns[field] for field in self._named} | {self._columns["wamid"]}
-        return min(needed.difference(columns), default="")
+        called = {*self._columns.values(), *self._skipped}
+        lacking = [column for column in called if not _named(column, names)]
+        if "wamid" not in self._columns and not self._own("wamid", names):
+            lacking.append("wamid")
+        return min(lacking, default="")
 
-    def reports(self, cells: Mapping[str, object]) -> list[Report]:
-        """What a row reports, by the table's own names: one report a status.
+    def places(self, names: tuple[str, ...]) -> Mapping[str, int]:
+        """Where rows whose columns have these names have each field.
+
+        Raises:
+            BadRequest: a field has two columns.
+        """
+        return self._places(names)
+
+    def _find_places(self, names: tuple[str, ...]) -> Mapping[str, int]:
+        places: dict[str, int] = {}
+        for field in FIELDS:
+            sources = self._sources(field, names)
+            if len(sources) > 1:
+                called = " and ".join(names[at].strip() for at in sources)
+                raise BadRequest(
+                    f"{field} has {len(sources)} columns: {called}. Say by --map {field}=COLUMN "
+                    "which it is, by --skip COLUMN which it isn't.",
+                    field,
+                )
+            if sources:
+                places[field] = sources[0]
+        return places
+
+    def _sources(self, field: str, names: Sequence[str]) -> list[int]:
+        own = self._own(field, names)
+        if field not in self._columns:
+            return own
+        chosen = _named(self._columns[field], names)
+        claimed = {at for column in self._columns.values() for at in _named(column, names)}
+        # Who names one of several that are alike up to their case has chosen; but another column
+        # that the API knows by the field's own name may be the right one.
+        alike = {_plain(names[at]) for at in chosen}
+        return chosen + [at for at in own if at not in claimed and _plain(names[at]) not in alike]
+
+    def _own(self, field: str, names: Sequence[str]) -> list[int]:
+        """Of columns that have one of the field's own names, without those to be skipped."""
+        known = _API_NAMES.get(field, {field})
+        return [
+            at
+            for at, name in enumerate(names)
+            if _plain(name) in known and name.strip() not in self._skipped
+        ]
+
+    def unread(self, names: tuple[str, ...]) -> list[str]:
+        """The columns that no field is read from, without those to be skipped."""
+        read = set(self.places(names).values())
+        return [
+            name.strip()
+            for at, name in enumerate(names)
+            if at not in read and name.strip() and name.strip() not in self._skipped
+        ]
+
+    def reports(self, names: tuple[str, ...], values: Sequence[object]) -> list[Report]:
+        """What a row reports: one report a status.
 
         They count as received when the message was created; see `_received_us`.
 
         Raises:
-            BadRequest: a field can't be read, or nothing says when a status was reached.
+            BadRequest: a field can't be read or has two columns, or nothing says when a status was
+                reached.
         """
-        row = self._row(cells)
+        row = self._row(self.places(names), values)
         reports = [
             self._report(row, status, field) for status, field in _TIMES.items() if field in row
         ]
@@ -105,13 +182,15 @@ class Table:
             reports[0] = replace(reports[0], context=_context_of(row, received_us))
         return reports
 
-    def _row(self, cells: Mapping[str, object]) -> dict[str, object]:
+    def _row(self, places: Mapping[str, int], values: Sequence[object]) -> dict[str, object]:
         row: dict[str, object] = {}
-        for field, column in self._columns.items():
-            value = cells.get(column)
+        for field in FIELDS:
+            value = values[places[field]] if field in places else None
             value = self._defaults.get(field) if value in (None, "") else value
             if field == "status" and isinstance(value, str):
                 value = self._statuses.get(value, value)
+            if field in _ALL_TIMES and isinstance(value, str) and value:
+                value = self._times.read(value, field)
             if value not in (None, ""):
                 row[field] = value
         return row
@@ -129,7 +208,8 @@ class Table:
         try:
             return status_report(_STATUS.body(body), self._now_us)
         except BadRequest as error:
-            raise _in_words_of(error, {"timestamp": time_field}) from None
+            told = _in_words_of(error, {"timestamp": time_field})
+            raise BadRequest(told.sentence + _advice(error, row[time_field]), told.field) from None
 
     def _received_us(self, row: Row, reports: list[Report]) -> int:
         """When the message was created, else sent, else when it first reached a status.
@@ -141,10 +221,26 @@ class Table:
         if "created_at" in row:
             value = row["created_at"]
             value = value if isinstance(value, str | int) else ""
-            created_ms = time_of(value, self._now_us // 1000, "created_at")
+            try:
+                created_ms = time_of(value, self._now_us // 1000, "created_at")
+            except BadRequest as error:
+                raise BadRequest(error.sentence + advice(value), error.field) from None
         else:
             created_ms = times_ms[0] if reports[0].status is Status.SENT else min(times_ms)
         return created_ms * 1000 + crc_hqx(reports[0].wamid.encode(), 0) % 1000
+
+
+def _plain(name: str) -> str:
+    """A column's name without what people don't see in it: case, blanks, invisible characters."""
+    seen = "".join(each for each in name if unicodedata.category(each) != "Cf")
+    return "_".join(re.findall(r"[^\W_]+", seen.casefold()))
+
+
+def _named(column: str, names: Sequence[str]) -> list[int]:
+    """Where the columns of a name are; where none has just this one, those that look alike."""
+    exactly = [at for at, name in enumerate(names) if name == column]
+    plain = _plain(column)
+    return exactly or [at for at, name in enumerate(names) if plain and _plain(name) == plain]
 
 
 def _time_field(row: Row, reports: list[Report]) -> str:
@@ -156,6 +252,12 @@ def _time_field(row: Row, reports: list[Report]) -> str:
     if "created_at" in row:
         return "created_at"
     raise BadRequest("status has no time: the line has none at all.", "status")
+
+
+def _advice(error: BadRequest, time: object) -> str:
+    if error.field == "status":
+        return " --status-map WORD=STATUS says what a word of the table's means."
+    return advice(time) if error.field == "timestamp" else ""
 
 
 def _recipient_in(row: Row) -> str | None:

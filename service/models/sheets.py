@@ -1,10 +1,16 @@
-"""Lists for a spreadsheet: CSV whose cells are never taken for formulas."""
+"""The failures as CSV: no cell calculates, spreadsheets keep ids, and import reads it back.
+
+An apostrophe stands before a cell that a spreadsheet would calculate or rewrite, and before a cell
+that begins with an apostrophe itself: so the first one of a cell is always ours. Whole phone
+numbers are written as people write them. The last line says how many rows there are, so a list that
+was cut short can't be taken for a whole one.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
 from service.models.insights import FailedRecipient, failed_recipient
@@ -12,28 +18,117 @@ from service.reports import Record
 
 COLUMNS = tuple(FailedRecipient.__annotations__)
 
-_FORMULA = re.compile(r"^(?=[\t\r\n])|(^|[;\r\n])(?=[ \t\"]*[=+\-@＝＋－＠])")  # noqa: RUF001
-"""Before what makes a spreadsheet calculate a cell (OWASP, "CSV Injection"). Where numbers have a
-decimal comma it divides cells at semicolons, and then takes quotes that don't begin a cell for
-nothing: it divides at those within our cells too, begins a line where one of them has a line end,
-and may drop quotes that stand there."""
+_SIGN = "[=+\\-@＝＋－＠]"  # noqa: RUF001
+# Spreadsheets may pass over blanks, quotes and invisible characters before a sign.
+_FORMULA = rf"(?:[^\S\r\n]|[\"\u00ad\u200b-\u200f\u2060-\u2064\ufeff])*{_SIGN}"
+
+# Where numbers have a decimal comma, spreadsheets divide cells at semicolons. Quotes that don't
+# begin such a cell mean nothing then: a semicolon or a line end within our cell begins another one.
+_INNER = re.compile(rf"(?<=[;\r\n])(?='*{_FORMULA})")
+_INNER_GUARD = re.compile(rf"(?<=[;\r\n])'(?='*{_FORMULA})")
+
+_GUARDED = re.compile(rf"['#\t\r\n]|{_FORMULA}")
+"""How a cell begins that is a formula, an error value of a spreadsheet, or our own mark."""
+
+_KEPT = re.compile(r"0|[1-9][0-9]{0,10}")
+"""The numbers that come back from a spreadsheet as they were."""
+
+_DIGIT = re.compile(r"\d")
+_LETTERS = re.compile(r"[^\W\d_]+")
+# The words that spreadsheets know in numbers, amounts, times and dates, and those for truth values.
+_UNITS = "a p am pm e d t z w r rs kr fr sfr usd eur gbp inr chf brl mxn ars zar"
+_MONTHS = """
+jan january januar janv janvier ene enero gen gennaio janeiro januari
+feb february februar fev fév févr février febrero febbraio fevereiro februari
+mar march mär märz mrz mars marzo março mrt maart apr april avr avril abr abril aprile
+may mai mayo maggio mag maio mei jun june juni juin junio giu giugno junho
+jul july juli juil juillet julio lug luglio julho aug august août aou ago agosto augustus
+sep sept september septembre septiembre set settembre setembro
+oct october okt oktober octobre octubre ott ottobre out outubro
+nov november novembre noviembre novembro dec december dez dezember déc décembre dic diciembre
+dicembre dezembro
+"""
+_IN_NUMBERS = frozenset(f"{_UNITS} {_MONTHS}".split()) | {""}
+_TRUTH = "true false wahr falsch vrai faux verdadero falso vero verdadeiro waar onwaar"
+_TRUTHS = frozenset(_TRUTH.split(" "))
+
+_PHONE = re.compile(r"[0-9]{6,15}")
+_CALLING_CODE = re.compile(
+    "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2}"
+)
+_GROUPS = re.compile(".{1,5}(?=(?:.{5})*$)")
+_AMERICAN = re.compile("...(?=....)|.+")
+_NATIONAL_DIGITS = 10
+
+_END = re.compile(r"# ([0-9]+) rows")
 
 
 def head() -> bytes:
     """The line that names the columns."""
-    return _lines([dict(zip(COLUMNS, COLUMNS, strict=True))])
+    return _lines([COLUMNS])
 
 
 def rows(failed: Iterable[tuple[Record, Record | None]]) -> bytes:
     """A line for each failed message, and what its recipient was sent since."""
-    return _lines(failed_recipient(*each) for each in failed)
+    return _lines(_cells(failed_recipient(*each)) for each in failed)
 
 
-def _lines(cells: Iterable[Mapping[str, object]]) -> bytes:
+def end(number: int) -> bytes:
+    """The last line, which says how many rows there are."""
+    return _lines([(f"# {number} rows", *[""] * (len(COLUMNS) - 1))])
+
+
+def is_ours(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns is such a list; further ones may have been added."""
+    return set(COLUMNS) <= set(columns)
+
+
+def rows_said(cells: Sequence[str]) -> int | None:
+    """The number of rows, if these are the cells of a last line."""
+    first, *others = [cell for cell in cells if cell] or [""]
+    said = None if others else _END.fullmatch(first)
+    return int(said[1]) if said else None
+
+
+def text_in(cell: str) -> str:
+    """The text that a cell was written for."""
+    return _INNER_GUARD.sub("", cell.removeprefix("'"))
+
+
+def _lines(rows_of_cells: Iterable[Sequence[str]]) -> bytes:
     text = StringIO()
-    csv.writer(text).writerows([_cell(row[column]) for column in COLUMNS] for row in cells)
+    csv.writer(text).writerows(rows_of_cells)
     return text.getvalue().encode()
 
 
-def _cell(value: object) -> str:
-    return "" if value is None else _FORMULA.sub(r"\g<0>'", str(value))
+def _cells(row: Mapping[str, object]) -> list[str]:
+    texts = {name: "" if value is None else str(value) for name, value in row.items()}
+    phone = texts["recipient_id"]
+    written = {name: _guarded(text) for name, text in texts.items()}
+    if _PHONE.fullmatch(phone):
+        written["recipient_id"] = _as_people_write(phone)
+    return [written[name] for name in COLUMNS]
+
+
+def _guarded(text: str) -> str:
+    guard = "'" if _GUARDED.match(text) or _is_rewritten(text) else ""
+    return guard + _INNER.sub("'", text)
+
+
+def _is_rewritten(text: str) -> bool:
+    """Whether a spreadsheet may take the text for a number, a date or a truth value."""
+    if not _DIGIT.search(text):
+        return text.strip().casefold() in _TRUTHS
+    words = "".join(_LETTERS.findall(text)).casefold()
+    return words in _IN_NUMBERS and not _KEPT.fullmatch(text)
+
+
+def _as_people_write(phone: str) -> str:
+    """Digits in groups, which no spreadsheet takes for a number or for a formula.
+
+    A + stands only before what must have a calling code: shorter numbers may be without one.
+    """
+    code = _CALLING_CODE.match(phone) if len(phone) > _NATIONAL_DIGITS else None
+    rest = phone[code.end() :] if code else phone
+    groups = (_AMERICAN if code and code[0] == "1" else _GROUPS).findall(rest)
+    return f"+{code[0]} {' '.join(groups)}" if code else " ".join(groups)

@@ -100,6 +100,10 @@ async def pages(client: Client, path: str, **parameters: str) -> AsyncIterator[d
             address = next_of(response.headers)
 
 
+def as_people_write(phone: str) -> str:
+    return f"+{phone[:2]} {phone[2:7]} {phone[7:]}"
+
+
 async def sheet(
     client: Client, accept: str = "", **parameters: str
 ) -> tuple[list[dict[str, str]], "CIMultiDictProxy[str]"]:
@@ -111,8 +115,9 @@ async def sheet(
         assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
         disposition = response.headers["Content-Disposition"]
         assert disposition == 'attachment; filename="failures.csv"'
-        head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        head, *rows, (end, *_) = csv.reader(io.StringIO(text, newline=""), strict=True)
         assert head == COLUMNS
+        assert end == f"# {len(rows)} rows"
         return [dict(zip(head, row, strict=True)) for row in rows], response.headers
 
 
@@ -785,7 +790,7 @@ class TestSheet:
         expected = [
             each
             | {"guest_name": f"'{each['guest_name']}", "error_message": "'-later"}
-            | {"sent_since": ""}
+            | {"recipient_id": as_people_write(each["recipient_id"]), "sent_since": ""}
             for each in recipients
         ]
         assert rows == expected

@@ -71,9 +71,8 @@ def erases(text: str) -> Selection:
 
 
 def imports(text: str) -> str:
-    [report] = _TABLE.reports(
-        {"wamid": "w", "recipient_id": text, "sent_at": _TIME, "event_id": "e"}
-    )
+    row = {"wamid": "w", "recipient_id": text, "sent_at": _TIME, "event_id": "e"}
+    [report] = _TABLE.reports(tuple(row), tuple(row.values()))
     assert report.context
     return report.context.recipient_id
 

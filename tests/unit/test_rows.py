@@ -25,13 +25,17 @@ def table(
     )
 
 
+def reports(row: dict[str, Any], read_by: Table | None = None) -> list[Report]:
+    return (read_by or table()).reports(tuple(row), list(row.values()))
+
+
 def record(row: dict[str, Any], read_by: Table | None = None) -> Record:
-    return record_of((read_by or table()).reports(row))
+    return record_of(reports(row, read_by))
 
 
 def refusal(row: dict[str, Any], read_by: Table | None = None) -> BadRequest:
     with pytest.raises(BadRequest) as caught:
-        (read_by or table()).reports(row)
+        reports(row, read_by)
     return caught.value
 
 
@@ -88,7 +92,7 @@ def test_columns_statuses_and_defaults() -> None:
         {"event_id": "e-1", "template_name": "t"},
     )
     row = {"message_id": "w", "sent_time": SENT, "to": "919876543210", "template_name": "own"}
-    found = record(row | {"state": "SEEN", "wamid": "other"}, read_by)
+    found = record(row | {"state": "SEEN"}, read_by)
     assert (found.wamid, found.status, found.event_id) == ("w", "read", "e-1")
     assert found.template_name == "own"
     assert record(row | {"state": "queued"}, read_by).status is Status.SENT
@@ -107,10 +111,10 @@ def test_the_created_time_is_the_sent_time_and_the_same_every_time() -> None:
 
 def test_the_context_counts_as_received_when_the_message_was_created() -> None:
     """So a track-send that came later keeps what it named."""
-    reports = table().reports(ROW | {"guest_name": "old", "guest_id": "g"})
-    context = [report.context for report in reports if report.context]
+    found = reports(ROW | {"guest_name": "old", "guest_id": "g"})
+    context = [report.context for report in found if report.context]
     assert len(context) == 1
-    assert {report.received_us // 1_000 for report in reports} == {BASE_MS}
+    assert {report.received_us // 1_000 for report in found} == {BASE_MS}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +155,67 @@ def test_what_the_api_refuses_is_refused_by_the_name_that_the_row_has(
     assert "wa_id" not in error.sentence
 
 
+@pytest.mark.parametrize(
+    ("names", "columns", "field"),
+    [
+        (["wamid", "wamid"], {}, "wamid"),
+        (["wamid", "WAMID"], {}, "wamid"),
+        (["wamid", " wamid "], {}, "wamid"),
+        (["wamid", "\ufeffwamid"], {}, "wamid"),
+        (["wamid", "template_wamid"], {}, "wamid"),
+        (["wamid", "id"], {"wamid": "id"}, "wamid"),
+        (["id", "id"], {"wamid": "id"}, "wamid"),
+        (["wamid", "Id", "ID"], {"guest_id": "id"}, "guest_id"),
+        (["wamid", "Sent At", "sent-at"], {}, "sent_at"),
+        (["wamid", "event_registration_id", "registration_id"], {}, "registration_id"),
+        (["wamid", "wa_id", "recipient_id"], {}, "recipient_id"),
+        (["wamid", "to", "wa_id"], {"recipient_id": "to"}, "recipient_id"),
+    ],
+)
+def test_a_field_with_two_columns_is_refused(
+    names: list[str], columns: dict[str, str], field: str
+) -> None:
+    with pytest.raises(BadRequest, match=f"{field} has 2 columns") as caught:
+        table(columns).reports(tuple(names), ["x"] * len(names))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "places"),
+    [
+        (["Wamid ", "note", "note", "", ""], {}, {"wamid": 0}),
+        (["template_wamid", "wa_id"], {}, {"wamid": 0, "recipient_id": 1}),
+        (["wamid", "guest_name", "Guest_Name"], {"guest_name": "Guest_Name"}, {"guest_name": 2}),
+        (
+            ["message", "wamid"],
+            {"wamid": "message", "guest_id": "wamid"},
+            {"wamid": 0, "guest_id": 1},
+        ),
+        (["wamid", "sent_at"], {"created_at": "sent_at"}, {"sent_at": 1, "created_at": 1}),
+        (["wamid", "MESSAGE ID"], {"guest_id": "message_id"}, {"guest_id": 1}),
+    ],
+)
+def test_one_column_is_found_whatever_its_case(
+    names: list[str], columns: dict[str, str], places: dict[str, int]
+) -> None:
+    found = table(columns).places(tuple(names))
+    assert {"wamid": 0, **places} == found
+
+
+def test_a_column_that_is_skipped_is_no_source() -> None:
+    read_by = Table(
+        columns={"wamid": "id"},
+        statuses={},
+        defaults={},
+        now_us=NOW_US,
+        skipped=["wamid", "status"],
+    )
+    names = ("id", "wamid", "sent_at", "status", "note")
+    assert read_by.places(names) == {"wamid": 0, "sent_at": 2}
+    assert read_by.unread(names) == ["note"]
+    assert read_by.missing(("id", "wamid")) == "status"
+
+
 def test_what_a_table_must_have_is_missed() -> None:
     assert table({"sent_at": "time"}).missing(["wamid", "time"]) == ""
     assert table({"sent_at": "time"}).missing(["wamid"]) == "time"
@@ -169,5 +234,5 @@ def test_every_field_is_read() -> None:
             else "919876543219"
         )
         extra = {"status": "delivered"} if field == "status_at" else {}
-        changed: list[Report] = table().reports(base | extra | {field: value})
-        assert changed != table().reports(base | extra) or base.get(field) == value, field
+        changed = reports(base | extra | {field: value})
+        assert changed != reports(base | extra) or base.get(field) == value, field

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import sheets
+from service.models.recipients import recipient_of
 from service.reports import Record, Status, record_of
 from tests.factories import BASE_MS, send_report, status_report
 
@@ -17,7 +19,6 @@ COLUMNS = [
 ]
 TEXTS = [name for name in COLUMNS if name not in {"failed_at", "class", "sent_since"}]
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://x","y")']
-CALCULATES = tuple("=+-@\t\r\n")
 
 
 def failed(**fields: str) -> Record:
@@ -31,6 +32,7 @@ def cells_of(*records: Record) -> list[dict[str, str]]:
     text = (sheets.head() + sheets.rows((record, None) for record in records)).decode()
     head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert head == COLUMNS
+    assert sheets.is_ours(head)
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
@@ -45,7 +47,7 @@ def test_a_failed_message_is_a_line_and_what_is_not_known_an_empty_cell() -> Non
     )
     assert cells_of(record_of([sent, failure])) == [
         {
-            "recipient_id": "919876543210",
+            "recipient_id": "+91 98765 43210",
             "guest_name": "Ann",
             "guest_id": "g",
             "registration_id": "r",
@@ -67,7 +69,7 @@ def test_a_failed_message_is_a_line_and_what_is_not_known_an_empty_cell() -> Non
 def test_no_cell_begins_as_a_formula_does(field: str, formula: str) -> None:
     (cells,) = cells_of(failed(**{field: formula}))
     assert cells[field].startswith("'")
-    assert cells[field].replace("'", "") == formula
+    assert sheets.text_in(cells[field]) == formula
 
 
 @pytest.mark.parametrize(
@@ -81,10 +83,34 @@ def test_nor_does_one_where_semicolons_divide_them(text: str) -> None:
 def check_divided_by_semicolons(written: str) -> None:
     """As a spreadsheet reads it whose numbers have a decimal comma."""
     for row in csv.reader(io.StringIO(written, newline=""), delimiter=";"):
-        assert not [cell for cell in row if cell.lstrip(" ").startswith(tuple("=+-@"))], row
+        begin = [cell.lstrip(" ") for cell in row]
+        assert not [cell for cell in begin if calculates(cell, "=+-@")], row
 
 
-@pytest.mark.parametrize("text", ["a=1", "919876543210", "1-2", "'=1", "Ann @ work", " "])
+def calculates(cell: str, signs: str = "=+-@\t\r\n") -> bool:
+    """Two numbers side by side, as in a phone number, are no formula, whatever follows."""
+    return cell.startswith(tuple(signs)) and not re.match(r"\+[0-9]{1,3} [0-9]", cell)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ab=1",
+        "12",
+        "0",
+        "99999999999",
+        "g-12",
+        "Ann @ work",
+        " ",
+        "June",
+        "a'b",
+        "a;b",
+        "a1b2",
+        "1e5f",
+        "12345678-12ab-1234-1234-123456789012",
+        "wamid.HBgLMTk4==",
+    ],
+)
 def test_other_texts_stay_as_they_are(text: str) -> None:
     (cells,) = cells_of(failed(guest_name=text))
     assert cells["guest_name"] == text
@@ -102,6 +128,43 @@ def test_what_stands_between_cells_and_lines_may_stand_in_them(text: str) -> Non
 anything = st.text(st.characters(exclude_categories=["Cs"])) | st.text("=+-@\t\r\n\",;x '")
 
 
+# What spreadsheets made of such cells when they were tried: other digits, dates, truth values.
+EATEN = [
+    *("00123", "007", "1E5", "1e5", "1/2", "1-2", "TRUE", "false", "2026-01-15", "12:30", "5 PM"),
+    *("1,5", "1.5", "1,234", "5%", "$5", "919876543210", "1234567890123456789", "MARCH1", "5 Jan"),
+    *("3.Mai", "#N/A", "# 4 rows", "WAHR", " 007 ", "12345678-1234-1234-1234-123456789012", "٣"),
+]
+
+
+@pytest.mark.parametrize("field", ["guest_id", "registration_id", "wamid", "guest_name"])
+@pytest.mark.parametrize("text", [*EATEN, "'", "''", "'=1", "'12"])
+def test_what_a_spreadsheet_would_rewrite_stays_a_text(field: str, text: str) -> None:
+    """An apostrophe that was there gets another one: the first is always ours."""
+    (cells,) = cells_of(failed(**{field: text}))
+    assert cells[field] == f"'{text}"
+    assert sheets.text_in(cells[field]) == text
+
+
+@pytest.mark.parametrize(
+    ("phone", "written"),
+    [
+        ("919876510001", "+91 98765 10001"),
+        ("19172345678", "+1 917 234 5678"),
+        ("4915123456789", "+49 1 51234 56789"),
+        ("971501234567", "+971 5012 34567"),
+        ("9876543210", "98765 43210"),
+        ("09876543210", "0 98765 43210"),
+        ("123456", "1 23456"),
+        ("1234567890123456", "'1234567890123456"),
+        ("US.13491208655302741918", "US.13491208655302741918"),
+    ],
+)
+def test_a_phone_number_is_written_as_people_do(phone: str, written: str) -> None:
+    (cells,) = cells_of(failed(recipient_id=phone))
+    assert cells["recipient_id"] == written
+    assert recipient_of(sheets.text_in(written), "recipient_id") == phone
+
+
 @given(texts=st.lists(st.fixed_dictionaries(dict.fromkeys(TEXTS, anything)), max_size=4))
 def test_every_text_comes_back_and_none_calculates(texts: list[dict[str, str]]) -> None:
     records = [failed(**each) for each in texts]
@@ -110,8 +173,28 @@ def test_every_text_comes_back_and_none_calculates(texts: list[dict[str, str]]) 
     assert len(rows) == len(texts)
     for row, given_texts in zip(rows, texts, strict=True):
         for name, text in given_texts.items():
-            assert not row[name].startswith(CALCULATES)
-            assert row[name].replace("'", "") == text.replace("'", "")
+            assert not calculates(row[name])
+            if name != "recipient_id":
+                assert sheets.text_in(row[name]) == text
+
+
+@given(st.from_regex(r"[0-9]{1,20}", fullmatch=True))
+def test_every_recipient_of_digits_comes_back(recipient_id: str) -> None:
+    (cells,) = cells_of(failed(recipient_id=recipient_id))
+    back = sheets.text_in(cells["recipient_id"])
+    assert re.sub("[+ ]", "", back) == recipient_id
+    assert cells["recipient_id"][0] in "'+" or " " in back or int(back) < 10**11
+
+
+@pytest.mark.parametrize("number", [0, 1, 12_345])
+def test_the_last_line_says_how_many_rows_there_are(number: int) -> None:
+    ((first, *others),) = csv.reader([sheets.end(number).decode()])
+    assert first == f"# {number} rows"
+    assert others == [""] * (len(COLUMNS) - 1)
+    assert sheets.rows_said([first, *others]) == number
+    assert sheets.rows_said([*others, first]) == number  # somebody moved the column
+    assert sheets.rows_said([first, "x"]) is None
+    assert sheets.rows_said(["# 12", ""]) is sheets.rows_said([]) is None
 
 
 def test_of_no_messages_there_is_no_line() -> None:

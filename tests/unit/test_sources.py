@@ -3,11 +3,13 @@
 import gzip
 import io
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from service.commands.csv_rows import csv_rows
 from service.commands.imports import Tally
-from service.commands.sources import Line, csv_rows, json_lines, lines_of, open_source
+from service.commands.sources import CutShort, Line, json_lines, lines_of, open_source
 from service.errors import BadRequest, CommandError
 from service.models.rows import Table
 from service.ndjson import MOST_LINE_BYTES
@@ -23,18 +25,24 @@ HEADER = b"wamid,sent_at,recipient_id,guest_name\n"
 
 def told(line: Line) -> str:
     """The name or the wamid of the line's message, or why it can't be read."""
-    if isinstance(line.found, BadRequest):
-        return line.found.sentence
+    if isinstance(line.found, BadRequest | CutShort):
+        return str(line.found)
+    if not line.found:
+        return "empty"
     report = line.found[0]
     return report.context.guest_name if report.context else report.wamid
 
 
+def file_of(content: bytes) -> io.BufferedReader:
+    return cast("io.BufferedReader", io.BufferedReader(io.BytesIO(content)))
+
+
 def of_json(content: bytes) -> dict[int, str]:
-    return {line.number: told(line) for line in json_lines(io.BytesIO(content), TABLE)}
+    return {line.number: told(line) for line in json_lines(file_of(content), TABLE)}
 
 
 def of_csv(content: bytes, delimiter: str = ",") -> dict[int, str]:
-    rows = csv_rows(io.BytesIO(content), TABLE, delimiter)
+    rows = csv_rows(file_of(content), TABLE, delimiter)
     return {line.number: told(line) for line in rows}
 
 
@@ -48,9 +56,12 @@ def test_lines_have_their_numbers_blank_ones_counted() -> None:
     content = b"\xef\xbb\xbf" + ROW % 1 + b"\n \r\n" + ROW % 2 + b"[]\nx\n" + (ROW % 3).rstrip()
     assert of_json(content) == {
         1: "w1",
+        2: "empty",
+        3: "empty",
         4: "w2",
         5: "The line must be a JSON object.",
-        6: "The line is not valid JSON; it must be a JSON object.",
+        6: "The line is not valid JSON; it must be a JSON object. CSV needs --format csv, or a "
+        "name that ends in .csv.",
         7: "w3",
     }
 
@@ -76,29 +87,91 @@ def test_cells_are_texts_whatever_a_spreadsheet_would_make_of_them() -> None:
     assert told_of[:4] == ["=HYPERLINK(1)", "@x", "-1", 'a "b", c']
     assert told_of[4] == "two  lines"  # control characters become spaces
     assert told_of[5:] == [" 007 ", "w6"]
-    assert list(found) == [2, 3, 4, 5, 7, 8, 9]
+    assert list(found) == [2, 3, 4, 5, 6, 8, 9]  # where each begins
 
 
 def test_a_byte_order_mark_crlf_and_another_delimiter() -> None:
     content = b"\xef\xbb\xbfsent_at;wamid\r\n" + TIME + b";w1\r\n\r\n" + TIME + b";w2"
-    assert list(of_csv(content, ";").values()) == ["w1", "w2"]
+    assert list(of_csv(content, ";").values()) == ["w1", "empty", "w2"]
 
 
 def test_a_bad_row_is_said_and_the_next_is_read() -> None:
     rows = b"w1,%s\nw2,%s,1,2,3\nw\xff,%s,12,x\nw4,%s,,"
     found = of_csv(HEADER + rows % (TIME, TIME, TIME, TIME))
     assert found[2] == found[3] == "The line must have 4 cells, as many as the first line."
-    assert found[4].startswith("recipient_id must be")
+    assert found[4].startswith("The line is not UTF-8; it looks like Windows-1252. Save the file")
     assert found[5] == "w4"
 
 
 def test_a_cell_without_end_costs_no_memory_and_not_the_rest() -> None:
     found = of_csv_names(b'"' + b"x" * 200_000, b"last")
-    assert "The line is no CSV." in found.values()
-    assert list(found.values())[-1] == "last"
+    assert found[2].startswith("A quote opens in this line and isn't closed")
+    assert found[3] == "last"
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"id,time\n1,2\n", b'"' + b"x" * 200_000])
+def test_lines_that_a_quote_may_join_are_all_refused() -> None:
+    """Nobody knows whether line 3 is a message, or part of a guest's name that says so."""
+    found = of_csv_names(b'"Bob', b"Ann", b'Jim"', b"Eve")
+    assert found[2].startswith("A quote opens in this line, and lines behind it may be rows")
+    assert found[3] == found[4] == "The line may belong to a cell that begins in line 2."
+    assert found[5] == "Eve"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b'"Bob" Smith', b'"Bob "B" Smith"', b' "Bob"', b'"Bob', b'"Bob""', b'"', b'"Bob\n"" x'],
+)
+def test_a_quote_where_none_can_be_is_refused_alone(name: bytes) -> None:
+    found = of_csv_names(b"Ann", name, b"Eve")
+    assert "quote" in found[3]
+    assert found[max(found)] == "Eve"
+
+
+def test_a_quote_is_looked_for_no_further_than_a_cell_may_be_long() -> None:
+    found = of_csv_names(b'"Bob', *[b"x" * 60 for _ in range(900)], b'Jim"', b"Eve")
+    assert found[2].startswith("A quote opens in this line and isn't closed")
+    assert len(found) == 903
+    assert list(found.values())[1:] == ["x" * 60] * 900 + ['Jim"', "Eve"]
+
+
+def test_a_line_that_is_too_long_ends_a_quote() -> None:
+    found = of_csv_names(b'"Bob', b"x" * 2 * MOST_LINE_BYTES, b"Eve")
+    assert [found[2][:17], found[3][:20]] == ["A quote opens in ", "The line is too long"]
+    assert found[4] == "Eve"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"wamid;sent_at\n", "give --delimiter ';'"),
+        (b"wamid\tsent_at\n", "give --delimiter tab"),
+        (b"wamid|sent_at\n", "give --delimiter '|'"),
+        (ROW % 1, "give --format ndjson"),
+        (b'"wamid,sent_at\n', "line 1: A quote opens"),
+        (b"\xff\xfewamid", "looks like UTF-16"),
+        ("wamid,sent_at".encode("utf-16-le"), "give --encoding utf-16-le"),
+        ("wamid,sent_at".encode("utf-16-be"), "give --encoding utf-16-be"),
+        ("wamid,größe".encode("cp1252"), "line 1: The line is not UTF-8"),
+    ],
+)
+def test_a_file_of_another_form_is_told_which_it_seems_to_be(content: bytes, said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        of_csv(content)
+
+
+def test_a_mark_of_utf_8_needs_no_encoding() -> None:
+    with pytest.raises(CommandError, match="begins as UTF-8"):
+        list(csv_rows(file_of(b"\xef\xbb\xbfwamid\n"), TABLE, ",", "windows-1252"))
+
+
+def test_utf_16_without_its_mark_is_no_utf_16() -> None:
+    rows = lines_of(json_lines(file_of("{}".encode("utf-16-be")), TABLE, "utf-16"))
+    assert [told(line) for line in rows] == [
+        "The file is not in the encoding that --encoding says."
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"id,time\n1,2\n"])
 def test_a_file_without_the_columns_is_refused_in_a_sentence(content: bytes) -> None:
     with pytest.raises(CommandError, match="none of them is wamid"):
         of_csv(content)

@@ -1,0 +1,268 @@
+"""CSV, row by row: no quote that somebody forgot takes the lines behind it along.
+
+A row is a line, or several where a quoted cell holds line ends. Several lines are one row only if
+the quote is closed where a cell ends, and if no line behind the first could be a row by itself.
+Otherwise nobody knows what the mistake is, and the lines are refused one by one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import click
+
+from service.commands.sources import TOO_LONG, CutShort, Line, refuse_other_encodings, texts_of
+from service.errors import BadRequest, CommandError
+from service.models import sheets
+from service.models.rows import Table
+from service.reports import Report
+
+Text = tuple[int, str | None]
+"""A line with its number; None: it is too long."""
+
+_MOST_IN_QUOTES = 2**16
+"""Characters of the lines behind a row's first one. Nobody looks further for a quote's end."""
+
+_INSIDE_QUOTES = re.compile(r'(?:[^"]|"")*+')
+_UNCLOSED = (
+    "A quote opens in this line and isn't closed at the end of a cell. A quote within a quoted "
+    'cell must be written twice: "".'
+)
+_UNCLEAR = (
+    "A quote opens in this line, and lines behind it may be rows or parts of its cell. Close the "
+    "quote, or write the cell in one line."
+)
+_DELIMITERS = {";": "';'", "\t": "tab", "|": "'|'", ",": "','"}
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+        number: of the line that it begins in.
+        cells: none where the line is blank; or what is wrong with it.
+    """
+
+    number: int
+    cells: list[str] | BadRequest | CutShort
+
+
+def csv_rows(
+    file: io.BufferedReader, table: Table, delimiter: str, encoding: str = "utf-8"
+) -> Iterator[Line]:
+    """The messages of a CSV file whose first row names its columns.
+
+    Raises:
+        CommandError: it has no such row, or the row lacks a column or has one twice, or the file is
+            in another encoding, by its first bytes.
+    """
+    if file.peek(1)[:1] == b"{":
+        raise CommandError("The lines seem to be JSON: give --format ndjson.")
+    rows = rows_of(texts_of(file, encoding), delimiter)
+    header = header_of(rows, table, delimiter, encoding)
+    if (unread := table.unread(header)) and not sheets.is_ours(header):
+        columns = ", ".join(unread)
+        click.echo(f"Not read: {columns}. Say by --map FIELD=COLUMN what a column is.", err=True)
+    for row in _without_guards(rows) if sheets.is_ours(header) else rows:
+        yield Line(row.number, _found_in(row, header, table, encoding))
+
+
+def _found_in(
+    row: Row, header: tuple[str, ...], table: Table, encoding: str
+) -> list[Report] | BadRequest | CutShort:
+    if not isinstance(row.cells, list):
+        return row.cells
+    if not any(cell.strip() for cell in row.cells):
+        return []
+    try:
+        refuse_other_encodings("".join(row.cells), encoding)
+        return table.reports(header, row.cells)
+    except BadRequest as error:
+        return error
+
+
+def _without_guards(rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows of a list of ours, as they were before it was made fit for spreadsheets."""
+    number, there, said = 1, 0, None
+    for number, cells in rows:
+        if not isinstance(cells, list):
+            there += 1
+            yield Row(number, cells)
+        elif (rows_said := sheets.rows_said(cells)) is not None:
+            said = rows_said + (said or 0)
+        else:
+            there += any(cells)
+            yield Row(number, [sheets.text_in(cell) for cell in cells])
+    if said != there:
+        yield Row(number + 1, CutShort(_difference(said, there)))
+
+
+def _difference(said: int | None, there: int) -> str:
+    if said is None:
+        return (
+            "The list is cut short: the last line of a whole one says how many rows it has. Its "
+            "rows were read; download it again for the rest."
+        )
+    return (
+        f"The list has {there:,} rows, and its last line says {said:,}. Its rows were read; where "
+        "rows are missing, download it again."
+    )
+
+
+def header_of(rows: Iterator[Row], table: Table, delimiter: str, encoding: str) -> tuple[str, ...]:
+    """The names of the columns.
+
+    Raises:
+        CommandError: they can't be read, or aren't what the table needs.
+    """
+    first = next((row for row in rows if row.cells), Row(1, []))
+    try:
+        if not isinstance(first.cells, list):
+            raise first.cells
+        refuse_other_encodings("".join(first.cells), encoding)
+        header = tuple(first.cells)
+        table.places(header)
+    except (BadRequest, CutShort) as error:
+        raise CommandError(f"line {first.number}: {error}") from None
+    if missing := table.missing(header):
+        raise CommandError(
+            f"The first line of the file must name its columns; none of them is {missing}. "
+            + _advice(header, delimiter)
+        )
+    return header
+
+
+def _advice(header: tuple[str, ...], delimiter: str) -> str:
+    first = header[0] if header else ""
+    for other, written in _DELIMITERS.items():
+        if len(header) == 1 and other in first and other != delimiter:
+            return f"The cells seem to be divided by {written}: give --delimiter {written}."
+    return "Say by --map what the file calls a field, by --delimiter what stands between cells."
+
+
+class _Ahead:
+    """Lines that can be put back after a look at them."""
+
+    def __init__(self, lines: Iterator[Text]) -> None:
+        self._lines = lines
+        self._back: deque[Text] = deque()
+
+    def __iter__(self) -> Iterator[Text]:
+        return self
+
+    def __next__(self) -> Text:
+        return self._back.popleft() if self._back else next(self._lines)
+
+    def put_back(self, lines: list[Text]) -> None:
+        self._back.extendleft(reversed(lines))
+
+
+def rows_of(lines: Iterator[Text], delimiter: str) -> Iterator[Row]:
+    """The rows in lines; the first that isn't blank says how many cells each must have."""
+    ahead = _Ahead(lines)
+    width = 0
+    for number, text in ahead:
+        if text is None or not text.strip():
+            yield Row(number, BadRequest(TOO_LONG) if text is None else [])
+            continue
+        taken: list[Text] = [(number, text)]
+        try:
+            cells = _cells_of(taken, ahead, delimiter)
+        except BadRequest as error:
+            ahead.put_back(taken[1:])
+            yield Row(number, error)
+            continue
+        width = width or len(cells)
+        yield from _judged(taken, cells, width, delimiter)
+
+
+def _judged(taken: list[Text], cells: list[str], width: int, delimiter: str) -> Iterator[Row]:
+    """The lines as one row, or each of them refused."""
+    (number, _), *others = taken
+    unclear = any(text is None or text.count(delimiter) >= width - 1 for _, text in others)
+    if len(cells) == width and not unclear:
+        yield Row(number, cells)
+        return
+    must = f"The line must have {width} cells, as many as the first line."
+    yield Row(number, BadRequest(_UNCLEAR if others else must))
+    for other, _ in others:
+        yield Row(other, BadRequest(f"The line may belong to a cell that begins in line {number}."))
+
+
+def _cells_of(taken: list[Text], ahead: _Ahead, delimiter: str) -> list[str]:
+    """The cells of a row; the lines behind its first one are added to those that are taken.
+
+    Raises:
+        BadRequest: a quote isn't closed, or not where a cell ends, or stands before one's middle.
+    """
+    cells: list[str] = []
+    opened = _divide(taken[0][1] or "", None, cells, delimiter)
+    size = 0
+    while opened is not None:
+        taken.append(next(ahead, (0, None)))
+        text = taken[-1][1]
+        size += len(text or "")
+        if text is None or size > _MOST_IN_QUOTES:
+            if not taken[-1][0]:
+                taken.pop()  # the file's end
+            raise BadRequest(_UNCLOSED)
+        opened = _divide(text, opened, cells, delimiter)
+    return cells
+
+
+def _divide(line: str, opened: str | None, cells: list[str], delimiter: str) -> str | None:
+    """Adds the cells of a line to others.
+
+    Args:
+        line: with its end.
+        opened: the text of a quoted cell so far that began in a line before.
+        cells: of the row so far.
+        delimiter: stands between them.
+
+    Returns:
+        the text of a quoted cell that goes on in the next line.
+
+    Raises:
+        BadRequest: a quote stands where it can't.
+    """
+    end, at = len(line.rstrip("\r\n")), 0
+    while True:
+        if opened is None and line.startswith('"', at):
+            opened, at = "", at + 1
+        if opened is None:
+            cell, stop = _plain_cell(line, at, end, delimiter)
+        else:
+            inside = _INSIDE_QUOTES.match(line, at, end)
+            stop = inside.end() if inside else at
+            opened += line[at:stop]
+            if stop == end:
+                return opened + line[end:]
+            cell, opened = opened.replace('""', '"'), None
+            stop = _behind_quote(line, stop + 1, end, delimiter)
+        cells.append(cell)
+        if stop >= end:
+            return None
+        at = stop + 1
+
+
+def _plain_cell(line: str, at: int, end: int, delimiter: str) -> tuple[str, int]:
+    """A cell without quotes that begins there, and where it ends."""
+    found = line.find(delimiter, at, end)
+    stop = end if found < 0 else found
+    cell = line[at:stop]
+    if cell.lstrip().startswith('"'):
+        raise BadRequest("A blank stands before a cell's quote; the quote must be its beginning.")
+    return cell, stop
+
+
+def _behind_quote(line: str, at: int, end: int, delimiter: str) -> int:
+    """Where a quoted cell ends; blanks may stand behind its quote."""
+    while line.startswith(" ", at) and delimiter != " ":
+        at += 1
+    if at < end and line[at] != delimiter:
+        raise BadRequest(_UNCLOSED)
+    return at
