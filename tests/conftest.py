@@ -18,6 +18,8 @@ from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_US
 from tests.servers import RedisCluster, RedisServer, server_binary
 
+pytest_plugins = ["tests.browser"]
+
 TOKEN = "test-token"
 
 settings.register_profile("unhurried", deadline=None)  # the machine may have others to serve
