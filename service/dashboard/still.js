@@ -1,4 +1,4 @@
-// Lists that stay still while somebody is at them: what would move a row waits until they are done.
+// Lists that stay still while somebody is at them: what would move a row waits, or doesn't move it.
 import { useEffect, useRef, useState } from './lib.js';
 
 const TOUCH_MS = 10_000; // a finger can't be seen before it comes down: its last touch counts so long
@@ -27,6 +27,45 @@ function isHeld(places) {
   const at = (state) => document.querySelector(state) !== null;
   const points = matchMedia('(hover: hover)').matches && at(`:is(${places}):hover`);
   return points || at(`:is(${places}) :focus-visible`) || at('dialog[open]') || touchEnds !== 0;
+}
+
+const ANCHORS = '.desk, .message-rows';
+let anchor; // what somebody is at
+let anchorPx = 0; // and where it begins on the page
+
+function isAt(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  const isTouched = touchEnds !== 0 && top < innerHeight && bottom > 0;
+  return isTouched || element.matches(':hover') || element.querySelector(':focus-visible') !== null;
+}
+
+const beginPx = (element) => element.getBoundingClientRect().top + scrollY;
+
+/** Moves the page as far as the anchor has moved on it. */
+function followAnchor() {
+  const movedPx = anchor?.isConnected ? beginPx(anchor) - anchorPx : 0;
+  scrollBy(0, movedPx);
+  anchorPx += movedPx;
+  return movedPx !== 0;
+}
+
+function noteAnchor() {
+  if (followAnchor()) return; // what the pointer is over now is by accident
+  anchor = [...document.querySelectorAll(ANCHORS)].findLast(isAt);
+  anchorPx = anchor ? beginPx(anchor) : 0;
+}
+
+on(['pointerover', 'focusin', 'touchstart', 'scroll'], noteAnchor);
+
+/**
+ * Keeps what somebody is at where it is on the screen, while what stands above it grows or shrinks.
+ * @param {HTMLElement} page whose parts change their sizes
+ * @returns {() => void} ends it
+ */
+export function keepPlace(page) {
+  const watch = new ResizeObserver(noteAnchor);
+  watch.observe(page);
+  return () => watch.disconnect();
 }
 
 /**

@@ -285,6 +285,30 @@ class TestListsStayStill:
         names = page.locator(".pick-name")
         expect(names.first).to_have_text("event-lower")
 
+    def test_a_row_stays_where_it_is_when_what_stands_above_it_grows(
+        self, page: Page, desk: Desk, numbers: Iterator[int], expected: list[str]
+    ) -> None:
+        """The first delivery brought a curve, the first failure a group: the list went down."""
+        expected += [GONE, REFUSED]
+        shown = [next(numbers) for _ in range(30)]
+        desk.send(shown, event_id="event-above")
+        enter(page, desk, "#event=event-above")
+        live(page)
+        row = rows(page).nth(2)
+        row.hover()
+        place = row.bounding_box()
+        assert place
+        desk.report(shown[:1], "delivered")
+        expect(page.locator(".chart canvas")).to_be_visible()
+        desk.fail(shown[1], "131000")
+        expect(page.locator(".group.now")).to_be_visible()
+        page.route("**/message-stats/**", lambda route: route.abort())
+        desk.report(shown[2:3], "delivered")
+        expect(page.get_by_text("These numbers are from")).to_be_visible()
+        now = row.bounding_box()
+        assert now
+        assert abs(now["y"] - place["y"]) < 1, "a page scrolls by whole pixels"
+
     def test_a_new_code_does_not_push_others_away(
         self, page: Page, desk: Desk, numbers: Iterator[int]
     ) -> None:

@@ -4,6 +4,7 @@ import { Live } from '../live.js';
 import { useLoader } from '../loader.js';
 import { Reasons } from '../reasons.js';
 import { close, go, href, queryOf, read, useRoute } from '../route.js';
+import { keepPlace } from '../still.js';
 import { fullTime, many, time } from '../words.js';
 import { Empty, Problem, Skeleton } from './basics.js';
 import { Failures } from './failures.js';
@@ -55,6 +56,9 @@ export function Board({ api, onDenied, onLeave }) {
     return () => clearInterval(timer);
   }, [cut, bus]);
 
+  const main = useRef(null);
+  useEffect(() => keepPlace(main.current), []);
+
   useEffect(() => {
     document.title = `${titleOf(selection)} – Message tracker`;
   }, [selection]);
@@ -65,7 +69,7 @@ export function Board({ api, onDenied, onLeave }) {
     <${Head} api=${api} connection=${connection} onLeave=${onLeave} onError=${failed} />
     <div class="frame">
       <${Picker} ...${shown} />
-      <main id="main" tabindex="-1">
+      <main id="main" ref=${main} tabindex="-1">
         ${kind === 'recipient'
           ? html`<${Recipient} key=${value} ...${shown} />`
           : html`<${Overview} key=${href(selection)} connection=${connection} ...${shown} />`}

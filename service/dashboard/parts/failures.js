@@ -19,7 +19,7 @@ const DUE = { sent_since: 'false' }; // every number, list and file here is of t
 export function Failures({ failures, ...shown }) {
   const total = sum(failures, 'count');
   const due = useDue(failures, total, shown);
-  const still = useStill(failures, codeOf, '.desk, .message-rows'); // a new code would move what is below
+  const still = useStill(failures, codeOf, '.desk');
   const aside = total > 0 && html`<${Waiting} list=${still} noun="code" onShow=${still.show} /><span class="quiet">${count(total)} failed</span>`;
   return html`<${Card} id="failures" title="Failures, and what to do" aside=${aside} className="desk">
     ${total === 0 && html`<${Empty} title="Nothing has failed."><p>If a message fails, this shows why, and what helps.</p><//>`}
