@@ -26,7 +26,7 @@ export function Failures({ failures, ...shown }) {
     ${total > 0 && html`<p class="quiet">Numbers and lists leave out everybody who was sent the same message again since.</p>`}
     ${total > 0 && Object.keys(CLASSES).map((name) => {
       const codes = still.shown.filter((failure) => (failure.class in CLASSES ? failure.class : 'unknown') === name);
-      return codes.length > 0 && html`<${Group} key=${name} name=${name} codes=${codes} due=${due} ...${shown} />`;
+      return (codes.length > 0 || due.ofClass(name) > 0) && html`<${Group} key=${name} name=${name} codes=${codes} due=${due} ...${shown} />`;
     })}
   <//>`;
 }
@@ -38,37 +38,48 @@ function sum(failures, key) {
 }
 
 /** What the service is spared: counting takes it about 0.1 s for 1,000 failures. */
-const restMs = (groups) => Math.min(30_000, Math.max(1000, 10 * sum(groups ?? [], 'count')));
+const restMs = (counted) => Math.min(30_000, Math.max(1000, 10 * (counted?.failed ?? 0)));
 
 /**
- * How many messages the lists and files have: `of(failures)` of some codes, null where it isn't known, and
- * `failed(failure)` of all that failed with one; `counting`, whether the first answer is still to come;
+ * How many messages the lists and files have, null where it isn't known: `ofClass(name)` and `of(failure)`;
+ * `failed(failure)`, how many failed with its code; `counting`, whether the first answer is still to come;
  * `ask()` counts again, for when somebody looks closer.
  */
 function useDue(failures, total, { api, selection, onError }) {
   const query = { ...queryOf(selection), ...DUE, count: 'true', limit: 1 };
-  const load = async (signal) => (await api.json('failures/', query, signal)).failures;
+  const load = async (signal) => {
+    const groups = {}; // by class, each as the class's own list has it: one code may be in several
+    for (const name of Object.keys(CLASSES)) {
+      groups[name] = (await api.json('failures/', { ...query, class: name }, signal)).failures;
+    }
+    return { groups, failed: sum(groups.now, 'count') };
+  };
   const counted = useLoader(load, restMs, [], onError);
-  const groups = new Map(counted.data?.map((failure) => [codeOf(failure), failure]));
-  const isNew = failures.some((failure) => !groups.has(codeOf(failure)));
+  const groups = counted.data?.groups ?? {};
+  const find = (failure) => Object.values(groups).map((codes) => codes.find((each) => codeOf(each) === codeOf(failure)));
+  const isNew = failures.some((failure) => !find(failure)[0]);
   useEffect(() => {
     if (total > 0) (isNew ? counted.askNow : counted.ask)();
   }, [failures]);
   return {
     counting: counted.loading,
     ask: counted.askNow,
-    failed: (failure) => (groups.get(codeOf(failure)) ?? failure).count,
-    of(codes) {
-      const numbers = codes.map((failure) => groups.get(codeOf(failure))?.listed ?? null);
-      return numbers.includes(null) ? null : numbers.reduce((all, number) => all + number, 0);
-    },
+    failed: (failure) => (find(failure)[0] ?? failure).count,
+    of: (failure) => listed(find(failure)),
+    ofClass: (name) => listed(groups[name] ?? []),
   };
+}
+
+/** The sum of what the lists have, null where one isn't known. */
+function listed(groups) {
+  const numbers = groups.map((group) => group?.listed ?? null);
+  return !numbers.length || numbers.includes(null) ? null : numbers.reduce((all, number) => all + number);
 }
 
 function Group({ name, codes, ...shown }) {
   const { title, about } = CLASSES[name];
   const [most, setMost] = useState(FIRST_CODES);
-  const number = shown.due.of(codes);
+  const number = shown.due.ofClass(name);
   return html`<section class="group ${name}" aria-labelledby="class-${name}">
     <header class="group-head">
       <div>
@@ -118,7 +129,7 @@ function Code({ failure, ...shown }) {
       <p><strong><${Reason} failure=${failure} ...${shown} /></strong> ${code && code !== OTHER && html`<span class="code-number">${code}</span>`}</p>
       ${remedy && html`<p class="quiet">${remedy}</p>`}
     </div>
-    <${Number} number=${shown.due.of([failure])} failed=${shown.due.failed(failure)} />
+    <${Number} number=${shown.due.of(failure)} failed=${shown.due.failed(failure)} />
     <div class="code-buttons">
       <button type="button" class="button plain" aria-expanded=${open} aria-controls=${id} onClick=${toggle}>
         <span>Recipients<span class="unseen"> with ${named}</span></span>
