@@ -137,9 +137,10 @@ FAILURES = (
     ),
 )
 
-FAILED, SILENT, READ = 0.055, 0.025, 0.74
-"""The parts of messages that fail, and that nothing more is heard of; of those delivered that are
-read: not everybody lets it be known."""
+FAILED, SILENT, READ, READ_ALONE = 0.055, 0.025, 0.74, 0.04
+"""The parts of messages that fail, and that nothing more is heard of; the part of those delivered
+that are read, as not everybody lets it be known; the part of those read of which Meta reports
+`read` alone."""
 
 ODD_EVERY, ODD_AT = 5_000, 7
 """Of so many messages this one is delivered, and then reported failed: with Meta it happens."""
@@ -245,8 +246,10 @@ class Story:
         elif chance < FAILED:
             yield Status.FAILED, self._random.uniform(0.5, 4), self._failure(send)
         elif chance > FAILED + SILENT:
-            yield Status.DELIVERED, after_s, None
-            if self._random.random() < READ:
+            is_read = self._random.random() < READ
+            if not is_read or self._random.random() >= READ_ALONE:
+                yield Status.DELIVERED, after_s, None
+            if is_read:
                 yield Status.READ, after_s + self._around(420, 2.0), None
 
     def _delivery_s(self) -> float:

@@ -18,6 +18,8 @@ from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_US
 from tests.servers import RedisCluster, RedisServer, server_binary
 
+pytest_plugins = ["tests.browser"]
+
 TOKEN = "test-token"
 NO_JOURNAL = Journal(enabled=False)
 """For services that would share a folder: what one left in it another would merge."""

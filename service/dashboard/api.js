@@ -51,9 +51,10 @@ export class Api {
     return response;
   }
 
+  /** @throws {ApiError} */
   async json(path, query, signal) {
     const response = await this.ask(path, query, { signal });
-    return response.json();
+    return whole(response.json());
   }
 
   /** A page of a list: what it holds, and the cursor of the next one or null. */
@@ -61,14 +62,14 @@ export class Api {
     const response = await this.ask(path, query, { signal });
     const link = /<([^>]*)>;\s*rel="next"/.exec(response.headers.get('Link') ?? '');
     const next = link && new URL(link[1], response.url).searchParams.get('cursor');
-    return { body: await response.json(), next };
+    return { body: await whole(response.json()), next };
   }
 
   /** Saves an answer as a file. */
   async download(path, query, name) {
     const response = await this.ask(path, query);
     // A file of UTF-8 without this mark at its beginning is garbled by Excel.
-    const file = new Blob(['\ufeff', await response.blob()], { type: response.headers.get('Content-Type') });
+    const file = new Blob(['\ufeff', await whole(response.blob())], { type: response.headers.get('Content-Type') });
     const address = URL.createObjectURL(file);
     const link = Object.assign(document.createElement('a'), { href: address, download: name });
     link.click();
@@ -85,6 +86,16 @@ export class Api {
       if (error.name === 'AbortError') throw error;
       throw new ApiError(0, 'The service does not answer.');
     }
+  }
+}
+
+/** What an answer holds; its connection may be lost while it comes. */
+async function whole(body) {
+  try {
+    return await body;
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new ApiError(0, 'The service’s answer broke off.');
   }
 }
 

@@ -17,17 +17,23 @@ class Loader {
 
   constructor(load, everyMs, tell) {
     this.#load = load;
-    this.#everyMs = everyMs;
+    this.#everyMs = typeof everyMs === 'function' ? everyMs : () => everyMs;
     this.#tell = tell;
   }
 
-  /** Has it loaded (again): at once, or as soon as that isn't too often and somebody looks. */
+  /** Loads it again: at once, or as soon as that isn't too often and the page is seen. */
   ask = () => {
     if (this.#ended.signal.aborted) return;
     this.#wanted = true;
     if (this.#busy || document.hidden) return;
-    const dueMs = Math.max(Date.now(), this.#startedMs + this.#everyMs);
+    const dueMs = Math.max(Date.now(), this.#startedMs + this.#everyMs(this.state.data));
     if (!this.#timer || dueMs < this.#dueMs) this.#after(dueMs - Date.now());
+  };
+
+  /** Loads it again at once, however short a time ago it was loaded. */
+  askNow = () => {
+    this.#startedMs = 0;
+    this.ask();
   };
 
   /** Changes what was loaded, where there is something. */
@@ -81,10 +87,11 @@ class Loader {
 }
 
 /**
- * What `load` answers, as `{data, error, loading, at, ask, change}`; what was there stays while it is
- * loaded again, and is put away when one of `deps` changes.
+ * What `load` answers, as `{data, error, loading, at, ask, askNow, change}`; what was there stays while
+ * it is loaded again, and is put away when one of `deps` changes.
  * @param {(signal: AbortSignal) => Promise<any>} load
- * @param {number} everyMs how often it is loaded at the most
+ * @param {number | ((data: any) => number)} everyMs how often it is loaded at the most; it may depend on
+ *   what was loaded last
  */
 export function useLoader(load, everyMs, deps, onError) {
   const [, draw] = useState(0);
@@ -102,5 +109,5 @@ export function useLoader(load, everyMs, deps, onError) {
     loader.start();
     return () => loader.stop();
   }, [loader]);
-  return { ...loader.state, ask: loader.ask, change: loader.change };
+  return { ...loader.state, ask: loader.ask, askNow: loader.askNow, change: loader.change };
 }

@@ -2,12 +2,13 @@
 // sent to the service.
 import { useEffect, useState } from './lib.js';
 
-const KINDS = ['event', 'template', 'phone'];
-const PARAMETERS = { event: 'event_id', template: 'template_name', phone: 'recipient_id' };
+const KINDS = ['event', 'template', 'recipient'];
+const PARAMETERS = { event: 'event_id', template: 'template_name', recipient: 'recipient_id' };
 
 /** {kind, value, message}: kind is 'all' or one of KINDS, message a wamid or ''. */
 export function read(hash = location.hash) {
   const given = new URLSearchParams(hash.replace(/^#/, ''));
+  if (given.has('phone')) given.set('recipient', given.get('phone')); // as kept addresses have it
   const kind = KINDS.find((name) => given.get(name)) ?? 'all';
   return { kind, value: given.get(kind) ?? '', message: given.get('message') ?? '' };
 }

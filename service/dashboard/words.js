@@ -23,7 +23,7 @@ export const CLASSES = {
   },
   later: {
     title: 'Send again later',
-    about: 'A limit was reached. Wait as long as it says below, then send again.',
+    about: 'A limit was reached. Wait as long as each code says below, then send again.',
   },
   fix: {
     title: 'Fix first, then send again',
@@ -31,7 +31,7 @@ export const CLASSES = {
   },
   unknown: {
     title: 'Look into these',
-    about: 'Meta gave no code, or one that is not known here. Open a message to see what it said.',
+    about: 'Meta gave no code, or a code that this service doesn’t know. Open a message to see what Meta said.',
   },
   never: {
     title: 'Don’t send again',
@@ -96,9 +96,4 @@ export function inLocalTimes(sentence, now = new Date()) {
 
 export function fullTime(iso) {
   return full.format(new Date(iso));
-}
-
-/** A phone number as it is kept: digits; with a plus it is known for what it is. */
-export function phone(digits) {
-  return /^\d{6,15}$/.test(digits ?? '') ? `+${digits}` : (digits ?? '');
 }

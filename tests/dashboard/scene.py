@@ -59,12 +59,18 @@ class Desk:
 
     def fail(self, number: int, code: str, href: str = HREF) -> None:
         """A message failed, as Meta's webhook says it."""
+        self.fail_all([number], code, href)
+
+    def fail_all(self, numbers: Iterable[int], code: str, href: str = HREF) -> None:
+        """Messages failed for one reason, as Meta's webhook says it."""
         error = {"code": int(code), "title": "Title", "href": href}
         error["error_data"] = {"details": f"Details of {code}."}
-        status = {"id": f"wamid.{number}", "status": "failed", "errors": [error]}
-        status["timestamp"] = str(int(datetime.now(UTC).timestamp()) + 5)
-        status["recipient_id"] = f"9198765{number:05}"
-        value = {"messaging_product": "whatsapp", "metadata": {}, "statuses": [status]}
+        failed = {"status": "failed", "errors": [error]}
+        failed["timestamp"] = str(int(datetime.now(UTC).timestamp()) + 5)
+        statuses = [
+            failed | {"id": f"wamid.{n}", "recipient_id": f"9198765{n:05}"} for n in numbers
+        ]
+        value = {"messaging_product": "whatsapp", "metadata": {}, "statuses": statuses}
         entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
         self.post("whatsapp", {"object": "whatsapp_business_account", "entry": [entry]})
 

@@ -64,6 +64,14 @@ def test_the_running_send_goes_on_and_its_messages_reach_people() -> None:
     assert len(delivered & wamids(news) - past) > 0.7 * len(sends)
 
 
+def test_of_some_that_were_read_nobody_heard_that_they_were_delivered() -> None:
+    """With Meta it is so, and the page must say what it doesn't know."""
+    heard = [{each.body.get("status") for each in news} for news in story(2_000).past()]
+    read = [statuses for statuses in heard if "read" in statuses]
+    alone = [statuses for statuses in read if "delivered" not in statuses]
+    assert 0.01 < len(alone) / len(read) < 0.1
+
+
 def test_nothing_is_reached_before_it_is_sent() -> None:
     """It may be heard of before: with Meta it is so."""
     for send, *statuses in story().past():

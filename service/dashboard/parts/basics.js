@@ -1,6 +1,6 @@
 // Small things that several parts show.
 import { html, useState } from '../lib.js';
-import { exactTime, fullTime, STATUSES, time } from '../words.js';
+import { exactTime, fullTime, many, STATUSES, time } from '../words.js';
 
 /** The guide's ticks, with the word beside them or for screen readers alone. */
 export function Status({ of, quiet = false }) {
@@ -49,11 +49,20 @@ export function Empty({ title, children }) {
   </div>`;
 }
 
+/** A button for what waits while a list is held. Its place is always kept, so that nothing moves. */
+export function Waiting({ list: { waiting, over }, noun, onShow }) {
+  const number = many(waiting, `new ${noun}`);
+  return html`<div class="arrivals">
+    ${waiting > 0 && html`<button type="button" class="button" onClick=${onShow}>${over ? `At least ${number}` : number}</button>`}
+  </div>`;
+}
+
 /** A button that saves a list as a file; what goes wrong is said beside it. Its `label` is seen,
- * and `of` what is heard with it. */
-export function Download({ api, path, query, name, label, of, primary = false, onError }) {
+ * and a screen reader says `of` with it. */
+export function Download({ api, path, query, name, label, of, primary = false, onSave, onError }) {
   const [state, setState] = useState({ busy: false, error: null });
   async function save() {
+    onSave?.();
     setState({ busy: true, error: null });
     try {
       await api.download(path, query, name);

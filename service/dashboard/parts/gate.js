@@ -14,8 +14,8 @@ export function Gate({ problem, onToken }) {
       <img src="icon.svg" alt="" width="44" height="44" />
       <h1>Message tracker</h1>
       <p class="quiet">
-        What became of each message. Enter the service’s token to see it; it stays in this tab until
-        you close it.
+        This page shows what became of each message. Enter the service’s token; it stays in this tab
+        until you close it.
       </p>
       ${problem && html`<p class="hint bad" role="alert">${problem}</p>`}
       <input type="text" autocomplete="username" value="message-tracker" hidden />

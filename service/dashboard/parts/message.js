@@ -1,7 +1,8 @@
 // One message: all that is known of it.
 import { html, useEffect, useLayoutEffect, useRef } from '../lib.js';
 import { useLoader } from '../loader.js';
-import { CLASSES, inLocalTimes, phone } from '../words.js';
+import { NO_REASON } from '../reasons.js';
+import { CLASSES, inLocalTimes } from '../words.js';
 import { Problem, Skeleton, Status, Time } from './basics.js';
 
 export function Message({ api, bus, wamid, onClose, onError }) {
@@ -34,7 +35,7 @@ export function Message({ api, bus, wamid, onClose, onError }) {
 }
 
 function titleOf(message) {
-  return message.guest_name || phone(message.recipient_id) || 'Recipient not known';
+  return message.guest_name || message.recipient_id || 'Recipient not known';
 }
 
 function Body({ loaded, wamid }) {
@@ -42,7 +43,7 @@ function Body({ loaded, wamid }) {
   if (data) return html`<${Known} message=${data} />`;
   if (!error) return html`<${Skeleton} lines=${8} />`;
   if (error.status === 404) {
-    return html`<p>No message with this id is known here: it was never reported, or has been erased.</p>
+    return html`<p>No message with this id is known here. Either it was never reported, or it has been erased.</p>
       <p class="id">${wamid}</p>`;
   }
   return html`<${Problem} what="The message could not be loaded." error=${error} onAgain=${loaded.ask} />`;
@@ -56,7 +57,7 @@ function Known({ message }) {
     <${Timeline} steps=${message.timeline} />
     ${message.conflicts.length > 0 &&
     html`<div class="notice"><h3>What doesn’t fit together</h3><ul>${message.conflicts.map((sentence) => html`<li key=${sentence}>${inLocalTimes(sentence)}</li>`)}</ul></div>`}
-    <h3>About it</h3>
+    <h3>Details</h3>
     <${Facts} message=${message} />
     ${message.pricing && html`<h3>Pricing</h3><${Pairs} pairs=${Object.entries(message.pricing).map(([name, value]) => [inWords(name), said(value)])} />`}
   `;
@@ -66,7 +67,7 @@ function Failure({ error }) {
   const known = CLASSES[error.class] ?? CLASSES.unknown;
   const safe = /^https:\/\//i.test(error.href ?? '');
   return html`<section class="failure ${error.class}" aria-label="Why it failed">
-    <p><strong>${error.meaning ?? error.message ?? 'Meta gave no reason'}</strong> ${error.code && html`<span class="code-number">${error.code}</span>`}</p>
+    <p><strong>${error.meaning ?? error.message ?? NO_REASON}</strong> ${error.code && html`<span class="code-number">${error.code}</span>`}</p>
     <p><span class="badge">${known.title}</span></p>
     ${error.remedy && html`<p>${error.remedy}</p>`}
     ${(error.message || error.details || error.href) && html`<dl class="pairs">
@@ -81,17 +82,22 @@ function Timeline({ steps }) {
   return html`<ol class="timeline">
     ${steps.map((step, i) => html`<li key=${i} class=${step.status}>
       <${Status} of=${step.status} />
-      <span class="times">
-        <span><${Time} exact at=${step.at} /> <span class="quiet">by Meta’s clock</span></span>
-        ${step.received_at && html`<span><${Time} exact at=${step.received_at} /> <span class="quiet">received here</span></span>`}
-      </span>
+      <span class="times">${timesOf(step).map(
+        ([at, whose]) => html`<span key=${whose}><${Time} exact at=${at} /> <span class="quiet">${whose}</span></span>`,
+      )}</span>
     </li>`)}
   </ol>`;
 }
 
+/** The times of a step, each with whose it is. A send that names no time has that of its arrival here. */
+function timesOf({ at, received_at: received }) {
+  if (at === received) return [[at, 'received here, by this service’s clock']];
+  return [[at, 'as it was reported'], [received, 'received here']].filter(([time]) => time);
+}
+
 function Facts({ message }) {
   const pairs = [
-    ['Phone number', phone(message.recipient_id)],
+    ['Recipient', message.recipient_id],
     ['Guest', message.guest_name],
     ['Guest id', message.guest_id],
     ['Event', message.event_id],
@@ -106,7 +112,7 @@ function Facts({ message }) {
     ['User id', message.user_id],
     ['Parent user id', message.parent_user_id],
     ['Participant id', message.participant_id],
-    ['Id here', message.id],
+    ['Id in this service', message.id],
     ['Meta’s id', message.wamid],
   ];
   return html`<${Pairs} pairs=${pairs} />`;

@@ -11,7 +11,7 @@ const STAGES = [
 ];
 
 export function Funnel({ stats }) {
-  return html`<${Card} id="funnel" title="How far they came" className="funnel">
+  return html`<${Card} id="funnel" title="How far messages came" className="funnel">
     <ol class="stages">
       ${STAGES.map(([status, about]) => {
         const number = stats.reached[status];
@@ -55,6 +55,6 @@ export function Awaiting({ awaiting }) {
       })}
     </ul>
     ${counts.get(null) > 0 &&
-    html`<p class="hint">WhatsApp gives up after 30 days: take the oldest ${many(counts.get(null), 'message')} for lost.</p>`}
+    html`<p class="hint">WhatsApp gives up after 30 days: count the oldest ${many(counts.get(null), 'message')} as lost.</p>`}
   <//>`;
 }

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { useLoader } from '../loader.js';
 import { href } from '../route.js';
+import { useStill } from '../still.js';
 import { count, many } from '../words.js';
 import { Problem, Skeleton, Time } from './basics.js';
 
@@ -47,7 +48,7 @@ function List({ kind, api, bus, selection, onError }) {
   useEffect(() => bus.subscribe({ rows: list.ask, anew: list.ask }), [bus, list.ask]);
   if (!list.data) {
     if (!list.error) return html`<${Skeleton} lines=${6} />`;
-    return html`<${Problem} what=${`The ${title.toLowerCase()} could not be loaded.`} error=${list.error} onAgain=${list.ask} />`;
+    return html`<${Problem} what=${`The ${title.toLowerCase()} could not be loaded.`} error=${list.error} onAgain=${list.askNow} />`;
   }
   const { items, next } = list.data;
   if (!items.length && !next) return html`<p class="quiet pad">There are no ${title.toLowerCase()} yet.</p>`;
@@ -56,20 +57,28 @@ function List({ kind, api, bus, selection, onError }) {
     limit.current = Math.min(MOST, limit.current * 2);
     list.ask();
   }
-  return html`<ul class="picks">
-      ${items.map((item) => html`<li key=${item[name]}>
-        <a class="pick" href=${href({ kind, value: item[name] })}
-          aria-current=${selection.kind === kind && selection.value === item[name] ? 'page' : null}>
-          <span class="pick-name">${item[name]}</span>
-          <${Shares} item=${item} />
-          <span class="pick-about"><span>${many(item.total, 'message')}</span> <${Time} at=${item.latest_at} /></span>
-        </a>
-      </li>`)}
-    </ul>
+  return html`<${Picks} kind=${kind} items=${items} selection=${selection} />
     <div class="more">
       ${cursor && html`<button type="button" class="button plain" onClick=${() => setCursor(null)}>Latest ${title.toLowerCase()}</button>`}
       ${next && html`<button type="button" class="button plain" onClick=${more}>More ${title.toLowerCase()}</button>`}
-    </div>`;
+    </div>
+    ${list.error && html`<${Problem} what="The list could not be brought up to date." error=${list.error} onAgain=${list.askNow} />`}`;
+}
+
+/** The one with the latest message stands first; the order changes only while nobody is at it. */
+function Picks({ kind, items, selection }) {
+  const { name } = LISTS[kind];
+  const { shown } = useStill(items, (item) => item[name], '.picks');
+  return html`<ul class="picks">
+    ${shown.map((item) => html`<li key=${item[name]}>
+      <a class="pick" href=${href({ kind, value: item[name] })}
+        aria-current=${selection.kind === kind && selection.value === item[name] ? 'page' : null}>
+        <span class="pick-name">${item[name]}</span>
+        <${Shares} item=${item} />
+        <span class="pick-about"><span>${many(item.total, 'message')}</span> <${Time} at=${item.latest_at} /></span>
+      </a>
+    </li>`)}
+  </ul>`;
 }
 
 const ORDER = ['read', 'delivered', 'sent', 'failed'];
@@ -77,7 +86,7 @@ const ORDER = ['read', 'delivered', 'sent', 'failed'];
 /** A line whose parts are the messages at each status. */
 function Shares({ item }) {
   const words = ORDER.map((status) => `${count(item.statuses[status])} ${status}`).join(', ');
-  return html`<span class="shares" title=${words}>
+  return html`<span class="shares" title=${`Now: ${words}`}>
     ${ORDER.map((status) => html`<span key=${status} class=${status} style=${{ flexGrow: item.statuses[status] }}></span>`)}
   </span>`;
 }

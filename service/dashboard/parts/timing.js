@@ -1,21 +1,21 @@
 // How long it takes: a curve, its main points in words, and the same as a table.
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { count, duration, share, within } from '../words.js';
-import { Card } from './basics.js';
+import { Card, Problem } from './basics.js';
 
 const CURVES = { delivered: 'delivered', read: 'read' };
 const TICKS_S = [1, 10, 60, 600, 3600, 21_600, 86_400, 604_800, 2_592_000];
 const HEIGHT_PX = 260;
 
-export function Timing({ delivered, read }) {
+export function Timing({ delivered, read, reached }) {
   const known = { delivered, read };
   const some = Object.keys(CURVES).filter((name) => known[name].count > 0);
   return html`<${Card} id="timing" title="How long it takes" className="timing">
     ${some.length === 0
-      ? html`<p class="quiet">As soon as messages are delivered it shows here how long that took.</p>`
+      ? html`<p class="quiet">When messages are delivered, this shows how long it took.</p>`
       : html`
           <div class="timing-words">
-            ${some.map((name) => html`<p key=${name}><span class="swatch ${name}" aria-hidden="true"></span>${sentence(name, known[name])}</p>`)}
+            ${some.map((name) => html`<p key=${name}><span class="swatch ${name}" aria-hidden="true"></span>${sentence(name, known[name], reached[name])}</p>`)}
           </div>
           <${Chart} known=${known} some=${some} />
           <details>
@@ -26,9 +26,11 @@ export function Timing({ delivered, read }) {
   <//>`;
 }
 
-function sentence(name, { count: number, p50_s, p90_s, p99_s }) {
+/** Meta doesn't tell every time: where it leaves out `delivered`, `read` alone says that it was. */
+function sentence(name, { count: number, p50_s, p90_s, p99_s }, reached) {
+  const part = number === reached ? 'all' : count(number);
   return html`Half were <strong>${name} ${within(p50_s)}</strong>, 90% ${within(p90_s)}, 99% ${within(p99_s)}${' '}
-    <span class="quiet">– of the ${count(number)} that were ${name}</span>`;
+    <span class="quiet">– known for ${part} of the ${count(reached)} that were ${name}</span>`;
 }
 
 /** The share at each time of any curve; what a curve doesn't have itself is left to the chart. */
@@ -52,6 +54,7 @@ function Chart({ known, some }) {
   const place = useRef(null);
   const plot = useRef(null);
   const [theme, setTheme] = useState(0);
+  const [problem, setProblem] = useState(null);
   const data = points(known, some);
   const latest = useRef(data);
   latest.current = data;
@@ -64,10 +67,16 @@ function Chart({ known, some }) {
   useEffect(() => {
     const at = place.current;
     let ended = false;
-    // It comes last: the numbers needn't wait for it.
-    import('../vendor/uplot.js').then(({ default: uPlot }) => {
-      if (!ended && at.isConnected) plot.current = new uPlot(options(at, some), latest.current, at);
-    });
+    async function draw() {
+      try {
+        // It comes last: the numbers needn't wait for it.
+        const { default: uPlot } = await import('../vendor/uplot.js');
+        if (!ended && at.isConnected) plot.current = new uPlot(options(at, some), latest.current, at);
+      } catch {
+        if (!ended) setProblem({ message: 'The table below says the same.' });
+      }
+    }
+    draw();
     const watch = new ResizeObserver(([{ contentRect }]) =>
       plot.current?.setSize({ width: contentRect.width, height: HEIGHT_PX }));
     watch.observe(at);
@@ -80,7 +89,10 @@ function Chart({ known, some }) {
   }, [theme, some.join()]);
   useEffect(() => plot.current?.setData(data), [JSON.stringify(data)]);
   const words = some.map((name) => `half ${name} ${within(known[name].p50_s)}, 99% ${within(known[name].p99_s)}`);
-  return html`<div class="chart" ref=${place} role="img" aria-label=${`A curve of the share of messages over time: ${words.join('; ')}.`}></div>`;
+  return html`
+    ${problem && html`<${Problem} what="The curve could not be drawn." error=${problem} />`}
+    <div class="chart" hidden=${problem !== null} ref=${place} role="img" aria-label=${`A curve of the share of messages over time: ${words.join('; ')}.`}></div>
+  `;
 }
 
 function options(place, some) {

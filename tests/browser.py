@@ -1,4 +1,4 @@
-"""A service with messages in it, and a browser that looks at its dashboard."""
+"""Fixtures for tests of the dashboard: a service with messages in it, and a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
