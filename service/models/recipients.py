@@ -26,6 +26,11 @@ CALLING_CODES = frozenset(map(str, _CODES["codes"]))
 _CODE_LENGTHS = sorted({len(code) for code in CALLING_CODES})
 
 
+def calling_code_of(number: str) -> str:
+    """The country's calling code that a number begins with, `""` for none."""
+    return next((number[:n] for n in _CODE_LENGTHS if number[:n] in CALLING_CODES), "")
+
+
 def same_person(a: str, b: str) -> bool:
     """Whether two recipients, as `recipient_of` returns them, are one person."""
     return a == b

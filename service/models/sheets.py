@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
 from service.models.insights import FailedRecipient, failed_recipient
+from service.models.recipients import calling_code_of
 from service.reports import Record
 
 COLUMNS = tuple(FailedRecipient.__annotations__)
@@ -53,9 +54,6 @@ _TRUTH = "true false wahr falsch vrai faux verdadero falso vero verdadeiro waar 
 _TRUTHS = frozenset(_TRUTH.split(" "))
 
 _PHONE = re.compile(r"[0-9]{6,15}")
-_CALLING_CODE = re.compile(
-    "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2}"
-)
 _GROUPS = re.compile(".{1,5}(?=(?:.{5})*$)")
 _AMERICAN = re.compile("...(?=....)|.+")
 _NATIONAL_DIGITS = 10
@@ -128,7 +126,6 @@ def _as_people_write(phone: str) -> str:
 
     A + stands only before what must have a calling code: shorter numbers may be without one.
     """
-    code = _CALLING_CODE.match(phone) if len(phone) > _NATIONAL_DIGITS else None
-    rest = phone[code.end() :] if code else phone
-    groups = (_AMERICAN if code and code[0] == "1" else _GROUPS).findall(rest)
-    return f"+{code[0]} {' '.join(groups)}" if code else " ".join(groups)
+    code = calling_code_of(phone) if len(phone) > _NATIONAL_DIGITS else ""
+    groups = (_AMERICAN if code == "1" else _GROUPS).findall(phone.removeprefix(code))
+    return " ".join([f"+{code}", *groups] if code else groups)
