@@ -271,7 +271,7 @@ def _errors(count: Mapping[str, int]) -> dict[str, int]:
     found = {
         name.removeprefix("error:"): number
         for name, number in count.items()
-        if name.startswith("error:")
+        if name.startswith("error:") and number > 0
     }
     nameless = count[Status.FAILED] - sum(found.values())
     if nameless > 0:
