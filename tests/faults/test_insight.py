@@ -255,14 +255,14 @@ async def test_nor_does_one_at_the_end_of_the_service(
         with socket.create_connection((address.hostname, address.port), LONGEST_S) as caller:
             head = f"GET {CSV} HTTP/1.0\r\nHost: x\r\nX-Webhook-Token: {TOKEN}\r\n\r\n"
             caller.sendall(head.encode())
-            assert b" 200 " in caller.recv(16)
+            pieces = [caller.recv(2**16)]
+            while b"wamid." not in b"".join(pieces):
+                pieces.append(caller.recv(2**16))
             redis.pause()
             service.send_signal(number)
-            pieces: list[bytes] = []
             with contextlib.suppress(ConnectionResetError):
                 pieces.extend(iter(partial(caller.recv, 2**16), b""))
         redis.resume()
-    assert b"wamid." in b"".join(pieces)
     assert not looks_whole(b"".join(pieces))
 
 

@@ -70,8 +70,11 @@ async def call(client: Client, method: str, path: str, body: object = None) -> t
 async def test_reads_and_meta_are_refused_before_what_nobody_sends_again(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    repeatable = [("POST", LOOKUP, {"wamids": ["wamid.1"]}), ("GET", LOGS, None)]
-    repeatable.append(("POST", WHATSAPP, {"entry": []}))
+    repeatable: list[tuple[str, str, object]] = [
+        ("POST", LOOKUP, {"wamids": ["wamid.1"]}),
+        ("GET", LOGS, None),
+        ("POST", WHATSAPP, {"entry": [{"changes": [{"field": "calls"}]}]}),
+    ]
     async with service_on(redis.url) as client:
         redis.pause()
         try:

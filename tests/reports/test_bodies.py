@@ -18,8 +18,6 @@ from service.config import MetaApp
 from tests.backends import Backend, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 
-pytestmark = pytest.mark.parametrize("backend", ["redis"], indirect=True)
-
 API = "/api/webhooks"
 SECRET, WORD = "app-secret", "word"
 TOKENED = {"X-Webhook-Token": TOKEN}

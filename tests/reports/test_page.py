@@ -1,6 +1,5 @@
 """What people lost on the dashboard, each as it happened to them, in a real browser."""
 
-import csv
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from tests.browser import WIDE
 from tests.dashboard.scene import Desk, enter, rows, stage
 from tests.factories import event_send
+from tests.sheet import rows_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -534,8 +534,7 @@ class TestNumberListAndFile:
                 page.get_by_role("button", name=button).click()
             saving.value.save_as(downloads / "list.csv")
             text = (downloads / "list.csv").read_text(encoding="utf-8-sig")
-            names = [row["guest_name"] for row in csv.DictReader(text.splitlines())]
-            assert names == ["Asha"]
+            assert [row["guest_name"] for row in rows_in(text)] == ["Asha"]
 
     def test_a_list_goes_on_behind_those_who_were_sent_it_again(
         self, page: Page, desk: Desk

@@ -15,8 +15,6 @@ from tests.recipients import REFUSED, SPOILT, WRITTEN
 
 API = "/api/webhooks"
 
-pytestmark = pytest.mark.parametrize("backend", ["redis"], indirect=True)
-
 
 async def post(client: Client, name: str, body: object, status: int = 200) -> Any:
     async with client.post(f"{API}/{name}/", json=body) as response:

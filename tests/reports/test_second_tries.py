@@ -5,7 +5,6 @@ failures named. The list left out whoever shared a phone with a guest whose invi
 The number beside the list counted them all the same, so nobody could see who was missing.
 """
 
-import csv
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from yarl import URL
 
 from tests.conftest import Client
 from tests.factories import event_send, status_update
+from tests.sheet import rows_in
 
 API = "/api/webhooks"
 FAILURES = f"{API}/failures/"
@@ -60,8 +60,7 @@ async def names(client: Client, **query: str) -> list[str]:
 
 async def names_in_file(client: Client, **query: str) -> list[str]:
     async with client.get(FAILURES, params={"format": "csv"} | query) as response:
-        rows = csv.DictReader((await response.text()).splitlines())
-    return [row["guest_name"] for row in rows]
+        return [row["guest_name"] for row in rows_in(await response.text())]
 
 
 async def number_left(client: Client, **query: str) -> int:
