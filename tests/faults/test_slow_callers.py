@@ -170,7 +170,7 @@ async def test_who_reads_no_answers_is_cut_off(
 
     pushing = asyncio.ensure_future(push())
     try:
-        await eventually(lambda: logged(caplog, "stream_broke_off") == 1, "its end", 30)
+        await eventually(lambda: logged(caplog, "stream_broke_off") == 1, "its end", 50)
     finally:
         pushing.cancel()
         writer.transport.abort()

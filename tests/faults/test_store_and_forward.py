@@ -111,7 +111,7 @@ async def test_every_way_to_write_is_queued_and_merged_later(
         assert [(answer["ok"], answer["queued"]) for answer in answers] == [(True, True)] * 2
         assert await post(client, META, meta_payload(6, "failed")) == (
             202,
-            {"ok": True, "queued": True},
+            {"ok": True, "taken": 1, "passed_over": {}, "queued": True},
         )
         found = await state(client)
         assert (found["store"], found["reason"]) == ("away", "connection")
