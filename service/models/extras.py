@@ -49,10 +49,7 @@ class Contacts:
         listed = contacts if isinstance(contacts, list) else []
         found = [each for each in listed if isinstance(each, dict)]
         self._by_id = {
-            known: contact
-            for contact in found
-            for known in (recipient_in(contact.get("wa_id")), first_id(contact, _USER))
-            if known
+            known: contact for contact in found for known in _ids(contact, "wa_id") if known
         }
         self._only = found[0] if len(found) == 1 and _are_of_one(statuses) else NO_CONTACT
 
@@ -60,22 +57,28 @@ class Contacts:
         """Whom a status is about: who has its id, or the only one there is."""
         if not self._by_id:
             return self._only
-        for known in _persons(status):
+        for known in _person_in(status):
             if known in self._by_id:
                 return self._by_id[known]
         return self._only
 
 
-def _persons(status: Mapping[str, Any]) -> tuple[str, ...]:
+def _person_in(status: Mapping[str, Any]) -> tuple[str, ...]:
     """The ids by which a status names the person that it is about."""
     if _is_of_group(status):
         return (first_id(status, _PARTICIPANT),)
-    return recipient_in(status.get("recipient_id")), first_id(status, _USER)
+    return _ids(status, "recipient_id")
+
+
+def _ids(holder: Mapping[str, Any], phone: str) -> tuple[str, ...]:
+    """The ids of a person, the phone number in the field of that name first."""
+    user_id, parent_user_id = first_id(holder, _USER), first_id(holder, _PARENT_USER)
+    return recipient_in(holder.get(phone)), user_id, parent_user_id
 
 
 def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
     """Whether there is one status alone, or all name the same person."""
-    named = [_persons(status) for status in statuses]
+    named = [_person_in(status) for status in statuses]
     return len(named) == 1 or (len(set(named)) == 1 and any(named[0]))
 
 
@@ -115,7 +118,7 @@ def recipient_and_extras(
         callback_data=text_of(status.get("biz_opaque_callback_data"), _MAX_CALLBACK_DATA),
         pricing=_pricing_of(status.get("pricing")),
     )
-    return recipient_id or recipient_in(user_id), extras
+    return recipient_id or recipient_in(user_id) or recipient_in(parent_user_id), extras
 
 
 def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:

@@ -284,6 +284,8 @@ class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
     type: Unkept | UnsetType = UNSET
     conversation: Unkept | UnsetType = UNSET
     template_id: Unkept | UnsetType = UNSET
+    group_id: Unkept | UnsetType = UNSET
+    recipient_identity_key_hash: Unkept | UnsetType = UNSET
 
 
 _IS_GIVEN = {"not": {"enum": [None, ""]}}
