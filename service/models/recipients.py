@@ -25,7 +25,7 @@ CALLING_CODES = frozenset(map(str, _CODES["codes"]))
 """Of countries: what stands before a national number."""
 _CODE_LENGTHS = sorted({len(code) for code in CALLING_CODES})
 
-_PLAIN_MARKS = dict.fromkeys(map(ord, " +-()"))
+_PLAIN_MARKS = b" +-()"
 """What spreadsheets and programs spoil has others beside these, so they need no closer look."""
 
 _METAS_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[0-9A-Za-z]{1,128}")
@@ -58,7 +58,7 @@ def recipient_of(text: str, field: str) -> str:
     if text.isascii():  # as nearly always
         if _is_number(text) or _METAS_ID.fullmatch(text):
             return text
-        if _is_number(bare := text.translate(_PLAIN_MARKS)):
+        if _is_number(bare := text.encode().translate(None, _PLAIN_MARKS).decode()):
             return bare
     letters, digits = _letters_in(text), _digits_in(text)
     if problem := _problem_with(text, letters, digits):
