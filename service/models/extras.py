@@ -5,7 +5,7 @@ Nothing in it is a reason to refuse the status: a part that can't be used counts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -63,22 +63,23 @@ class Contacts:
         return self._only
 
 
-def _person_in(status: Mapping[str, Any]) -> tuple[str, ...]:
+def _person_in(status: Mapping[str, Any]) -> Iterator[str]:
     """The ids by which a status names the person that it is about."""
     if _is_of_group(status):
-        return (first_id(status, _PARTICIPANT),)
+        return iter((first_id(status, _PARTICIPANT),))
     return _ids(status, "recipient_id")
 
 
-def _ids(holder: Mapping[str, Any], phone: str) -> tuple[str, ...]:
+def _ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
     """The ids of a person, the phone number in the field of that name first."""
-    user_id, parent_user_id = first_id(holder, _USER), first_id(holder, _PARENT_USER)
-    return recipient_in(holder.get(phone)), user_id, parent_user_id
+    yield recipient_in(holder.get(phone))
+    yield first_id(holder, _USER)
+    yield first_id(holder, _PARENT_USER)
 
 
 def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
     """Whether there is one status alone, or all name the same person."""
-    named = [_person_in(status) for status in statuses]
+    named = [tuple(_person_in(status)) for status in statuses]
     return len(named) == 1 or (len(set(named)) == 1 and any(named[0]))
 
 
