@@ -33,9 +33,6 @@ _IDS = frozenset((*_USER, *_PARENT_USER, *_PARTICIPANT))
 _OF_PERSON = ("wa_id", *_USER, *_PARENT_USER)
 NO_CONTACT: Mapping[str, Any] = {}
 
-FIELDS = (*sorted(_IDS), "biz_opaque_callback_data", "pricing")
-"""What `extras_of` reads of a status by itself."""
-
 
 class Contacts:
     """The people whom Meta names beside the statuses of a change.
@@ -49,7 +46,7 @@ class Contacts:
         listed = contacts if isinstance(contacts, list) else []
         found = [each for each in listed if isinstance(each, dict)]
         self._by_id = {
-            known: contact for contact in found for known in _ids(contact, "wa_id") if known
+            known: contact for contact in found for known in _person_ids(contact, "wa_id") if known
         }
         self._only = found[0] if len(found) == 1 and _are_of_one(statuses) else NO_CONTACT
 
@@ -57,20 +54,20 @@ class Contacts:
         """Whom a status is about: who has its id, or the only one there is."""
         if not self._by_id:
             return self._only
-        for known in _person_in(status):
+        for known in _persons(status):
             if known in self._by_id:
                 return self._by_id[known]
         return self._only
 
 
-def _person_in(status: Mapping[str, Any]) -> Iterator[str]:
+def _persons(status: Mapping[str, Any]) -> Iterator[str]:
     """The ids by which a status names the person that it is about."""
     if _is_of_group(status):
         return iter((first_id(status, _PARTICIPANT),))
-    return _ids(status, "recipient_id")
+    return _person_ids(status, "recipient_id")
 
 
-def _ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
+def _person_ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
     """The ids of a person, the phone number in the field of that name first."""
     yield recipient_in(holder.get(phone))
     yield first_id(holder, _USER)
@@ -79,7 +76,7 @@ def _ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
 
 def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
     """Whether there is one status alone, or all name the same person."""
-    named = [tuple(_person_in(status)) for status in statuses]
+    named = [tuple(_persons(status)) for status in statuses]
     return len(named) == 1 or (len(set(named)) == 1 and any(named[0]))
 
 
