@@ -5,7 +5,7 @@ Nothing in it is a reason to refuse the status: a part that can't be used counts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -33,9 +33,6 @@ _IDS = frozenset((*_USER, *_PARENT_USER, *_PARTICIPANT))
 _OF_PERSON = ("wa_id", *_USER, *_PARENT_USER)
 NO_CONTACT: Mapping[str, Any] = {}
 
-FIELDS = (*sorted(_IDS), "biz_opaque_callback_data", "pricing")
-"""What `extras_of` reads of a status by itself."""
-
 
 class Contacts:
     """The people whom Meta names beside the statuses of a change.
@@ -49,10 +46,7 @@ class Contacts:
         listed = contacts if isinstance(contacts, list) else []
         found = [each for each in listed if isinstance(each, dict)]
         self._by_id = {
-            known: contact
-            for contact in found
-            for known in (recipient_in(contact.get("wa_id")), first_id(contact, _USER))
-            if known
+            known: contact for contact in found for known in _person_ids(contact, "wa_id") if known
         }
         self._only = found[0] if len(found) == 1 and _are_of_one(statuses) else NO_CONTACT
 
@@ -66,16 +60,23 @@ class Contacts:
         return self._only
 
 
-def _persons(status: Mapping[str, Any]) -> tuple[str, ...]:
+def _persons(status: Mapping[str, Any]) -> Iterator[str]:
     """The ids by which a status names the person that it is about."""
     if _is_of_group(status):
-        return (first_id(status, _PARTICIPANT),)
-    return recipient_in(status.get("recipient_id")), first_id(status, _USER)
+        return iter((first_id(status, _PARTICIPANT),))
+    return _person_ids(status, "recipient_id")
+
+
+def _person_ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
+    """The ids of a person, the phone number in the field of that name first."""
+    yield recipient_in(holder.get(phone))
+    yield first_id(holder, _USER)
+    yield first_id(holder, _PARENT_USER)
 
 
 def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
     """Whether there is one status alone, or all name the same person."""
-    named = [_persons(status) for status in statuses]
+    named = [tuple(_persons(status)) for status in statuses]
     return len(named) == 1 or (len(set(named)) == 1 and any(named[0]))
 
 
@@ -115,7 +116,7 @@ def recipient_and_extras(
         callback_data=text_of(status.get("biz_opaque_callback_data"), _MAX_CALLBACK_DATA),
         pricing=_pricing_of(status.get("pricing")),
     )
-    return recipient_id or recipient_in(user_id), extras
+    return recipient_id or recipient_in(user_id) or recipient_in(parent_user_id), extras
 
 
 def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:

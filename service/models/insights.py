@@ -15,8 +15,6 @@ from service.models.answers import MessageLog, Moment, iso, message_log
 from service.models.remedies import Remedy, RemedyClass, groups_of, remedy_of
 from service.reports import Record, Status, receipts_of
 
-NO_TITLES: Mapping[str, str] = {}
-
 Count = Annotated[int, Meta(ge=0)]
 Part = Annotated[float, Meta(ge=0, le=1, description="of all messages; null where there are none")]
 Seconds = Annotated[

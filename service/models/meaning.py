@@ -201,7 +201,8 @@ def wamids_of(request: StatusLookupRequest) -> list[str]:
     Raises:
         BadRequest: one is empty.
     """
-    return list(dict.fromkeys(_required(wamid, "wamids", 256) for wamid in request.wamids))
+    given = (wamid for wamid in request.wamids if wamid is not None)
+    return list(dict.fromkeys(_required(wamid, "wamids", 256) for wamid in given))
 
 
 def read_wamid(text: str) -> str:

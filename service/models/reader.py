@@ -225,7 +225,8 @@ def any_json(raw: bytes) -> object:
     except ValueError:
         raw = whole_pairs(utf8(raw))
     try:
-        return json.loads(raw, parse_int=cut_int, parse_constant=_refuse_constant)
+        # As a text: of bytes the module would also read other encodings.
+        return json.loads(raw.decode(), parse_int=cut_int, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
 

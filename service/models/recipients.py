@@ -25,6 +25,12 @@ CALLING_CODES = frozenset(map(str, _CODES["codes"]))
 """Of countries: what stands before a national number."""
 _CODE_LENGTHS = sorted({len(code) for code in CALLING_CODES})
 
+_PLAIN_MARKS = b" +-()"
+"""What spreadsheets and programs spoil has others beside these, so they need no closer look."""
+
+_METAS_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[0-9A-Za-z]{1,128}")
+"""Meta's business-scoped id of a person: a country, and letters and digits of any kind."""
+
 
 def calling_code_of(number: str) -> str:
     """The country's calling code that a number begins with, `""` for none."""
@@ -49,8 +55,11 @@ def recipient_of(text: str, field: str) -> str:
     Raises:
         BadRequest: nobody can be meant by it.
     """
-    if text.isascii() and _is_number(text):  # as nearly always
-        return text
+    if text.isascii():  # as nearly always
+        if _is_number(text) or _METAS_ID.fullmatch(text):
+            return text
+        if _is_number(bare := text.encode().translate(None, _PLAIN_MARKS).decode()):
+            return bare
     letters, digits = _letters_in(text), _digits_in(text)
     if problem := _problem_with(text, letters, digits):
         raise BadRequest(f"{field} {problem}", field)
@@ -142,7 +151,8 @@ _SHEET_NUMBER = re.compile(
     r"""
       \d+ ([.,\u066b]\d*)? \ ? e \ ? [+-]? \ ? \d+                 # 9.19877E+11
     | \d+ [.,\u066b] \d* \ ? [x*\u00d7\u22c5] \ ? 10 \^? [+-]? \d+  # 9.19877x10^11
-    | \d+ [.,\u066b] 0+                                            # 919876540001.0
+    | \d+ [.,\u066b] 0{1,2}                                        # 919876540001.0
+    | \d{6,} [.,\u066b] 0+              # 98765.00000 is as people write it: 98765 is no number
     | \d{1,3} (?P<between>[., '\u2019]) \d{2,3} ((?P=between) \d{2,3})*  # 919,876,540,001.00
       (?!(?P=between)) [.,] 0+
     """,

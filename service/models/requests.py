@@ -138,8 +138,10 @@ ReportedStatus = Annotated[
     Meta(description="one of sent, delivered, read, failed (or played, taken as read)"),
 ]
 Wamids = Annotated[
-    list[Wamid],
-    Meta(max_length=MAX_ITEMS, description="a list of up to 1,000 message ids"),
+    list[Wamid | None],
+    Meta(
+        max_length=MAX_ITEMS, description="a list of up to 1,000 message ids; null is passed over"
+    ),
 ]
 FilterId = Annotated[
     str,
@@ -284,6 +286,8 @@ class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
     type: Unkept | UnsetType = UNSET
     conversation: Unkept | UnsetType = UNSET
     template_id: Unkept | UnsetType = UNSET
+    group_id: Unkept | UnsetType = UNSET
+    recipient_identity_key_hash: Unkept | UnsetType = UNSET
 
 
 _IS_GIVEN = {"not": {"enum": [None, ""]}}

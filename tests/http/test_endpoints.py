@@ -226,6 +226,9 @@ class TestLookup:
         answer = await post(client, "message-status-lookup", {"wamids": wamids})
         assert set(answer["statuses"]) == set(wamids)
         assert await post(client, "message-status-lookup", {"wamids": []}) == {"statuses": {}}
+        several = {"wamids": [None, "wamid.1", None]}  # of rows that were never sent, say
+        answer = await post(client, "message-status-lookup", several)
+        assert list(answer["statuses"]) == ["wamid.1"]
         refused = await post(
             client, "message-status-lookup", {"wamids": [*wamids, "one-more"]}, expected=400
         )

@@ -185,6 +185,17 @@ class TestEncoding:
         assert "UTF-8" in answer["error"]
         assert await details(service) is None
 
+    @pytest.mark.parametrize("path", ["track-send", "message-status", "whatsapp"])
+    async def test_nor_is_what_windows_calls_unicode_taken(
+        self, service: Client, path: str
+    ) -> None:
+        """UTF-16 of English letters alone is UTF-8 too, with a character 0 behind each letter."""
+        for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+            body = SEND | METAS | UPDATE | payload(METAS)
+            status, answer = await post(service, path, json.dumps(body).encode(encoding))
+            assert (status, answer["ok"]) == (400, False)
+        assert await details(service) is None
+
     async def test_of_a_stream_that_line_alone(self, service: Client) -> None:
         good = json.dumps(SEND).encode()
         _, answers = await post(
@@ -361,6 +372,30 @@ class TestMetasIds:
         assert [each["user_id"] for each in found] == ["IN.A", "IN.B", "IN.C", None]
         assert [each["parent_user_id"] for each in found] == ["IN.ENT.A", None, "IN.ENT.C", None]
 
+    async def test_beside_the_statuses_of_people_known_by_a_parent_id(
+        self, service: Client
+    ) -> None:
+        """A status lacks the number of a person who was sent to by that id."""
+        contacts = [
+            {"wa_id": "919876543210", "user_id": "IN.A", "parent_user_id": "IN.ENT.A"},
+            {"wa_id": "919876543211", "user_id": "IN.B"},
+        ]
+        statuses = [
+            METAS | {"recipient_parent_user_id": "IN.ENT.A"},
+            METAS | {"id": "wamid.2", "recipient_user_id": "IN.ENT.A"},
+        ]
+        await post(service, "whatsapp", payload(*statuses, contacts=contacts))
+        found = [await details(service, wamid) for wamid in ("wamid.1", "wamid.2")]
+        assert [each["recipient_id"] for each in found] == ["919876543210"] * 2
+        assert [each["user_id"] for each in found] == ["IN.A", "IN.ENT.A"]
+
+    async def test_a_person_known_by_a_parent_id_alone_is_the_recipient(
+        self, service: Client
+    ) -> None:
+        ids = {"recipient_parent_user_id": "IN.ENT.A"}
+        await post(service, "whatsapp", payload(METAS | ids))
+        assert (await details(service))["recipient_id"] == "IN.ENT.A"
+
     async def test_of_the_one_contact_there_is(self, service: Client) -> None:
         """Meta leaves a digit of Brazil's numbers out, and a recipient known by username."""
         contact = {"wa_id": "553187654321", "user_id": "BR.1"}
@@ -500,6 +535,7 @@ class TestTypingErrors:
         self, service: Client, caplog: pytest.LogCaptureFixture
     ) -> None:
         more = {"id": "wamid.1", "conversation": {}, "pricing": {}, "recipient_type": "individual"}
+        more |= {"group_id": "g", "recipient_identity_key_hash": "h"}
         await post(service, "message-status", UPDATE | more)
         await post(service, "whatsapp", payload(METAS | {"evnt_id": 1}))
         assert "field_ignored" not in caplog.text

@@ -36,6 +36,8 @@ from tests.recipients import CONTROLS, ODD_DIGITS, PLACEHOLDERS, REFUSED, SPOILT
         ("123456", "123456"),
         ("123456789012345", "123456789012345"),
         ("123456#7", "1234567"),
+        ("98765.00000", "9876500000"),
+        ("3003,0000", "30030000"),
     ],
 )
 def test_a_phone_number_is_its_digits(text: str, kept: str) -> None:
@@ -107,6 +109,10 @@ def test_the_digits_of_an_international_call_are_dropped(text: str, kept: str) -
         "+1234 5678 9012 3456",
         "US.13491208655302741918",
         "NA.13491208655302741918",
+        "NO.NE491208655302741918",
+        "NU.LL1",
+        "NA.N5",
+        "US.ENT.11815799212886844830",
         "us.1",
         "é",
         "一二三四五六七",
