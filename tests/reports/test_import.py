@@ -241,7 +241,7 @@ TIMES = {
     "2026/01/15 10:30:07": "such as '%Y/%m/%d %H:%M:%S'.",
     "15 Jan 2026 10:30": "such as '%d/%m/%Y %H:%M'.",
     "46037.4375": "It looks like a spreadsheet's number of days",
-    "1768473005000": "It looks like epoch milliseconds.",
+    "1768473005000": "give its first ten digits alone.",
 }
 
 
