@@ -95,31 +95,31 @@ _DATE = re.compile(
     r"((?P<gap>,? |T)(?P<time>[0-9]{1,2}:[0-9]{2})(?P<seconds>:[0-9]{2})?"
     r"(?P<fraction>\.[0-9]{1,6})?(?P<half> ?[AaPp][Mm])?)?"
 )
-_DAYS = re.compile(r"[0-9]{5}([.,][0-9]+)?")
-_NOTHING = re.compile("[^1-9]*")
+_NOTHING = re.compile("[^1-9]*")  # NULL, n/a, 0000-00-00 00:00:00
 _LEAVE_EMPTY = " Where there is no such time, nothing may stand in its place."
+_SHOW_AS_TIMES = (
+    " It looks like a spreadsheet's number of days: have its column shown as 2026-01-15 10:30:00, "
+    "then save the table again."
+)
+_DAYS = re.compile(r"[0-9]{5}([.,][0-9]+)?")
 _EPOCH = re.compile(r"[0-9]{10}([.,][0-9]+|[0-9]{3}|[0-9]{6}|[0-9]{9})")
+_ADVICE = (
+    (re.compile(""), ""),
+    (_NOTHING, _LEAVE_EMPTY),
+    (_ISO, ""),
+    (_DAYS, _SHOW_AS_TIMES),
+    (_EPOCH, " It looks like epoch time with parts of a second: give its first ten digits alone."),
+    (re.compile("[0-9]+"), ""),
+)
 _MONTHS, _YEAR_DIGITS = 12, 4
 
 
 def advice(time: object) -> str:
     """What helps where a time was refused, by how it looks; `""` where nothing is known to."""
     text = str(time) if isinstance(time, str | int) else ""
-    if not text:
-        return ""
-    if _NOTHING.fullmatch(text):  # NULL, n/a, 0000-00-00 00:00:00
-        return _LEAVE_EMPTY
-    if _ISO.fullmatch(text):
-        return ""
-    if _DAYS.fullmatch(text):
-        return (
-            " It looks like a spreadsheet's number of days: have its column shown as "
-            "2026-01-15 10:30:00, then save the table again."
-        )
-    if _EPOCH.fullmatch(text):
-        return " It looks like epoch time with parts of a second: give its first ten digits alone."
-    if text.isdigit():
-        return ""
+    for form, advised in _ADVICE:
+        if form.fullmatch(text):
+            return advised
     return f" --date-format reads times of another form, {_forms_of(text)}."
 
 
