@@ -105,8 +105,8 @@ def _date_formats(
 ) -> tuple[str, ...]:
     if not all(map(can_be_read, values)):
         raise click.BadParameter(
-            "it must have a day, a month and a year, %p only with %I, and no %Z (but %z for +0530): "
-            "such as '%d/%m/%Y %H:%M'."
+            "it must have a day, a month and a year, %p only with %I, and no %Z (but %z for "
+            "+0530): such as '%d/%m/%Y %H:%M'."
         )
     return values
 

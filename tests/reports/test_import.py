@@ -177,7 +177,7 @@ def test_a_table_of_windows_1252_is_told_and_read(tmp_path: Path, store: Backend
     file = SAVED / "guests-windows-1252.csv"
     plain = imports(tmp_path, file)
     assert plain.returncode == 1
-    assert "divided by ';': give --delimiter ';'" in plain.stderr
+    assert "divided by ';', give --delimiter ';'" in plain.stderr
     options = ["--delimiter", ";"]
     told = imports(tmp_path, file, *options)
     assert "sent_at must be" in told.stderr or "--encoding windows-1252" in told.stderr
@@ -202,7 +202,7 @@ def test_a_table_of_utf_16_is_told_and_read(tmp_path: Path, store: Backend) -> N
     assert "looks like UTF-16" in told.stderr
     options += ["--encoding", "utf-16"]
     told = imports(tmp_path, file, *options)
-    assert "divided by tab: give --delimiter tab" in told.stderr
+    assert "divided by tab, give --delimiter tab" in told.stderr
     told = imports(tmp_path, file, *options, "--delimiter", "tab", store=store)
     assert told.returncode == 0, told.stderr
     check_guests(records_in(store))
