@@ -4,9 +4,11 @@ Each test is one of their tables and the command that they gave. `saved/` holds 
 LibreOffice Calc 7.4 opened and saved: two of guests, and a list of failures of ours.
 """
 
+import asyncio
 import http.client
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from tests.commands.stores import fill, histories, records_in, variables
 from tests.conftest import TOKEN
 from tests.factories import send_report, status_report
 from tests.process import Service, run
+from tests.proxy import Cut, Proxy
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -118,6 +121,32 @@ def test_empty_rows_are_passed_over_and_said(tmp_path: Path) -> None:
     assert told.stdout == (
         "Read 3 lines: 3 readable; 0 refused. Nothing was written. Passed over 2 empty lines.\n"
     )
+
+
+# Answers that are lost ---------------------------------------------------------------------------
+
+
+def test_a_lost_answer_makes_no_secret_of_what_it_leaves_unsure(
+    tmp_path: Path, store: Backend, redis_server: RedisServer
+) -> None:
+    """What the first try had created was called unchanged, as if it had been there before."""
+    table = tmp_path / "table.csv"
+    table.write_text(table_of(*guests(3)))
+
+    async def through_a_proxy(cut: Cut | None) -> Ended:
+        async with Proxy(redis_server.port, marker=b"wamid.") as proxy:
+            proxy.cuts = [cut] if cut else []
+            where = variables(replace(store, url=proxy.url))
+            ended = await asyncio.to_thread(run, "import", str(table), cwd=tmp_path, **where)
+            assert not proxy.cuts
+            return ended
+
+    told = asyncio.run(through_a_proxy(Cut(reply=0)))
+    assert told.stdout.startswith("Read 3 lines: 3 unchanged; 0 refused. An answer of the store")
+    assert "may itself have created" in told.stdout
+    assert set(names_in(store)) == {"wamid.Q1", "wamid.Q2", "wamid.Q3"}
+    told = asyncio.run(through_a_proxy(None))
+    assert told.stdout == "Read 3 lines: 3 unchanged; 0 refused.\n"
 
 
 # Two sources for one field ----------------------------------------------------------------------
