@@ -156,7 +156,7 @@ class Table:
         return self._unread(names)
 
     def _find_unread(self, names: tuple[str, ...]) -> list[str]:
-        read = set(self.places(names).values())
+        read = set(self._places(names).values())
         return [
             name.strip()
             for at, name in enumerate(names)
@@ -235,6 +235,7 @@ class Table:
         return created_ms * 1000 + crc_hqx(reports[0].wamid.encode(), 0) % 1000
 
 
+@lru_cache(maxsize=4096)  # lines of JSON have the same names in ever other combinations
 def _plain(name: str) -> str:
     """A column's name without what people don't see in it: case, blanks, invisible characters."""
     seen = "".join(each for each in name if unicodedata.category(each) != "Cf")
