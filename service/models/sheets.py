@@ -90,9 +90,15 @@ def end(number: int) -> bytes:
     return _lines([(f"# {number} rows", *[""] * (len(COLUMNS) - 1))])
 
 
-def is_ours(columns: Iterable[str]) -> bool:
-    """Whether a table with these columns is such a list; further ones may have been added."""
-    return set(COLUMNS) <= set(columns)
+def is_ours(columns: Sequence[str]) -> bool:
+    """Whether a table with these columns is such a list, or what is left of one.
+
+    Further columns may have been added, and the line of the names may be cut short.
+    """
+    *others, last = columns
+    begins = others == list(COLUMNS[: len(others)]) and "wamid" in columns
+    is_begun = begins and any(name.startswith(last) for name in COLUMNS[len(others) :][:1])
+    return is_begun or set(COLUMNS) <= set(columns)
 
 
 def rows_said(cells: Sequence[str]) -> int | None:

@@ -11,6 +11,7 @@ from service.commands.csv_rows import csv_rows
 from service.commands.imports import Tally
 from service.commands.sources import CutShort, Line, json_lines, lines_of, open_source
 from service.errors import BadRequest, CommandError
+from service.models import sheets
 from service.models.rows import Table
 from service.ndjson import MOST_LINE_BYTES
 from service.reports import Status
@@ -292,3 +293,12 @@ def test_fields_of_json_that_nothing_reads_are_said_once(
     assert capsys.readouterr().err.startswith("Not read: guestid, later. Say by --map")
     of_json(b"".join((line % 1).replace(b"guestid", b"g%d" % n) for n in range(22)))
     assert capsys.readouterr().err.startswith("Not read: g0, g1, ")
+
+
+def test_a_list_of_failures_cut_in_its_first_line_is_cut_short() -> None:
+    """It looked like a table without a message."""
+    head = sheets.head().rstrip()
+    for cut in range(head.index(b"wamid") + len(b"wamid"), len(head) + 1):
+        ((_, said),) = of_csv(head[:cut]).items()
+        assert said.startswith("The list is cut short")
+    assert of_csv(b"wamid,guest_id,sent_at\n") == {}
