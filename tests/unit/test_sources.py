@@ -204,6 +204,13 @@ def test_a_line_counts_as_what_the_first_of_its_reports_did_that_did_something()
     for line in ("created changed", "unchanged changed", "unchanged unchanged", "erased erased"):
         tally.note_merged([Merged(Status.SENT, Outcome(word)) for word in line.split()])
     assert tally.outcomes == {"created": 1, "changed": 1, "unchanged": 1, "erased": 1}
+    assert "repeated" not in tally.figures()
+    assert "lost" not in tally.sentence()
+    tally.repeated = True  # what is unchanged may be this import's own
+    assert tally.figures()["repeated"] is True
+    assert "An answer of the store was lost" in tally.sentence()
+    del tally.outcomes[Outcome.UNCHANGED]
+    assert "repeated" not in tally.figures()
 
 
 def encoded(name: str, written: str, read: str) -> str:
