@@ -62,6 +62,8 @@ class Server(ABC):
 
     def __init__(self) -> None:
         self._lost: set[str] = set()  # tags of partitions
+        self.tries_lost = 0
+        """Tries that had no answer: what they wrote may have been written once more."""
         self.wait: Wait | None = None
 
     async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
@@ -115,6 +117,7 @@ class Server(ABC):
             except HOPELESS:
                 raise
             except _PASSING as error:
+                self.tries_lost += 1
                 if isinstance(error, NotDurable):
                     missing = error
                 elif missing is None:

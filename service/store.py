@@ -132,6 +132,11 @@ class Store:
         return self._partitions
 
     @property
+    def tries_lost(self) -> int:
+        """Calls of Redis that had no answer: what they wrote may have been written once more."""
+        return self._server.tries_lost
+
+    @property
     def depth(self) -> int:
         """Reports that wait to be written."""
         return self._merges.depth

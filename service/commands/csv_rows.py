@@ -10,12 +10,17 @@ from __future__ import annotations
 import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import click
-
-from service.commands.sources import TOO_LONG, CutShort, Line, refuse_other_encodings, texts_of
+from service.commands.sources import (
+    TOO_LONG,
+    CutShort,
+    Line,
+    refuse_other_encodings,
+    say_unread,
+    texts_of,
+)
 from service.errors import BadRequest, CommandError
 from service.models import sheets
 from service.models.rows import Table
@@ -64,10 +69,11 @@ def csv_rows(
         raise CommandError("The lines seem to be JSON: give --format ndjson.")
     rows = rows_of(texts_of(file, encoding), delimiter)
     header = header_of(rows, table, delimiter, encoding)
-    if (unread := table.unread(header)) and not sheets.is_ours(header):
-        columns = ", ".join(unread)
-        click.echo(f"Not read: {columns}. Say by --map FIELD=COLUMN what a column is.", err=True)
-    for row in _without_guards(rows) if sheets.is_ours(header) else rows:
+    if sheets.is_ours(header):
+        rows = _without_guards(rows)
+    else:
+        say_unread(table.unread(header))
+    for row in rows:
         yield Line(row.number, _found_in(row, header, table, encoding))
 
 
@@ -138,10 +144,16 @@ def header_of(rows: Iterator[Row], table: Table, delimiter: str, encoding: str) 
 
 def _advice(header: tuple[str, ...], delimiter: str) -> str:
     first = header[0] if header else ""
+    if first.lower().startswith("sep="):
+        return "Remove the line sep=, which is for spreadsheets alone."
     for other, written in _DELIMITERS.items():
         if len(header) == 1 and other in first and other != delimiter:
-            return f"The cells seem to be divided by {written}: give --delimiter {written}."
+            return _give(written)
     return "Say by --map what the file calls a field, by --delimiter what stands between cells."
+
+
+def _give(delimiter: str) -> str:
+    return f"If the cells are divided by {delimiter}, give --delimiter {delimiter}."
 
 
 class _Ahead:
@@ -166,23 +178,26 @@ def rows_of(lines: Iterator[Text], delimiter: str) -> Iterator[Row]:
     ahead = _Ahead(lines)
     width = 0
     for number, text in ahead:
-        if text is None or not text.strip():
-            yield Row(number, BadRequest(TOO_LONG) if text is None else [])
-            continue
-        taken: list[Text] = [(number, text)]
-        try:
-            cells = _cells_of(taken, ahead, delimiter)
-        except BadRequest as error:
-            ahead.put_back(taken[1:])
-            yield Row(number, error)
-            continue
-        width = width or len(cells)
-        yield from _judged(taken, cells, width, delimiter)
+        if text is None:
+            yield Row(number, BadRequest(TOO_LONG))
+        elif not text.strip():
+            yield Row(number, [])
+        else:
+            others: list[Text] = []
+            try:
+                cells = _cells_of(text, ahead, others, delimiter)
+            except BadRequest as error:
+                ahead.put_back(others)
+                yield Row(number, error)
+            else:
+                width = width or len(cells)
+                yield from _judged(number, cells, others, width, delimiter)
 
 
-def _judged(taken: list[Text], cells: list[str], width: int, delimiter: str) -> Iterator[Row]:
-    """The lines as one row, or each of them refused."""
-    (number, _), *others = taken
+def _judged(
+    number: int, cells: list[str], others: Sequence[Text], width: int, delimiter: str
+) -> Iterator[Row]:
+    """The row, or each of its lines refused: `others` are those behind its first one."""
     unclear = any(text is None or text.count(delimiter) >= width - 1 for _, text in others)
     if len(cells) == width and not unclear:
         yield Row(number, cells)
@@ -193,24 +208,27 @@ def _judged(taken: list[Text], cells: list[str], width: int, delimiter: str) -> 
         yield Row(other, BadRequest(f"The line may belong to a cell that begins in line {number}."))
 
 
-def _cells_of(taken: list[Text], ahead: _Ahead, delimiter: str) -> list[str]:
-    """The cells of a row; the lines behind its first one are added to those that are taken.
+def _cells_of(text: str, ahead: _Ahead, others: list[Text], delimiter: str) -> list[str]:
+    """The cells of a row that begins with this line; adds the lines behind it to the others.
 
     Raises:
         BadRequest: a quote isn't closed, or not where a cell ends, or stands before one's middle.
     """
+    if '"' not in text:
+        return text.rstrip("\r\n").split(delimiter)
     cells: list[str] = []
-    opened = _divide(taken[0][1] or "", None, cells, delimiter)
+    opened = _divide(text, None, cells, delimiter)
     size = 0
     while opened is not None:
-        taken.append(next(ahead, (0, None)))
-        text = taken[-1][1]
-        size += len(text or "")
-        if text is None or size > _MOST_IN_QUOTES:
-            if not taken[-1][0]:
-                taken.pop()  # the file's end
+        following = next(ahead, None)
+        if following is None:
             raise BadRequest(_UNCLOSED)
-        opened = _divide(text, opened, cells, delimiter)
+        others.append(following)
+        _, more = following
+        size += len(more or "")
+        if more is None or size > _MOST_IN_QUOTES:
+            raise BadRequest(_UNCLOSED)
+        opened = _divide(more, opened, cells, delimiter)
     return cells
 
 
@@ -264,5 +282,6 @@ def _behind_quote(line: str, at: int, end: int, delimiter: str) -> int:
     while line.startswith(" ", at) and delimiter != " ":
         at += 1
     if at < end and line[at] != delimiter:
-        raise BadRequest(_UNCLOSED)
+        written = _DELIMITERS.get(line[at])
+        raise BadRequest(f"{_UNCLOSED} {_give(written)}" if written else _UNCLOSED)
     return at

@@ -105,7 +105,8 @@ def _date_formats(
 ) -> tuple[str, ...]:
     if not all(map(can_be_read, values)):
         raise click.BadParameter(
-            "it must have a day, a month and a year, and %p with %I: such as '%d/%m/%Y %H:%M'."
+            "it must have a day, a month and a year, %p only with %I, and no %Z (but %z for "
+            "+0530): such as '%d/%m/%Y %H:%M'."
         )
     return values
 
@@ -207,6 +208,7 @@ class Tally:
         self.refused = 0
         self.empty = 0
         self.cut_short = False
+        self.repeated = False
         self.without_zone = 0
         self.outcomes: Counter[str] = Counter()
 
@@ -245,9 +247,15 @@ class Tally:
             "empty": self.empty,
             "times_without_zone": self.without_zone,
             "cut_short": self.cut_short,
+            "repeated": self._is_unsure,
         }
         told = {name: number for name, number in others.items() if number}
         return {"lines": self.lines, "refused": self.refused, **self._taken(), **told}
+
+    @property
+    def _is_unsure(self) -> bool:
+        """Whether lines that are counted as unchanged may be written by this very run."""
+        return self.repeated and Outcome.UNCHANGED in self.outcomes
 
     def _taken(self) -> dict[str, int]:
         readable = {"readable": self.lines - self.refused}
@@ -267,6 +275,11 @@ class Tally:
                 f"{counted(self.without_zone, 'time')} had no zone, read as {self._zone}"
                 + (": --timezone says which it is." if self._zone == "UTC" else ".")
             )
+        if self._is_unsure:
+            sentences.append(
+                "An answer of the store was lost, and what it was for was written again: this "
+                "import may itself have created or changed some that are called unchanged."
+            )
         return " ".join(sentences)
 
 
@@ -277,9 +290,10 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
         source = stack.enter_context(open_source(resolve(plan.file)))
         lines = lines_of(_messages_of(plan, source.file, table))
         taken = await _take(lines)  # a file of another kind is known by these
-        writer = None
+        store = writer = None
         if not plan.dry_run:
-            writer = Writer(await stack.enter_async_context(open_store(settings)))
+            store = await stack.enter_async_context(open_store(settings))
+            writer = Writer(store)
         move = stack.enter_context(progress("Importing", source.total, in_bytes=True))
         while taken:
             some = [reports for line in taken if (reports := tally.note(line))]
@@ -287,8 +301,9 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
                 await writer.put(list(chain(*some)), partial(_note, tally, some))
             move(source.done())
             taken = await _take(lines)
-        if writer:
+        if store and writer:
             await writer.finish()
+            tally.repeated = store.tries_lost > 0
     tally.without_zone = table.without_zone
     return tally
 

@@ -9,20 +9,34 @@ import json
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import click
+
 from service.errors import BadRequest, CommandError, TrackerError
-from service.models.lines import reports_in
+from service.models.lines import RecordLine, reports_in
 from service.models.rows import Table
 from service.ndjson import MOST_LINE_BYTES
 from service.reports import Report
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_WIDE_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # it begins with UTF-16's
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+"""How xlsx, ods and zip begin, xls, and other packers' files."""
 _SOME = 20
+_MOST_TOLD, _MOST_KEPT = 20, 1_000
+_RECORD_FIELDS = frozenset(RecordLine.__struct_fields__)
+_UTF_8 = {"utf-8", "utf-8-sig"}
 TOO_LONG = "The line is too long; at most 1 MiB is allowed."
 
 
@@ -114,14 +128,26 @@ def json_lines(file: io.BufferedReader, table: Table, encoding: str = "utf-8") -
     Raises:
         CommandError: it is in another encoding, by its first bytes.
     """
+    unread: dict[str, None] = {}
     for number, line in texts_of(file, encoding):
         try:
-            yield Line(number, _reports_of_json(line, table, encoding))
+            yield Line(number, _reports_of_json(line, table, encoding, unread))
         except BadRequest as error:
             yield Line(number, error)
+    say_unread(unread)
 
 
-def _reports_of_json(line: str | None, table: Table, encoding: str) -> list[Report]:
+def say_unread(columns: Collection[str]) -> None:
+    """Tells the user of columns that nothing was read from."""
+    if columns:
+        told = ", ".join(islice(columns, _MOST_TOLD))
+        more = f" and {len(columns) - _MOST_TOLD} more" if len(columns) > _MOST_TOLD else ""
+        click.echo(f"Not read: {told}{more}. Say by --map FIELD=COLUMN what a column is.", err=True)
+
+
+def _reports_of_json(
+    line: str | None, table: Table, encoding: str, unread: dict[str, None]
+) -> list[Report]:
     if line is None:
         raise BadRequest(TOO_LONG)
     if not line.strip():
@@ -138,10 +164,26 @@ def _reports_of_json(line: str | None, table: Table, encoding: str) -> list[Repo
         raise BadRequest("The line must be a JSON object.")
     names = tuple(name for name, _ in pairs)
     if "record" not in names:
-        return table.reports(names, [value for _, value in pairs])
-    if len(set(names)) < len(names):
+        reports = table.reports(names, [value for _, value in pairs])
+        _note(table.unread(names), unread)
+        return reports
+    if _has_a_field_twice(pairs):
         raise BadRequest("The line has a field twice.")
+    _note([name for name in names if name not in _RECORD_FIELDS], unread)
     return reports_in(line.encode())
+
+
+def _note(columns: Sequence[str], unread: dict[str, None]) -> None:
+    """Remembers columns; not all where every line has others."""
+    if columns and len(unread) < _MOST_KEPT:
+        unread.update(dict.fromkeys(columns))
+
+
+def _has_a_field_twice(pairs: _Pairs) -> bool:
+    objects = [pairs]
+    for each in objects:  # which grows by the objects within
+        objects.extend(value for _, value in each if isinstance(value, _Pairs))
+    return any(len(dict(each)) < len(each) for each in objects)
 
 
 class _Pairs(list[tuple[str, object]]):
@@ -168,22 +210,29 @@ def texts_of(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, str 
 
 def _refuse_other_mark(head: bytes, encoding: str) -> None:
     """Refuses a file whose first bytes are another encoding's."""
-    if encoding.startswith("utf-16"):
+    if encoding.startswith(("utf-16", "utf-32")):
         return
-    if head.startswith(_BOM) and encoding not in {"utf-8", "utf-8-sig"}:
+    if head.startswith(_BOM) and encoding not in _UTF_8:
         raise CommandError("The file begins as UTF-8 does: leave --encoding out.")
-    looks_like, long = "", len(head) >= _SOME
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        looks_like = "utf-16"
-    elif long and not any(head[1:_SOME:2]):
-        looks_like = "utf-16-le"
-    elif long and not any(head[:_SOME:2]):
-        looks_like = "utf-16-be"
-    if looks_like:
+    if head.startswith(_ARCHIVES):
+        raise CommandError("The file is a workbook or an archive: save the table in it as CSV.")
+    if looks_like := _wide_encoding(head):
         raise CommandError(
-            "The file is not UTF-8; it looks like UTF-16, which spreadsheets call Unicode text. "
-            f"Save it as UTF-8, or give --encoding {looks_like}."
+            f"The file is not UTF-8; it looks like {looks_like.upper()}, which spreadsheets call "
+            f"Unicode text. Save it as UTF-8, or give --encoding {looks_like}."
         )
+
+
+def _wide_encoding(head: bytes) -> str:
+    """The encoding of two or four bytes a character that a file begins in, `""` for none."""
+    for mark, encoding in _WIDE_MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    if len(head) < _SOME:
+        return ""
+    if not any(head[1::2]):
+        return "utf-16-le"
+    return "" if any(head[::2]) else "utf-16-be"
 
 
 def refuse_other_encodings(text: str, encoding: str) -> None:
@@ -194,23 +243,28 @@ def refuse_other_encodings(text: str, encoding: str) -> None:
     """
     if text.isascii():
         return
-    if marked := _MARKS.findall(text):
-        named = codecs.lookup(encoding).name.upper()
-        guess = ""
-        if named == "UTF-8" and _MARKS.sub("", text).isascii() and _NO_LETTERS.isdisjoint(marked):
-            guess = (
-                "; it looks like Windows-1252. Save the file as UTF-8, or give --encoding "
-                "windows-1252"
-            )
-        raise BadRequest(f"The line is not {named}{guess}.")
-    if _is_utf8(text, encoding):
+    name = codecs.lookup(encoding).name
+    if marks := _MARKS.findall(text):
+        raise BadRequest(f"The line is not {name.upper()}{_other_encoding(name, marks)}.")
+    if name.startswith("iso8859") and _FIRST_CONTROLS.search(text):
+        raise BadRequest("The line looks like Windows-1252: give --encoding windows-1252.")
+    if name not in _UTF_8 and _is_utf8(text, encoding):
         raise BadRequest("The line is UTF-8: import such lines without --encoding.")
+
+
+def _other_encoding(name: str, marks: Sequence[str]) -> str:
+    """What to do about a line with bytes, in runs, that its encoding doesn't have."""
+    if name not in _UTF_8:
+        return ": give the --encoding that the file was saved in"
+    if all(_AS_IN_WINDOWS.fullmatch(run) for run in marks):
+        return (
+            "; it looks like Windows-1252. Save the file as UTF-8, or give --encoding windows-1252"
+        )
+    return ". Save the file as UTF-8, or say by --encoding what it is in"
 
 
 def _is_utf8(text: str, encoding: str) -> bool:
     """Whether text of an encoding with a byte a character was UTF-8, which has more for some."""
-    if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
-        return False
     raw = text.encode(encoding, "replace")
     try:
         return len(raw) == len(text) and raw.decode() != text
@@ -227,6 +281,8 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
 
 _MARKED = "marked"
 codecs.register_error(_MARKED, _marked)
-_MARKS = re.compile("[\ud800-\udfff]")
-_NO_LETTERS = {chr(0xDC00 + byte) for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
-"""The marks of the bytes that are nothing in Windows-1252."""
+_MARKS = re.compile("[\ud800-\udfff]+")
+_AS_IN_WINDOWS = re.compile("[\udc85\udc91-\udc97\udca0-\udcff]{1,2}")
+"""Letters, quotes and dashes of Windows-1252 as names have them. Other alphabets make long runs."""
+_FIRST_CONTROLS = re.compile("[\x80-\x9f]")
+"""What the quotes and dashes of Windows-1252 are in Latin-1."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -165,11 +166,12 @@ def _stamps_in(line: RecordLine) -> Iterator[str]:
 def _receipts_in(line: RecordLine) -> Iterator[str]:
     if not line.received_at_of.keys() <= set(Status):
         raise refusal("received_at_of", _ALLOWED_RECEIPTS)
-    first_us = _first_received(line)
     for status in Status:
-        reported = getattr(line, f"{status}_at")
-        received_us = _us_of(line.received_at_of.get(status, ""), "received_at_of") or first_us
-        yield received_us[:-3] if reported else ""
+        if getattr(line, f"{status}_at"):
+            received_us = _us_of(line.received_at_of.get(status, ""), "received_at_of")
+            yield (received_us or _first_received(line))[:-3]
+        else:
+            yield ""
 
 
 def _first_received(line: RecordLine) -> str:
@@ -193,11 +195,16 @@ def _us_of(text: str, field: str) -> str:
     """µs since the epoch in digits; `""` for `""`."""
     if not text:
         return ""
+    digits = _digits_of(text)
+    if len(digits) != _DIGITS:  # as many as positions in the order of messages have
+        raise refusal(field, _ALLOWED_TIME)
+    return digits
+
+
+@lru_cache(maxsize=4096)  # a record has one time in many places, and its neighbours have it too
+def _digits_of(text: str) -> str:
     try:
         moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else _EPOCH
     except ValueError:
         moment = _EPOCH
-    digits = str((moment - _EPOCH) // _MICROSECOND)
-    if len(digits) != _DIGITS:  # as many as positions in the order of messages have
-        raise refusal(field, _ALLOWED_TIME)
-    return digits
+    return str((moment - _EPOCH) // _MICROSECOND)

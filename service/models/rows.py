@@ -14,6 +14,7 @@ from binascii import crc_hqx
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
+import orjson
 from msgspec.structs import replace
 
 from service.errors import BadRequest
@@ -37,7 +38,7 @@ _CONTEXT = {field: field for field in Context.__struct_fields__} | {
     "registration_id": "event_registration_id",
 }
 _TIMES = {status: f"{status}_at" for status in Status}
-_ALL_TIMES = {*_TIMES.values(), "status_at", "created_at"}
+_ALL_TIMES = (*_TIMES.values(), "status_at", "created_at")
 _ERROR = ("error_code", "error_message", "error_details", "error_href")
 
 FIELDS = (
@@ -83,12 +84,13 @@ class Table:
         times: Times | None = None,
     ) -> None:
         self._columns = columns
-        self._statuses = statuses
+        self._statuses = {word.strip(): status for word, status in statuses.items()}
         self._defaults = defaults
         self._skipped = skipped
         self._times = times or Times()
         self._now_us = now_us
         self._places = lru_cache(maxsize=256)(self._find_places)
+        self._unread = lru_cache(maxsize=256)(self._find_unread)
 
     @property
     def without_zone(self) -> int:
@@ -151,7 +153,10 @@ class Table:
 
     def unread(self, names: tuple[str, ...]) -> list[str]:
         """The columns that no field is read from, without those to be skipped."""
-        read = set(self.places(names).values())
+        return self._unread(names)
+
+    def _find_unread(self, names: tuple[str, ...]) -> list[str]:
+        read = set(self._places(names).values())
         return [
             name.strip()
             for at, name in enumerate(names)
@@ -183,16 +188,16 @@ class Table:
         return reports
 
     def _row(self, places: Mapping[str, int], values: Sequence[object]) -> dict[str, object]:
-        row: dict[str, object] = {}
-        for field in FIELDS:
-            value = values[places[field]] if field in places else None
-            value = self._defaults.get(field) if value in (None, "") else value
-            if field == "status" and isinstance(value, str):
-                value = self._statuses.get(value, value)
-            if field in _ALL_TIMES and isinstance(value, str) and value:
-                value = self._times.read(value, field)
-            if value not in (None, ""):
-                row[field] = value
+        row: dict[str, object] = dict(self._defaults)
+        row |= {field: values[at] for field, at in places.items() if values[at] not in (None, "")}
+        if isinstance(word := row.get("status"), str):
+            row["status"] = self._statuses.get(word.strip(), word.strip())
+        for field in _ALL_TIMES:
+            if isinstance(time := row.get(field), str):
+                row[field] = self._times.read(time, field)
+        row = {field: value for field, value in row.items() if value != ""}
+        if "recipient_id" in row:
+            row["recipient_id"] = _recipient_in(row["recipient_id"])
         return row
 
     def _report(self, row: Row, status: object, time_field: str) -> Report:
@@ -200,7 +205,7 @@ class Table:
         error = {"code": code, "title": title, "details": details, "href": href}
         body = _given(
             wamid=row.get("wamid"),
-            recipient_id=_recipient_in(row),
+            recipient_id=row.get("recipient_id"),
             status=status,
             timestamp=row[time_field],
             errors=[error] if status == Status.FAILED else None,
@@ -230,6 +235,7 @@ class Table:
         return created_ms * 1000 + crc_hqx(reports[0].wamid.encode(), 0) % 1000
 
 
+@lru_cache(maxsize=4096)  # lines of JSON have the same names in ever other combinations
 def _plain(name: str) -> str:
     """A column's name without what people don't see in it: case, blanks, invisible characters."""
     seen = "".join(each for each in name if unicodedata.category(each) != "Cf")
@@ -260,15 +266,12 @@ def _advice(error: BadRequest, time: object) -> str:
     return advice(time) if error.field == "timestamp" else ""
 
 
-def _recipient_in(row: Row) -> str | None:
-    """The row's recipient, if it names one. A status update may pass over an odd one; a row can't.
+def _recipient_in(value: object) -> str:
+    """A row's recipient. A status update may pass over an odd one; a row can't.
 
     Raises:
         BadRequest: it is none.
     """
-    value = row.get("recipient_id")
-    if value is None:
-        return None
     text = str(value)
     is_ill_typed = isinstance(value, bool) or not isinstance(value, str | int | float)
     if is_ill_typed or len(text) > MAX_METAS_ID:
@@ -286,8 +289,12 @@ def _context_of(row: Row, received_us: int) -> Context | tuple[()]:
 
 
 def _given(**fields: object) -> bytes:
-    """A body with the fields that are known. What is no Unicode is escaped, and so refused."""
-    return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
+    """A body with the fields that are known."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return orjson.dumps(given)
+    except TypeError:  # halves of surrogate pairs, and integers of more than 64 bits
+        return json.dumps(given).encode()
 
 
 def _in_words_of(error: BadRequest, names: Mapping[str, str]) -> BadRequest:

@@ -10,11 +10,14 @@ from service.errors import BadRequest
 from service.models.requests import ISO_TIME
 
 _ISO = re.compile(ISO_TIME)
-_SAMPLE = datetime(2026, 11, 25, 13, 45, 7)  # noqa: DTZ001  each number stands for one part only
+_SAMPLE = datetime(2026, 11, 25, 13, 45, 7, tzinfo=UTC)  # each number stands for one part only
 
 
 def can_be_read(form: str) -> bool:
     """Whether strptime reads a day, and no half of a time, in this form."""
+    parts = set(re.findall("%(.)", form))
+    if "Z" in parts or ("p" in parts and "I" not in parts):
+        return False  # strptime reads the name of a zone, or PM behind %H, and leaves it out
     try:
         found = datetime.strptime(_SAMPLE.strftime(form), form)  # noqa: DTZ007
     except (ValueError, re.error):
@@ -36,11 +39,14 @@ class Times:
         self.without_zone = 0
 
     def read(self, text: str, field: str) -> str:
-        """A time as the API takes it; what it can't be is left as it is, for the API to refuse.
+        """A time as the API takes it; what it can't be is left, for the API to refuse.
+
+        Blanks around it are none of it.
 
         Raises:
             BadRequest: it is of none of the forms, or its zone's clocks skipped it.
         """
+        text = text.strip()
         moment = self._moment(text, field)
         if moment is None:
             return text
@@ -56,11 +62,14 @@ class Times:
     def _moment(self, text: str, field: str) -> datetime | None:
         for form in self._forms:
             try:
-                return datetime.strptime(text.strip(), form)  # noqa: DTZ007  its zone is `_in_zone`'s
+                return datetime.strptime(text, form)  # noqa: DTZ007  its zone is `_in_zone`'s
             except ValueError:
                 continue
         if self._forms:
-            raise BadRequest(f"{field} must be a time of the form that --date-format says.", field)
+            rest = _LEAVE_EMPTY if _NOTHING.fullmatch(text) else ""
+            raise BadRequest(
+                f"{field} must be a time of the form that --date-format says.{rest}", field
+            )
         try:
             return datetime.fromisoformat(text) if _ISO.fullmatch(text) else None
         except ValueError:
@@ -86,25 +95,31 @@ _DATE = re.compile(
     r"((?P<gap>,? |T)(?P<time>[0-9]{1,2}:[0-9]{2})(?P<seconds>:[0-9]{2})?"
     r"(?P<fraction>\.[0-9]{1,6})?(?P<half> ?[AaPp][Mm])?)?"
 )
+_NOTHING = re.compile("[^1-9]*")  # NULL, n/a, 0000-00-00 00:00:00
+_LEAVE_EMPTY = " Where there is no such time, nothing may stand in its place."
+_SHOW_AS_TIMES = (
+    " It looks like a spreadsheet's number of days: have its column shown as 2026-01-15 10:30:00, "
+    "then save the table again."
+)
 _DAYS = re.compile(r"[0-9]{5}([.,][0-9]+)?")
-_MILLISECONDS = re.compile(r"[0-9]{13}")
+_EPOCH = re.compile(r"[0-9]{10}([.,][0-9]+|[0-9]{3}|[0-9]{6}|[0-9]{9})")
+_ADVICE = (
+    (re.compile(""), ""),
+    (_NOTHING, _LEAVE_EMPTY),
+    (_ISO, ""),
+    (_DAYS, _SHOW_AS_TIMES),
+    (_EPOCH, " It looks like epoch time with parts of a second: give its first ten digits alone."),
+    (re.compile("[0-9]+"), ""),
+)
 _MONTHS, _YEAR_DIGITS = 12, 4
 
 
 def advice(time: object) -> str:
     """What helps where a time was refused, by how it looks; `""` where nothing is known to."""
     text = str(time) if isinstance(time, str | int) else ""
-    if not text or _ISO.fullmatch(text):
-        return ""
-    if _DAYS.fullmatch(text):
-        return (
-            " It looks like a spreadsheet's number of days: have its column shown as "
-            "2026-01-15 10:30:00, then save the table again."
-        )
-    if _MILLISECONDS.fullmatch(text):
-        return " It looks like epoch milliseconds."
-    if text.isdigit():
-        return ""
+    for form, advised in _ADVICE:
+        if form.fullmatch(text):
+            return advised
     return f" --date-format reads times of another form, {_forms_of(text)}."
 
 

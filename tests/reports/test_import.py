@@ -4,9 +4,11 @@ Each test is one of their tables and the command that they gave. `saved/` holds 
 LibreOffice Calc 7.4 opened and saved: two of guests, and a list of failures of ours.
 """
 
+import asyncio
 import http.client
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from tests.commands.stores import fill, histories, records_in, variables
 from tests.conftest import TOKEN
 from tests.factories import send_report, status_report
 from tests.process import Service, run
+from tests.proxy import Cut, Proxy
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -120,6 +123,30 @@ def test_empty_rows_are_passed_over_and_said(tmp_path: Path) -> None:
     )
 
 
+# Answers that are lost ---------------------------------------------------------------------------
+
+
+def test_a_lost_answer_makes_no_secret_of_what_it_leaves_unsure(
+    tmp_path: Path, store: Backend, redis_server: RedisServer
+) -> None:
+    """What the first try had created was called unchanged, as if it had been there before."""
+    table = tmp_path / "table.csv"
+    table.write_text(table_of(*guests(3)))
+
+    async def through_a_proxy() -> Ended:
+        async with Proxy(redis_server.port, marker=b"wamid.") as proxy:
+            proxy.cuts = [Cut(reply=0)]
+            where = variables(replace(store, url=proxy.url))
+            ended = await asyncio.to_thread(run, "import", str(table), cwd=tmp_path, **where)
+            assert not proxy.cuts
+            return ended
+
+    told = asyncio.run(through_a_proxy())
+    assert told.stdout.startswith("Read 3 lines: 3 unchanged; 0 refused. An answer of the store")
+    assert "may itself have created" in told.stdout
+    assert set(names_in(store)) == {"wamid.Q1", "wamid.Q2", "wamid.Q3"}
+
+
 # Two sources for one field ----------------------------------------------------------------------
 
 
@@ -163,9 +190,10 @@ def test_a_json_line_with_a_field_twice_is_refused(tmp_path: Path) -> None:
     file.write_text("\n".join(lines))
     told = imports(tmp_path, file)
     said = told.stderr.splitlines()
-    assert said[0].startswith("line 1: status has 2 columns")
-    assert said[1].startswith("line 2: wamid has 2 columns")
-    assert said[2].startswith("line 4: ")
+    assert said[0].startswith("Not read: note.")
+    assert said[1].startswith("line 1: status has 2 columns")
+    assert said[2].startswith("line 2: wamid has 2 columns")
+    assert said[3].startswith("line 4: ")
     assert told.stdout.startswith("Read 4 lines: 1 readable; 3 refused.")
 
 
@@ -177,7 +205,7 @@ def test_a_table_of_windows_1252_is_told_and_read(tmp_path: Path, store: Backend
     file = SAVED / "guests-windows-1252.csv"
     plain = imports(tmp_path, file)
     assert plain.returncode == 1
-    assert "divided by ';': give --delimiter ';'" in plain.stderr
+    assert "divided by ';', give --delimiter ';'" in plain.stderr
     options = ["--delimiter", ";"]
     told = imports(tmp_path, file, *options)
     assert "sent_at must be" in told.stderr or "--encoding windows-1252" in told.stderr
@@ -202,7 +230,7 @@ def test_a_table_of_utf_16_is_told_and_read(tmp_path: Path, store: Backend) -> N
     assert "looks like UTF-16" in told.stderr
     options += ["--encoding", "utf-16"]
     told = imports(tmp_path, file, *options)
-    assert "divided by tab: give --delimiter tab" in told.stderr
+    assert "divided by tab, give --delimiter tab" in told.stderr
     told = imports(tmp_path, file, *options, "--delimiter", "tab", store=store)
     assert told.returncode == 0, told.stderr
     check_guests(records_in(store))
@@ -241,7 +269,7 @@ TIMES = {
     "2026/01/15 10:30:07": "such as '%Y/%m/%d %H:%M:%S'.",
     "15 Jan 2026 10:30": "such as '%d/%m/%Y %H:%M'.",
     "46037.4375": "It looks like a spreadsheet's number of days",
-    "1768473005000": "It looks like epoch milliseconds.",
+    "1768473005000": "give its first ten digits alone.",
 }
 
 

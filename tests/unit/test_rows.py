@@ -236,3 +236,11 @@ def test_every_field_is_read() -> None:
         extra = {"status": "delivered"} if field == "status_at" else {}
         changed = reports(base | extra | {field: value})
         assert changed != reports(base | extra) or base.get(field) == value, field
+
+
+def test_blanks_around_a_word_or_a_time_are_none_of_it() -> None:
+    """Columns of a fixed width have them, and so have tables with a blank behind each comma."""
+    read_by = table(statuses={" SEEN ": "read"})
+    found = record({"wamid": "w", "status": "SEEN  ", "status_at": f" {SENT} "}, read_by)
+    assert (found.status, found.read_ms) == ("read", str(BASE_MS))
+    assert record({"wamid": "w", "status": " sent", "sent_at": SENT}).status == "sent"

@@ -11,6 +11,7 @@ from service.commands.csv_rows import csv_rows
 from service.commands.imports import Tally
 from service.commands.sources import CutShort, Line, json_lines, lines_of, open_source
 from service.errors import BadRequest, CommandError
+from service.models import sheets
 from service.models.rows import Table
 from service.ndjson import MOST_LINE_BYTES
 from service.reports import Status
@@ -203,3 +204,108 @@ def test_a_line_counts_as_what_the_first_of_its_reports_did_that_did_something()
     for line in ("created changed", "unchanged changed", "unchanged unchanged", "erased erased"):
         tally.note_merged([Merged(Status.SENT, Outcome(word)) for word in line.split()])
     assert tally.outcomes == {"created": 1, "changed": 1, "unchanged": 1, "erased": 1}
+    assert "repeated" not in tally.figures()
+    assert "lost" not in tally.sentence()
+    tally.repeated = True  # what is unchanged may be this import's own
+    assert tally.figures()["repeated"] is True
+    assert "An answer of the store was lost" in tally.sentence()
+    del tally.outcomes[Outcome.UNCHANGED]
+    assert "repeated" not in tally.figures()
+
+
+def encoded(name: str, written: str, read: str) -> str:
+    """What becomes of a guest's name that was written in one encoding and is read in another."""
+    content = HEADER + b"w1,%s,919876543210," % TIME + name.encode(written) + b"\n"
+    (line,) = csv_rows(file_of(content), TABLE, ",", read)
+    return told(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "read", "said"),
+    [
+        ("Müller", "cp1252", "utf-8", "looks like Windows-1252"),
+        ("D\u2019Souza \u2013 Zoë", "cp1252", "utf-8", "looks like Windows-1252"),
+        ("Иван", "cp1251", "utf-8", "say by --encoding what it is in"),
+        ("タナカ", "shift_jis", "utf-8", "say by --encoding what it is in"),
+        ("田中太郎", "shift_jis", "utf-8", "say by --encoding what it is in"),
+        ("李明", "gbk", "utf-8", "say by --encoding what it is in"),
+        ("José", "cp850", "utf-8", "say by --encoding what it is in"),
+        ("José", "mac_roman", "utf-8", "say by --encoding what it is in"),
+        ("D\u2019Souza", "cp1252", "latin-1", "give --encoding windows-1252"),
+        ("D\u2019Souza", "cp1252", "iso8859-15", "give --encoding windows-1252"),
+        ("Müller", "cp1252", "latin-1", "Müller"),
+        ("田中太郎", "shift_jis", "shift_jis", "田中太郎"),
+        ("Иван", "cp1251", "cp1251", "Иван"),
+    ],
+)
+def test_the_encoding_that_a_line_seems_to_be_in_is_no_other(
+    name: str, written: str, read: str, said: str
+) -> None:
+    """Who follows the advice has other names in the store, or spaces for quotes, unawares."""
+    found = encoded(name, written, read)
+    assert said in found
+    assert ("Windows-1252" in found) == ("indows-1252" in said)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-32-be"])
+def test_what_is_of_two_or_four_bytes_a_character_is_read(encoding: str) -> None:
+    content = (HEADER + b"w1,%s,919876543210,Zo" % TIME).decode() + "ë\n"
+    (line,) = csv_rows(file_of(content.encode(encoding)), TABLE, ",", encoding)
+    assert told(line) == "Zoë"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'"wamid";"sent_at"\n', "give --delimiter ';'"),
+        (b'"wamid"\t"sent_at"\n', "give --delimiter tab"),
+        (b"sep=;\nwamid;sent_at\n", "Remove the line sep="),
+        (b"PK\x03\x04\x14\0\x06\0", "is a workbook or an archive"),
+        ("wamid,sent_at".encode("utf-32"), "looks like UTF-32"),
+    ],
+)
+def test_a_file_that_is_no_table_yet_is_told_what_to_do(content: bytes, said: str) -> None:
+    """A quote that isn't closed was blamed, or that no column was the wamid's."""
+    with pytest.raises(CommandError, match=said):
+        of_csv(content)
+    if content.startswith(b"PK"):
+        with pytest.raises(CommandError, match=said):
+            of_json(content)
+
+
+OURS = b'{"record":1,"wamid":"w","status":"sent","created_at":"2023-11-14T22:13:20.000001Z",'
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        b'"sent_at":"%s","sent_at":"%s"' % (TIME, TIME),
+        b'"sent_at":"%s","pricing":{"billable":true,"billable":false}' % TIME,
+        b'"sent_at":"%s","pricing":{"a":{"b":1,"b":2}}' % TIME,
+        b'"sent_at":"%s","received_at_of":{"sent":"x","sent":"%s"}' % (TIME, TIME),
+    ],
+)
+def test_a_record_of_ours_has_no_field_twice_however_deep(twice: bytes) -> None:
+    """The last one won without a word."""
+    assert of_json(OURS + twice + b"}\n") == {1: "The line has a field twice."}
+
+
+def test_fields_of_json_that_nothing_reads_are_said_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A misspelt one was dropped without a word."""
+    line = b'{"wamid":"w%d","sent_at":"' + TIME + b'","guestid":"g"}\n'
+    ours = OURS + b'"sent_at":"%s","later":1}\n' % TIME
+    assert of_json(line % 1 + line % 2 + ours) == {1: "w1", 2: "w2", 3: "w"}
+    assert capsys.readouterr().err.startswith("Not read: guestid, later. Say by --map")
+    of_json(b"".join((line % 1).replace(b"guestid", b"g%d" % n) for n in range(22)))
+    assert capsys.readouterr().err.startswith("Not read: g0, g1, ")
+
+
+def test_a_list_of_failures_cut_in_its_first_line_is_cut_short() -> None:
+    """It looked like a table without a message."""
+    head = sheets.head().rstrip()
+    for cut in range(head.index(b"wamid") + len(b"wamid"), len(head) + 1):
+        ((_, said),) = of_csv(head[:cut]).items()
+        assert said.startswith("The list is cut short")
+    assert of_csv(b"wamid,guest_id,sent_at\n") == {}

@@ -22,6 +22,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("15/01/2026", "15/01/2026", 0),  # the API refuses it
         ("2026-13-45T10:30", "2026-13-45T10:30", 0),
         ("0001-01-01T00:00:00", "0001-01-01T00:00:00", 1),
+        (" 1768473005 ", "1768473005", 0),
+        ("\t2026-01-15 10:30:00Z ", "2026-01-15 10:30:00Z", 0),
     ],
 )
 def test_a_time_is_read_in_its_zone(text: str, read: str, without_zone: int) -> None:
@@ -45,6 +47,8 @@ def test_with_forms_all_times_are_of_one() -> None:
     for text in ("2026-02-25", "2026-02-03T10:30:00Z", "1768473005"):
         with pytest.raises(BadRequest, match="--date-format"):
             times.read(text, "x")
+    with pytest.raises(BadRequest, match="nothing may stand"):
+        times.read("NULL", "x")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,9 @@ def test_with_forms_all_times_are_of_one() -> None:
         ("%m/%d/%y %I:%M:%S %p", True),
         ("%Y-%m-%dT%H:%M:%S.%f", True),
         ("%d %b %Y %H:%M", True),
+        ("%d.%m.%Y %H:%M %z", True),
+        ("%d/%m/%Y %H:%M %Z", False),
+        ("%d/%m/%Y %H:%M %p", False),
         ("%d/%m/%Y %I:%M", False),
         ("%d/%m %H:%M", False),
         ("%s", False),
@@ -76,8 +83,12 @@ def test_a_form_has_a_whole_day_and_no_half_of_a_time(form: str, can: bool) -> N
         ("Jan 15, 2026", "such as '%d/%m/%Y %H:%M'."),
         ("46037,4375", "number of days"),
         ("46037", "number of days"),
-        ("1768473005000", "milliseconds"),
-        (1768473005000, "milliseconds"),
+        ("1768473005000", "give its first ten digits"),
+        (1768473005000, "give its first ten digits"),
+        ("1768473005.123", "give its first ten digits"),
+        ("1768473005123456", "give its first ten digits"),
+        *((text, "nothing may stand") for text in ("NULL", "\\N", "n/a", "-", "0", True)),
+        ("0000-00-00 00:00:00", "nothing may stand"),
     ],
 )
 def test_what_helps_is_said_by_the_look_of_a_time(text: str | int, said: str) -> None:
