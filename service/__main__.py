@@ -153,7 +153,9 @@ async def _check(settings: Settings) -> None:
     found.append(_about_journal(settings))
     with ExitStack() as stack:
         if settings.embedded and not private_runs(settings):
-            found.append("The private server doesn't run now, so an empty one was checked, not its data.")
+            found.append(
+                "The private server doesn't run now, so an empty one was checked, not its data."
+            )
             folder = stack.enter_context(TemporaryDirectory())
             settings = msgspec.structs.replace(settings, data_dir=folder)
         async with open_server(settings) as (server, scripts):

@@ -1,4 +1,4 @@
-"""README and `config.toml` name the settings, metrics, log events, keys and dimensions in the code."""
+"""README and `config.toml` have the settings, metrics, log events and keys that the code has."""
 
 import ast
 import re
