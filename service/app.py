@@ -178,7 +178,7 @@ async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
 
     Args:
         app: made by `create_app`.
-        on_start: is told the service's address once it listens.
+        on_start: called with the service's address once it listens.
 
     Raises:
         StartError: the store or the address can't be used.

@@ -1,4 +1,4 @@
-"""Times as somebody else's table has them: of its own form, and without a zone."""
+"""Reads the times of other tables, which may have a form of their own and no zone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SAMPLE = datetime(2026, 11, 25, 13, 45, 7)  # noqa: DTZ001  each number stands 
 
 
 def can_be_read(form: str) -> bool:
-    """Whether strptime reads a day, and no half of a time, in this form."""
+    """Whether strptime can read this form, and the form has a whole date and no half of a time."""
     try:
         found = datetime.strptime(_SAMPLE.strftime(form), form)  # noqa: DTZ007
     except (ValueError, re.error):
@@ -26,8 +26,9 @@ class Times:
     """Reads times, and counts those without a zone.
 
     Args:
-        forms: strptime's, the first that fits counts; none: ISO 8601 or epoch seconds, as the API.
-        zone: of the times without one.
+        forms: formats of strptime; the first that fits is used. Empty: ISO 8601 or epoch seconds,
+            as in the API.
+        zone: the zone of times that name none.
     """
 
     def __init__(self, forms: Sequence[str] = (), zone: tzinfo = UTC) -> None:
@@ -36,10 +37,10 @@ class Times:
         self.without_zone = 0
 
     def read(self, text: str, field: str) -> str:
-        """A time as the API takes it; what it can't be is left as it is, for the API to refuse.
+        """The time in a form that the API takes. A bad time is returned as it is: the API refuses it.
 
         Raises:
-            BadRequest: it is of none of the forms, or its zone's clocks skipped it.
+            BadRequest: it fits none of the forms, or the zone's clocks skipped it.
         """
         moment = self._moment(text, field)
         if moment is None:
@@ -67,7 +68,7 @@ class Times:
             return None
 
     def _in_zone(self, moment: datetime, field: str) -> datetime:
-        """Of a time that came twice, when clocks were set back, the first is taken."""
+        """The time in the zone. If clocks were set back and show it twice, it is the first."""
         self.without_zone += 1
         aware = moment.replace(tzinfo=self._zone)
         if self._zone is UTC:
@@ -92,7 +93,7 @@ _MONTHS, _YEAR_DIGITS = 12, 4
 
 
 def advice(time: object) -> str:
-    """What helps where a time was refused, by how it looks; `""` where nothing is known to."""
+    """A hint for a refused time, by how it looks; `""` if there is none."""
     text = str(time) if isinstance(time, str | int) else ""
     if not text or _ISO.fullmatch(text):
         return ""

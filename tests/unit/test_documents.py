@@ -121,7 +121,7 @@ def events_of(tree: ast.AST) -> Iterator[str]:
             choices = (event.body, event.orelse) if isinstance(event, ast.IfExp) else (event,)
             for choice in choices:
                 assert isinstance(choice, ast.Constant), ast.unparse(call)
-                yield choice.value
+                yield str(choice.value)
 
 
 def test_the_readme_has_every_log_event() -> None:
