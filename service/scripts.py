@@ -244,7 +244,7 @@ _MOST_CAPTURES = 32
 
 
 def _captures(fields: int, separator: str) -> list[str]:
-    """A capture for each field, as far as a pattern has them; the last holds all further ones."""
+    """A capture for each field, up to Lua's limit; the last holds all further fields."""
     each = [f"([^{separator}]*)"] * min(fields, _MOST_CAPTURES)
     return each if fields <= _MOST_CAPTURES else [*each[:-1], "(.*)"]
 

@@ -37,7 +37,7 @@ class Times:
         self.without_zone = 0
 
     def read(self, text: str, field: str) -> str:
-        """The time in a form that the API takes. A bad time is returned as it is: the API refuses it.
+        """The time in a form that the API takes. The API refuses a bad time, which stays as it is.
 
         Raises:
             BadRequest: it fits none of the forms, or the zone's clocks skipped it.

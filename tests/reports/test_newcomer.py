@@ -179,7 +179,7 @@ def test_running_installs_what_running_needs() -> None:
     wanted = shell("make --dry-run --always-make run demo", ROOT)
     assert "-r constraints-run.txt" in wanted
     assert "-r constraints.txt" not in wanted
-    assert "echo 'What the service needs is installed" in wanted
+    assert "echo 'Installing what the service needs" in wanted
     assert "-r constraints.txt" in shell("make --dry-run --always-make test", ROOT)
 
 
