@@ -124,7 +124,7 @@ def _letters_in(text: str) -> str:
     return normalize("NFKC", found).casefold()
 
 
-_CONTROL = "has a control character, which is allowed between the digits of a phone number alone."
+_CONTROL = "has a control character, which is allowed only between the digits of a phone number."
 _SPOILT = (
     "is what a spreadsheet makes of a number; take the phone number from where it is still whole, "
     "and have its column formatted as text."
