@@ -27,9 +27,9 @@ $(RUNNABLE): pyproject.toml constraints-run.txt
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not: try make $(or $(MAKECMDGOALS),install) PYTHON=python3.11"; \
 	    exit 1; }; \
-	  echo 'A virtual environment is made in .venv …'; \
+	  echo 'Making a virtual environment in .venv …'; \
 	  $(PYTHON) -m venv --clear .venv; }
-	@echo 'What the service needs is installed in .venv: some 100 MB, once …'
+	@echo 'Installing what the service needs in .venv: some 100 MB, once …'
 	@$(PIP) --require-hashes -r constraints-run.txt
 	@# pip has no hash to check for a folder, so the project goes in by itself.
 	@$(PIP) --no-build-isolation --editable .
@@ -37,7 +37,7 @@ $(RUNNABLE): pyproject.toml constraints-run.txt
 	@touch $@
 
 $(INSTALLED): $(RUNNABLE) constraints.txt
-	@echo 'What tests and checks need is installed in .venv: some 400 MB more, once …'
+	@echo 'Installing what tests and checks need in .venv: some 400 MB more, once …'
 	@$(PIP) --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip check
 	@touch $@

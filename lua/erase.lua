@@ -43,7 +43,7 @@ for i, packed in ipairs(call('MGET', unpack(keys))) do
 end
 local counters = counters_after()
 
--- Only now it writes, in the order that merge.lua has.
+-- The writes begin here, in the same order as in merge.lua.
 for _, each in ipairs(doomed) do
   move(each.id, each.record, nil)
 end

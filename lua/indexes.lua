@@ -21,9 +21,9 @@ local function unpacked(packed)
 end
 
 -- Counter changes of this batch, grouped by the values of all counted dimensions, which the
--- messages of one send have in common. A group holds these values, by the place of the dimension,
--- false for none, and what is to be added: to fields of `count`, to error codes, to spans of
--- `waits`, and to the numbers in `times` by their places.
+-- messages of one send share. A group holds these values, in the order of the dimensions, with
+-- false for none, and the sums to add: to fields of `count`, to error codes, to spans of `waits`,
+-- and to the numbers in `times`, by their positions.
 local groups = {}
 
 local function group_of(record)
@@ -52,7 +52,7 @@ local function reached_by(record)
   end
 end
 
--- Adds `number`, 1 or -1, to all that a message which stands like this one is counted by.
+-- Adds `number`, 1 or -1, to every counter that a message with this record belongs to.
 local function tally(group, record, number)
   local count, status = group.count, record[STATUS]
   count[status] = (count[status] or 0) + number
@@ -95,8 +95,8 @@ local function tally_time(group, timed, at_ms, sent_ms, number)
   end
 end
 
--- Takes what the old record added out of the counters and puts in what the new one adds: old is nil
--- for a message that is created, new for one that is deleted.
+-- Subtracts what the old record counted for and adds what the new one counts for. old is nil for
+-- a message that is created, new for one that is deleted.
 local function recount(old, new)
   local from = old and group_of(old)
   local to = new and (old and stays(old, new) and from or group_of(new))
@@ -137,8 +137,8 @@ local function note_value(dimension, from, to, record)
   end
 end
 
--- Takes a message out of the index entries of its old record and puts it into those of its new
--- one; either may be nil, as in `recount`. Doing it again changes nothing.
+-- Moves a message from the index entries of its old record to those of its new one; either may be
+-- nil, as in `recount`. A repetition changes nothing.
 local function move(id, old, new)
   if old and new and stays(old, new) then
     return
@@ -198,8 +198,8 @@ local function totals_of()
   return totals
 end
 
--- What a hash's fields come to with these sums added; nil where nothing changes. No number goes
--- below 0, whatever was lost before: one that comes to 0 goes.
+-- The new values of a hash's fields after these sums are added; nil if nothing changes. No number
+-- goes below 0, even after a loss of keys; a field that comes to 0 is removed.
 local function hash_after(key, sums)
   local fields = {}
   for field, number in pairs(sums) do
@@ -233,16 +233,16 @@ local function write_hash(after)
   end
 end
 
--- Whether a code may have a field of its own: a number of few digits, as Meta's are, while there is
--- room; one that we know the meaning of always.
+-- Whether a code may have a field of its own. A known code always may; another one may if it is a
+-- number of few digits, as Meta's are, and there is room.
 local function is_counted(text, room)
   return #text <= LONGEST_CODE and not string.find(text, '[^0-9]')
     and (room > 0 or string.find(KNOWN_CODES, ' ' .. text .. ' ', 1, true) ~= nil)
 end
 
--- The sums of a hash's fields with those of error codes among them. A code without a field of its
--- own is counted as OTHER_CODE. So a code's field never counts more than there are messages with
--- it, and what is taken away is in its field or, for the rest, in OTHER_CODE.
+-- The sums of a hash's fields, with the error codes put into fields. A code without a field of its
+-- own counts as OTHER_CODE. So a code's field never counts more messages than have the code, and a
+-- subtraction comes from its field first, and then from OTHER_CODE.
 local function with_errors(key, sums, errors)
   local codes, fields = {}, {}
   for code, number in pairs(errors) do
@@ -286,8 +286,8 @@ local function spans_of(waits)
   return sums
 end
 
--- A text holds numbers of 32 bits, one behind the other: what it comes to, as far as it changes,
--- with sums added to them by their places; nil where nothing changes. No number goes below 0.
+-- `times` holds 32-bit numbers one after the other. Returns the changed numbers after sums are
+-- added at their positions; nil if nothing changes. No number goes below 0.
 -- BITFIELD does that too, but dearer where a batch changes dozens of them.
 local function text_after(key, sums)
   local first, last = math.huge, 0
@@ -333,8 +333,8 @@ local function write_values()
   end
 end
 
--- What the counters come to. It reads them all, so that a key which holds something else stops the
--- batch before its first write: a script that fails later isn't rolled back.
+-- The new values of the counters. All are read now, so that a key of another type stops the batch
+-- before its first write: a script that fails later isn't rolled back.
 local function counters_after()
   local after = {}
   for name, values in pairs(totals_of()) do

@@ -53,12 +53,12 @@ local function set_of(texts)
   return set
 end
 
--- Whether one of the heads stands before the last ten digits of a number.
+-- Whether the digits before the last ten of a number are one of the heads.
 local function has_head(number, heads)
   return string.find(heads, ',' .. string.sub(number, 1, -11) .. ',', 1, true)
 end
 
--- Whether each of these fields is given, or none is; one that the record is too old for isn't.
+-- Whether all of these fields are given, or none is. A field that an old record lacks isn't given.
 local function are_given(record, fields, wanted)
   for _, field in ipairs(fields) do
     if ((record[field] or '') ~= '') ~= wanted then
@@ -84,7 +84,7 @@ local function matches(packed, query, codes, but_codes)
     and are_given(record, query.lacks, false)
 end
 
--- How many of an index's entries were created at a time or later.
+-- How many entries of an index were created then or later.
 local function number_since(index, since_us)
   return call('ZCOUNT', index, since_us, '+inf')
 end

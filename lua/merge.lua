@@ -234,8 +234,8 @@ for id in pairs(dirty) do
 end
 local counters = counters_after()
 
--- Only now it writes, and first what can fail: a repetition does these again and changes nothing by
--- it. The counters would count twice, and the records say that nothing is left to be done.
+-- The writes begin here. First those that can fail: repeating them changes nothing. Then counters,
+-- which a repetition would count twice, and records, which tell a repetition that all is done.
 for _, id in ipairs(changed) do
   move(id, old[id], new[id])
 end

@@ -146,14 +146,18 @@ def _token_for_a_shell(settings: Settings) -> tuple[str, str]:
 async def _check(settings: Settings) -> None:
     """Says what there is and what is wrong with it. Leaves nothing behind."""
     _check_token(settings)
-    found = [_about_journal(settings)]
+    found = []
+    if settings.embedded:
+        # Before the journal: it is in the same folder, but the server can't do without one.
+        found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
+    found.append(_about_journal(settings))
     with ExitStack() as stack:
-        if settings.embedded:
-            found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
-            if not private_runs(settings):
-                found.append("It doesn't run now: its data was not looked at, but an empty server.")
-                folder = stack.enter_context(TemporaryDirectory())
-                settings = msgspec.structs.replace(settings, data_dir=folder)
+        if settings.embedded and not private_runs(settings):
+            found.append(
+                "The private server doesn't run now, so an empty one was checked, not its data."
+            )
+            folder = stack.enter_context(TemporaryDirectory())
+            settings = msgspec.structs.replace(settings, data_dir=folder)
         async with open_server(settings) as (server, scripts):
             warnings = await check(server, scripts, settings)
             found += await describe(server, settings)

@@ -72,7 +72,7 @@ class Access:
 
         Args:
             given: the `hub.verify_token`.
-            of_ours: whether the caller has a token: a stranger isn't told what is set up here.
+            of_ours: whether the caller has a token; only then the error says what is set up here.
 
         Raises:
             Forbidden: it is another one, or none.

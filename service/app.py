@@ -43,7 +43,7 @@ KEEP_ALIVE_S = 75
 """How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
 
 JOURNAL_OFF = "journal.enabled is false: while Redis is away reports are refused, not kept."
-"""What is said where the journal is off."""
+"""The reason in the log and in `--check` when the journal is off."""
 
 _MOST_A_TURN = 256
 _SOON_S = 2.0
@@ -178,7 +178,7 @@ async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
 
     Args:
         app: made by `create_app`.
-        on_start: is told the service's address once it listens.
+        on_start: called with the service's address once it listens.
 
     Raises:
         StartError: the store or the address can't be used.

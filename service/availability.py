@@ -1,4 +1,4 @@
-"""What failed calls say of the store's partitions: which take no writes, which answer no reads."""
+"""Which partitions take no writes, and which answer no reads, as failed calls have shown."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SILENT = ("timeout", "connection", "cluster", "unopened")
 class Availability:
     """What is known of the partitions of a store, by their numbers.
 
-    Logs `store_away` when a first partition is away, and then for what a look has found: one line
-    for many partitions, and none for each call that failed.
+    Logs `store_away` for the first partition, and afterwards once per check of the store: one line
+    for many partitions, and none for a single failed call.
     """
 
     def __init__(self) -> None:
         self.away: dict[int, str] = {}
         """Partitions that take no writes, and why."""
         self.mute: set[int] = set()
-        """Those of `away` that answer no reads either."""
+        """The subset of `away` that answers no reads either."""
         self.doubted: set[int] = set()
-        """Partitions of which a call failed: the next look tells whether they are away."""
+        """Partitions with a failed call. The next check decides whether they are away."""
         self.unread: set[int] = set()
-        """Those of `doubted` that failed to answer a read."""
+        """The subset of `doubted` whose failed call was a read."""
         self._since_s = 0.0
         self._said: set[object] = set()  # partitions and reasons
         self._back: list[int] = []
@@ -44,7 +44,7 @@ class Availability:
             self.say()
 
     def note_unopened(self, partitions: int) -> None:
-        """It isn't known yet whether this is the right store. The caller logs why."""
+        """All partitions count as away until the store was checked. The caller logs why."""
         self._since_s = time.monotonic()
         self.away = dict.fromkeys(range(partitions), "unopened")
         self.mute = set(self.away)
@@ -65,7 +65,7 @@ class Availability:
             self._back.append(partition)
 
     def check_reads(self, partition: int) -> None:
-        """Nobody waits for an answer that isn't to come.
+        """Refuses a read at once if the partition would not answer it.
 
         Raises:
             Unavailable: the partition answers no reads.

@@ -63,7 +63,7 @@ async def check(
 
 
 async def describe(server: Server, settings: config.Settings) -> list[str]:
-    """What the store is and promises, in sentences; after `check`, which says what is wrong.
+    """Sentences that say what the store is and promises. Call `check` first: it says what is wrong.
 
     Raises:
         StoreAway: it can't be reached any more.
@@ -73,7 +73,7 @@ async def describe(server: Server, settings: config.Settings) -> list[str]:
 
 
 async def claim(scripts: Scripts, settings: config.Settings) -> None:
-    """Writes the layout into an empty store, which `check` has found usable.
+    """Writes the layout into an empty store that `check` has accepted.
 
     Raises:
         StoreAway: it has gone since.
@@ -87,7 +87,7 @@ async def claim(scripts: Scripts, settings: config.Settings) -> None:
 
 @contextmanager
 def _away() -> Iterator[None]:
-    """Turns what the driver raises into a sentence: StartError where a later try would fail too."""
+    """Turns the driver's errors into a sentence; StartError if a later try would fail too."""
     try:
         yield
     except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:

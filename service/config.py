@@ -39,7 +39,7 @@ _KUBERNETES = re.compile(
     re.VERBOSE,
 )
 """Variables that Kubernetes sets in every pod beside a Service called `tracker` or `tracker-…`.
-`_PORT` is a URL there. Otherwise it is a mistake for `__PORT`, which must be told."""
+There `_PORT` is a URL. Any other `_PORT` is a mistake for `__PORT`, and is reported."""
 
 _Secrets = list[Annotated[str, Meta(min_length=1)]]
 
@@ -196,7 +196,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Given(NamedTuple):
-    """A value, and where it is from: `TRACKER_HTTP__PORT (http.port)`, say."""
+    """A value, and its source: `TRACKER_HTTP__PORT (http.port)`, say."""
 
     value: Any
     source: str
@@ -224,8 +224,8 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
         environment: as `os.environ`.
 
     Raises:
-        ConfigError: the file can't be read, or two settings don't go together; or settings are
-            unknown, ill-typed or out of their range: all of these are told at once.
+        ConfigError: the file can't be read; two settings don't go together; or settings are
+            unknown, ill-typed or out of range. One error names all of the last kind.
     """
     wrong: list[str] = []
     given = _from_file(path, wrong) | _from_environment(environment, wrong)
@@ -252,7 +252,8 @@ def _converted(name: str, given: _Given) -> Any:  # noqa: ANN401  of the setting
     """The value as the setting has it.
 
     Raises:
-        ConfigError: it is ill-typed or out of range. Says what is allowed, and never a secret.
+        ConfigError: it is ill-typed or out of range. The error says what is allowed, and never
+            shows a secret.
     """
     try:
         value = msgspec.convert(given.value, _TYPES[name], strict=False)
@@ -270,7 +271,7 @@ def _shown(value: object) -> str:
 
 
 def _allowed(annotation: Any) -> str:  # noqa: ANN401  annotations have no type in common
-    """What a setting may be, in words."""
+    """Describes the allowed values of a setting."""
     kind, meta = get_args(annotation)
     if kind in {int, float}:
         least = f"at least {meta.ge}" if meta.gt is None else f"above {meta.gt}"
@@ -284,12 +285,12 @@ def _allowed(annotation: Any) -> str:  # noqa: ANN401  annotations have no type 
 
 
 def _no_setting(source: str, name: str, write: Callable[[str], str]) -> str:
-    """Says that there is no such setting, and which may have been meant.
+    """The sentence for an unknown setting, with the setting that may have been meant.
 
     Args:
-        source: as of `_Given`.
-        name: that was given, dotted.
-        write: makes of a setting's name what is to be written there.
+        source: see `_Given`.
+        name: the dotted name that was given.
+        write: turns a setting's name into the form of that source.
     """
     section = name.partition(".")[0]
     there = ", ".join(write(each) for each in _TYPES if each.startswith(f"{section}."))
@@ -317,7 +318,7 @@ def _check_durability(redis: Redis) -> None:
 
 
 def _from_file(path: Path | None, wrong: list[str]) -> dict[str, _Given]:
-    """The settings of the file by their dotted names; `wrong` gets what is none."""
+    """The settings of the file by their dotted names; `wrong` gets the unknown ones."""
     if path is None:
         path = Path("config.toml")
         if not path.exists():
@@ -348,7 +349,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str], wrong: list[str]) -> dict[str, _Given]:
-    """The settings of the environment by their dotted names; `wrong` gets what is none."""
+    """The settings of the environment by their dotted names; `wrong` gets the unknown ones."""
     found: dict[str, _Given] = {}
     for variable, text in environment.items():
         value = text.strip()
@@ -362,16 +363,18 @@ def _from_environment(environment: Mapping[str, str], wrong: list[str]) -> dict[
             wrong.append(str(error))
             continue
         if name in found:
-            wrong.append(f"{found[name].source} is set by {variable} as well: take one of them.")
+            wrong.append(
+                f"{found[name].source} is set by {variable} as well: remove one of the two."
+            )
         found[name] = given
     return found
 
 
 def _from_variable(variable: str, value: str) -> tuple[str, _Given]:
-    """The dotted name of the setting that a variable sets, and what it is set to.
+    """The dotted name of the setting that a variable sets, and its value.
 
     Raises:
-        ConfigError: there is no such setting, or the file that it is in can't be read.
+        ConfigError: there is no such setting, or its secrets file can't be read.
     """
     name = variable.removeprefix(PREFIX).lower().replace("__", ".")
     if name.endswith(_FILE) and name.removesuffix(_FILE) in _SECRETS:
@@ -401,7 +404,7 @@ def _read_secret(variable: str, path: str) -> str:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Why a file can't be read, without what is in it."""
+    """Why a file can't be read; never shows its content."""
     if isinstance(error, OSError):
         return str(error.strerror)
     return "it isn't UTF-8" if isinstance(error, UnicodeError) else str(error)

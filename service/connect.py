@@ -133,8 +133,8 @@ class Server(ABC):
 
     def _note_loss(self, tag: str, error: Exception) -> None:
         if not self._lost:
-            # No alarm: what is back within the second that a call waits costs nobody anything, and
-            # `store_away` says the rest.
+            # Only info: a call waits for a second, so a short loss costs nothing. A longer one is
+            # logged as `store_away`.
             log.info("redis_lost", extra={"error": type(error).__name__})
         self._lost.add(tag)
 
@@ -313,7 +313,7 @@ def _server_of(url: str, settings: config.Redis) -> Server:
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
         )
-    # The driver refuses an option by any of these. Its text may hold the URL, and so its password.
+    # The driver raises any of these for a bad option. Its text is hidden: it may hold the password.
     except (KeyError, TypeError, ValueError, faults.RedisError):
         raise ConfigError(
             "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
@@ -326,7 +326,7 @@ def _server_of(url: str, settings: config.Redis) -> Server:
 
 
 def _check_form(url: str) -> None:
-    """Refuses what the driver and `urlsplit` would read as something else than was meant.
+    """Refuses URLs that the driver and `urlsplit` would misread.
 
     Raises:
         ValueError: the URL has no form that we know.

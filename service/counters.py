@@ -56,25 +56,25 @@ is a tenth too long at most, or a second."""
 
 
 TOLERANCE_MS = 1_000
-"""By how much a message may be delivered or read before it was sent, and still have a duration, of
-the first bucket: Meta's times are whole seconds, and ours aren't."""
+"""A `delivered` or `read` up to so long before `sent` counts in the histogram's first bucket.
+Meta's times are whole seconds and ours aren't, so short negative durations are normal."""
 
 OTHER_CODE = "other"
-"""Stands for all error codes that aren't counted by themselves."""
+"""The field that counts all error codes without a field of their own."""
 
 MOST_CODES = 200
-"""A hash of counters that has so many fields counts further codes as `OTHER_CODE`, save those that
-`meta_errors.toml` has."""
+"""When a hash of counters has so many fields, it counts new codes as `OTHER_CODE`, except those in
+`meta_errors.toml`."""
 
 LONGEST_CODE = 6
-"""Codes are counted by themselves that are numbers of up to so many digits, as Meta's are."""
+"""A code has a field of its own only if it is a number of up to so many digits, as Meta's are."""
 
 TIMED = (Status.DELIVERED, Status.READ)
 _TIMES = [f"{status}:{within}" for within in (*WITHIN_S, OVER) for status in TIMED]
 
 
 class Tallies(msgspec.Struct, frozen=True):
-    """Numbers of messages, by the fields of what counters are kept in.
+    """Numbers of messages, by the fields of the keys that hold the counters.
 
     Attributes:
         count: now at a status; `failed:<status>`: failed after they had reached that one;
@@ -89,7 +89,7 @@ class Tallies(msgspec.Struct, frozen=True):
 
 
 def counted(record: Record) -> Tallies:
-    """What a message adds to the counters of each of its dimensions, as long as codes are few."""
+    """What a message adds to the counters of each of its dimensions, while codes are few."""
     return Tallies(
         Counter(_standing(record)), Counter(_durations(record)), Counter(_waiting(record))
     )

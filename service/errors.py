@@ -113,7 +113,7 @@ class Unavailable(RequestError):
 
 
 class Rejected(Unavailable):
-    """503: the store takes writes, but not these: a report among them is at fault."""
+    """503: the store takes writes but refuses this batch, because of a report in it."""
 
 
 class StartError(TrackerError):

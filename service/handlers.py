@@ -104,8 +104,8 @@ _AS_LINES = f"Lines of JSON, in any number, need the Content-Type {NDJSON}."
 _JSON = {"Content-Type": "application/json"}
 _CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _NOTHING_KNOWN = (
-    "The body holds nothing that Meta's webhook brings: statuses stand in "
-    "entry[].changes[].value.statuses[], where field is messages."
+    "The body has nothing that Meta's webhook sends. Statuses must be in "
+    "entry[].changes[].value.statuses[], with the field messages."
 )
 _ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
 LAST_EVENT_ID = istr("Last-Event-ID")

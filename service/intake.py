@@ -28,8 +28,8 @@ class Intake(NamedTuple):
     """What an endpoint takes.
 
     Attributes:
-        read: the report in a body, and what is to be noted of it; raises BadRequest.
-        answer: the JSON that a caller gets once the report is merged.
+        read: reads a body's report and calls the notes; raises BadRequest.
+        answer: makes the JSON for the caller once the report is merged.
     """
 
     read: Callable[[bytes, Notes], Report]
@@ -52,8 +52,8 @@ async def write_each(
     Args:
         store: takes the reports.
         intake: reads and answers them.
-        bodies: None for one that is too long to look at.
-        notes: is told what was passed over in the bodies.
+        bodies: None stands for a body that is too long.
+        notes: called for each field that was ignored and each part that counts as absent.
 
     Raises:
         Unavailable: not every report that was readable is known to be written.

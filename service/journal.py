@@ -140,7 +140,7 @@ class Journal:
             self._database.executescript("PRAGMA incremental_vacuum")
 
     async def replace(self, number: int, reports: Sequence[Report]) -> None:
-        """Has an entry hold these of its reports alone: the others are in the store."""
+        """Keeps only these reports of an entry; the others are in the store."""
         body = _encode(reports)
         await self._run(lambda: self._replace(number, len(reports), body))
 
@@ -188,7 +188,7 @@ class Journal:
 
 
 def unusable(folder: Path, why: str) -> StartError:
-    """The error of a service that can't have its journal in the folder."""
+    """The StartError for a folder that can't hold the journal."""
     return StartError(
         f"The journal {folder / _FILE} can't be used: {why}. Set data_dir (TRACKER_DATA_DIR) to a "
         "folder that this user can write to, or journal.enabled (TRACKER_JOURNAL__ENABLED) to "
@@ -197,7 +197,7 @@ def unusable(folder: Path, why: str) -> StartError:
 
 
 def check_folder(folder: Path) -> None:
-    """Makes sure that the journal could be opened in the folder. Makes nothing.
+    """Checks that the journal could be opened in the folder. Makes nothing.
 
     Raises:
         StartError: it couldn't.
@@ -214,8 +214,8 @@ async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
     """The journal of a data folder. Both are made if they aren't there, for this user alone.
 
     Args:
-        folder: of the journal's files.
-        most_mib: that it may take of the disk, in MiB.
+        folder: where the journal's files are.
+        most_mib: how much of the disk the journal may take, in MiB.
 
     Raises:
         StartError: the folder or the file can't be used.

@@ -104,11 +104,11 @@ class Selection(msgspec.Struct, frozen=True):
     Attributes:
         filters: dimension and value, at least one; all must hold.
         status: only messages now at this status, `""` for all.
-        heads: what may stand before the last ten digits of the recipient's number, as
-            `models.recipients.heads_of` returns it; `""` for anything.
-        recipient_id: for an erasure, which removes of those listed only the messages to exactly
-            this recipient; `""` for all.
-        codes: only messages that failed with one of these, `""` for without one; empty: any.
+        heads: the digits that may come before the last ten of the recipient's number, as
+            `models.recipients.heads_of` returns them; `""` for any.
+        recipient_id: an erasure removes only messages to exactly this recipient; `""` for all.
+        codes: only messages that failed with one of these codes; `""` among them means without a
+            code; empty: any.
         but_codes: only messages that failed with none of these.
         has: only messages whose record has all of these fields.
         lacks: only messages whose record has none of these fields.

@@ -25,7 +25,7 @@ _PAUSE_S = 1.0
 
 
 def bind(http: Http) -> list[socket.socket]:
-    """Opens the port. A host's name may stand for several addresses: a socket for each.
+    """Opens the port: one socket for each address that the host's name stands for.
 
     Raises:
         StartError: it is taken, or isn't one of this machine.

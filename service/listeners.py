@@ -259,7 +259,7 @@ class Follower:
 
 
 def event_named(name: str, last_id: str) -> bytes:
-    """An event whose data is an empty object; without an id where that is ""."""
+    """An event whose data is an empty object; it has no `id` line if the id is ""."""
     named = f"id: {last_id}\n" if last_id else ""
     return f"event: {name}\ndata: {{}}\n{named}\n".encode()
 

@@ -190,10 +190,10 @@ class Live:
             listener.end()
 
     def _ping(self, main: Follower) -> None:
-        """Sends signs of life. Listeners that are up to date get an id too, to resume from there.
+        """Sends keep-alives. Listeners that are up to date also get an id to resume from.
 
-        The id comes with data, and the comment ends no block: many parsers make an empty message
-        of a block without data.
+        The id comes in an event with data, and the comment doesn't end a block: many parsers make
+        an empty message of a block without data.
         """
         up_to_date = set(main.listeners)
         current = _PING + event_named("alive", main.name)

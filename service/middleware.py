@@ -57,9 +57,9 @@ UNKEPT = {"Cache-Control": "no-store"}
 """Headers of what no cache on the way shall have: it is of persons, or another in a moment."""
 _RETRY_AFTER_S = "1"
 _WAITED = (202, Unavailable.status)
-"""Statuses of requests that waited for a store that is away: one line says so for all of them."""
+"""Statuses that mean "the store is unavailable": one log line stands for all such requests."""
 _ABSENCE_S = 60.0
-"""Refusals for the same reason that are no farther apart are of one absence."""
+"""Refusals for the same reason count as one outage while no more than this lies between them."""
 _SENTENCES = {
     404: "There is nothing at this address.",
     405: "This method is not allowed here; the Allow header lists those that are.",
@@ -230,8 +230,8 @@ class Entrance:
         """The response to an error, which is logged here and nowhere else."""
         if not isinstance(error, Unavailable):
             return _answer(request, error)
-        # The first of an absence is logged: `store_away` has said what happened, metrics count the
-        # rest, and a line for each would fill a disk.
+        # Log only the first of an outage. `store_away` says what happened, metrics count the rest,
+        # and a line for each would fill the disk.
         now_s, before_s = perf_counter(), self._unavailable_s.get(error.reason, -math.inf)
         self._unavailable_s[error.reason] = now_s
         first = now_s > before_s + _ABSENCE_S

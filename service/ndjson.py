@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MOST_LINE_BYTES = 1024**2
 _BOM = b"\xef\xbb\xbf"
-"""The byte-order mark; whoever reads a line passes it over."""
+"""The byte-order mark. The code that reads a line skips it."""
 
 
 class Lines:

@@ -83,9 +83,9 @@ _RESUMING: Json = {
     "schema": {"type": "string"},
 }
 _OF_SHEETS = (
-    "All recipients, a line each under a line of names. What a spreadsheet would calculate or "
-    "rewrite has an apostrophe before it. The last line says how many rows there are: "
-    "`# 1234 rows`."
+    "All recipients, a line each, after a line of column names. A cell that a spreadsheet would "
+    "calculate or rewrite has an apostrophe in front. The last line says how many rows there "
+    "are: `# 1234 rows`."
 )
 _IN_PATHS: Json = {
     "wamid": {

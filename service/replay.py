@@ -28,10 +28,10 @@ _Read = tuple[Entry, list[Report]]
 
 
 class Replay:
-    """Merges what waits for partitions that take writes; what waits for others is passed over.
+    """Merges the journal's entries for partitions that take writes, and skips the others.
 
-    Of several processes one replays for all. A replay that is cut short is begun again: merging a
-    report twice changes nothing.
+    One of the processes replays for all. A replay that is cut short begins again: merging a report
+    twice changes nothing.
 
     Args:
         store: whose partitions may be away.
@@ -43,12 +43,12 @@ class Replay:
         self._journal = journal
         self._ours = False
         self._passed = 0
-        """The number of the last entry that was merged or passed over."""
+        """The number of the last entry that was merged or skipped."""
         self._skipped: set[int] = set()
-        """The partitions for which entries were passed over."""
+        """The partitions whose entries were skipped."""
         self._refused: dict[int, tuple[float, float]] = {}
-        """Entries that can't be merged though the store takes writes: when to try again, in s of
-        the loop's clock, and how long they have waited for that."""
+        """Entries that can't be merged although the store takes writes: when to try again, in s of
+        the loop's clock, and how long the wait before that is."""
         self._merged = 0
         self.waiting = Waiting(0, 0.0)
         """What the journal held at the last look."""
@@ -89,16 +89,15 @@ class Replay:
             await asyncio.sleep(pause_s)
 
     async def _replay(self) -> None:
-        """Everything that waits for partitions that are there, once.
+        """Merges, once, every entry for partitions that are available.
 
         Raises:
-            Unavailable: a partition has gone, or the journal fails. The next replay goes on where
-                this one ends.
+            Unavailable: a partition has failed, or the journal. The next replay goes on from here.
         """
         absent = self._store.absent
         if not self._ours or len(absent) == self._store.partitions:
             return
-        if self._skipped - absent:  # some of what was passed over can be merged now
+        if self._skipped - absent:  # some skipped entries can be merged now
             self._passed = 0
             self._skipped.clear()
         while entries := await self._journal.after(self._passed, MAX_BATCH):
@@ -112,7 +111,7 @@ class Replay:
             self._merged = 0
 
     async def _merge(self, entries: Sequence[Entry]) -> None:
-        """Merges entries together, or those that can be one by one."""
+        """Merges entries together; if Redis refuses that, one by one."""
         ready = self._ready(entries)
         if not ready:
             return
@@ -126,7 +125,7 @@ class Replay:
         await asyncio.sleep(sum(len(reports) for _, reports in ready) / MOST_PER_S)
 
     def _ready(self, entries: Sequence[Entry]) -> list[_Read]:
-        """The entries that can be read and are for partitions that are there."""
+        """The entries that can be read and are for available partitions."""
         ready, absent = [], self._store.absent
         for entry in entries:
             try:
@@ -175,7 +174,7 @@ class Replay:
                 del self._refused[number]
 
     async def _remove(self, merged: Sequence[_Read]) -> None:
-        """What is in the store needn't wait any more."""
+        """Removes entries that are in the store now."""
         if not self._merged:
             log.warning("replay_started", extra={"reports": self.waiting.reports})
         await self._journal.remove([entry.number for entry, _ in merged])

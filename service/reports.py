@@ -51,13 +51,13 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What only Meta's own status tells of a message; `""` is what it doesn't.
+    """The fields that only Meta's own status has; `""` if it lacks one.
 
     Attributes:
-        phone_number_id: of the business's number that sent the message.
+        phone_number_id: the id of the business's number that sent the message.
         user_id: the recipient's business-scoped id.
-        parent_user_id: the recipient's id among all businesses of a portfolio.
-        participant_id: who of a group the status is about.
+        parent_user_id: the recipient's id for all businesses of a portfolio.
+        participant_id: the member of a group that the status is about.
         callback_data: `biz_opaque_callback_data`, which the sender gave the message.
         pricing: Meta's object as JSON text, its keys sorted.
     """

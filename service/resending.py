@@ -4,9 +4,9 @@ A second try of a failed message is a later one of the same send to the same per
 
 - The person is the registration, else the guest, else the recipient: families share a phone, and
   each of them gets an invitation of their own.
-- The same send is the same template and the same event. Where a message names none, only another
-  that names none is the same.
-- A message that nobody tracked is no second try: nobody knows what it was.
+- The same send has the same template and the same event. A message that lacks one of them matches
+  only messages that lack it too.
+- A message that nobody tracked is no second try, since its template and event aren't known.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from service.scripts import Query, Scan
 from service.store import Store
 
 _MOST_LOOKS = 1_000
-"""Looks at once, all partitions together: others' requests go between."""
+"""Queries sent at once, over all partitions. It is limited so that other requests get a turn."""
 
 _ROWS_A_LOOK = 1
 _ROWS_A_PAGE = 200
 _PAGE_S = 2.0
-"""How long a page looks for second tries before it comes short, in seconds."""
+"""How long a page may look for second tries, in seconds; then it is short."""
 
 _COUNT_S = 5.0
-"""After how long counting is given up, in seconds."""
+"""How long counting may take, in seconds; then it gives up."""
 
 
 class Failed(NamedTuple):
@@ -63,15 +63,15 @@ async def failed_page(
     """Failed messages behind a position.
 
     Args:
-        store: of the messages.
-        selection: of failed messages; None: of none.
-        limit: how many are looked at.
+        store: has the messages.
+        selection: selects failed messages; None: none.
+        limit: how many messages to look at.
         after: see `Store.page`.
         sent_since: only those that have a second try, or only those that have none. None: all.
 
     Returns:
-        up to `limit`; fewer, with a position to go on from, where `sent_since` leaves some out or
-        where it takes too long to look for second tries.
+        up to `limit` messages. Fewer, with a position to go on from, if `sent_since` leaves some
+        out or if looking for second tries takes too long.
     """
     if selection is None:
         return FailedPage([], None)
@@ -93,11 +93,11 @@ async def count_failed(read: ReadFailed, group_of: Callable[[str], str]) -> Coun
     """Counts the messages of all pages by the group of their error code.
 
     Args:
-        read: reads a page of so many behind a position.
+        read: reads a page of a given length behind a position.
         group_of: the group of a code, one of a few.
 
     Returns:
-        None where it takes too long to tell.
+        None if counting takes too long.
     """
     numbers, after = Counter[str](), None
     until_s = _now_s() + _COUNT_S
@@ -116,7 +116,7 @@ def _now_s() -> float:
 
 
 class _Send(NamedTuple):
-    """What a message is a try of: to whom, and by which dimension they are found, and of what."""
+    """The send and the person of a message, and the dimension by which the person is found."""
 
     dimension: str
     person: str
@@ -137,7 +137,7 @@ def _send_of(record: Record) -> _Send | None:
 
 
 def _is_try_of(send: _Send, record: Record) -> bool:
-    """Two recipients are one person where they are equal, in the form in which they are kept."""
+    """Whether two recipients are one person: their stored forms are equal."""
     return _send_of(record) == send
 
 
@@ -149,9 +149,9 @@ _NAMED_BEFORE = {
 
 
 def _tries(send: _Send, since_us: int) -> Selection:
-    """The tracked messages of a send that were created then or later, in µs.
+    """The query for the tracked messages of a send that were created then or later, in µs.
 
-    Of a recipient also those whose numbers end alike: `_is_try_of` tells them apart.
+    By recipient it also finds numbers that only end alike; `_is_try_of` leaves them out.
     """
     is_number = send.dimension == "recipient"
     filters = [
@@ -169,11 +169,11 @@ def _tries(send: _Send, since_us: int) -> Selection:
 async def page_of_class(
     read: ReadFailed, remedy_class: str | None, limit: int, after: Position | None
 ) -> FailedPage:
-    """A page of failures that are all of a class; it comes short where codes have several.
+    """A page of failures of one class. It may be short if codes have several classes.
 
     Args:
         read: reads pages of failures with codes of the class.
-        remedy_class: None: of any.
+        remedy_class: the class; None: any.
         limit: see `failed_page`.
         after: see `failed_page`.
     """
@@ -189,7 +189,7 @@ def _class_of(record: Record) -> str:
 
 
 async def _latest_of_each(store: Store, records: Sequence[Record]) -> list[Record | None]:
-    """Of each record, newest first, the latest second try."""
+    """The latest second try of each record; the records come newest first."""
     sends = [_send_of(record) for record in records]
     earliest_us = {
         send: int(record.created_us) for send, record in zip(sends, records, strict=True) if send
@@ -221,7 +221,7 @@ async def _latest_in(
     asked: Sequence[tuple[_Send, Selection]],
     queries: Sequence[Query],
 ) -> list[Record | None]:
-    """Of each send the latest try that the partition has."""
+    """The latest try of each send in a partition."""
     scans = await store.look_each(partition, queries)
     found: list[Record | None] = []
     for (send, tries), scan in zip(asked, scans, strict=True):

@@ -135,11 +135,11 @@ ROUTES = (
 
 
 def policies(routes: Iterable[Route] = ROUTES) -> Policies:
-    """How the requests of each route and page are let in.
+    """The admission policy of each route and page.
 
     Raises:
-        ValueError: a route has a parameter in its path and another policy than `READ`. Requests are
-            let in before they are routed, by their path as it stands: no such one would be found.
+        ValueError: a route has a parameter in its path and another policy than `READ`. Admission
+            comes before routing and looks up the literal path, so it would not find the policy.
     """
     routes = list(routes)
     if lost := [route.path for route in routes if "{" in route.path and route.policy is not READ]:

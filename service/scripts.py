@@ -85,11 +85,11 @@ _SHEBANGS = {
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What one look at a partition is for; encodes to the JSON object that `list.lua` reads.
+    """One query of a partition; encodes to the JSON object that `list.lua` reads.
 
     Attributes:
-        filters: see `Selection`, as all up to `but_codes`.
-        has: as in `Selection`, by the fields' places in the record, from 1.
+        filters: see `Selection`, which also explains the next ones, up to `but_codes`.
+        has: as in `Selection`, but as the fields' positions in the record, from 1.
         lacks: see `has`.
         since_us: see `Selection`, `""` for any.
         limit: rows wanted.
@@ -244,7 +244,7 @@ _MOST_CAPTURES = 32
 
 
 def _captures(fields: int, separator: str) -> list[str]:
-    """A capture for each field, as far as a pattern has them; the last holds all further ones."""
+    """A capture for each field, up to Lua's limit; the last holds all further fields."""
     each = [f"([^{separator}]*)"] * min(fields, _MOST_CAPTURES)
     return each if fields <= _MOST_CAPTURES else [*each[:-1], "(.*)"]
 
@@ -286,7 +286,7 @@ def _numbers(flat: Sequence[bytes]) -> Counter[str]:
 
 
 def _number(text: bytes) -> int:
-    """A counter: never below 0, where earlier versions may have left it after a loss of keys."""
+    """A counter, at least 0: earlier versions may have stored less after a loss of keys."""
     return max(0, int(text))
 
 

@@ -30,11 +30,11 @@ def nodes_of(
     """The parts of `user:password@host:port,host:port`: user, password, hosts with their ports.
 
     Args:
-        netloc: of a URL.
-        usual_port: of a host that names none; "": each must.
+        netloc: this part of a URL.
+        usual_port: the port of a host that names none; "": each host must name one.
 
     Raises:
-        ValueError: it isn't of that form.
+        ValueError: it doesn't have that form.
     """
     credentials, _, hosts = netloc.rpartition("@")
     user, _, password = credentials.partition(":")

@@ -34,13 +34,13 @@ async def answer_sheet(
     """Sends failed messages page by page, so that memory is bounded.
 
     Args:
-        request: asks for them.
-        read: reads so many behind a position.
+        request: the request that asks for them.
+        read: reads a page of a given length behind a position.
         after: the position to begin behind.
 
     Raises:
-        Unavailable: before anything was sent. Later the connection is closed, and the list lacks
-            its last line: not every reader can tell a good end from another (HTTP/1.0).
+        Unavailable: before anything was sent. Later than that the connection is closed and the list
+            lacks its last line, since a reader of HTTP/1.0 can't tell a good end from a bad one.
     """
     pages = _pages(read, after)
     first = await anext(pages)

@@ -1,7 +1,7 @@
 """The store of messages: writes reports, finds records. Knows nothing of HTTP.
 
 Writes touch one partition; reads ask all of them and put the answers together. A partition whose
-merge failed is away until a look finds it back; a journal keeps its reports meanwhile.
+merge failed is away until a check finds it back; a journal keeps its reports meanwhile.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from service.reports import Record, Report, unpack
 from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
 
 _REFUSED = "error"
-"""The reason where the server answers with an error: the write probe tells what it means."""
+"""The reason if the server answers with an error; the write probe finds out what it means."""
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
@@ -65,7 +65,7 @@ _BRIDGED_S = 1.0
 out, and in a long one not too many requests pile up before it is known."""
 
 _LOOKS_AT_ONCE = 32
-"""Partitions that are looked at together."""
+"""How many partitions are checked at the same time."""
 
 _QUERY_ROWS = 8
 """What a query of a list call costs beside its rows, in rows."""
@@ -176,7 +176,7 @@ class Store:
     async def _merge(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
-        if self._journal is None:  # then there is nothing better to do than to go on trying
+        if self._journal is None:  # nothing else can take the reports, so try to the end
             return await self._merge_now(partition, reports, until_s)
         if partition not in self._known.away:
             bridged_s = min(until_s, self._now_s() + _BRIDGED_S)
@@ -199,10 +199,10 @@ class Store:
         return merged
 
     async def _verdict(self, partition: int, error: Unavailable) -> Unavailable:
-        """What a failed merge means: the partition is away, which is noted, or the batch is bad.
+        """Finds out whether the partition is away, which it notes, or the batch itself is bad.
 
-        Error texts differ between servers, so an empty batch is sent: a server that refuses that,
-        too, takes no writes at all.
+        Error texts differ between servers, so it sends an empty batch: a server that refuses even
+        that takes no writes at all.
         """
         if error.reason == _REFUSED:
             try:
@@ -211,7 +211,7 @@ class Store:
                 error = refused
             else:
                 return Rejected(_REFUSED)
-        if self._journal is None:  # the batch's time may have been over before Redis had it
+        if self._journal is None:  # the time limit may have passed before Redis had the batch
             self._known.doubted.add(partition)
         else:
             self._known.note_away(partition, error.reason)
@@ -221,7 +221,7 @@ class Store:
         """Writes reports that were in the journal. Repeating them changes nothing.
 
         Raises:
-            Unavailable: not all are known to be written, and a partition is away.
+            Unavailable: some may not be written, and a partition is away.
             Rejected: a partition that takes writes refused some of the reports.
         """
         by_partition: dict[int, list[Report]] = {}
@@ -236,7 +236,7 @@ class Store:
         await _all(merge_in_order(*each) for each in by_partition.items())
 
     def note_unopened(self) -> None:
-        """It isn't known yet whether this is the right store: all of it counts as away."""
+        """Counts the whole store as away until it is known to be the right one."""
         self._known.note_unopened(self._partitions)
 
     @property
@@ -254,14 +254,14 @@ class Store:
         return set(map(self._partition_of, reports))
 
     async def look_again(self) -> None:
-        """Looks at the partitions that are away, and at those that failed to answer a read."""
+        """Checks the partitions that are away and those that failed to answer a read."""
         suspects = sorted(self._known.away.keys() | self._known.doubted)
         for start in range(0, len(suspects), _LOOKS_AT_ONCE):
             await _all(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
         self._known.say()
 
     async def _look_at(self, partition: int) -> None:
-        """Finds out whether a partition takes writes, and where it doesn't, whether it is read."""
+        """Finds out whether a partition takes writes and, if not, whether it answers reads."""
         known = self._known
         unread = partition in known.unread
         known.unread.discard(partition)
@@ -281,7 +281,7 @@ class Store:
                 known.mute.discard(partition)
 
     async def _probe(self, partition: int) -> None:
-        """Merges nothing: a partition that takes no writes refuses that as well."""
+        """Merges an empty batch: a partition that takes no writes refuses even that."""
         async with self._available():
             await self._scripts.merge(partition, [], self._now_s() + _BRIDGED_S)
 
@@ -340,7 +340,7 @@ class Store:
         return scan
 
     async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Scan]:
-        """One look for each query, a few of them in a call."""
+        """Runs each query once, a few of them in a call."""
         heaviest = max((query.limit for query in queries), default=0) + _QUERY_ROWS
         step = max(1, _MAX_ROWS // heaviest)
         scans: list[Scan] = []
@@ -361,12 +361,12 @@ class Store:
         return Page([unpack(packed) for packed in scan.packed], scan.stopped)
 
     async def execute(self, partition: int, *command: Any, until_s: float = math.inf) -> Any:  # noqa: ANN401  as Redis has it
-        """Any command that may be repeated, where the partition is.
+        """Runs an idempotent command on the partition's server.
 
         Args:
             partition: if it answers no reads, the command isn't tried.
             *command: its name and arguments.
-            until_s: when to give up, of the loop's clock, if that is earlier than usual.
+            until_s: when to give up, by the loop's clock, if that is earlier than usual.
         """
         async with self._reading(partition):
             until_s = min(until_s, self._now_s() + self._patience_s)
@@ -467,7 +467,7 @@ class Store:
 
     @asynccontextmanager
     async def _reading(self, partition: int) -> AsyncIterator[None]:
-        """As `_available`, where the partition isn't known to answer no reads; notes a failure."""
+        """Like `_available`, but refuses if the partition answers no reads, and notes a failure."""
         self._known.check_reads(partition)
         try:
             yield

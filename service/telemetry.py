@@ -45,7 +45,7 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _KINDS = ("counter", "histogram", "gauge_livesum")
 """The files of a worker: one for each type of metric that `Metrics` has."""
 _FIELD_NAME = re.compile(r"(?!.*[0-9]{6})[A-Za-z_][A-Za-z0-9_]{0,63}")
-"""What may be the name of a field, and is nobody's phone number."""
+"""Names that may be counted: a field's name, and never a phone number."""
 _MOST_NAMES = 50
 _BATCH_SIZES = tuple(2**power for power in range(MAX_BATCH.bit_length()))
 
@@ -188,7 +188,7 @@ class Metrics:
         )
         self._fields_ignored = self._counter(
             "tracker_fields_ignored",
-            "Fields of bodies that no endpoint has, and so were passed over, by name.",
+            "Unknown fields of bodies, which were ignored, by name.",
             "field",
         )
         self._names_ignored: set[str] = set()
@@ -251,7 +251,7 @@ class Metrics:
             self._webhook_items.labels(kind).inc(number)
 
     def ignored(self, field: str) -> None:
-        """A field was passed over. Its name is the caller's, so few are counted by themselves."""
+        """Counts an ignored field. The caller chose its name, so only a few names are counted."""
         known = self._names_ignored
         if field not in known and not (len(known) < _MOST_NAMES and _FIELD_NAME.fullmatch(field)):
             field = "other"
@@ -261,7 +261,7 @@ class Metrics:
         self._fields_ignored.labels(field).inc()
 
     def odd(self, part: str) -> None:
-        """A part of a body counted as absent."""
+        """Counts a part of a body that counted as absent."""
         self._odd_parts.labels(part).inc()
 
     def items_refused(self, number: int) -> None:

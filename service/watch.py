@@ -1,4 +1,4 @@
-"""Looks whether what is away of the store is back, as long as the service runs."""
+"""Checks, as long as the service runs, whether unavailable parts of the store are back."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _AGAIN_S = 5.0
 
 
 class Watch:
-    """Looks four times a second at what is away, in every process for itself.
+    """Checks unavailable partitions four times a second. Each process has its own watch.
 
     Args:
         store: whose partitions may be away.
-        open_store: checks that the store is the right one; is called until it succeeds, before
-            anything else is asked of the store.
+        open_store: checks that the store is the right one. It is called until it succeeds, before
+            any other call to the store.
     """
 
     def __init__(self, store: Store, open_store: Callable[[], Awaitable[None]]) -> None:
@@ -32,7 +32,7 @@ class Watch:
         self._unfit = ""
 
     async def open(self) -> None:
-        """Opens the store. Where that can't be reached all of it counts as away, until it is back.
+        """Opens the store. If it can't be reached, all of it counts as away until it is back.
 
         Raises:
             StartError: the store is there, but it can't be used.
@@ -72,7 +72,7 @@ class Watch:
 
 @asynccontextmanager
 async def running(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Does work in the background, until the context ends."""
+    """Runs work in the background until the context ends."""
     task = asyncio.create_task(work)
     try:
         yield

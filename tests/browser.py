@@ -50,13 +50,13 @@ def axe() -> str:
 
 @pytest.fixture
 def expected() -> list[str]:
-    """What the console may say: parts of lines."""
+    """Parts of lines that the console may show."""
     return []
 
 
 @pytest.fixture
 def page(browser: Browser, expected: list[str]) -> Iterator[Page]:
-    """A tab of its own; in the end nothing may have gone wrong in it, nor have left the service."""
+    """A new tab. At its end, it must have had no error and no request to another host."""
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     opened, said, asked = context.new_page(), list[str](), list[str]()
 
@@ -75,5 +75,5 @@ def page(browser: Browser, expected: list[str]) -> Iterator[Page]:
 
 @pytest.fixture
 def downloads(tmp_path: Path) -> Path:
-    """Where what is downloaded goes."""
+    """The folder for downloads."""
     return tmp_path

@@ -22,7 +22,7 @@ pytest_plugins = ["tests.browser"]
 
 TOKEN = "test-token"
 NO_JOURNAL = Journal(enabled=False)
-"""For services that would share a folder: what one left in it another would merge."""
+"""A folder for each service: in a shared one, a service would merge another's journal."""
 
 settings.register_profile("unhurried", deadline=None)  # the machine may have others to serve
 settings.load_profile("unhurried")

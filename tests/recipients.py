@@ -1,4 +1,4 @@
-"""Recipients as they are written, and what is none: for the tests of all that takes one."""
+"""Examples of recipients as people write them, and of texts that are none, for many tests."""
 
 WRITTEN = {
     # As WhatsApp Web and the contacts of Windows copy it: in a left-to-right embedding.
@@ -36,7 +36,7 @@ WRITTEN = {
     "919,876,543,210": "919876543210",
     "(0091) 98765 43210": "919876543210",
 }
-"""Phone numbers as programs hand them on, each with its digits."""
+"""Phone numbers as programs copy them, each with its digits."""
 
 TOO_FEW = [
     *("12345", "+", " ", "...", "12 34", "***", "12#45", "-", "#####"),
@@ -59,7 +59,7 @@ SPOILT = [
     *("９．１９８７７Ｅ＋１１", "٩١٩٨٧٦٥٤٠٠٠١٫٠", "1.20363E+17", "120363023456789012.0", "12345.0"),
     *("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!"),
 ]
-"""What a spreadsheet makes of a number, or shows in its place."""
+"""Texts that a spreadsheet makes of a number, or shows instead of it."""
 PLACEHOLDERS = [
     *("undefined", "null", "nan", "none", "nil", "Undefined", "NULL", "NaN", "None", " null "),
     *("(null)", "<NA>", "N/A", "#N/A", "n/a", "\\N", "[object Object]", "True", "false", "NaT"),
@@ -73,7 +73,7 @@ PLACEHOLDERS = [
         "nu\u00adll",
     ),
 ]
-"""What programs write where there is no value."""
+"""Words that programs write for a missing value."""
 ODD_DIGITS = [
     "91987654321\u24ea",
     "91987654321\u2070",

@@ -44,7 +44,7 @@ def recount(records: Sequence[Record], now_ms: int) -> Stats:
 
 
 def code_of(record: Record) -> str:
-    """What its error code is counted as, as long as there are few."""
+    """The field that counts its error code, while codes are few."""
     return record.error_code if re.fullmatch(r"([0-9]{1,6})?", record.error_code) else "other"
 
 

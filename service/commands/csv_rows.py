@@ -1,8 +1,8 @@
-"""CSV, row by row: no quote that somebody forgot takes the lines behind it along.
+"""Reads CSV row by row. A forgotten quote costs its own line, not the lines behind it.
 
 A row is a line, or several where a quoted cell holds line ends. Several lines are one row only if
 the quote is closed where a cell ends, and if no line behind the first could be a row by itself.
-Otherwise nobody knows what the mistake is, and the lines are refused one by one.
+Otherwise the mistake can't be known, and the lines are refused one by one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Text = tuple[int, str | None]
 """A line with its number; None: it is too long."""
 
 _MOST_IN_QUOTES = 2**16
-"""Characters of the lines behind a row's first one. Nobody looks further for a quote's end."""
+"""How many characters of later lines are read to find the end of a quoted cell."""
 
 _INSIDE_QUOTES = re.compile(r'(?:[^"]|"")*+')
 _UNCLOSED = (
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
     Attributes:
         number: of the line that it begins in.
-        cells: none where the line is blank; or what is wrong with it.
+        cells: empty if the line is blank; an error if it can't be read.
     """
 
     number: int
@@ -92,7 +92,7 @@ def _found_in(
 
 
 def _without_guards(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows of a list of ours, as they were before it was made fit for spreadsheets."""
+    """The rows of our own list, with each cell as it was before it was guarded for spreadsheets."""
     number, there, said = 1, 0, None
     for number, cells in rows:
         if not isinstance(cells, list):
@@ -110,11 +110,11 @@ def _without_guards(rows: Iterator[Row]) -> Iterator[Row]:
 def _difference(said: int | None, there: int) -> str:
     if said is None:
         return (
-            "The list is cut short: the last line of a whole one says how many rows it has. Its "
-            "rows were read; download it again for the rest."
+            "The list is cut short: its last line doesn't say how many rows it has. The rows in it "
+            "were read; download it again for the rest."
         )
     return (
-        f"The list has {there:,} rows, and its last line says {said:,}. Its rows were read; where "
+        f"The list has {there:,} rows, but its last line says {said:,}. Its rows were read; if "
         "rows are missing, download it again."
     )
 
@@ -149,7 +149,7 @@ def _advice(header: tuple[str, ...], delimiter: str) -> str:
     for other, written in _DELIMITERS.items():
         if len(header) == 1 and other in first and other != delimiter:
             return _give(written)
-    return "Say by --map what the file calls a field, by --delimiter what stands between cells."
+    return "Name the file's columns by --map, or what stands between its cells by --delimiter."
 
 
 def _give(delimiter: str) -> str:
@@ -157,7 +157,7 @@ def _give(delimiter: str) -> str:
 
 
 class _Ahead:
-    """Lines that can be put back after a look at them."""
+    """Lines that can be read ahead and put back."""
 
     def __init__(self, lines: Iterator[Text]) -> None:
         self._lines = lines
@@ -174,7 +174,7 @@ class _Ahead:
 
 
 def rows_of(lines: Iterator[Text], delimiter: str) -> Iterator[Row]:
-    """The rows in lines; the first that isn't blank says how many cells each must have."""
+    """The rows of a file. The first row that isn't blank sets the number of cells for all."""
     ahead = _Ahead(lines)
     width = 0
     for number, text in ahead:
@@ -209,7 +209,7 @@ def _judged(
 
 
 def _cells_of(text: str, ahead: _Ahead, others: list[Text], delimiter: str) -> list[str]:
-    """The cells of a row that begins with this line; adds the lines behind it to the others.
+    """The cells of a row. The further lines that it needs are appended to `others`.
 
     Raises:
         BadRequest: a quote isn't closed, or not where a cell ends, or stands before one's middle.

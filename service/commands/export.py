@@ -86,7 +86,7 @@ def _refuse_to_replace(path: Path | None) -> None:
 
 @contextmanager
 def sink(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
-    """Where the lines go: a file for its owner alone, under its name once it is whole, or stdout.
+    """Opens what the lines go to: stdout, or a file that gets its name when it is whole.
 
     A device or a pipe is written to as it is.
 

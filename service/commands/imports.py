@@ -75,7 +75,7 @@ def _fields(
 def _words(
     context: click.Context, option: click.Parameter, values: Sequence[str]
 ) -> dict[str, str]:
-    """As `_pairs`, each value a status or nothing."""
+    """Like `_pairs`; each value is a status or empty."""
     pairs = _pairs(context, option, values)
     for status in pairs.values():
         if status not in {"", *STATUSES}:
@@ -138,16 +138,16 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
     "--encoding",
     default="utf-8",
     callback=_encoding,
-    help="Of the file's text, where it isn't UTF-8: windows-1252, say, or utf-16.",
+    help="The file's encoding, if it isn't UTF-8: windows-1252, say, or utf-16.",
 )
 @click.option(
     "--map",
     "columns",
     multiple=True,
     callback=_fields,
-    help="FIELD=COLUMN: what the file calls it.",
+    help="FIELD=COLUMN: the file's column that holds the field.",
 )
-@click.option("--skip", "skipped", multiple=True, help="COLUMN: it isn't read.")
+@click.option("--skip", "skipped", multiple=True, help="COLUMN: a column to ignore.")
 @click.option(
     "--status-map",
     "statuses",
@@ -167,23 +167,23 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
     "date_formats",
     multiple=True,
     callback=_date_formats,
-    help="How the file writes its times, all of them: such as '%d/%m/%Y %H:%M'. Of several the "
-    "first that fits counts.",
+    help="How the file writes all its times, such as '%d/%m/%Y %H:%M'. May be repeated: the first "
+    "that fits is used.",
 )
 @click.option(
     "--timezone",
     "zone",
     callback=_zone,
-    help="Of times that name no zone, such as Asia/Kolkata; default: UTC.",
+    help="The zone of times that name none, such as Asia/Kolkata; default: UTC.",
 )
 @click.option("--dry-run", is_flag=True, help="Read and check only.")
 @click.option("--json", "as_json", is_flag=True, help="A summary for machines, on stdout.")
 def import_(file: str, form: str | None, *, as_json: bool, **rest: object) -> None:
     """Merge the messages in FILE into the store; - is stdin.
 
-    FILE is an export or a list of failures of ours, or another table as NDJSON or CSV, compressed
-    or not. Each line is written, or refused and told by its number: the summary adds up. Doing it
-    again changes nothing.
+    FILE is an export or a list of failures of this service, or another table as NDJSON or CSV,
+    compressed or not. Each line is written, or refused with its number and the reason. A second
+    import of the same file changes nothing.
     """
     form = form or ("csv" if file.lower().removesuffix(".gz").endswith(".csv") else "ndjson")
     plan = _Plan(file, form, **rest)  # type: ignore[arg-type]  # as the options have them
@@ -194,11 +194,11 @@ def import_(file: str, form: str | None, *, as_json: bool, **rest: object) -> No
 
 
 class Tally:
-    """What became of the lines: each was written, or could be in a dry run, or was refused.
+    """Counts what became of each line: written (or readable, in a dry run) or refused.
 
     Args:
-        zone: that times without one are read in, by its name.
-        dry_run: nothing is written.
+        zone: the name of the zone of times that name none.
+        dry_run: whether nothing is written.
     """
 
     def __init__(self, zone: str = "UTC", *, dry_run: bool = False) -> None:
@@ -242,7 +242,7 @@ class Tally:
         self.outcomes[next(done, outcomes[0])] += 1
 
     def figures(self) -> dict[str, int | bool]:
-        """For machines: `lines` is the sum of `refused` and of what became of the others."""
+        """The summary for machines: `lines` is `refused` plus the counts of the other outcomes."""
         others: dict[str, int | bool] = {
             "empty": self.empty,
             "times_without_zone": self.without_zone,

@@ -147,8 +147,8 @@ async def _drop_rest(old: Store, new: Store) -> None:
 async def _write(new: Store, records: Sequence[Record]) -> Census:
     """Writes records to their new places; returns the counts of those that were there already.
 
-    They are looked for before. What a write did doesn't tell: where its first answer was lost, it
-    was repeated, and changed nothing.
+    It reads before it writes. The write's own answer can't tell: if the first answer was lost, the
+    write was repeated and changed nothing.
     """
     found = await patiently(lambda: new.lookup(record.wamid for record in records))
     await patiently(lambda: new.write([each for record in records for each in reports_of(record)]))

@@ -1,4 +1,4 @@
-"""What `import` reads: lines of text, compressed or not, of any encoding; those of JSON."""
+"""Reads the files of `import`: lines of text in any encoding, compressed or not, and JSON lines."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Line(NamedTuple):
 
     Attributes:
         number: of the line that it begins in.
-        found: what it reports, nothing where the line is empty; or why it can't be read; or why
-            the rest of the file can't, which is no message.
+        found: the reports of the line, none if it is empty; or the error of the line; or the
+            error that ends the file, which isn't a line.
     """
 
     number: int
@@ -104,7 +104,7 @@ class _Counted(io.RawIOBase):
 
 
 def lines_of(lines: Iterator[Line]) -> Iterator[Line]:
-    """The lines; where the bytes turn out to be broken, one that says so is the last."""
+    """The lines. If the bytes are broken, the last one says so."""
     number = 0
     try:
         for line in lines:
@@ -122,8 +122,8 @@ def json_lines(file: io.BufferedReader, table: Table, encoding: str = "utf-8") -
 
     Args:
         file: the source.
-        table: reads lines that are not of our own form.
-        encoding: of its text.
+        table: reads the lines that aren't in the form of an export.
+        encoding: the encoding of the text.
 
     Raises:
         CommandError: it is in another encoding, by its first bytes.
@@ -187,11 +187,11 @@ def _has_a_field_twice(pairs: _Pairs) -> bool:
 
 
 class _Pairs(list[tuple[str, object]]):
-    """The fields of a JSON object, all of them, however often one is there."""
+    """All fields of a JSON object, repeated ones too."""
 
 
 def texts_of(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, str | None]]:
-    """Lines with their numbers and their ends, however they end; None for one that is too long.
+    """Lines with their numbers and line ends; None for a line that is too long.
 
     Raises:
         CommandError: the file is in another encoding, by its first bytes.
@@ -209,7 +209,7 @@ def texts_of(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, str 
 
 
 def _refuse_other_mark(head: bytes, encoding: str) -> None:
-    """Refuses a file whose first bytes are another encoding's."""
+    """Refuses a file if its first bytes show another encoding."""
     if encoding.startswith(("utf-16", "utf-32")):
         return
     if head.startswith(_BOM) and encoding not in _UTF_8:
@@ -236,10 +236,10 @@ def _wide_encoding(head: bytes) -> str:
 
 
 def refuse_other_encodings(text: str, encoding: str) -> None:
-    """Refuses text whose bytes were in another encoding than the file's.
+    """Refuses a text if its bytes were in another encoding than the file's.
 
     Raises:
-        BadRequest: it was; says which it looks like.
+        BadRequest: they were; the error says which encoding it looks like.
     """
     if text.isascii():
         return
@@ -264,7 +264,7 @@ def _other_encoding(name: str, marks: Sequence[str]) -> str:
 
 
 def _is_utf8(text: str, encoding: str) -> bool:
-    """Whether text of an encoding with a byte a character was UTF-8, which has more for some."""
+    """Whether a text that was read in a single-byte encoding was UTF-8 in fact."""
     raw = text.encode(encoding, "replace")
     try:
         return len(raw) == len(text) and raw.decode() != text
@@ -273,7 +273,7 @@ def _is_utf8(text: str, encoding: str) -> bool:
 
 
 def _marked(error: UnicodeError) -> tuple[str, int]:
-    """Halves of surrogate pairs, which no text has, for bytes that are none of the encoding's."""
+    """Replaces bytes that the encoding doesn't know by half surrogates, which no real text has."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end

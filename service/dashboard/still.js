@@ -69,7 +69,7 @@ export function keepPlace(page) {
 }
 
 /**
- * What is shown, as it is now, and behind it what only makes the list longer.
+ * The shown items with their new content, and after them items that only make the list longer.
  * @param {object[]} shown as it stands on the page
  * @param {object[]} items as the list should be
  * @param {(item: object) => string} keyOf

@@ -84,7 +84,7 @@ class Done(TypedDict):
 
 
 class PayloadTaken(TypedDict):
-    """Everything usable is kept. A caller with a token is told how much that was."""
+    """Everything usable is kept. A caller with a token also gets the counts."""
 
     ok: Yes
     taken: NotRequired[Annotated[int, Meta(ge=0, description="how many statuses")]]
@@ -190,8 +190,8 @@ class EraseResponse(TypedDict):
             int,
             Meta(
                 ge=0,
-                description="only where a recipient is erased: how many messages stay, since their "
-                "recipient's number only ends like that one; if it isn't complete, as far as known",
+                description="only when a recipient is erased: how many messages stay because "
+                "their recipient's number only ends alike; if complete is false, those met so far",
             ),
         ]
     ]

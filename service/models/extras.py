@@ -1,6 +1,6 @@
-"""Reads what only Meta's own status tells: ids at every place and spelling, pricing, callback data.
+"""Reads the fields that only Meta's own status has: ids in all spellings, pricing, callback data.
 
-Nothing in it is a reason to refuse the status: a part that can't be used counts as absent.
+None of them makes the status be refused: a part that can't be used counts as absent.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ NO_CONTACT: Mapping[str, Any] = {}
 
 
 class Contacts:
-    """The people whom Meta names beside the statuses of a change.
+    """The people that Meta lists beside the statuses of a change.
 
     Args:
-        contacts: as Meta's payload has them.
-        statuses: of the same change.
+        contacts: Meta's list.
+        statuses: the statuses of the same change.
     """
 
     def __init__(self, contacts: object, statuses: Iterable[Mapping[str, Any]]) -> None:
@@ -51,7 +51,7 @@ class Contacts:
         self._only = found[0] if len(found) == 1 and _are_of_one(statuses) else NO_CONTACT
 
     def of(self, status: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Whom a status is about: who has its id, or the only one there is."""
+        """The contact that a status is about: the one with its id, or the only one."""
         if not self._by_id:
             return self._only
         for known in _persons(status):
@@ -61,7 +61,7 @@ class Contacts:
 
 
 def _persons(status: Mapping[str, Any]) -> Iterator[str]:
-    """The ids by which a status names the person that it is about."""
+    """The ids in a status that identify its person."""
     if _is_of_group(status):
         return iter((first_id(status, _PARTICIPANT),))
     return _person_ids(status, "recipient_id")
@@ -75,7 +75,7 @@ def _person_ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
 
 
 def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether there is one status alone, or all name the same person."""
+    """Whether all statuses name the same person, or there is only one status."""
     named = [tuple(_persons(status)) for status in statuses]
     return len(named) == 1 or (len(set(named)) == 1 and any(named[0]))
 
@@ -89,12 +89,12 @@ def recipient_and_extras(
     contact: Mapping[str, Any] = NO_CONTACT,
     phone_number_id: str = "",
 ) -> tuple[str, Extras]:
-    """The recipient that a status names, `""` for none, and what else it tells.
+    """The recipient that a status names, `""` for none, and its other fields.
 
     Args:
         status: in Meta's form.
-        contact: whom it is about, as Meta names them beside it.
-        phone_number_id: of the business's number that sent the message.
+        contact: Meta's contact of the person that the status is about.
+        phone_number_id: the id of the business's number that sent the message.
     """
     user_id = parent_user_id = participant_id = ""
     if contact or not _IDS.isdisjoint(status):
@@ -120,7 +120,7 @@ def recipient_and_extras(
 
 
 def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
-    """The first of these fields that holds an id, `""` for none."""
+    """The id in the first of these fields that holds one, `""` for none."""
     for name in names:
         if name in holder and (found := id_of(holder[name])):
             return found
@@ -128,7 +128,7 @@ def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
 
 
 def id_of(value: object) -> str:
-    """An id, or `""` for what is none: an id that is cut would be another one."""
+    """The id, or `""` if the value is none. It is never cut: a part would be another id."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or len(value) > MAX_METAS_ID or CONTROLS.search(value):
@@ -137,7 +137,7 @@ def id_of(value: object) -> str:
 
 
 def recipient_in(value: object) -> str:
-    """A recipient in the form in which it is kept, or `""` for what is none."""
+    """The recipient in its stored form, or `""` if the value is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value or len(value) > MAX_METAS_ID:
@@ -149,7 +149,7 @@ def recipient_in(value: object) -> str:
 
 
 def _pricing_of(value: object) -> str:
-    """Meta's object as JSON, or `""` for none, or for one that is longer than Meta's ever are."""
+    """Meta's object as JSON; `""` for none, or for one longer than Meta's ever are."""
     if not isinstance(value, dict):
         return ""
     try:

@@ -64,7 +64,7 @@ FailureGroup.__doc__ = "Messages that failed for one reason."
 
 
 class ListedFailureGroup(FailureGroup):
-    """Messages that failed for one reason, and how many of them the list has."""
+    """The messages that failed with one code, and how many of them the list has."""
 
     listed: NotRequired[
         Annotated[
@@ -283,10 +283,10 @@ def _failure_group(code: str, number: int, title: str | None = None) -> ListedFa
 def failures_answer(
     groups: Mapping[str, int], failed: Iterable[tuple[Record, Record | None]]
 ) -> FailuresResponse:
-    """Why messages failed, and whom these were for, for `failures`.
+    """The answer of `failures`: the codes, and a page of recipients.
 
     Args:
-        groups: failures by code, as `remedies.groups_of` has them.
+        groups: numbers of failures by code, see `remedies.groups_of`.
         failed: a page of the list, each with its latest second try.
     """
     failed = list(failed)
@@ -306,7 +306,7 @@ def counted_failures(
     listed: Counter[str] | None,
     failed: Iterable[tuple[Record, Record | None]],
 ) -> FailuresResponse:
-    """As `failures_answer`, with how many of each group the whole list has; None: not known."""
+    """Like `failures_answer`, with the number of each group in the whole list; None: not known."""
     # A message may have failed since the groups were counted.
     numbers = Counter(groups) | (listed or Counter())
     answer = failures_answer(numbers, failed)
@@ -316,7 +316,7 @@ def counted_failures(
 
 
 def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
-    """What is known of an error, else what Meta calls it."""
+    """The meaning of an error, else Meta's title of it."""
     return {
         "meaning": remedy.meaning or title or None,
         "remedy": remedy.remedy,
@@ -390,11 +390,11 @@ _IN_ORDER = (
     (Status.SENT, Status.FAILED, TOLERANCE_MS + 1),
     (Status.DELIVERED, Status.READ, 1_000),
 )
-"""The first comes before the second; it is a conflict where it is so many ms later."""
+"""The first should come before the second. A conflict if it is so many ms later."""
 
 
 def _conflicts(record: Record) -> Iterator[str]:
-    """What was both delivered or read, and failed; and what was reported of a later step first."""
+    """Sentences on contradictions: delivered and failed; or a later step with an earlier time."""
     for came in (Status.DELIVERED, Status.READ):
         came_ms, failed_ms = _time_of(record, came), _time_of(record, Status.FAILED)
         if came_ms and failed_ms and int(came_ms) <= int(failed_ms):

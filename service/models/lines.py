@@ -149,7 +149,7 @@ def _record_in(line: RecordLine) -> Record:
 
 
 def _recipient_in(line: RecordLine) -> str:
-    """The recipient as it would be kept today. One that would be refused today costs no message."""
+    """The recipient in today's stored form. One that would be refused today is kept as it is."""
     try:
         return recipient_of(line.recipient_id, "recipient_id") if line.recipient_id else ""
     except BadRequest:

@@ -41,7 +41,7 @@ NO_CODE = "none"
 """What a query has for the code of failures without one."""
 
 NO_ERROR = ("", "", "", "")
-"""As `error_of` tells of none."""
+"""The result of `error_of` when there is no error."""
 
 _MAX_ERROR_TEXT = 1_000
 _METAS_PAGES = "https://developers.facebook.com"
@@ -109,7 +109,7 @@ def _milliseconds(value: str | int) -> int | None:
 
 
 def send_report(request: TrackSendRequest, received_us: int) -> Report:
-    """What a track-send says: sent, at its `sent_at` or else now, with this context.
+    """The report of a track-send: sent, at its `sent_at` or else now, with this context.
 
     Raises:
         BadRequest: a required field is empty, there is a registration and no event, or the
@@ -170,14 +170,14 @@ def forwarded_report(
     errors: object,
     extras: Extras | tuple[()],
 ) -> Report:
-    """What a status update says that has more of Meta's status than the guide's.
+    """The report of a status update that may have more of Meta's fields than the guide's.
 
     Args:
-        required: what must be there.
-        received_us: when, in µs since the epoch.
-        recipient_id: in the form in which it is kept, `""` for none.
-        errors: Meta's, of any form.
-        extras: what else there is.
+        required: the required fields.
+        received_us: when it was received, in µs since the epoch.
+        recipient_id: the recipient in its stored form, `""` for none.
+        errors: Meta's errors, in any form.
+        extras: Meta's other fields.
 
     Raises:
         BadRequest: a field can't be read.
@@ -243,7 +243,7 @@ def error_of(errors: object) -> tuple[str, str, str, str]:
 
 
 def _whole_link(href: str) -> str:
-    """A link of Meta's, which may come without its beginning."""
+    """Meta's link, made whole: Meta may leave out the beginning."""
     is_path = href.startswith("/") and not href.startswith("//")
     return f"{_METAS_PAGES}{href}"[:_MAX_ERROR_TEXT] if is_path else href
 
@@ -311,11 +311,11 @@ _FILTERS = {"event_id": "event", "template_name": "template", "registration_id":
 
 
 def failed_selection(query: FailuresQuery, groups: Iterable[str]) -> Selection | None:
-    """Which failed messages a query asks for; None: none can be.
+    """The selection of failed messages that a query asks for; None if no message can match.
 
     Args:
-        query: asks for codes by themselves or by their class.
-        groups: the codes that failures are told by, see `remedies.groups_of`.
+        query: asks for a code or a class.
+        groups: the codes that failures are grouped by, see `remedies.groups_of`.
     """
     chosen = filter_of(query)
     filters = [("failed", "")] if chosen == ("all", "") else [chosen, ("failed", "")]
@@ -342,10 +342,10 @@ def value_position_of(cursor: str | None) -> tuple[int, str] | None:
 
 
 def selection_to_erase(request: EraseRequest) -> Selection:
-    """Whose messages are to go: a recipient's whole number or id, a guest's, or an event's.
+    """The messages to erase: of a recipient (the whole number or id), a guest, or an event.
 
     Raises:
-        BadRequest: none is given, or several are, or the recipient is none.
+        BadRequest: none or several of these are given, or the recipient can't be one.
     """
     names = request.__struct_fields__
     limits = {"recipient_id": MAX_METAS_ID}

@@ -22,7 +22,7 @@ CONTROLS = re.compile(rf"[{CONTROL}\ud800-\udfff]")
 _CONTROL = re.compile(rf"[{CONTROL}]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 
-# A JSON text up to a half of a pair that has no other half beside it, or such a half (the group).
+# A JSON text up to the next half surrogate that stands alone, or that half (the group).
 _UP_TO_HALF = re.compile(
     rb"(?:[^\\]++|\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|[^u]|u(?![dD][89a-fA-F])))++"
@@ -36,13 +36,13 @@ _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Notes(Protocol):
-    """Is told what was passed over in a body that was taken."""
+    """Receives what was ignored in a body that was taken."""
 
     def ignored(self, field: str) -> None:
-        """A body has a field that its endpoint doesn't know."""
+        """Called for a field that the endpoint doesn't know."""
 
     def odd(self, part: str) -> None:
-        """A part of a body can't be used, and counts as absent."""
+        """Called for a part that can't be used and counts as absent."""
 
 
 class Reader(Generic[Model]):
@@ -66,7 +66,7 @@ class Reader(Generic[Model]):
 
         Args:
             raw: the body as it came.
-            notes: is told of the fields that the model doesn't have.
+            notes: called for each field that the model doesn't have.
 
         Raises:
             BadRequest: it isn't JSON in UTF-8, not an object, or a field is missing or ill-typed.
@@ -77,7 +77,7 @@ class Reader(Generic[Model]):
         return self._lenient(raw, notes) if model is None else model
 
     def exact(self, raw: bytes) -> Model | None:
-        """The request in a body that has nothing but fields of the model; None: it is another.
+        """The request in a body that has only fields of the model; None if it has others.
 
         Args:
             raw: as `utf8` returns it.
@@ -112,10 +112,10 @@ class Reader(Generic[Model]):
         return model
 
     def _without_controls(self, model: Model) -> Model:
-        """The request with spaces for the control characters of names.
+        """The request with spaces instead of control characters in names.
 
         Raises:
-            BadRequest: there are some in an id.
+            BadRequest: an id holds control characters.
         """
         cleaned = {}
         for name, field in self._names.items():
@@ -148,7 +148,7 @@ class Reader(Generic[Model]):
         return self._without_controls(self._converted(given, "The query is ill-formed."))
 
     def values(self, given: object, raw: bytes) -> Model:
-        """The request in a body that was decoded before; other fields are passed over.
+        """The request in a body that is decoded already; unknown fields are ignored.
 
         Args:
             given: what the body holds.
@@ -174,7 +174,7 @@ class Reader(Generic[Model]):
 
 
 def _strict(model: type[Model]) -> type[Model]:
-    """The model without any other field: to find one costs nothing where there is none."""
+    """The model as one that forbids unknown fields. The check costs nothing if there are none."""
     config = model.__struct_config__
     if config.forbid_unknown_fields:
         return model
@@ -192,7 +192,7 @@ def utf8(raw: bytes) -> bytes:
     """A body without the byte-order mark that may stand before it.
 
     Raises:
-        BadRequest: it is not UTF-8. The decoders don't look at what they skip.
+        BadRequest: it is not UTF-8. (The decoders don't check the fields that they skip.)
     """
     if raw.isascii():
         return raw
@@ -206,8 +206,8 @@ def utf8(raw: bytes) -> bytes:
 def whole_pairs(raw: bytes) -> bytes:
     r"""A JSON text with `\ufffd` for each half of a surrogate pair that stands alone.
 
-    JavaScript escapes half of a cut emoji as one. The decoders stumble over it, and no send or
-    status must be lost for it.
+    JavaScript escapes half of a cut emoji like that. The decoders refuse it, but no send or status
+    must be lost for it.
     """
     if b"\\u" not in raw:
         return raw
@@ -215,10 +215,10 @@ def whole_pairs(raw: bytes) -> bytes:
 
 
 def any_json(raw: bytes) -> object:
-    """Any JSON, whatever numbers and halves of pairs are in it.
+    """The value of any JSON text, with whatever numbers and half surrogates it has.
 
     Raises:
-        BadRequest: it is none, or not UTF-8.
+        BadRequest: it is no JSON, or not UTF-8.
     """
     try:
         return orjson.loads(raw)
@@ -232,7 +232,7 @@ def any_json(raw: bytes) -> object:
 
 
 def cut_int(digits: str) -> int:
-    """Python reads integers of a few thousand digits only, and no more than a thousand are kept."""
+    """The integer, cut: Python refuses to read more than a few thousand digits."""
     return int(digits[:1_000])
 
 
@@ -241,7 +241,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def clean(text: str) -> str:
-    """A text with spaces for control characters, and U+FFFD for halves of a surrogate pair."""
+    """The text with spaces for control characters and U+FFFD for half surrogates."""
     if text.isprintable():
         return text
     return _HALF.sub("\ufffd", _CONTROL.sub(" ", text))

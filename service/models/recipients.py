@@ -1,6 +1,6 @@
-"""Reads a recipient: a phone number, however people write it, or one of Meta's ids of a person.
+"""Reads recipients: phone numbers in any spelling, and Meta's ids of persons.
 
-Everything that takes a recipient reads it here, so that one person has one name everywhere.
+All code that takes a recipient reads it here, so that a person has one id everywhere.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from service.models.requests import RECIPIENT
 
 _LEAST_DIGITS, _MOST_DIGITS = 6, 15
 _NATIONAL_DIGITS = 10
-"""Of numbers with as many digits, the index has the last ten."""
+"""Numbers with at least so many digits are indexed by their last ten."""
 
 _CODES = tomllib.loads((Path(__file__).parent / "calling_codes.toml").read_text())
 CALLING_CODES = frozenset(map(str, _CODES["codes"]))
-"""Of countries: what stands before a national number."""
+"""The calling codes of countries, which stand before a national number."""
 _CODE_LENGTHS = sorted({len(code) for code in CALLING_CODES})
 
 _PLAIN_MARKS = b" +-()"
@@ -43,7 +43,7 @@ def same_person(a: str, b: str) -> bool:
 
 
 def recipient_of(text: str, field: str) -> str:
-    """A recipient in the form in which it is kept.
+    """The recipient in its stored form.
 
     A text with 6 to 15 digits and no letter is a phone number, and its digits are kept, as ASCII
     digits and without a leading 00. Any other id is kept as it came.
@@ -53,7 +53,7 @@ def recipient_of(text: str, field: str) -> str:
         field: to name in the error, which never holds the text.
 
     Raises:
-        BadRequest: nobody can be meant by it.
+        BadRequest: it can't be a recipient.
     """
     if text.isascii():  # as nearly always
         if _is_number(text) or _METAS_ID.fullmatch(text):
@@ -73,14 +73,14 @@ def recipient_of(text: str, field: str) -> str:
 
 
 def heads_of(number: str) -> str:
-    """What may stand before the last ten digits of the numbers that a filter for this one finds.
+    """The digits that may come before the last ten of the numbers that a filter for this one finds.
 
-    These are the number itself, the number with a country's calling code before it, and the number
-    without its calling code. A national number may begin with one 0, and is found without it too.
+    The filter finds the number itself, the number with a country's calling code before it, and the
+    number without its calling code. It also ignores one 0 before a national number.
 
     Returns:
-        these heads between commas, "," before the first and behind the last, so that a head is
-        looked for with its commas; `""` for what isn't indexed by its last ten digits.
+        these heads, each between commas, so that a search for a head with its commas is exact;
+        `""` for a recipient that isn't indexed by its last ten digits.
     """
     ending = ending_of(number)
     if not _is_number(number) or len(number) < _NATIONAL_DIGITS:
@@ -94,7 +94,7 @@ def heads_of(number: str) -> str:
 
 
 def _forms_of(number: str) -> Iterator[str]:
-    """A number as it may be written elsewhere, with and without a calling code and a leading 0."""
+    """The ways in which a number may be written: with or without a calling code and a leading 0."""
     bare = number.removeprefix("0")
     yield from (number, bare, f"0{bare}")
     for form in {number, bare}:
@@ -105,13 +105,13 @@ def _forms_of(number: str) -> Iterator[str]:
 
 
 def _is_number(digits: str) -> bool:
-    """Whether digits are a phone number in the form in which it is kept."""
+    """Whether the text is a phone number in its stored form."""
     length_fits = _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS
     return length_fits and digits.isdecimal() and not digits.startswith("00")
 
 
 def _digits_in(text: str) -> str:
-    """The digits of every script as ASCII digits, without the 00 of an international call."""
+    """The text's digits, of any script, as ASCII digits; without a leading 00."""
     digits = "".join(re.findall(r"\d", text))
     if not digits.isascii():
         digits = "".join(str(int(digit)) for digit in digits)
@@ -121,7 +121,7 @@ def _digits_in(text: str) -> str:
 
 
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
-"""Nobody can see them, though their category is that of letters."""
+"""Characters that are invisible although their category is that of letters."""
 
 
 def _letters_in(text: str) -> str:
@@ -133,7 +133,7 @@ def _letters_in(text: str) -> str:
     return normalize("NFKC", found).casefold()
 
 
-_CONTROL = "has a control character, which is allowed between the digits of a phone number alone."
+_CONTROL = "has a control character, which is allowed only between the digits of a phone number."
 _SPOILT = (
     "is what a spreadsheet makes of a number; take the phone number from where it is still whole, "
     "and have its column formatted as text."
@@ -163,11 +163,11 @@ _AROUND = " +-()=$\u20ac\u00a3\u20b9'\"\u2018\u2019\u201c\u201d"
 
 _PLACEHOLDERS = re.compile("(undefined|null|nan|none|nil|objectobject)+")
 _PLACEHOLDERS_ALONE = frozenset({"na", "n", "nat", "true", "false"})
-"""With digits they may be somebody's: ids of people in Namibia begin with NA."""
+"""Words that may begin an id if digits follow: ids of people in Namibia begin with NA."""
 
 
 def _problem_with(text: str, letters: str, digits: str) -> str:
-    """What became of a recipient on its way here, `""` for nothing that is known."""
+    """What is wrong with the recipient, as the end of a sentence; `""` if nothing is known."""
     if _PLACEHOLDERS.fullmatch(letters) or (letters in _PLACEHOLDERS_ALONE and not digits):
         return _PLACEHOLDER
     plain = _plain(text)
@@ -179,7 +179,7 @@ def _problem_with(text: str, letters: str, digits: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text in lower case, without what nobody sees, and each character in its simplest form."""
+    """The text in lower case, without invisible characters, each character in its simplest form."""
     if not text.isascii():
         text = "".join(map(_simple, normalize("NFKC", text)))
     return CONTROLS.sub("", text).lower().strip()

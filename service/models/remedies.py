@@ -73,18 +73,18 @@ _BY_DETAILS = [
 
 
 KNOWN_CODES = tuple(_REMEDIES)
-"""The codes that we know the meaning of."""
+"""The codes whose meaning we know."""
 
 
 def groups_of(numbers: Mapping[str, int]) -> dict[str, int]:
-    """Failures by the codes that they are told by, most first.
+    """Groups failures by code, the largest group first.
 
     Args:
-        numbers: of failures by code, `""` for none. Each partition bounds the codes that it counts,
-            and a store that an earlier version wrote may have any text among them.
+        numbers: numbers of failures by code, `""` for none. Each partition limits its codes, so
+            the sum of all may have more; earlier versions stored any text as a code.
 
     Returns:
-        known codes, up to `MOST_CODES` others, and all the rest together as `OTHER_CODE`.
+        the known codes, up to `MOST_CODES` others, and the rest together as `OTHER_CODE`.
     """
     others = [code for code in numbers if is_number(code) and code not in _REMEDIES]
     others.sort(key=lambda code: (-numbers[code], code))
@@ -101,16 +101,16 @@ def group_of(code: str, groups: Container[str]) -> str:
 
 
 def codes_of(remedy_class: RemedyClass) -> list[str]:
-    """The known codes that may be of a class; of `UNKNOWN` there are none."""
+    """The known codes that may be of a class; none for `UNKNOWN`."""
     return [code for code in KNOWN_CODES if remedy_class in classes_of(code)]
 
 
 def remedy_of(code: str, details: str = "") -> Remedy:
-    """What is known of a failure.
+    """The meaning, remedy and class of a failure.
 
     Args:
-        code: as a record has it, `""` for a failure without one.
-        details: Meta's, which tell some failures of one code from others.
+        code: the record's code, `""` for none.
+        details: Meta's details: some codes have different remedies by their details.
     """
     if details:
         for pattern, remedies in _BY_DETAILS:
@@ -120,6 +120,6 @@ def remedy_of(code: str, details: str = "") -> Remedy:
 
 
 def classes_of(code: str) -> set[RemedyClass]:
-    """The classes that failures with a code may have, by their details."""
+    """The classes that failures with a code may have, depending on their details."""
     special = {remedies[code].remedy_class for _, remedies in _BY_DETAILS if code in remedies}
     return special | {remedy_of(code).remedy_class}

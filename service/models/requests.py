@@ -24,7 +24,7 @@ RECIPIENT = (
 )
 
 MAX_METAS_ID = 140
-"""Characters of an id of Meta's: up to 128, with a country and perhaps `ENT.` before them."""
+"""The longest id of Meta's: up to 128 characters after a country and perhaps `ENT.`."""
 
 CONTROL = r"\x00-\x1f\x7f-\x9f"
 """The control characters, as they stand within the brackets of a pattern."""
@@ -34,11 +34,11 @@ class Controls(Enum):
     """What becomes of the control characters in a text."""
 
     REFUSED = "refused"
-    """As in an id: it would be another one without them."""
+    """Refused, as in an id: without them it would be another id."""
     SPACES = "spaces"
-    """As in a name: a send must not be lost for a stray character."""
+    """Replaced by spaces, as in a name: a send must not be lost for a stray character."""
     READ = "read"
-    """As in a recipient: what reads it says whether they are part of it."""
+    """Left in, as in a recipient: `recipient_of` decides."""
 
 
 def _controls(rule: Controls) -> dict[str, Controls]:
@@ -55,7 +55,7 @@ PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
 """The rule that a text has no control characters, for its JSON Schema."""
 
 _GIVEN = {"minLength": 1}
-# What a letter or a digit is beyond ASCII no pattern can say in every language.
+# A pattern can't say in every language what a letter or a digit is beyond ASCII.
 _A_NUMBER = r"([^0-9A-Za-z]*[0-9]){6,15}[^0-9A-Za-z]*"
 _MORE_DIGITS = f"([^{CONTROL}0-9]*[0-9]){{16}}[^{CONTROL}]*"
 _A_LETTER = f"[^{CONTROL}]*[A-Za-z][^{CONTROL}]*"
@@ -233,7 +233,7 @@ class TrackSendRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class StatusRequired(msgspec.Struct, frozen=True, gc=False):
-    """What must be there of a status that Meta reported."""
+    """The required fields of a status that Meta reported."""
 
     wamid: Wamid
     status: ReportedStatus
@@ -263,9 +263,9 @@ Unkept = Annotated[msgspec.Raw, Meta(description="known from Meta's status, and 
 
 
 class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
-    """Meta reported a status: body of `message-status`. What Meta's own status has may come along.
+    """Meta reported a status: body of `message-status`, which may hold all fields of Meta's status.
 
-    Only what must be there is a reason to refuse it.
+    It is refused only for a required field.
     """
 
     recipient_id: MetasRecipient | UnsetType = UNSET
@@ -322,8 +322,8 @@ class MessageStatusBatch(msgspec.Struct, frozen=True, gc=False):
 WebhookPayload = Annotated[
     dict[str, Any],
     Meta(
-        description="what Meta's webhook sends, of any form; the statuses in it are taken; where "
-        "nothing in it is known it is refused, unless Meta signed it"
+        description="the body of Meta's webhook, of any form; the statuses in it are taken; a "
+        "body in which nothing is known is refused, unless Meta signed it"
     ),
 ]
 
@@ -344,7 +344,7 @@ class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):
 class EraseRequest(msgspec.Struct, frozen=True, gc=False):
     """Whose messages are to be erased: body of `erase`; exactly one is given.
 
-    A recipient is the whole number or id: numbers that only end alike are others.
+    Give the recipient's whole number or id: a number that only ends alike is another person's.
     """
 
     recipient_id: RecipientOrNone | None = None

@@ -65,8 +65,8 @@ class Table:
     """Somebody else's table.
 
     Args:
-        columns: the table's name of each of `FIELDS` that it calls otherwise.
-        statuses: what the table's words for statuses mean; `""` for none.
+        columns: the table's name for each of `FIELDS` that has another name there.
+        statuses: the status that each of the table's words means; `""` for none.
         defaults: the values of fields that a row leaves out.
         skipped: columns that aren't read, whatever they are called.
         times: reads the table's times.
@@ -98,9 +98,9 @@ class Table:
         return self._times.without_zone
 
     def missing(self, names: Sequence[str]) -> str:
-        """The first column that a table with these columns lacks and should have, `""` for none.
+        """The first required column that the table lacks, `""` for none.
 
-        That is every one that the caller named, and the wamid's.
+        Required are the wamid's column and every column that the caller named.
         """
         called = {*self._columns.values(), *self._skipped}
         lacking = [column for column in called if not _named(column, names)]
@@ -109,7 +109,7 @@ class Table:
         return min(lacking, default="")
 
     def places(self, names: tuple[str, ...]) -> Mapping[str, int]:
-        """Where rows whose columns have these names have each field.
+        """The column of each field, in rows whose columns have these names.
 
         Raises:
             BadRequest: a field has two columns.
@@ -137,13 +137,13 @@ class Table:
             return own
         chosen = _named(self._columns[field], names)
         claimed = {at for column in self._columns.values() for at in _named(column, names)}
-        # Who names one of several that are alike up to their case has chosen; but another column
-        # that the API knows by the field's own name may be the right one.
+        # If --map names one of several columns that differ only in case, that is a choice. But
+        # another column with the field's own name may still be the right one.
         alike = {_plain(names[at]) for at in chosen}
         return chosen + [at for at in own if at not in claimed and _plain(names[at]) not in alike]
 
     def _own(self, field: str, names: Sequence[str]) -> list[int]:
-        """Of columns that have one of the field's own names, without those to be skipped."""
+        """The columns with one of the field's own names, without skipped ones."""
         known = _API_NAMES.get(field, {field})
         return [
             at
@@ -164,7 +164,7 @@ class Table:
         ]
 
     def reports(self, names: tuple[str, ...], values: Sequence[object]) -> list[Report]:
-        """What a row reports: one report a status.
+        """The reports of a row, one for each status.
 
         They count as received when the message was created; see `_received_us`.
 
@@ -237,13 +237,13 @@ class Table:
 
 @lru_cache(maxsize=4096)  # lines of JSON have the same names in ever other combinations
 def _plain(name: str) -> str:
-    """A column's name without what people don't see in it: case, blanks, invisible characters."""
+    """A column's name in lower case, without blanks and invisible characters."""
     seen = "".join(each for each in name if unicodedata.category(each) != "Cf")
     return "_".join(re.findall(r"[^\W_]+", seen.casefold()))
 
 
 def _named(column: str, names: Sequence[str]) -> list[int]:
-    """Where the columns of a name are; where none has just this one, those that look alike."""
+    """The places of the columns with exactly this name, else of those that look alike."""
     exactly = [at for at, name in enumerate(names) if name == column]
     plain = _plain(column)
     return exactly or [at for at, name in enumerate(names) if plain and _plain(name) == plain]
@@ -270,7 +270,7 @@ def _recipient_in(value: object) -> str:
     """A row's recipient. A status update may pass over an odd one; a row can't.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: it can't be a recipient.
     """
     text = str(value)
     is_ill_typed = isinstance(value, bool) or not isinstance(value, str | int | float)

@@ -29,10 +29,10 @@ _INNER = re.compile(rf"(?<=[;\r\n])(?='*{_FORMULA})")
 _INNER_GUARD = re.compile(rf"(?<=[;\r\n])'(?='*{_FORMULA})")
 
 _GUARDED = re.compile(rf"['#\t\r\n]|{_FORMULA}")
-"""How a cell begins that is a formula, an error value of a spreadsheet, or our own mark."""
+"""The beginnings of formulas, of a spreadsheet's error values, and of our own mark."""
 
 _KEPT = re.compile(r"0|[1-9][0-9]{0,10}")
-"""The numbers that come back from a spreadsheet as they were."""
+"""The numbers that a spreadsheet doesn't change."""
 
 _DIGIT = re.compile(r"\d")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -86,7 +86,7 @@ def rows(failed: Iterable[tuple[Record, Record | None]]) -> bytes:
 
 
 def end(number: int) -> bytes:
-    """The last line, which says how many rows there are."""
+    """The last line of a list, which says how many rows there are."""
     return _lines([(f"# {number} rows", *[""] * (len(COLUMNS) - 1))])
 
 
@@ -102,14 +102,14 @@ def is_ours(columns: Sequence[str]) -> bool:
 
 
 def rows_said(cells: Sequence[str]) -> int | None:
-    """The number of rows, if these are the cells of a last line."""
+    """The number of rows that a last line says, None if these aren't the cells of one."""
     first, *others = [cell for cell in cells if cell] or [""]
     said = None if others else _END.fullmatch(first)
     return int(said[1]) if said else None
 
 
 def text_in(cell: str) -> str:
-    """The text that a cell was written for."""
+    """The original text of a cell."""
     return _INNER_GUARD.sub("", cell.removeprefix("'"))
 
 
@@ -146,7 +146,7 @@ def _is_rewritten(text: str) -> bool:
 def _as_people_write(phone: str) -> str:
     """Digits in groups, which no spreadsheet takes for a number or for a formula.
 
-    A + stands only before what must have a calling code: shorter numbers may be without one.
+    Only long numbers get a +, since shorter ones may lack a calling code.
     """
     code = calling_code_of(phone) if len(phone) > _NATIONAL_DIGITS else ""
     groups = (_AMERICAN if code == "1" else _GROUPS).findall(phone.removeprefix(code))

@@ -1,4 +1,4 @@
-"""Times as somebody else's table has them: of its own form, and without a zone."""
+"""Reads the times of other tables, which may have a form of their own and no zone."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Times:
     """Reads times, and counts those without a zone.
 
     Args:
-        forms: strptime's, the first that fits counts; none: ISO 8601 or epoch seconds, as the API.
-        zone: of the times without one.
+        forms: formats of strptime; the first that fits is used. Empty: ISO 8601 or epoch seconds,
+            as in the API.
+        zone: the zone of times that name none.
     """
 
     def __init__(self, forms: Sequence[str] = (), zone: tzinfo = UTC) -> None:
@@ -44,7 +45,7 @@ class Times:
         Blanks around it are none of it.
 
         Raises:
-            BadRequest: it is of none of the forms, or its zone's clocks skipped it.
+            BadRequest: it fits none of the forms, or the zone's clocks skipped it.
         """
         text = text.strip()
         moment = self._moment(text, field)
@@ -76,7 +77,7 @@ class Times:
             return None
 
     def _in_zone(self, moment: datetime, field: str) -> datetime:
-        """Of a time that came twice, when clocks were set back, the first is taken."""
+        """The time in the zone. If clocks were set back and show it twice, it is the first."""
         self.without_zone += 1
         aware = moment.replace(tzinfo=self._zone)
         if self._zone is UTC:
@@ -115,7 +116,7 @@ _MONTHS, _YEAR_DIGITS = 12, 4
 
 
 def advice(time: object) -> str:
-    """What helps where a time was refused, by how it looks; `""` where nothing is known to."""
+    """A hint for a refused time, by how it looks; `""` if there is none."""
     text = str(time) if isinstance(time, str | int) else ""
     for form, advised in _ADVICE:
         if form.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Reads the body of `message-status`: nothing odd in it costs the status that it reports."""
+"""Reads the body of `message-status`. An odd optional field never loses the status."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _required = Reader(StatusRequired)
 
 
 def update_in(raw: bytes, received_us: int, notes: Notes) -> Report:
-    """What a body of `message-status` reports.
+    """The report of a body of `message-status`.
 
     Args:
         raw: the body as it came.
-        received_us: when, in µs since the epoch.
-        notes: is told what was passed over in it.
+        received_us: when it was received, in µs since the epoch.
+        notes: called for what was ignored in the body.
 
     Raises:
         BadRequest: it is no JSON object, or its wamid, status or time can't be read.
@@ -42,7 +42,7 @@ def update_in(raw: bytes, received_us: int, notes: Notes) -> Report:
 
 
 def _forwarded(raw: bytes, received_us: int, notes: Notes) -> Report:
-    """What a body reports that has more than the guide's, or something odd in it."""
+    """The report of a body that has other fields than the guide's, or something odd in it."""
     given = any_json(raw)
     required = _required.values(given, raw)
     if not isinstance(given, dict):

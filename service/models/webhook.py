@@ -34,7 +34,7 @@ class Item(StrEnum):
     ACCOUNT_ERROR = "account_error"
     """An error of the account or the app, and of no message."""
     OTHER_CONTENT = "other_content"
-    """A change about messages that holds none of these: clicks on links, say."""
+    """A change about messages that holds something else: clicks on links, say."""
     OTHER_FIELD = "other_field"
     """A change that isn't about messages: calls, templates, the account."""
 
@@ -66,7 +66,7 @@ class Payload:
 
     @property
     def passed_over(self) -> dict[str, int]:
-        """How many of each kind were not taken."""
+        """How many items of each kind were not taken."""
         return {
             kind.value: self.items[kind]
             for kind in Item
@@ -75,7 +75,7 @@ class Payload:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is anything in it that Meta's webhook brings."""
+        """Whether the payload has anything that Meta's webhook sends."""
         return any(number for kind, number in self.items.items() if kind != Item.MALFORMED)
 
     def _take_all(self, value: Mapping[str, Any], clock: Clock) -> None:

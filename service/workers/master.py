@@ -48,7 +48,7 @@ def run_workers(
     Args:
         read: reads the settings: now, and at every SIGHUP.
         workers: how many processes serve.
-        on_start: is told the service's address once one of them does.
+        on_start: called with the service's address once a worker serves.
 
     Raises:
         StartError: the store or the address can't be used, or processes can't share the store.

@@ -31,7 +31,7 @@ def paused(redis: RedisServer) -> Iterator[None]:
 
 @contextmanager
 def failing_snapshots(redis: RedisServer) -> Iterator[None]:
-    """Redis can't save, and says MISCONF to every write, until a save has gone well again."""
+    """Redis can't save, and answers MISCONF to every write until a save succeeds."""
     redis.command("CONFIG", "SET", "save", "3600 1000000")
     in_the_way = redis.folder / "dump.rdb"
     in_the_way.mkdir()
@@ -56,7 +56,7 @@ def _save(redis: RedisServer, status: str) -> None:
 
 @contextmanager
 def full_disk(redis: RedisServer) -> Iterator[None]:
-    """The append-only file can't grow: Redis says MISCONF to every write, until it can."""
+    """The append-only file can't grow: Redis answers MISCONF to every write until it can."""
     redis.command("CONFIG", "SET", "appendfsync", "everysec")  # with `always` it would end
     before = resource.prlimit(redis.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(redis.pid, resource.RLIMIT_FSIZE, (0, before[1]))

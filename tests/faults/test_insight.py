@@ -170,7 +170,7 @@ async def fail_many(client: Client, number: int) -> None:
 
 
 async def raw_answer(client: Client, path: str, version: str = "1.1") -> bytes:
-    """All bytes that come until the connection ends, however it does."""
+    """All bytes until the connection ends, cleanly or not."""
     reader, writer = await asyncio.open_connection(client.host, client.port)
     head = [f"GET {path} HTTP/{version}", "Host: x", "Connection: close"]
     head += [f"X-Webhook-Token: {client.session.headers['X-Webhook-Token']}", "", ""]
@@ -185,7 +185,7 @@ async def raw_answer(client: Client, path: str, version: str = "1.1") -> bytes:
 
 
 def looks_whole(answer: bytes) -> bool:
-    """Whether its last line is the one that says how many rows there are; then it is true."""
+    """Whether the last line says how many rows there are, and is right."""
     rows, there, said = answer.rpartition(b"\n# ")
     if there:
         assert said.startswith(b"%d rows,," % rows.count(b"wamid."))
@@ -267,7 +267,7 @@ async def test_nor_does_one_at_the_end_of_the_service(
 
 
 async def test_nor_does_it_where_there_are_no_chunks(redis: RedisServer) -> None:
-    """In HTTP/1.0, which many a proxy speaks, the end of the connection ends a good answer too."""
+    """In HTTP/1.0, which many proxies speak, a good answer also ends with its connection."""
     async with service_on(redis.url, patience_s=2.0) as client:
         await fail_many(client, 250)
         whole = await raw_answer(client, CSV, "1.0")

@@ -102,7 +102,7 @@ async def test_nobody_begins_to_listen_while_redis_is_away(redis: RedisServer) -
 async def test_signs_of_life_go_on_while_redis_is_away(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They carry an id, so that a listener that is told of little can be resumed all the same."""
+    """They carry an id, so that a listener that gets few changes can resume too."""
     monkeypatch.setattr("service.app.Live", partial(Live, pings_s=0.1))
     async with service_on(redis.url) as client:
         async with Ear(client, event_id="another") as ear:

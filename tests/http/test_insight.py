@@ -637,7 +637,7 @@ CHOSEN: list[tuple[dict[str, str], str]] = [
 
 
 def counted(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The groups without Meta's title of a code that isn't known: pages have it or not."""
+    """The groups without Meta's title of unknown codes: a page may have it or not."""
     return [group | {"meaning": None} if group["class"] == "unknown" else group for group in groups]
 
 

@@ -102,7 +102,7 @@ console.log(JSON.stringify([answer.status, await answer.text()]));
 
 
 def of_handler(service_url: str, folder: Path, *arguments: str) -> tuple[int, str]:
-    """What the README's webhook handler answers; 500 where it throws, as in Next.js."""
+    """The answer of the README's webhook handler; 500 if it throws, as in Next.js."""
     assert HANDLER
     script = folder / "handler.mjs"
     code = HANDLER[1].replace("export ", "").replace(": Request", "")

@@ -38,13 +38,13 @@ async def since(client: Client, **query: str) -> dict[str, str | None]:
 
 
 NOBODY = {"event_registration_id": "", "guest_id": ""}
-"""Of a send that names its recipient alone."""
+"""A report of a send that names only its recipient."""
 
 
 async def fail_then_send(
     client: Client, first: dict[str, str], second: dict[str, str]
 ) -> str | None:
-    """What is said of a failed message with these fields where another is sent after it."""
+    """The `sent_since` of a failed message with these fields, after another is sent."""
     phone = first.get("wa_id", "919876543210")
     await send(client, 1, **{"phone": phone, "status": "failed"} | first)
     await send(client, 2, **{"phone": phone, "status": "read"} | second)
@@ -137,7 +137,7 @@ class TestThePerson:
 
 
 class TestTheSend:
-    """The same template and the same event; what isn't named equals only what isn't either."""
+    """The same template and the same event; a missing one matches only a missing one."""
 
     @pytest.mark.parametrize("person", [NOBODY, {"event_registration_id": ""}])
     @pytest.mark.parametrize("event", [("e", "e"), ("e", "f"), ("e", ""), ("", "e"), ("", "")])
@@ -158,7 +158,7 @@ class TestTheSend:
 
 
 async def test_what_nobody_tracked_is_no_second_try(client: Client) -> None:
-    """It names neither event nor template, as this failed one: but who knows what it was?"""
+    """It has no event and no template, like the failed one; but nobody knows what it was."""
     await send(client, 1, "919876543210", "failed", event_id="", template_name="", **NOBODY)
     update = status_update(2, "read", recipient_id="919876543210")
     async with client.post("/api/webhooks/message-status/", json=update) as response:

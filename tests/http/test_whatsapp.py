@@ -317,7 +317,7 @@ class TestPayloads:
     async def test_what_holds_nothing_known_is_refused_unless_meta_signed_it(
         self, anyone: Client, body: object
     ) -> None:
-        """A programmer has to hear of it; Meta would send a 400 again for seven days."""
+        """A programmer must see it; but Meta would repeat a body answered 400 for seven days."""
         answer = await post(anyone, body, expected=400, X_Webhook_Token=TOKEN)
         assert "entry[].changes[].value.statuses[]" in answer["error"]
         raw = json.dumps(body).encode()

@@ -1,4 +1,4 @@
-"""Whatever fails with whatever code: the numbers of codes add up, however few fields there are."""
+"""The counts of error codes add up, whatever codes there are and however few fields."""
 
 import asyncio
 from collections import Counter
@@ -19,7 +19,7 @@ from tests.recount import code_of, only
 pytestmark = pytest.mark.timeout(180)
 
 FEW = 6
-"""Fields that a hash of counters may have before further codes count as other."""
+"""How many fields a hash of counters may have before new codes count as other."""
 
 _codes = st.sampled_from(["", "1", "2", "3", "44", "55", "131026", "1234567", "word", "other"])
 _wamids = st.integers(0, 15).map(lambda number: f"wamid.{number}")
@@ -36,7 +36,7 @@ _steps = st.lists(_batches | st.sampled_from(["a", "b"]), max_size=12)
 
 
 async def check_codes(bench: Bench, records: list[Record]) -> None:
-    """In each partition: as many are counted by a code, or as other, as have it."""
+    """In each partition, a code's count plus its part of `other` equals its messages."""
     for partition in range(bench.partitions):
         tag = tag_of(partition)
         mine = [each for each in records if partition_of(each.wamid, bench.partitions) == partition]

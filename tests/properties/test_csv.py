@@ -1,4 +1,4 @@
-"""Whatever stands in a table, and whatever quotes are missing: no line of it goes unsaid."""
+"""Every line of a table is read or refused, whatever it holds and whatever quotes are missing."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _DAMAGE = st.lists(st.tuples(st.integers(0, 200), st.sampled_from(["", '"', '""'
 
 
 def written(rows: Sequence[Sequence[str]], delimiter: str, quoting: int) -> list[str]:
-    """Each row as a spreadsheet writes it, under a header of as many columns."""
+    """The rows as a spreadsheet writes them, after a header with as many columns."""
     header = [f"c{number}" for number in range(len(rows[0]) if rows else 2)]
     found: list[str] = []
     for row in [header, *rows]:
@@ -43,7 +43,7 @@ def lines_in(text: str) -> list[str]:
 
 
 def cells_by_hand(text: str, delimiter: str) -> list[str] | None:
-    """The cells of a row, character by character; None where a quote stands where it mustn't."""
+    """The cells of a row, read character by character; None if a quote is in a wrong place."""
     cells, cell, state = [], "", "begin"
     for here in [*text.removesuffix("\n").removesuffix("\r"), None]:
         if state == "quoted":
@@ -98,7 +98,7 @@ def check_is_told_of_whole(text: str, rows: Sequence[Row], delimiter: str) -> No
 def test_what_is_written_in_order_is_read_as_it_was(
     rows: list[list[str]], delimiter: str, quoting: int
 ) -> None:
-    """Save for a cell with a line that may be a row: that row is refused, line by line."""
+    """Except a cell with a line that could be a row: its row is refused, line by line."""
     texts = written(rows, delimiter, quoting)
     found = rows_in("".join(texts), delimiter)
     check_is_told_of_whole("".join(texts), found, delimiter)
@@ -123,7 +123,7 @@ def test_what_is_written_in_order_is_read_as_it_was(
 def test_missing_quotes_take_no_line_along(
     rows: list[list[str]], delimiter: str, quoting: int, damage: list[tuple[int, str]]
 ) -> None:
-    """Quotes that are lost or too many: the messages are as many as were read and refused."""
+    """With missing or extra quotes, the lines read and refused still add up to all lines."""
     head, *rest = written(rows, delimiter, quoting)
     text = "".join(rest)
     for at, instead in damage:

@@ -1,4 +1,4 @@
-"""However a number is decorated, it is one recipient for all that take one; so with refusals."""
+"""A number is the same recipient for every endpoint and command, however it is decorated."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ BETWEEN = st.text(st.characters(exclude_categories=["L", "N"]), max_size=3)
 
 @st.composite
 def decorated(draw: st.DrawFn) -> tuple[str, str]:
-    """A number with what is neither letter nor digit between its digits, and these digits."""
+    """A number with other characters than letters and digits in it, and its digits."""
     digits = draw(st.from_regex("[1-9][0-9]{4,12}[1-9]", fullmatch=True))
     zero = ord(draw(st.sampled_from(["0", *ZEROS])))
     text = "".join(draw(BETWEEN) + chr(zero + int(digit)) for digit in digits) + draw(BETWEEN)
@@ -78,7 +78,7 @@ def imports(text: str) -> str:
 
 
 def hears(text: str) -> str:
-    """What Meta's webhook makes of it: nothing is refused there, but counts as absent."""
+    """The recipient that Meta's webhook keeps: a bad one counts as absent there."""
     status = {"id": "w", "status": "read", "timestamp": _TIME, "recipient_id": text}
     change = {"field": "messages", "value": {"statuses": [status]}}
     body = json.dumps({"entry": [{"changes": [change]}]}).encode()

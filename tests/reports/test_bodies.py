@@ -1,4 +1,4 @@
-"""What callers and Meta send in bodies, and what people lost for something small that was odd."""
+"""Bodies of callers and of Meta in which something small was odd, and what people lost by it."""
 
 import hashlib
 import hmac
@@ -54,13 +54,13 @@ async def post(
 
 
 async def details(client: Client, wamid: str = "wamid.1") -> Any:
-    """Everything known of a message; None: nothing is."""
+    """All that is known of a message; None if it isn't known."""
     async with client.get(f"{API}/messages/{wamid}/", headers=TOKENED) as response:
         return (await response.json()).get("message")
 
 
 async def metric(client: Client, name: str) -> float:
-    """What a metric with these labels says; 0 where it isn't there yet."""
+    """The value of a metric with these labels; 0 if there is none yet."""
     async with client.get("/metrics") as response:
         lines = (await response.text()).splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
@@ -157,7 +157,7 @@ class TestStrayCharacters:
 
 
 class TestEncoding:
-    """Broken text was taken where nobody looked; a mark that nobody sees had a body refused."""
+    """Broken text in unknown fields was taken; an invisible byte-order mark got a body refused."""
 
     @pytest.mark.parametrize(
         ("path", "raw"),
@@ -259,7 +259,7 @@ class TestWhenItWasSent:
 
 
 class TestStatusUpdates:
-    """A status was refused, and so lost, for a recipient that nobody needs for it."""
+    """A status was refused, and so lost, for a bad recipient, which it doesn't need."""
 
     @pytest.mark.parametrize(
         "given", ["12", "+", "x" * 141, "9" * 141, 5, 10**200, 1.5, True, [], {"a": 1}, "US.1\n",
@@ -471,7 +471,7 @@ class TestMetasWebhook:
     async def test_where_a_setting_is_missing_it_is_named(
         self, client: Client, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """It said that another word is expected, where none is; people tried for hours."""
+        """The error spoke of a wrong word although no word was set up; people tried for hours."""
         raw = json.dumps(payload(METAS)).encode()
         query = {"hub.mode": "subscribe", "hub.verify_token": "w", "hub.challenge": "1"}
         async with client.get(f"{API}/whatsapp/", params=query) as response:

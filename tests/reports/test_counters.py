@@ -1,6 +1,6 @@
 """Numbers were wrong, or without an end, and stayed so.
 
-- A `delivered` that came before its track-send was said to have taken a second.
+- A `delivered` that came before its track-send counted as a delivery in one second.
 - Any text was an error code with a counter of its own: 30,000 of them made `message-stats` some
   megabytes long, and Redis stood still for others while it answered.
 - After Redis had lost a key of counters a batch failed in its midst: its messages were in the
@@ -91,7 +91,7 @@ class TestDurations:
 
 class TestCodes:
     async def test_thirty_thousand_made_up_codes_make_no_answer_long(self, client: Client) -> None:
-        """And no script long: it reads as many fields as there are."""
+        """Scripts stay short too, since they read as many fields as there are."""
         made_up: Iterator[tuple[int, object]] = (
             (number, 200_000 + number if number % 2 else f"{number} is no code")
             for number in range(30_000)
@@ -156,7 +156,7 @@ async def begin(store: Bench) -> None:
 
 
 async def change(store: Bench, *command: str, behind: str) -> None:
-    """What becomes of a key in every partition, by a command whose first argument it is."""
+    """Runs a command on the key in every partition."""
     name, *rest = command
     for partition in range(store.partitions):
         tag = tag_of(partition)
@@ -170,7 +170,7 @@ async def keys_in(store: Bench) -> set[bytes]:
 
 
 async def told_of(store: Bench) -> set[str]:
-    """The messages that the feed says have changed."""
+    """The changed messages, as the feed lists them."""
     found = await store.contents()
     feeds = [found.get(feed_key(tag_of(place)), []) for place in range(store.partitions)]
     return {message_id for ids in feeds for message_id in ids}

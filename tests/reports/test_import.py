@@ -399,7 +399,7 @@ def test_the_list_of_failures_comes_back_as_it_was(tmp_path: Path, store: Backen
         assert "The list is cut short" in told.stderr
     missing = sheet.replace(sheet.splitlines(keepends=True)[5], b"")
     told = imports(tmp_path, missing, "--json")
-    assert "The list has 40 rows, and its last line says 41." in told.stderr
+    assert "The list has 40 rows, but its last line says 41." in told.stderr
     assert json.loads(told.stdout)["cut_short"] is True
     assert told.returncode == 1
 

@@ -25,7 +25,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def test_the_first_block_of_the_live_stream_is_an_event(service: Service) -> None:
-    """It was `retry:` alone, and readers broke at the first thing that came.
+    """The first block was `retry:` alone, and readers broke on it.
 
     httpx-sse made an empty message of it, and hey-api's reader an undefined one.
     """
@@ -45,7 +45,7 @@ UNCLOSED = f"redis://:{TOKEN}@[::1:6379/0"
 
 
 def sentence(ended: subprocess.CompletedProcess[str]) -> str:
-    """The sentence with which it ended, in which there is neither a traceback nor a secret."""
+    """The error sentence of the command, which holds no traceback and no secret."""
     assert ended.returncode == 1
     assert ended.stderr.startswith("message-tracker: ")
     assert "Traceback" not in ended.stderr
@@ -54,7 +54,7 @@ def sentence(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_a_url_with_an_unclosed_bracket_ends_in_a_sentence(tmp_path: Path) -> None:
-    """It ended in a traceback with the password in it, which went to the log's collector."""
+    """It ended in a traceback that showed the password to whatever collects the log."""
     said = sentence(run("--check", cwd=tmp_path, **(FAKE | {"TRACKER_REDIS__URL": UNCLOSED})))
     assert "redis.url must be like redis://host:6379/0" in said
 
@@ -78,7 +78,7 @@ def test_a_data_folder_may_be_called_anything(tmp_path: Path) -> None:
 
 
 def test_all_wrong_settings_are_told_at_once_in_the_services_words(tmp_path: Path) -> None:
-    """They came one at a time, in a library's words: Expected `int`, got `str`."""
+    """Errors came one at a time, in a library's words: Expected `int`, got `str`."""
     (tmp_path / "config.toml").write_text("[http]\nprot = 1\n[redis]\npatience_s = 60\n")
     variables = {"TRACKER_HTTP__PORT": "eighty", "TRACKER_REDIS_URL": f"redis://:{TOKEN}@h"}
     said = sentence(run("--check", cwd=tmp_path, **(FAKE | variables)))
@@ -117,7 +117,7 @@ def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     ended = run("--check", cwd=tmp_path)
     *said, usable = ended.stdout.splitlines()
     assert f"A private server keeps the data in {tmp_path / 'data'}." in said
-    assert "It doesn't run now: its data was not looked at, but an empty server." in said
+    assert "The private server doesn't run now, so an empty one was checked, not its data." in said
     assert re.search(r"The store is (Redis|Valkey) \d+\.\d+\.\d+;", ended.stdout)
     assert "redis.durability is memory" in ended.stdout
     assert (usable, ended.stderr, ended.returncode) == (USABLE, "", 0)
@@ -129,7 +129,7 @@ def test_a_check_looks_at_the_private_server_that_runs(tmp_path: Path) -> None:
     need_server()
     with Service(tmp_path):
         ended = run("--check", cwd=tmp_path)
-        assert "It doesn't run now" not in ended.stdout
+        assert "doesn't run now" not in ended.stdout
         assert ended.stdout.endswith(f"{USABLE}\n")
         other = run("--check", cwd=tmp_path, TRACKER_REDIS__PARTITIONS="2")
         assert "The store has 1 partitions" in sentence(other)
@@ -147,7 +147,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def shell(command: str, folder: Path, **variables: str) -> str:
-    """What a shell says to it."""
+    """The output of a shell for this script."""
     done = subprocess.run(
         ["bash", "-euc", command],
         cwd=folder,
@@ -164,7 +164,7 @@ def shell(command: str, folder: Path, **variables: str) -> str:
 def test_the_readme_sets_the_token_that_its_examples_send(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
-    """It stood in fourteen lines and was set in none, so whatever was pasted first was a 401."""
+    """Fourteen lines used `$TOKEN` and none set it, so the first pasted line was answered 401."""
     need_server()
     assignment = re.search(r"^TOKEN=.*data/token.*$", README, re.MULTILINE)
     assert assignment
@@ -175,16 +175,16 @@ def test_the_readme_sets_the_token_that_its_examples_send(
 
 
 def test_running_installs_what_running_needs() -> None:
-    """It was 499 MB with the tools of the tests, and took half a minute without a word."""
+    """It installed 499 MB, with the tools of the tests, and printed nothing for half a minute."""
     wanted = shell("make --dry-run --always-make run demo", ROOT)
     assert "-r constraints-run.txt" in wanted
     assert "-r constraints.txt" not in wanted
-    assert "echo 'What the service needs is installed" in wanted
+    assert "echo 'Installing what the service needs" in wanted
     assert "-r constraints.txt" in shell("make --dry-run --always-make test", ROOT)
 
 
 def test_the_token_of_docker_compose_is_made_once_and_kept(tmp_path: Path) -> None:
-    """The README's line made one up and threw it away, so nobody could call the service."""
+    """The README's line made up a token and threw it away, so nobody could call the service."""
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
     read = re.search(r"^TOKEN=.*\.env\)$", README, re.MULTILINE)
     assert read

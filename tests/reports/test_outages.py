@@ -41,7 +41,7 @@ from tests.proxy import Cut, Proxy
 from tests.servers import RedisCluster, RedisServer
 
 PROMISED_S = 5.0
-"""Within which an acknowledged report is merged once Redis takes writes again."""
+"""How long after Redis takes writes again an acknowledged report may take to be merged."""
 A_HANDFUL = 12
 """Log lines of an outage, from its beginning to its end."""
 _PER_S = 100
@@ -60,7 +60,7 @@ def settings(url: str, **more: str) -> dict[str, str]:
 
 
 def slowdown() -> float:
-    """How many times longer things take here at the moment, since others use the processors."""
+    """How many times slower the machine is at the moment, since others use the processors."""
     wall_s, used_s = monotonic(), process_time()
     while process_time() < used_s + 0.05:
         pass
@@ -89,7 +89,7 @@ class Reporter:
         self.slowest_s = 0.0
 
     async def lasts(self, seconds: float) -> None:
-        """Waits until as many more were reported as are in so many seconds."""
+        """Waits until as many more messages were reported as come in this time."""
         until = self._number + int(_PER_S * seconds)
         await eventually(lambda: self._number >= until, "reports", seconds + 30)
 
@@ -115,7 +115,7 @@ class Reporter:
             self.refused += 1
 
     async def statuses(self, numbers: list[int]) -> dict[str, Any]:
-        """What look-ups say of these messages, as far as they know them."""
+        """The known ones of these messages, from look-ups."""
         found: dict[str, Any] = {}
         for start in range(0, len(numbers), 1000):
             wamids = [f"wamid.{number}" for number in numbers[start : start + 1000]]
@@ -125,7 +125,7 @@ class Reporter:
         return found
 
     async def until_merged(self, within_s: float = PROMISED_S) -> None:
-        """Waits until look-ups know all that was acknowledged before this was called."""
+        """Waits until look-ups know all messages acknowledged before this call."""
         unknown, until_s = list(self.taken), monotonic() + within_s * slowdown()
         while unknown:
             assert monotonic() < until_s, f"{len(unknown)} of {len(self.taken)} aren't merged"
@@ -214,7 +214,7 @@ async def test_what_came_while_redis_took_no_writes_is_there_soon_after(
 async def test_outages_on_outages_and_a_restart_within_lose_nothing(
     redis: RedisServer, tmp_path: Path
 ) -> None:
-    """What Redis refused, then a Redis that was gone, then the service itself started again."""
+    """First Redis refused writes, then it was gone, then the service itself was started again."""
     with Service(tmp_path, **settings(redis.url)) as service:
         async with Reporter(service.url) as reporter:
             await reporter.lasts(0.5)
@@ -242,7 +242,7 @@ async def test_outages_on_outages_and_a_restart_within_lose_nothing(
 async def test_a_report_that_cannot_be_merged_delays_no_others(
     redis: RedisServer, tmp_path: Path
 ) -> None:
-    """One that Redis refuses, one of a later version: all others waited a minute more."""
+    """One entry that Redis refuses, or of a later version, made all others wait a minute more."""
     with Service(tmp_path, **settings(redis.url)) as service:
         async with Reporter(service.url) as reporter:
             redis.pause()
@@ -276,7 +276,7 @@ def waiting(service: Service) -> int:
 
 @pytest.mark.slow
 async def test_a_part_that_stays_away_does_not_hold_up_what_is_back(tmp_path: Path) -> None:
-    """Of a cluster one machine was gone for good, and nobody's reports were merged any more."""
+    """One machine of a cluster was gone for good, and no report was merged any more."""
     need_server()
     forgets_nothing = ("--appendonly", "yes", "--appendfsync", "always")
     with RedisCluster(*forgets_nothing, "--cluster-require-full-coverage", "no") as cluster:
@@ -345,7 +345,7 @@ async def status_of(session: aiohttp.ClientSession) -> int:
 async def test_nobody_waits_again_and_again_for_a_redis_that_is_gone(
     redis: RedisServer, tmp_path: Path, journal: str
 ) -> None:
-    """Where nobody wrote, each look at the dashboard took 3.6 s to say that there was nothing."""
+    """If nobody wrote, each request of the dashboard took 3.6 s to fail."""
     with Service(tmp_path, **settings(redis.url, TRACKER_JOURNAL__ENABLED=journal)) as service:
         async with caller(service) as session:
             redis.kill()
@@ -413,7 +413,7 @@ async def test_an_ordinary_restart_of_redis_is_no_alarm(redis: RedisServer, tmp_
 async def test_the_journal_is_on_without_a_folder_made_by_hand(
     redis: RedisServer, tmp_path: Path
 ) -> None:
-    """By the README's own recipe it was off, and nothing said so: a report came back as 503."""
+    """With the README's own recipe the journal was off, and nothing said so: reports got 503."""
     folder = tmp_path / "var" / "tracker"
     with Service(tmp_path, **settings(redis.url, TRACKER_DATA_DIR=str(folder))) as service:
         assert [stat.S_IMODE(each.stat().st_mode) for each in (folder.parent, folder)] == [

@@ -1,4 +1,4 @@
-"""What people lost on the dashboard, each as it happened to them, in a real browser."""
+"""What people lost on the dashboard, repeated in a real browser."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -42,7 +42,7 @@ class TestSearch:
 
     @pytest.fixture(autouse=True)
     def asked(self, expected: list[str]) -> None:
-        """No message has what was typed for its id: the console calls that answer an error."""
+        """The typed text is no message's id, and the console calls that answer an error."""
         expected.append(REFUSED)
 
     @pytest.mark.parametrize("recipient", [USER_ID, GROUP_ID])
@@ -204,7 +204,7 @@ class TestListsStayStill:
     def test_more_of_the_old_ones_come_at_once(
         self, page: Page, desk: Desk, numbers: Iterator[int]
     ) -> None:
-        """They stand behind what is shown, so they move nothing."""
+        """They come after the shown rows, so they move nothing."""
         desk.send([next(numbers) for _ in range(120)], event_id="event-more")
         enter(page, desk, "#event=event-more")
         live(page)
@@ -443,7 +443,7 @@ class TestManyCodes:
 
 
 class TestTheServiceIsAway:
-    """A press of a button did nothing, and nothing was said."""
+    """Pressing the button did nothing, and the page didn't say why."""
 
     @pytest.fixture(autouse=True)
     def cut(self, expected: list[str]) -> None:
@@ -498,7 +498,7 @@ class TestTheServiceIsAway:
         expect(alert).to_contain_text("The curve could not be drawn.")
 
     def test_an_answer_that_breaks_off_is_asked_for_again(self, page: Page, desk: Desk) -> None:
-        """What the browser says of half an answer was shown, and it was never asked for again."""
+        """For half an answer the page showed the browser's error, and never asked again."""
         page.route(
             "**/message-stats/**",
             lambda route: route.fulfill(body='{"total":', content_type="application/json"),

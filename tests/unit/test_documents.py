@@ -1,7 +1,9 @@
-"""The README and `config.toml` say of settings, keys and dimensions what the code has."""
+"""README and `config.toml` have the settings, metrics, log events and keys that the code has."""
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,6 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from service.config import Settings
 from service.keys import CATALOGUE, DIMENSIONS
 from service.routes import ROUTES
+from service.telemetry import Metrics
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -99,3 +102,42 @@ def test_the_readme_has_the_key_catalogue() -> None:
 def test_the_readme_names_every_route() -> None:
     for route in ROUTES:
         assert route.path.rstrip("/") in README
+
+
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+
+
+def events_of(tree: ast.AST) -> Iterator[str]:
+    """The first text of every call of `log`, both texts where a condition chooses one."""
+    for call in ast.walk(tree):
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in LEVELS
+            and isinstance(call.func.value, ast.Name)
+            and call.func.value.id == "log"
+        ):
+            event = call.args[1 if call.func.attr == "log" else 0]
+            choices = (event.body, event.orelse) if isinstance(event, ast.IfExp) else (event,)
+            for choice in choices:
+                assert isinstance(choice, ast.Constant), ast.unparse(call)
+                yield str(choice.value)
+
+
+def test_the_readme_has_every_log_event() -> None:
+    logged = {
+        event
+        for path in (ROOT / "service").rglob("*.py")
+        for event in events_of(ast.parse(path.read_text()))
+    }
+    table = README.partition("| events | about |")[2].partition("\n\n")[0]
+    rows = (row.split("|")[1] for row in table.splitlines() if row.startswith("| `"))
+    assert {event for row in rows for event in re.findall(r"`(\w+)`", row)} == logged
+
+
+def test_the_readme_has_every_metric() -> None:
+    metrics = set(
+        re.findall(r"^# TYPE (tracker_\w+)", Metrics().exposition().decode(), re.MULTILINE)
+    )
+    table = README.partition("| metric | counts or measures |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(tracker_\w+)`", table)) == metrics

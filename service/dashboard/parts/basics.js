@@ -49,7 +49,7 @@ export function Empty({ title, children }) {
   </div>`;
 }
 
-/** A button for what waits while a list is held. Its place is always kept, so that nothing moves. */
+/** A button for the items that wait while a list is held. Its room is always kept, so that nothing moves. */
 export function Waiting({ list: { waiting, over }, noun, onShow }) {
   const number = many(waiting, `new ${noun}`);
   return html`<div class="arrivals">
