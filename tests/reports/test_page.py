@@ -428,6 +428,22 @@ class TestReasons:
         page.get_by_role("button", name="Failed", exact=True).click()
         expect(rows(page).filter(has_text="Title")).to_have_count(1)
 
+    def test_nothing_is_said_before_it_is_known(self, page: Page, desk: Desk) -> None:
+        """Meta's title was on its way, and meanwhile Meta had given no reason."""
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/failures/*code=999999*", hold)
+        with page.expect_request("**/failures/*code=999999*"):
+            enter(page, desk, "#event=event-1")
+        code = reason(page, "999999")
+        expect(code).to_have_text("")
+        [asked] = held
+        asked.continue_()
+        expect(code).to_have_text("Title")
+
 
 class TestManyCodes:
     """2,500 codes made a page of 155,000 pixels."""

@@ -153,7 +153,8 @@ function Reason({ failure, reasons, selection }) {
   const { code, meaning } = failure;
   const title = useTitle(reasons, code === OTHER ? { code: null } : failure, queryOf(selection));
   if (code === OTHER) return 'Codes that are not counted one by one';
-  return meaning ?? title ?? (code ? NO_REASON : 'Meta gave no code');
+  if (!code) return 'Meta gave no code';
+  return meaning ?? (title === '' ? NO_REASON : title);
 }
 
 /** How many messages the code's list has, of all that failed with it. */
