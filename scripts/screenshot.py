@@ -115,6 +115,7 @@ async def _enter(page: Page, shown: Demo) -> None:
     await expect(page.locator(".connection")).to_have_text("Live")
     await expect(page.locator(".rows .row").first).to_be_visible()
     await expect(page.locator(".chart canvas")).to_be_visible()
+    await expect(page.locator(".desk strong, .desk .badge").filter(has_text="?")).to_have_count(0)
 
 
 if __name__ == "__main__":

@@ -229,13 +229,23 @@ def times_in(packed: bytes) -> Counter[str]:
     )
 
 
-def together(parts: Iterable[Tallies]) -> Tallies:
-    """The sum of all parts."""
+def together(parts: Iterable[Tallies], known_codes: Iterable[str] = ()) -> Tallies:
+    """The sum of all parts.
+
+    An error code without a field in a part that has no room may be among its other codes. So it
+    is one of the other codes altogether, save the known ones, which always have a field.
+    """
+    parts = list(parts)
     counts, times, waits = Counter[str](), Counter[str](), Counter[str]()
     for part in parts:
         counts.update(part.count)
         times.update(part.times)
         waits.update(part.waits)
+    safe = {f"error:{code}" for code in (*known_codes, OTHER_CODE)}
+    for full in (part.count for part in parts if len(part.count) >= MOST_CODES):
+        for field in counts.keys() - full.keys() - safe:
+            if field.startswith("error:"):
+                counts[f"error:{OTHER_CODE}"] += counts.pop(field)
     return Tallies(counts, times, waits)
 
 

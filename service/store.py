@@ -31,6 +31,7 @@ from service.keys import (
     partition_of,
     tag_of,
 )
+from service.models.remedies import KNOWN_CODES
 from service.paging import Page, PartitionScan, ValuePage, ValuePages, page_of, position_of
 from service.reports import Record, Report, unpack
 from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
@@ -385,7 +386,7 @@ class Store:
         parts = await self._everywhere(
             lambda p, until_s: self._scripts.stats(p, dimension, value, asked, until_s)
         )
-        return stats_of(together(parts), now_ms)
+        return stats_of(together(parts, KNOWN_CODES), now_ms)
 
     async def values(
         self, dimension: str, limit: int, after: ValuePosition | None = None

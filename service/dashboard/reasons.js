@@ -30,7 +30,7 @@ export class Reasons {
     return this.#meanings.get(code) ?? title ?? NO_REASON;
   }
 
-  /** Meta's title of a code, as far as it has been asked for. */
+  /** Meta's title of a code, '' where there is none; undefined as long as it hasn't been asked for. */
   titleOf(code) {
     return this.#titles.get(code);
   }
@@ -45,7 +45,7 @@ export class Reasons {
   /** Asks for Meta's title of a code that the service has no meaning of. */
   async askTitle(code, query) {
     const [row] = (await this.#failures({ ...query, code })).recipients ?? [];
-    if (row?.error_message) this.#titles.set(code, row.error_message);
+    this.#titles.set(code, row?.error_message ?? '');
   }
 
   /** The answer, or an empty one: then the rows keep Meta's words, and nothing is lost. */
@@ -65,10 +65,10 @@ export function useReasons(reasons, rows) {
   }, [codes.join()]);
 }
 
-/** Meta's title of a group of failures that the service has no meaning of, else undefined. */
+/** As `titleOf`, of a group of failures: where the service has no meaning of the code it is asked for. */
 export function useTitle(reasons, { code, meaning }, query) {
   const [, draw] = useState(0);
-  const wanted = code && !meaning && !reasons.titleOf(code);
+  const wanted = code && !meaning && reasons.titleOf(code) === undefined;
   useEffect(() => {
     if (wanted) reasons.askTitle(code, query).then(() => draw((n) => n + 1));
   }, [code, wanted]);

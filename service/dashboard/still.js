@@ -41,9 +41,9 @@ function isAt(element) {
 
 const beginPx = (element) => element.getBoundingClientRect().top + scrollY;
 
-/** Moves the page as far as the anchor has moved on it. */
+/** Moves the page as far as the anchor has moved on it, by whole pixels: what is left of one is made up for later. */
 function followAnchor() {
-  const movedPx = anchor?.isConnected ? beginPx(anchor) - anchorPx : 0;
+  const movedPx = anchor?.isConnected ? Math.round(beginPx(anchor) - anchorPx) : 0;
   scrollBy(0, movedPx);
   anchorPx += movedPx;
   return movedPx !== 0;
@@ -51,7 +51,9 @@ function followAnchor() {
 
 function noteAnchor() {
   if (followAnchor()) return; // what the pointer is over now is by accident
-  anchor = [...document.querySelectorAll(ANCHORS)].findLast(isAt);
+  const at = [...document.querySelectorAll(ANCHORS)].findLast(isAt);
+  if (at === anchor) return;
+  anchor = at;
   anchorPx = anchor ? beginPx(anchor) : 0;
 }
 

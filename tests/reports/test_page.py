@@ -19,6 +19,13 @@ GONE = "net::ERR_"
 USER_ID = "US.13491208655302741918"
 GROUP_ID = "120363025246125486"
 UNUSED = count(20_000)
+GROW = """async () => {
+  const added = document.createElement('div');
+  added.style.height = '10.4px';
+  document.querySelector('main .title').after(added);
+  for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+}"""
+"""Has the page grow above its lists, and waits until it has been drawn."""
 
 
 def live(page: Page) -> None:
@@ -70,6 +77,8 @@ class TestSearch:
             '"+91-98765-00007"',
             "91/98765/00007",
             "+91\u221298765\u221200007",
+            "\u202a+91\u00a098765\u00a000007\u202c",
+            "\u0669\u0661\u0669\u0668\u0667\u0666\u0665\u0660\u0660\u0660\u0660\u0667",
         ],
     )
     def test_a_number_is_found_however_it_was_copied(
@@ -309,25 +318,49 @@ class TestListsStayStill:
         assert now
         assert abs(now["y"] - place["y"]) < 1, "a page scrolls by whole pixels"
 
-    def test_a_new_code_does_not_push_others_away(
+    def test_nor_do_many_small_changes_move_it(
         self, page: Page, desk: Desk, numbers: Iterator[int]
     ) -> None:
+        """The page scrolls by whole pixels: of each change a part of one was left over."""
+        desk.send([next(numbers) for _ in range(30)], event_id="event-small")
+        enter(page, desk, "#event=event-small")
+        live(page)
+        row = rows(page).nth(2)
+        row.hover()
+        place = row.bounding_box()
+        for _ in range(10):
+            page.evaluate(GROW)
+        now = row.bounding_box()
+        assert now
+        assert place
+        assert abs(now["y"] - place["y"]) < 1
+
+    @pytest.mark.parametrize(("before", "code"), [(1, "131000"), (2, "131049")])
+    def test_a_new_code_does_not_push_others_away(
+        self, page: Page, desk: Desk, numbers: Iterator[int], before: int, code: str
+    ) -> None:
         """Somebody was about to download one list, and got another."""
-        shown = [next(numbers), next(numbers)]
-        desk.send(shown, event_id="event-code")
-        desk.fail(shown[0], "131026")
-        enter(page, desk, "#event=event-code")
+        shown = [next(numbers) for _ in range(before)]
+        last = next(numbers)
+        event_id = f"event-code-{code}"
+        desk.send([*shown, last], event_id=event_id)
+        desk.fail_all(shown, "131026")
+        enter(page, desk, f"#event={event_id}")
         live(page)
         button = page.get_by_role("button", name="CSV of code 131026")
+        expect(page.locator(".code-count")).to_have_text(str(before))
         button.hover()
         place = button.bounding_box()
-        desk.fail(shown[1], "131000")
-        expect(stage(page, "failed")).to_have_text("2")
+        # The last class that is counted:
+        with page.expect_response("**/failures/*count=true*class=never*"):
+            desk.fail(last, code)
+        expect(stage(page, "failed")).to_have_text(str(before + 1))
         more = page.get_by_role("button", name="1 new code")
         expect(more).to_be_visible()
         assert button.bounding_box() == place
         more.click()
-        expect(page.locator(".desk h3").first).to_contain_text("Send again now")
+        expect(page.locator(".desk h3").first).to_contain_text("Send again")
+        expect(page.locator(".code-number").first).to_have_text(code)
 
 
 class TestWhoseClock:
@@ -396,6 +429,22 @@ class TestReasons:
         expect(reason(page, "999999")).to_have_text("Title")
         page.get_by_role("button", name="Failed", exact=True).click()
         expect(rows(page).filter(has_text="Title")).to_have_count(1)
+
+    def test_nothing_is_said_before_it_is_known(self, page: Page, desk: Desk) -> None:
+        """Meta's title was on its way, and meanwhile Meta had given no reason."""
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/failures/*code=999999*", hold)
+        with page.expect_request("**/failures/*code=999999*"):
+            enter(page, desk, "#event=event-1")
+        code = reason(page, "999999")
+        expect(code).to_have_text("")
+        [asked] = held
+        asked.continue_()
+        expect(code).to_have_text("Title")
 
 
 class TestManyCodes:

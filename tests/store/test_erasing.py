@@ -237,6 +237,32 @@ async def test_the_oldest_are_found_and_removed_without_a_trace(store: Bench) ->
     assert await store.record(wamids[0])
 
 
+@pytest.mark.parametrize(
+    "behind",
+    ["by:all", "by:template:t", "by:failed", "by:recipient:6543210", "values:event"],
+)
+async def test_an_erasure_that_breaks_off_is_not_said_to_be_complete_later(
+    store: Bench, behind: str
+) -> None:
+    """A key of another kind stops it. The messages were in no list any more, and still there."""
+    wamids = await send(store, 3, event_id="e", template_name="t", recipient_id="6543210")
+    await store.merge(*(status_report(Status.FAILED, wamid=wamid) for wamid in wamids))
+    tags = [tag_of(partition) for partition in range(store.partitions)]
+    before = await store.contents()
+    for tag in tags:
+        await store.execute(tag, "DEL", f"{tag}:{behind}")
+        await store.execute(tag, "SET", f"{tag}:{behind}", "of another kind")
+    with pytest.raises(Unavailable):
+        await erase(store.store, EVENT)
+    for tag in tags:
+        await store.execute(tag, "DEL", f"{tag}:{behind}")
+        for member, score in before.get(f"{tag}:{behind}", {}).items():
+            await store.execute(tag, "ZADD", f"{tag}:{behind}", score, member)
+    assert await store.contents() == before
+    assert await erase(store.store, EVENT) == Erased(3, complete=True)
+    assert await store.check_invariants() == []
+
+
 async def test_nothing_is_known_to_be_erased_when_the_server_refuses(store: Bench) -> None:
     tag = tag_of(0)
     await store.execute(tag, "SET", index_key(tag, "event:e"), "not an index")

@@ -16,9 +16,10 @@ from service.app import create_app
 from service.config import Retention
 from service.errors import Unavailable
 from service.handlers import STORE
-from service.keys import Selection, index_key, tag_of
+from service.keys import Selection, id_of, index_key, message_key, partition_of, tag_of
 from service.reports import Status
 from service.retention import Sweeper
+from service.scripts import MAX_ERASED
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 from tests.factories import BASE_US, send_report, status_report
@@ -89,6 +90,17 @@ async def test_several_may_sweep_at_once(store: Bench) -> None:
     async with sweeping(store, now_us), sweeping(store, now_us), sweeping(store, now_us):
         await until_left(store, 50)
     assert len(await store.check_invariants()) == 50
+
+
+async def test_entries_whose_records_are_lost_do_not_stop_it(store: Bench) -> None:
+    """More of them than a step takes, the oldest of all: nothing behind them ever went."""
+    wamids = await send(store, 8 * MAX_ERASED * store.partitions)
+    for wamid in wamids[: len(wamids) // 2]:
+        tag = tag_of(partition_of(wamid, store.partitions))
+        await store.execute(tag, "DEL", message_key(tag, id_of(wamid)))
+    async with sweeping(store, BASE_US + 4 * DAY_US):
+        await until_left(store, 0)
+    assert await store.store.lookup(wamids) == {}
 
 
 async def test_a_store_that_is_not_opened_yet_is_left_alone(

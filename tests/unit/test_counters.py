@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from service.counters import (
     AGES_S,
     MONTH_S,
+    MOST_CODES,
     SPANS,
     WITHIN_S,
     Stats,
@@ -270,3 +271,17 @@ def test_stats_of_messages_are_a_recount_of_them(some: list[Report], now_ms: int
     stats = of(*records, now_ms=now_ms)
     assert stats == recount(records, now_ms)
     assert list(stats.errors.items()) == list(recount(records, now_ms).errors.items())
+
+
+def test_a_code_that_a_part_may_have_among_others_is_no_group_of_its_own() -> None:
+    """Its number was that of some parts alone, and its list had those of all."""
+    known, told, missing = "131026", "400000", "400001"
+    room = [f"error:{code}" for code in range(500_000, 500_000 + MOST_CODES)]
+    full = Counter(dict.fromkeys([*room, f"error:{told}"], 1) | {"error:other": 3})
+    other = Counter({f"error:{code}": 2 for code in (known, told, missing)})
+    parts = [Tallies(count, Counter(), Counter()) for count in (full, other)]
+    count = together(parts, [known]).count
+    assert (count[f"error:{known}"], count[f"error:{told}"]) == (2, 3)
+    assert f"error:{missing}" not in count
+    assert count["error:other"] == 3 + 2
+    assert count.total() == full.total() + other.total()

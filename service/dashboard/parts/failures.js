@@ -14,22 +14,28 @@ const MOST_CODES = 100;
 const MOST_PAGES = 10;
 const NO_CODE = 'none'; // what the service calls the code of a failure without one
 const OTHER = 'other'; // and those that it doesn't count one by one
+const CLASS_NAMES = Object.keys(CLASSES);
 const DUE = { sent_since: 'false' }; // every number, list and file here is of these messages
 
 export function Failures({ failures, ...shown }) {
   const total = sum(failures, 'count');
   const due = useDue(failures, total, shown);
-  const still = useStill(failures, codeOf, '.desk');
-  const aside = total > 0 && html`<${Waiting} list=${still} noun="code" onShow=${still.show} /><span class="quiet">${count(total)} failed</span>`;
+  // In the order of the page, so that what comes in behind the rest moves nothing.
+  const codes = useStill(CLASS_NAMES.flatMap((name) => failures.filter(isOf(name))), codeOf, '.desk');
+  const classes = useStill(CLASS_NAMES.filter((name) => failures.some(isOf(name)) || due.ofClass(name) > 0), String, '.desk');
+  function show() {
+    codes.show();
+    classes.show();
+  }
+  const aside = total > 0 && html`<${Waiting} list=${codes} noun="code" onShow=${show} /><span class="quiet">${count(total)} failed</span>`;
   return html`<${Card} id="failures" title="Failures, and what to do" aside=${aside} className="desk">
     ${total === 0 && html`<${Empty} title="Nothing has failed."><p>If a message fails, this shows why, and what helps.</p><//>`}
     ${total > 0 && html`<p class="quiet">Numbers and lists leave out everybody who was sent the same message again since.</p>`}
-    ${total > 0 && Object.keys(CLASSES).map((name) => {
-      const codes = still.shown.filter((failure) => (failure.class in CLASSES ? failure.class : 'unknown') === name);
-      return (codes.length > 0 || due.ofClass(name) > 0) && html`<${Group} key=${name} name=${name} codes=${codes} due=${due} ...${shown} />`;
-    })}
+    ${total > 0 && classes.shown.map((name) => html`<${Group} key=${name} name=${name} codes=${codes.shown.filter(isOf(name))} due=${due} ...${shown} />`)}
   <//>`;
 }
+
+const isOf = (name) => (failure) => (failure.class in CLASSES ? failure.class : 'unknown') === name;
 
 const codeOf = (failure) => failure.code ?? NO_CODE;
 
@@ -49,7 +55,7 @@ function useDue(failures, total, { api, selection, onError }) {
   const query = { ...queryOf(selection), ...DUE, count: 'true', limit: 1 };
   const load = async (signal) => {
     const groups = {}; // by class, each as the class's own list has it: one code may be in several
-    for (const name of Object.keys(CLASSES)) {
+    for (const name of CLASS_NAMES) {
       groups[name] = (await api.json('failures/', { ...query, class: name }, signal)).failures;
     }
     return { groups, failed: sum(groups.now, 'count') };
@@ -147,7 +153,8 @@ function Reason({ failure, reasons, selection }) {
   const { code, meaning } = failure;
   const title = useTitle(reasons, code === OTHER ? { code: null } : failure, queryOf(selection));
   if (code === OTHER) return 'Codes that are not counted one by one';
-  return meaning ?? title ?? (code ? NO_REASON : 'Meta gave no code');
+  if (!code) return 'Meta gave no code';
+  return meaning ?? (title === '' ? NO_REASON : title);
 }
 
 /** How many messages the code's list has, of all that failed with it. */
