@@ -34,6 +34,7 @@ _FILE = "journal.db"
 _LOCK = "journal.lock"
 _MIB = 1024**2
 _WAIT_S = 2.0
+_PAGES_A_STEP = 1000
 _SET_UP = """
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -129,15 +130,28 @@ class Journal:
         """Forgets entries: their reports are in the store."""
         await self._run(lambda: self._remove(numbers))
         self.fault = ""
+        while pause_s := await self._run(self._shrink):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(pause_s)  # for the appends of other processes
 
     def _remove(self, numbers: Sequence[int]) -> None:
         with self._database:
             self._database.executemany(
                 "DELETE FROM entries WHERE number = ?", ((number,) for number in numbers)
             )
-        if self._database.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is None:
-            # Of a script every statement is run to its end; `execute` would free a single page.
-            self._database.executescript("PRAGMA incremental_vacuum")
+
+    def _shrink(self) -> float:
+        """Gives some of an empty journal's room back; returns how long that took if more is left.
+
+        Of a large one all at once would take many seconds, and appends would wait.
+        """
+        [(pages,)] = self._database.execute("PRAGMA freelist_count")
+        filled = self._database.execute("SELECT 1 FROM entries LIMIT 1").fetchone()
+        if filled or not pages:
+            return 0.0
+        began_s = time.monotonic()
+        # Of a script every statement is run to its end; `execute` would free a single page.
+        self._database.executescript(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})")
+        return time.monotonic() - began_s if pages > _PAGES_A_STEP else 0.0
 
     async def replace(self, number: int, reports: Sequence[Report]) -> None:
         """Has an entry hold these of its reports alone: the others are in the store."""
