@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -172,6 +172,7 @@ class Store:
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
         if self._journal is None:  # then there is nothing better to do than to go on trying
+            self._known.check_opened(partition)
             return await self._merge_now(partition, reports, until_s)
         if partition not in self._known.away:
             bridged_s = min(until_s, self._now_s() + _BRIDGED_S)
@@ -248,9 +249,9 @@ class Store:
         """The partitions that reports are for."""
         return set(map(self._partition_of, reports))
 
-    async def look_again(self) -> None:
-        """Looks at the partitions that are away, and at those that failed to answer a read."""
-        suspects = sorted(self._known.away.keys() | self._known.doubted)
+    async def look_again(self, but: Collection[int] = ()) -> None:
+        """Looks at the partitions that are away or failed to answer a read, except some."""
+        suspects = sorted((self._known.away.keys() | self._known.doubted).difference(but))
         for start in range(0, len(suspects), _LOOKS_AT_ONCE):
             await _all(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
         self._known.say()

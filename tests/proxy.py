@@ -34,6 +34,12 @@ class Proxy:
         self.cuts: list[Cut] = []
         self.url = ""
 
+    def lead_to(self, port: int) -> None:
+        """Ends the connections that there are; new ones go to another server."""
+        self._port = port
+        for task in self._tasks:
+            task.cancel()
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1")
         self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"

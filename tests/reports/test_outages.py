@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
-from service.keys import crc16_of
+from service.keys import SCHEMA_VERSION, crc16_of
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
 from tests.faults.refusals import (
@@ -24,6 +24,7 @@ from tests.faults.refusals import (
     failing_snapshots,
     full_disk,
     full_memory,
+    no_permission_to_write,
     replica_of_a_dead_master,
     too_few_replicas,
 )
@@ -129,7 +130,7 @@ class Reporter:
         unknown, until_s = list(self.taken), monotonic() + within_s * slowdown()
         while unknown:
             assert monotonic() < until_s, f"{len(unknown)} of {len(self.taken)} aren't merged"
-            found = await self.statuses(unknown)
+            found = await self.statuses(unknown[:1000])  # the oldest are merged first
             unknown = [number for number in unknown if f"wamid.{number}" not in found]
             await asyncio.sleep(0.02)
 
@@ -177,6 +178,7 @@ LONG = (pytest.mark.slow, pytest.mark.timeout(180))
         (full_disk, 2),
         (full_memory, 2),
         (replica_of_a_dead_master, 2),
+        (no_permission_to_write, 2),
         pytest.param(failing_snapshots, 20, marks=LONG),
         pytest.param(too_few_replicas, 60, marks=LONG),
     ],
@@ -263,6 +265,53 @@ async def test_a_report_that_cannot_be_merged_delays_no_others(
         for event in ("entry_refused", "entry_unreadable"):
             assert len(service.events(event)) == 1
     assert "wamid.good" in await records_at(redis.url)
+
+
+async def test_many_that_cannot_be_merged_delay_no_others_either(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """For each of them all that waited beside it were merged one by one, and each had a line."""
+    with Service(tmp_path, **settings(redis.url)) as service:
+        async with Reporter(service.url) as reporter:
+            redis.pause()
+            await reporter.lasts(0.5)
+            rows: list[list[Any]] = [
+                [f"wamid.beside.{n}", "sent", 1 if n % 40 else "bad", 1, *[""] * 5, [], []]
+                for n in range(4000)
+            ]
+            bodies = [[json.dumps([row]).encode()] for row in rows]
+            with closing(sqlite3.connect(tmp_path / "data" / "journal.db")) as database, database:
+                database.executemany("INSERT INTO entries VALUES (NULL, 1, 1, ?)", bodies)
+            before = len(service.events())
+            await reporter.lasts(0.5)
+            redis.resume()
+            await reporter.until_merged()
+        await eventually(lambda: waiting(service) == 100, "the rest of the journal")
+        assert len(service.events()[before:]) <= A_HANDFUL
+
+
+async def test_another_store_in_the_place_of_ours_is_not_written_to(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """An address led to another Redis after an absence, and reports were put into its store."""
+    with RedisServer() as other:
+        other.command("HSET", "{wa:0}:schema", "version", SCHEMA_VERSION, "partitions", 7)
+        async with Proxy(redis.port, b"") as proxy:
+            with Service(tmp_path, **settings(proxy.url)) as service:
+                async with Reporter(service.url) as reporter:
+                    await reporter.lasts(0.2)
+                    redis.kill()
+                    await eventually(lambda: bool(service.events("store_away")), "the absence")
+                    proxy.lead_to(other.port)
+                    await eventually(lambda: bool(service.events("store_unfit")), "the refusal")
+                    await reporter.lasts(0.5)
+                    assert other.command("KEYS", "*") == ["{wa:0}:schema"]
+                    redis.start()
+                    proxy.lead_to(redis.port)
+                    await reporter.until_merged()
+                assert reporter.refused == 0
+                [line] = service.events("store_unfit")
+                assert "7 partitions" in line["reason"]
 
 
 def readyz(service: Service) -> dict[str, Any]:
