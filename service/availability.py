@@ -51,9 +51,9 @@ class Availability:
         self.mute = set(self.away)
         self._said = {*self.away, _UNOPENED}
 
-    def note_unread(self, partition: int) -> None:
-        """A read of the partition failed."""
-        if partition in self.away:
+    def note_unread(self, partition: int, reason: str) -> None:
+        """A call to the partition failed that can't wait in a journal: a read, or an erasure."""
+        if partition in self.away and reason in SILENT:
             self.mute.add(partition)
         else:
             self.doubted.add(partition)

@@ -259,7 +259,7 @@ class Store:
     async def _look_at(self, partition: int) -> None:
         """Finds out whether a partition takes writes, and where it doesn't, whether it is read."""
         known = self._known
-        unread = partition in known.unread
+        unread = partition in known.unread or partition in known.mute
         known.unread.discard(partition)
         known.doubted.discard(partition)
         try:
@@ -269,11 +269,12 @@ class Store:
         else:
             known.note_back(partition)
             return
-        if unread:
-            known.note_unread(partition)
-        if partition in known.mute and known.away[partition] not in SILENT:
-            with suppress(Unavailable):
+        if unread and known.away[partition] not in SILENT:
+            try:
                 await self._probe_reads(partition)
+            except Unavailable:
+                known.mute.add(partition)
+            else:
                 known.mute.discard(partition)
 
     async def _probe(self, partition: int) -> None:
@@ -468,8 +469,9 @@ class Store:
         try:
             yield
         except _FAULTS as error:
-            self._known.note_unread(partition)
-            raise self._unavailable(error) from error
+            failed = self._unavailable(error)
+            self._known.note_unread(partition, failed.reason)
+            raise failed from error
 
     def _unavailable(self, error: BaseException) -> Unavailable:
         reason = next(reason for fault, reason in REASONS if isinstance(error, fault))

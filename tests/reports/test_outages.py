@@ -29,6 +29,7 @@ from tests.faults.refusals import (
     too_few_replicas,
 )
 from tests.faults.scenes import (
+    ERASE,
     LONGEST_S,
     LOOKUP,
     SEND,
@@ -424,6 +425,21 @@ async def test_one_read_that_fails_does_not_put_the_store_away(
                 assert (await session.post(SEND, json=event_send(1))).status == 200
                 assert await status_of(session) == 200
         assert not service.events("store_away")
+
+
+async def test_an_erasure_that_is_refused_stops_no_reads(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """While Redis took no writes, each try to erase had all reads refused for a moment."""
+    with Service(tmp_path, **settings(redis.url)) as service:
+        async with caller(service) as session:
+            assert (await session.post(SEND, json=event_send(1))).status == 200
+            with too_few_replicas(redis):
+                assert (await session.post(SEND, json=event_send(2))).status == 202
+                for _ in range(10):
+                    erased = await session.post(ERASE, json={"event_id": "event-1"})
+                    assert erased.status == 503
+                    assert await status_of(session) == 200
 
 
 async def test_a_refused_request_is_no_line_in_the_log_each(
