@@ -32,6 +32,7 @@ Result = TypeVar("Result")
 
 _FILE = "journal.db"
 _LOCK = "journal.lock"
+_MAGIC = b"SQLite format 3\0"
 _MIB = 1024**2
 _WAIT_S = 2.0
 _PAGES_A_STEP = 1000
@@ -216,11 +217,25 @@ def check_folder(folder: Path) -> None:
     Raises:
         StartError: it couldn't.
     """
-    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     if not nearest.is_dir():
         raise unusable(folder, f"{nearest} is no folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise unusable(folder, f"this user can't write to {nearest}")
+    try:
+        begins = [_begin_of(folder / name) for name in (_FILE, _LOCK)]
+    except OSError as error:
+        raise unusable(folder, str(error)) from None
+    if begins[0] not in (b"", _MAGIC):
+        raise unusable(folder, "it is another file")
+
+
+def _begin_of(file: Path) -> bytes:
+    """What a file begins with that could be written to; nothing where it isn't there."""
+    if not file.exists():
+        return b""
+    with file.open("r+b") as opened:
+        return opened.read(len(_MAGIC))
 
 
 @asynccontextmanager
@@ -241,6 +256,7 @@ async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         database = sqlite3.connect(file, timeout=_WAIT_S, check_same_thread=False)
         database.executescript(_SET_UP)
+        database.execute(_WAITING)  # of a table of somebody else's it fails
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {most_mib * _MIB // page_bytes}")
     except (OSError, sqlite3.Error) as error:
