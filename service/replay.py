@@ -134,18 +134,21 @@ class Replay:
 
     def _ready(self, entries: Sequence[Entry]) -> list[_Read]:
         """The entries that can be read and are for partitions that are there."""
-        ready, absent = [], self._store.absent
+        ready, unreadable, absent = [], [], self._store.absent
         for entry in entries:
             try:
                 reports = entry.reports()
             except ValueError as error:
-                log.error("entry_unreadable", extra={"error": str(error)})  # noqa: TRY400
+                unreadable.append(str(error))
                 self._refused[entry.number] = (math.inf, math.inf)
                 continue
             away = self._store.partitions_of(reports) & absent
             self._skipped |= away
             if not away:
                 ready.append((entry, reports))
+        if unreadable:
+            extra = {"entries": len(unreadable), "error": unreadable[0]}
+            log.error("entry_unreadable", extra=extra)
         return ready
 
     async def _refused_of(self, reports: Sequence[_Part]) -> list[_Part]:
