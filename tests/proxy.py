@@ -63,7 +63,11 @@ class Proxy:
 
     async def _forward(self, caller: StreamReader, to_caller: StreamWriter) -> None:
         """Runs until either side, or a cut, ends the connection."""
-        server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        except (OSError, asyncio.CancelledError):
+            to_caller.close()
+            raise
         left: list[int] = []  # bytes of the reply until its cut
 
         async def requests() -> None:
