@@ -310,6 +310,7 @@ async def test_another_store_in_the_place_of_ours_is_not_written_to(
                     await eventually(
                         lambda: len(service.events("store_away")) > before, "the absence"
                     )
+                    await reporter.lasts(1.5)  # longer than a merge under way waits for Redis
                     proxy.lead_to(other.port)
                     await eventually(lambda: bool(service.events("store_unfit")), "the refusal")
                     await reporter.lasts(0.5)
