@@ -10,7 +10,7 @@
 --          error_details, error_href, context, extras] as reports.Report has it: ms and µs as
 --          integers, texts '' where not given, context and extras [] or the texts of
 --          reports.Context and reports.Extras. An empty batch shows whether the server takes
---          writes.
+--          writes, and the user may do what a merge does.
 -- Returns  for each report, in order: the message's status after it, and its outcome: 'created',
 --          'changed' or 'unchanged'; or the report's own status, and 'erased'.
 -- Cost     O(1) a report save for its indexes, O(log N) of the index where it enters one.
@@ -177,9 +177,25 @@ local function publish(changed)
   end
 end
 
+-- All that a merge calls. A user may be allowed to run scripts, and not what they call.
+local CALLED = {
+  'DEL', 'EXISTS', 'GETRANGE', 'HDEL', 'HLEN', 'HMGET', 'HSET', 'MGET', 'SET', 'SETRANGE', 'XADD',
+  'ZADD', 'ZREM', 'ZREVRANGE',
+}
+
+-- The answer to an empty batch: none, or the error that tells what the user may not do.
+local function permission()
+  for _, command in ipairs(CALLED) do
+    if redis.acl_check_cmd and not redis.acl_check_cmd(command, tag .. ':feed', '0', '0') then
+      return redis.error_reply('NOPERM this user has no permission to run ' .. command)
+    end
+  end
+  return {}
+end
+
 local ids, reports = unpack(cjson.decode(ARGV[1]))
 if #ids == 0 then
-  return {}
+  return permission()
 end
 
 local keys = {}

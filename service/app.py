@@ -18,7 +18,7 @@ from aiohttp import web
 
 from service.access import Access
 from service.admission import Admission
-from service.checks import check, claim
+from service.checks import check, claim, has_our_layout
 from service.config import Settings
 from service.connect import connect
 from service.feed import Feed
@@ -79,7 +79,11 @@ def create_app(settings: Settings) -> web.Application:
                 for warning in warnings:
                     log.warning("store_may_lose_data", extra={"reason": warning})
 
-            watch = Watch(store, lambda: open_store(_SOON_S))
+            watch = Watch(
+                store,
+                lambda: open_store(_SOON_S),
+                lambda: has_our_layout(scripts, settings, within_s=_SOON_S / 2),
+            )
             if journal is None:
                 await open_store()
                 async with running(watch.run()):

@@ -9,7 +9,8 @@ from service.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SILENT = ("timeout", "connection", "cluster", "unopened")
+_UNOPENED = "unopened"
+SILENT = ("timeout", "connection", "cluster", _UNOPENED)
 """Reasons for which a partition that takes no writes answers no reads either."""
 
 
@@ -46,13 +47,13 @@ class Availability:
     def note_unopened(self, partitions: int) -> None:
         """All partitions count as away until the store was checked. The caller logs why."""
         self._since_s = time.monotonic()
-        self.away = dict.fromkeys(range(partitions), "unopened")
+        self.away = dict.fromkeys(range(partitions), _UNOPENED)
         self.mute = set(self.away)
-        self._said = {*self.away, "unopened"}
+        self._said = {*self.away, _UNOPENED}
 
-    def note_unread(self, partition: int) -> None:
-        """A read of the partition failed."""
-        if partition in self.away:
+    def note_unread(self, partition: int, reason: str) -> None:
+        """A call to the partition failed that can't wait in a journal: a read, or an erasure."""
+        if partition in self.away and reason in SILENT:
             self.mute.add(partition)
         else:
             self.doubted.add(partition)
@@ -72,6 +73,15 @@ class Availability:
         """
         if partition in self.mute:
             raise Unavailable(self.away[partition])
+
+    def check_opened(self, partition: int) -> None:
+        """Nothing is written to a store that may be another one.
+
+        Raises:
+            Unavailable: it may be.
+        """
+        if self.away.get(partition) == _UNOPENED:
+            raise Unavailable(_UNOPENED)
 
     def say(self) -> None:
         """Logs what has changed since it was last called."""

@@ -18,6 +18,7 @@ from service.scripts import Layout, Scripts
 
 _START_S = 10.0
 _LOADING_S = 300.0
+_FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError)
 
 
 async def check(
@@ -62,6 +63,31 @@ async def check(
     return warnings
 
 
+async def has_our_layout(scripts: Scripts, settings: config.Settings, *, within_s: float) -> bool:
+    """Whether a store that was away has our layout, which is written into an empty one.
+
+    Args:
+        scripts: of the server.
+        settings: of the service.
+        within_s: how long it may take to answer.
+
+    Returns:
+        False where it doesn't answer.
+
+    Raises:
+        StartError: it has another layout, or its messages are on the way to one.
+    """
+    until_s = asyncio.get_running_loop().time() + within_s
+    try:
+        layout = await scripts.layout(until_s)
+        if layout is None:
+            layout = await scripts.schema(settings.redis.partitions, until_s)
+    except _FAULTS:
+        return False
+    _check_layout(layout, settings.redis.partitions)
+    return True
+
+
 async def describe(server: Server, settings: config.Settings) -> list[str]:
     """Sentences that say what the store is and promises. Call `check` first: it says what is wrong.
 
@@ -90,7 +116,7 @@ def _away() -> Iterator[None]:
     """Turns the driver's errors into a sentence; StartError if a later try would fail too."""
     try:
         yield
-    except (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError) as error:
+    except _FAULTS as error:
         text = str(error).rstrip(".") or "it doesn't answer"
         kind = StartError if isinstance(error, HOPELESS) else StoreAway
         raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None

@@ -32,8 +32,10 @@ Result = TypeVar("Result")
 
 _FILE = "journal.db"
 _LOCK = "journal.lock"
+_MAGIC = b"SQLite format 3\0"
 _MIB = 1024**2
 _WAIT_S = 2.0
+_PAGES_A_STEP = 1000
 _SET_UP = """
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -129,15 +131,28 @@ class Journal:
         """Forgets entries: their reports are in the store."""
         await self._run(lambda: self._remove(numbers))
         self.fault = ""
+        while pause_s := await self._run(self._shrink):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(pause_s)  # for the appends of other processes
 
     def _remove(self, numbers: Sequence[int]) -> None:
         with self._database:
             self._database.executemany(
                 "DELETE FROM entries WHERE number = ?", ((number,) for number in numbers)
             )
-        if self._database.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is None:
-            # Of a script every statement is run to its end; `execute` would free a single page.
-            self._database.executescript("PRAGMA incremental_vacuum")
+
+    def _shrink(self) -> float:
+        """Gives some of an empty journal's room back; returns how long that took if more is left.
+
+        Of a large one all at once would take many seconds, and appends would wait.
+        """
+        [(pages,)] = self._database.execute("PRAGMA freelist_count")
+        filled = self._database.execute("SELECT 1 FROM entries LIMIT 1").fetchone()
+        if filled or not pages:
+            return 0.0
+        began_s = time.monotonic()
+        # Of a script every statement is run to its end; `execute` would free a single page.
+        self._database.executescript(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})")
+        return time.monotonic() - began_s if pages > _PAGES_A_STEP else 0.0
 
     async def replace(self, number: int, reports: Sequence[Report]) -> None:
         """Keeps only these reports of an entry; the others are in the store."""
@@ -202,11 +217,25 @@ def check_folder(folder: Path) -> None:
     Raises:
         StartError: it couldn't.
     """
-    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     if not nearest.is_dir():
         raise unusable(folder, f"{nearest} is no folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise unusable(folder, f"this user can't write to {nearest}")
+    try:
+        begins = [_begin_of(folder / name) for name in (_FILE, _LOCK)]
+    except OSError as error:
+        raise unusable(folder, str(error)) from None
+    if begins[0] not in (b"", _MAGIC):
+        raise unusable(folder, "it is another file")
+
+
+def _begin_of(file: Path) -> bytes:
+    """What a file begins with that could be written to; nothing where it isn't there."""
+    if not file.exists():
+        return b""
+    with file.open("r+b") as opened:
+        return opened.read(len(_MAGIC))
 
 
 @asynccontextmanager
@@ -227,6 +256,7 @@ async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         database = sqlite3.connect(file, timeout=_WAIT_S, check_same_thread=False)
         database.executescript(_SET_UP)
+        database.execute(_WAITING)  # of a table of somebody else's it fails
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {most_mib * _MIB // page_bytes}")
     except (OSError, sqlite3.Error) as error:

@@ -24,7 +24,13 @@ _AGAIN_S = 5.0
 _REFUSED_AGAIN_S = 1.0
 _LONGEST_S = 60.0
 
+_MOST_A_TURN = 4 * MAX_BATCH
+"""Reports that are read, merged and removed together, since each turn syncs the disk once."""
+
+_MOST_RETRIED = 32
+
 _Read = tuple[Entry, list[Report]]
+_Part = tuple[Entry, Report]
 
 
 class Replay:
@@ -50,6 +56,7 @@ class Replay:
         """Entries that can't be merged although the store takes writes: when to try again, in s of
         the loop's clock, and how long the wait before that is."""
         self._merged = 0
+        self._now_s = asyncio.get_running_loop().time
         self.waiting = Waiting(0, 0.0)
         """What the journal held at the last look."""
 
@@ -100,7 +107,7 @@ class Replay:
         if self._skipped - absent:  # some skipped entries can be merged now
             self._passed = 0
             self._skipped.clear()
-        while entries := await self._journal.after(self._passed, MAX_BATCH):
+        while entries := await self._journal.after(self._passed, _MOST_A_TURN):
             await self._merge([each for each in entries if each.number not in self._refused])
             self._passed = entries[-1].number
             await self.look()
@@ -111,62 +118,71 @@ class Replay:
             self._merged = 0
 
     async def _merge(self, entries: Sequence[Entry]) -> None:
-        """Merges entries together; if Redis refuses that, one by one."""
+        """Merges entries together; what Redis refuses of them stays in the journal."""
+        began_s = self._now_s()
         ready = self._ready(entries)
         if not ready:
             return
-        try:
-            await self._store.merge_again([report for _, reports in ready for report in reports])
-        except Rejected:
-            for entry, reports in ready:
-                await self._merge_apart(entry, reports)
-        else:
-            await self._remove(ready)
-        await asyncio.sleep(sum(len(reports) for _, reports in ready) / MOST_PER_S)
+        refused = await self._refused_of([(each, r) for each, reports in ready for r in reports])
+        kept = {entry.number for entry, _ in refused}
+        await self._remove([each for each in ready if each[0].number not in kept])
+        if kept:
+            await self._keep([each for each in ready if each[0].number in kept], refused)
+        until_s = began_s + sum(len(reports) for _, reports in ready) / MOST_PER_S
+        await asyncio.sleep(until_s - self._now_s())
 
     def _ready(self, entries: Sequence[Entry]) -> list[_Read]:
         """The entries that can be read and are for available partitions."""
-        ready, absent = [], self._store.absent
+        ready, unreadable, absent = [], [], self._store.absent
         for entry in entries:
             try:
                 reports = entry.reports()
             except ValueError as error:
-                log.error("entry_unreadable", extra={"error": str(error)})  # noqa: TRY400
+                unreadable.append(str(error))
                 self._refused[entry.number] = (math.inf, math.inf)
                 continue
             away = self._store.partitions_of(reports) & absent
             self._skipped |= away
             if not away:
                 ready.append((entry, reports))
+        if unreadable:
+            extra = {"entries": len(unreadable), "error": unreadable[0]}
+            log.error("entry_unreadable", extra=extra)
         return ready
 
-    async def _merge_apart(self, entry: Entry, reports: list[Report]) -> None:
-        """Merges an entry's reports one by one; those that Redis refuses stay in the journal."""
-        refused = [report for report in reports if await self._is_refused(report)]
-        if not refused:
-            await self._remove([(entry, reports)])
-            return
-        if len(refused) < len(reports):
-            await self._journal.replace(entry.number, refused)
-        if entry.number not in self._refused:
-            extra = {"number": entry.number, "reports": len(refused)}
-            log.error("entry_refused", extra=extra)
-        _, waited_s = self._refused.get(entry.number, (0.0, _REFUSED_AGAIN_S / 2))
-        pause_s = min(2 * waited_s, _LONGEST_S)
-        due_s = asyncio.get_running_loop().time() + pause_s
-        self._refused[entry.number] = (due_s, pause_s)
-
-    async def _is_refused(self, report: Report) -> bool:
+    async def _refused_of(self, reports: Sequence[_Part]) -> list[_Part]:
+        """Merges reports. Those that Redis refuses are found by halves, since they are few."""
         try:
-            await self._store.merge_again([report])
+            await self._store.merge_again([report for _, report in reports])
         except Rejected:
-            return True
-        return False
+            if len(reports) == 1:
+                return list(reports)
+            middle = len(reports) // 2
+            first = await self._refused_of(reports[:middle])
+            return first + await self._refused_of(reports[middle:])
+        return []
+
+    async def _keep(self, entries: Sequence[_Read], refused: Sequence[_Part]) -> None:
+        """Has entries hold those of their reports alone that were refused, to be tried again."""
+        new = [entry.number for entry, _ in entries if entry.number not in self._refused]
+        if new:  # in one line, since there may be many
+            extra = {"entries": len(new), "number": new[0], "reports": len(refused)}
+            log.error("entry_refused", extra=extra)
+        left: dict[int, list[Report]] = {}
+        for entry, report in refused:
+            left.setdefault(entry.number, []).append(report)
+        for entry, reports in entries:
+            if len(left[entry.number]) < len(reports):
+                await self._journal.replace(entry.number, left[entry.number])
+            _, waited_s = self._refused.get(entry.number, (0.0, _REFUSED_AGAIN_S / 2))
+            pause_s = min(2 * waited_s, _LONGEST_S)
+            self._refused[entry.number] = (self._now_s() + pause_s, pause_s)
 
     async def _merge_refused(self) -> None:
-        """Tries again those entries whose time has come."""
-        now_s = asyncio.get_running_loop().time()
-        for number in [n for n, (due_s, _) in self._refused.items() if due_s <= now_s]:
+        """Tries again some of those entries whose time has come; many would hold up the others."""
+        now_s = self._now_s()
+        due = [number for number, (due_s, _) in self._refused.items() if due_s <= now_s]
+        for number in due[:_MOST_RETRIED]:
             entries = await self._journal.after(number - 1, 1)
             if [entry.number for entry in entries] == [number]:
                 await self._merge(entries)
@@ -175,9 +191,11 @@ class Replay:
 
     async def _remove(self, merged: Sequence[_Read]) -> None:
         """Removes entries that are in the store now."""
+        if not merged:
+            return
+        await self._journal.remove([entry.number for entry, _ in merged])
         if not self._merged:
             log.warning("replay_started", extra={"reports": self.waiting.reports})
-        await self._journal.remove([entry.number for entry, _ in merged])
         for entry, reports in merged:
             self._refused.pop(entry.number, None)
             self._merged += len(reports)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -178,6 +178,7 @@ class Store:
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
         if self._journal is None:  # nothing else can take the reports, so try to the end
+            self._known.check_opened(partition)
             return await self._merge_now(partition, reports, until_s)
         if partition not in self._known.away:
             bridged_s = min(until_s, self._now_s() + _BRIDGED_S)
@@ -254,9 +255,9 @@ class Store:
         """The partitions that reports are for."""
         return set(map(self._partition_of, reports))
 
-    async def look_again(self) -> None:
-        """Checks the partitions that are away and those that failed to answer a read."""
-        suspects = sorted(self._known.away.keys() | self._known.doubted)
+    async def look_again(self, but: Collection[int] = ()) -> None:
+        """Checks the partitions that are away or failed to answer a read, except some."""
+        suspects = sorted((self._known.away.keys() | self._known.doubted).difference(but))
         for start in range(0, len(suspects), _LOOKS_AT_ONCE):
             await _all(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
         self._known.say()
@@ -264,7 +265,7 @@ class Store:
     async def _look_at(self, partition: int) -> None:
         """Finds out whether a partition takes writes and, if not, whether it answers reads."""
         known = self._known
-        unread = partition in known.unread
+        unread = partition in known.unread or partition in known.mute
         known.unread.discard(partition)
         known.doubted.discard(partition)
         try:
@@ -274,11 +275,12 @@ class Store:
         else:
             known.note_back(partition)
             return
-        if unread:
-            known.note_unread(partition)
-        if partition in known.mute and known.away[partition] not in SILENT:
-            with suppress(Unavailable):
+        if unread and known.away[partition] not in SILENT:
+            try:
                 await self._probe_reads(partition)
+            except Unavailable:
+                known.mute.add(partition)
+            else:
                 known.mute.discard(partition)
 
     async def _probe(self, partition: int) -> None:
@@ -473,8 +475,9 @@ class Store:
         try:
             yield
         except _FAULTS as error:
-            self._known.note_unread(partition)
-            raise self._unavailable(error) from error
+            failed = self._unavailable(error)
+            self._known.note_unread(partition, failed.reason)
+            raise failed from error
 
     def _unavailable(self, error: BaseException) -> Unavailable:
         reason = next(reason for fault, reason in REASONS if isinstance(error, fault))

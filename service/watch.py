@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
 _AGAIN_S = 5.0
+_LAYOUT_AT = 0
+"""The partition that knows how the store is laid out."""
 
 
 class Watch:
@@ -23,11 +25,19 @@ class Watch:
         store: whose partitions may be away.
         open_store: checks that the store is the right one. It is called until it succeeds, before
             any other call to the store.
+        is_ours: checks that a store that was away is still the same one. It returns False while it
+            can't tell, and raises StartError where another store stands in its place.
     """
 
-    def __init__(self, store: Store, open_store: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        open_store: Callable[[], Awaitable[None]],
+        is_ours: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._store = store
         self._open_store = open_store
+        self._is_ours = is_ours
         self._opened = True
         self._unfit = ""
 
@@ -50,11 +60,22 @@ class Watch:
             pause_s = LOOK_S
             try:
                 if self._opened or await self._opens():
-                    await self._store.look_again()
+                    await self._look()
             except Exception:
                 log.exception("watch_failed")
                 pause_s = _AGAIN_S
             await asyncio.sleep(pause_s)
+
+    async def _look(self) -> None:
+        """Looks at what is away; at the partition with the layout once that is known to be ours."""
+        try:
+            ours = _LAYOUT_AT not in self._store.absent or await self._is_ours()
+        except StartError as error:
+            self._say_unfit(error)
+            self._store.note_unopened()
+            self._opened = False
+            return
+        await self._store.look_again(but=() if ours else [_LAYOUT_AT])
 
     async def _opens(self) -> bool:
         try:
@@ -62,12 +83,15 @@ class Watch:
         except StoreAway:
             return False
         except StartError as error:
-            if str(error) != self._unfit:
-                self._unfit = str(error)
-                log.error("store_unfit", extra={"reason": self._unfit})  # noqa: TRY400
+            self._say_unfit(error)
             return False
-        self._opened = True
+        self._opened, self._unfit = True, ""
         return True
+
+    def _say_unfit(self, error: StartError) -> None:
+        if str(error) != self._unfit:
+            self._unfit = str(error)
+            log.error("store_unfit", extra={"reason": self._unfit})
 
 
 @asynccontextmanager

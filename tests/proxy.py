@@ -34,6 +34,12 @@ class Proxy:
         self.cuts: list[Cut] = []
         self.url = ""
 
+    def lead_to(self, port: int) -> None:
+        """Ends the connections that there are; new ones go to another server."""
+        self._port = port
+        for task in self._tasks:
+            task.cancel()
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1")
         self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -57,7 +63,11 @@ class Proxy:
 
     async def _forward(self, caller: StreamReader, to_caller: StreamWriter) -> None:
         """Runs until either side, or a cut, ends the connection."""
-        server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:  # the server is gone
+            to_caller.close()
+            return
         left: list[int] = []  # bytes of the reply until its cut
 
         async def requests() -> None:

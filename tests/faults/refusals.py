@@ -95,6 +95,17 @@ def no_password(redis: RedisServer) -> Iterator[None]:
             _set_password(admin, "")
 
 
+@contextmanager
+def no_permission_to_write(redis: RedisServer) -> Iterator[None]:
+    """The user may run scripts still, and those may not do what they are for."""
+    with redis.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "default", "-@write")
+        try:
+            yield
+        finally:
+            admin.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
 def _set_password(admin: Driver, password: str) -> None:
     admin.execute_command("CONFIG", "SET", "requirepass", password)
     admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

@@ -38,6 +38,7 @@ SEND = "/api/webhooks/track-send/"
 STATUS = "/api/webhooks/message-status/"
 LOOKUP = "/api/webhooks/message-status-lookup/"
 LOGS = "/api/webhooks/message-logs/"
+ERASE = "/api/webhooks/erase/"
 
 
 async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:

@@ -204,6 +204,30 @@ async def test_what_cannot_be_merged_holds_nothing_else_up(
     assert logged(caplog, "entry_unreadable")
 
 
+async def test_a_journal_from_which_nothing_can_be_removed_is_a_line_and_no_more(
+    redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a full disk, say: four times a second the log said that a replay had begun."""
+    async with service_on(redis.url, data_dir=tmp_path) as client:
+        redis.kill()
+        assert (await post(client, SEND, event_send(1)))[0] == 202
+        database = client.app[REPLAY]._journal._database
+        database.execute("PRAGMA query_only = 1")
+        redis.start()
+        await eventually(lambda: _merges(redis) > 10, "the replay to be begun again and again")
+        assert logged(caplog, "journal_failed") == 1
+        assert logged(caplog, "replay_started") == 0
+        database.execute("PRAGMA query_only = 0")
+        await until_replayed(client)
+    assert set(await records_at(redis.url)) == {"wamid.1"}
+
+
+def _merges(redis: RedisServer) -> int:
+    told = redis.command("INFO", "commandstats")
+    assert isinstance(told, dict)
+    return int(told.get("cmdstat_evalsha", {"calls": 0})["calls"])
+
+
 def settings(redis: RedisServer, **more: str) -> dict[str, str]:
     return {"TRACKER_REDIS__URL": redis.url, "TRACKER_AUTH__TOKENS": TOKEN, **more}
 

@@ -5,7 +5,7 @@ import json
 import sqlite3
 import stat
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from time import monotonic, process_time
@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
-from service.keys import crc16_of
+from service.keys import SCHEMA_VERSION, crc16_of
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
 from tests.faults.refusals import (
@@ -24,10 +24,12 @@ from tests.faults.refusals import (
     failing_snapshots,
     full_disk,
     full_memory,
+    no_permission_to_write,
     replica_of_a_dead_master,
     too_few_replicas,
 )
 from tests.faults.scenes import (
+    ERASE,
     LONGEST_S,
     LOOKUP,
     SEND,
@@ -126,10 +128,14 @@ class Reporter:
 
     async def until_merged(self, within_s: float = PROMISED_S) -> None:
         """Waits until look-ups know all messages acknowledged before this call."""
-        unknown, until_s = list(self.taken), monotonic() + within_s * slowdown()
+        unknown, began_s = list(self.taken), monotonic()
+        until_s = began_s + within_s
         while unknown:
-            assert monotonic() < until_s, f"{len(unknown)} of {len(self.taken)} aren't merged"
-            found = await self.statuses(unknown)
+            if monotonic() > until_s:  # others may have come to use the processors by now
+                until_s = began_s + within_s * slowdown()
+                left = f"{len(unknown)} of {len(self.taken)} aren't merged"
+                assert monotonic() < until_s, left
+            found = await self.statuses(unknown[:1000])  # the oldest are merged first
             unknown = [number for number in unknown if f"wamid.{number}" not in found]
             await asyncio.sleep(0.02)
 
@@ -177,6 +183,7 @@ LONG = (pytest.mark.slow, pytest.mark.timeout(180))
         (full_disk, 2),
         (full_memory, 2),
         (replica_of_a_dead_master, 2),
+        (no_permission_to_write, 2),
         pytest.param(failing_snapshots, 20, marks=LONG),
         pytest.param(too_few_replicas, 60, marks=LONG),
     ],
@@ -263,6 +270,57 @@ async def test_a_report_that_cannot_be_merged_delays_no_others(
         for event in ("entry_refused", "entry_unreadable"):
             assert len(service.events(event)) == 1
     assert "wamid.good" in await records_at(redis.url)
+
+
+async def test_many_that_cannot_be_merged_delay_no_others_either(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """For each of them all that waited beside it were merged one by one, and each had a line."""
+    with Service(tmp_path, **settings(redis.url)) as service:
+        async with Reporter(service.url) as reporter:
+            redis.pause()
+            await reporter.lasts(0.5)
+            rows: list[list[Any]] = [
+                [f"wamid.beside.{n}", "sent", 1 if n % 40 else "bad", 1, *[""] * 5, [], []]
+                for n in range(4000)
+            ]
+            bodies = [[json.dumps([row]).encode()] for row in rows] + [[b"[[1]]"]] * 50
+            with closing(sqlite3.connect(tmp_path / "data" / "journal.db")) as database, database:
+                database.executemany("INSERT INTO entries VALUES (NULL, 1, 1, ?)", bodies)
+            before = len(service.events())
+            await reporter.lasts(0.5)
+            redis.resume()
+            await reporter.until_merged()
+        await eventually(lambda: waiting(service) == 150, "the rest of the journal")
+        assert len(service.events()[before:]) <= A_HANDFUL
+
+
+async def test_another_store_in_the_place_of_ours_is_not_written_to(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """An address led to another Redis after an absence, and reports were put into its store."""
+    with RedisServer() as other:
+        other.command("HSET", "{wa:0}:schema", "version", SCHEMA_VERSION, "partitions", 7)
+        async with Proxy(redis.port, b"") as proxy:
+            with Service(tmp_path, **settings(proxy.url)) as service:
+                async with Reporter(service.url) as reporter:
+                    await reporter.lasts(0.2)
+                    before = len(service.events("store_away"))  # a late start is one, too
+                    redis.kill()
+                    await eventually(
+                        lambda: len(service.events("store_away")) > before, "the absence"
+                    )
+                    await reporter.lasts(1.5)  # longer than a merge under way waits for Redis
+                    proxy.lead_to(other.port)
+                    await eventually(lambda: bool(service.events("store_unfit")), "the refusal")
+                    await reporter.lasts(0.5)
+                    assert other.command("KEYS", "*") == ["{wa:0}:schema"]
+                    redis.start()
+                    proxy.lead_to(redis.port)
+                    await reporter.until_merged()
+                assert reporter.refused == 0
+                [line] = service.events("store_unfit")
+                assert "7 partitions" in line["reason"]
 
 
 def readyz(service: Service) -> dict[str, Any]:
@@ -377,6 +435,21 @@ async def test_one_read_that_fails_does_not_put_the_store_away(
         assert not service.events("store_away")
 
 
+async def test_an_erasure_that_is_refused_stops_no_reads(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """While Redis took no writes, each try to erase had all reads refused for a moment."""
+    with Service(tmp_path, **settings(redis.url)) as service:
+        async with caller(service) as session:
+            assert (await session.post(SEND, json=event_send(1))).status == 200
+            with too_few_replicas(redis):
+                assert (await session.post(SEND, json=event_send(2))).status == 202
+                for _ in range(10):
+                    erased = await session.post(ERASE, json={"event_id": "event-1"})
+                    assert erased.status == 503
+                    assert await status_of(session) == 200
+
+
 async def test_a_refused_request_is_no_line_in_the_log_each(
     redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -453,6 +526,43 @@ def test_where_its_folder_cannot_be_made_the_service_does_not_start(
     checked = run("--check", cwd=tmp_path, **given)
     assert checked.returncode == 1
     assert "journal.enabled" in checked.stderr
+
+
+def _a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+def _a_text(file: Path) -> None:
+    file.write_text("not what it should be" * 100)
+
+
+def _a_table(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE entries (name)")
+
+
+@pytest.mark.parametrize(
+    ("name", "put", "check"),
+    [
+        ("data/journal.db", _a_folder, 1),
+        ("data/journal.lock", _a_folder, 1),
+        ("data/journal.db", _a_text, 1),
+        ("data/journal.db", _a_table, 0),  # it may be in a file beside, which is not looked into
+        ("data", lambda link: link.symlink_to("nowhere"), 1),
+    ],
+    ids=["a folder", "a folder for the lock", "a text", "a table", "a dangling link"],
+)
+def test_what_is_in_the_way_of_the_journal_is_said(
+    redis: RedisServer, tmp_path: Path, name: str, put: Callable[[Path], None], check: int
+) -> None:
+    """`--check` said that the journal was on, and the service didn't start."""
+    (tmp_path / name).parent.mkdir(mode=0o700, exist_ok=True)
+    put(tmp_path / name)
+    assert run("--check", cwd=tmp_path, **settings(redis.url)).returncode == check
+    ended = run(cwd=tmp_path, **settings(redis.url))
+    assert ended.returncode == 1
+    assert "journal.enabled" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_check_says_where_the_journal_will_be_and_leaves_nothing_behind(

@@ -116,6 +116,22 @@ async def test_an_empty_journal_gives_the_disk_back(tmp_path: Path) -> None:
     assert sum(file.stat().st_size for file in files_of(tmp_path)) < 50_000
 
 
+async def test_giving_the_disk_back_holds_up_no_appends(tmp_path: Path) -> None:
+    """Of a large journal it took 20 s, in which reports waited, or were refused."""
+    async with open_journal(tmp_path, 100) as journal:
+        for _ in range(200):
+            await journal.append(some(100, size=1000))
+        numbers = [entry.number for entry in await journal.after(0, 10**9)]
+        removing = asyncio.ensure_future(journal.remove(numbers))
+        await asyncio.sleep(0)
+        await journal.append(some(1))
+        assert not removing.done()
+        await removing
+        assert (await journal.waiting()).reports == 1
+        await journal.remove([entry.number for entry in await journal.after(0, 100)])
+    assert sum(file.stat().st_size for file in files_of(tmp_path)) < 50_000
+
+
 async def test_every_entry_is_synced_to_the_disk(journal: Journal) -> None:
     """By SQLite, which no test can cut the power of (https://www.sqlite.org/pragma.html)."""
     [(synced,)] = journal._database.execute("PRAGMA synchronous")

@@ -22,8 +22,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("reason", ["full", "readonly", "error", "durability", "refused"])
 def test_a_store_that_answers_is_read_until_a_read_fails(known: Availability, reason: str) -> None:
     known.note_away(1, reason)
+    known.note_unread(1, "error")  # as an erasure does, or a read of a broken key
     known.check_reads(1)
-    known.note_unread(1)
+    known.note_unread(1, "connection")
     with pytest.raises(Unavailable) as raised:
         known.check_reads(1)
     assert raised.value.reason == reason
@@ -41,7 +42,7 @@ def test_nobody_waits_for_a_silent_store(known: Availability, reason: str) -> No
 
 
 def test_one_failed_read_is_a_doubt_and_no_more(known: Availability) -> None:
-    known.note_unread(1)
+    known.note_unread(1, "connection")
     known.check_reads(1)
     assert (known.away, known.doubted) == ({}, {1})
 
