@@ -50,6 +50,15 @@ _PASSING = (
 the move, a replica that is late. AskError includes MovedError. All our commands may be repeated."""
 
 
+async def _tried(send: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await send()
+    except RuntimeError as error:
+        # uvloop raises it for a write to a connection that the server has just closed, and the
+        # driver lets it through.
+        raise faults.ConnectionError(str(error)) from error
+
+
 class Server(ABC):
     """What holds the store, seen as one: finds the right node and waits for it.
 
@@ -113,7 +122,7 @@ class Server(ABC):
                 # Its time limit may go unnoticed: asyncio.wait_for in Python 3.11, by which the
                 # driver sends, can swallow a cancellation. The socket's own limit ends it then.
                 async with asyncio.timeout_at(until_s):
-                    reply = await send()
+                    reply = await _tried(send)
             except HOPELESS:
                 raise
             except _PASSING as error:

@@ -67,6 +67,7 @@ def page(browser: Browser, expected: list[str]) -> Iterator[Page]:
     opened.on("pageerror", lambda error: said.append(str(error)))
     context.on("request", lambda request: asked.append(request.url))
     yield opened
+    opened.unroute_all(behavior="wait")  # a handler that is at work would find its page closed
     context.close()
     assert [line for line in said if not any(part in line for part in expected)] == []
     assert {urlsplit(url).hostname for url in asked} <= {"127.0.0.1", None}
