@@ -230,6 +230,7 @@ class TestListsStayStill:
             desk.send([next(numbers)], event_id="event-keys", guest_name=name)
         enter(page, desk, "#event=event-keys")
         live(page)
+        expect(rows(page)).to_have_count(3)  # before that a Tab would lead elsewhere
         page.get_by_role("button", name="Failed", exact=True).focus()
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
