@@ -19,7 +19,7 @@ from service.scripts import MAX_BATCH, render
 
 _SHEBANG = "#!lua\n"
 _LEFT_OUT = {
-    "  recount(old[id], new[id])\n": "",
+    "if not recount(old[id], new[id]) then": "if not (old[id] and stays(old[id], new[id])) then",
     "if dimension.listed then": "if false then",
     "\npublish(changed)\n": "\n",
 }

@@ -65,7 +65,7 @@ for i, packed in ipairs(call('MGET', unpack(keys))) do
     doomed[#doomed + 1] = {id = id, crc16 = crc16, key = keys[i], record = record}
   end
 end
-local counters = counters_after()
+local counters = read_counters()
 
 -- The writes begin here, in the same order as in merge.lua.
 for _, each in ipairs(doomed) do

@@ -21,18 +21,21 @@ local function unpacked(packed)
 end
 
 -- Counter changes of this batch, grouped by the values of all counted dimensions, which the
--- messages of one send share. A group holds these values, in the order of the dimensions, with
--- false for none, and the sums to add: to fields of `count`, to error codes, to spans of `waits`,
--- and to the numbers in `times`, by their positions.
+-- messages of one send share. A group holds the suffixes of these values' keys, such as
+-- ':event:5', and the sums to add: to fields of `count`, to error codes, to spans of `waits`, and
+-- to the numbers in `times`, by their positions.
 local groups = {}
 
 local function group_of(record)
   local name = counted_by(record)
   local group = groups[name]
   if not group then
-    group = {values = {}, count = {}, errors = {}, waits = {}, times = {}}
-    for place, dimension in ipairs(COUNTED) do
-      group.values[place] = VALUE_OF[dimension.value](record[dimension.field]) or false
+    group = {suffixes = {}, count = {}, errors = {}, waits = {}, times = {}}
+    for _, dimension in ipairs(COUNTED) do
+      local value = VALUE_OF[dimension.value](record[dimension.field])
+      if value then
+        table.insert(group.suffixes, suffix_of(dimension.name, value))
+      end
     end
     groups[name] = group
   end
@@ -96,10 +99,12 @@ local function tally_time(group, timed, at_ms, sent_ms, number)
 end
 
 -- Subtracts what the old record counted for and adds what the new one counts for. old is nil for
--- a message that is created, new for one that is deleted.
+-- a message that is created, new for one that is deleted. Returns whether the message remains in
+-- all of its indexes, so that `move` has nothing to do.
 local function recount(old, new)
+  local remains = old and new and stays(old, new)
   local from = old and group_of(old)
-  local to = new and (old and stays(old, new) and from or group_of(new))
+  local to = remains and from or new and group_of(new)
   if from then
     tally(from, old, -1)
   end
@@ -118,6 +123,7 @@ local function recount(old, new)
       end
     end
   end
+  return remains
 end
 
 -- The listed values that messages came to, with the latest's created_us, and those that some left:
@@ -140,9 +146,6 @@ end
 -- Moves a message from the index entries of its old record to those of its new one; either may be
 -- nil, as in `recount`. A repetition changes nothing.
 local function move(id, old, new)
-  if old and new and stays(old, new) then
-    return
-  end
   for _, dimension in ipairs(DIMENSIONS) do
     local value_of, field = VALUE_OF[dimension.value], dimension.field
     local before = old and value_of(old[field]) or nil
@@ -161,76 +164,56 @@ local function move(id, old, new)
   end
 end
 
--- The sums of some groups together.
-local function sums_of(some)
-  if #some == 1 then
-    return some[1]
-  end
-  local total = {count = {}, errors = {}, waits = {}, times = {}}
-  for _, group in ipairs(some) do
-    for kind, sums in pairs(total) do
-      for field, number in pairs(group[kind]) do
-        add(sums, field, number)
-      end
+local function add_sums(total, group)
+  for kind, sums in pairs(total) do
+    for field, number in pairs(group[kind]) do
+      add(sums, field, number)
     end
   end
-  return total
 end
 
--- What the groups add to the counters of each value: dimension -> value -> sums.
+-- What the groups add to the counters of each value, by the suffix of its keys. A value that only
+-- one group has gets that group's own sums.
 local function totals_of()
-  local totals = {}
-  for place, dimension in ipairs(COUNTED) do
-    local members = {}
-    for _, group in pairs(groups) do
-      local value = group.values[place]
-      if value then
-        members[value] = members[value] or {}
-        table.insert(members[value], group)
+  local totals, joined = {}, {}
+  for _, group in pairs(groups) do
+    for _, suffix in ipairs(group.suffixes) do
+      local total = totals[suffix]
+      if not total then
+        totals[suffix] = group
+      else
+        if not joined[suffix] then
+          joined[suffix] = {count = {}, errors = {}, waits = {}, times = {}}
+          add_sums(joined[suffix], total)
+          totals[suffix] = joined[suffix]
+        end
+        add_sums(totals[suffix], group)
       end
     end
-    local values = {}
-    for value, some in pairs(members) do
-      values[value] = sums_of(some)
-    end
-    totals[dimension.name] = values
   end
   return totals
 end
 
--- The new values of a hash's fields after these sums are added; nil if nothing changes. No number
--- goes below 0, even after a loss of keys; a field that comes to 0 is removed.
-local function hash_after(key, sums)
-  local fields = {}
+-- Adds sums to the fields of a hash; returns whether the hash is gone then. No number goes below 0,
+-- even after a loss of keys; a field that comes to 0 is removed. Nothing can fail: a field that
+-- holds no number begins anew.
+local function write_hash(key, sums)
+  local removed = false
   for field, number in pairs(sums) do
     if number ~= 0 then
-      fields[#fields + 1] = field
+      local known, sum = pcall(call, 'HINCRBY', key, field, digits(number))
+      if not known then
+        redis.log(redis.LOG_WARNING, key .. ' held no number in ' .. field)
+        sum = number
+        call('HSET', key, field, digits(number))
+      end
+      if sum <= 0 then
+        call('HDEL', key, field)
+        removed = true
+      end
     end
   end
-  if #fields == 0 then
-    return nil
-  end
-  local set, gone = {}, {}
-  for i, known in ipairs(call('HMGET', key, unpack(fields))) do
-    local field = fields[i]
-    local number = (known or 0) + sums[field]
-    if number > 0 then
-      set[#set + 1] = field
-      set[#set + 1] = digits(number)
-    elseif known then
-      gone[#gone + 1] = field
-    end
-  end
-  return {key = key, set = set, gone = gone}
-end
-
-local function write_hash(after)
-  if #after.set > 0 then
-    call('HSET', after.key, unpack(after.set))
-  end
-  if #after.gone > 0 then
-    call('HDEL', after.key, unpack(after.gone))
-  end
+  return removed and call('EXISTS', key) == 0
 end
 
 -- Whether a code may have a field of its own. A known code always may; another one may if it is a
@@ -244,28 +227,19 @@ end
 -- own counts as OTHER_CODE. So a code's field never counts more messages than have the code, and a
 -- subtraction comes from its field first, and then from OTHER_CODE.
 local function with_errors(key, sums, errors)
-  local codes, fields = {}, {}
-  for code, number in pairs(errors) do
-    if number ~= 0 then
-      codes[#codes + 1] = code
-      fields[#fields + 1] = 'error:' .. code
-    end
-  end
-  if #codes == 0 then
-    return sums
-  end
   local all, other = {}, 'error:' .. OTHER_CODE
   for field, number in pairs(sums) do
     all[field] = number
   end
   local room = MOST_CODES - call('HLEN', key)
-  for i, known in ipairs(call('HMGET', key, unpack(fields))) do
-    local number, field = errors[codes[i]], fields[i]
+  for code, number in pairs(errors) do
+    local field = 'error:' .. code
+    local known = number ~= 0 and call('HGET', key, field)
     if number < 0 then
-      local own = math.max(number, -math.max(0, tonumber(known or 0)))
+      local own = math.max(number, -math.max(0, tonumber(known or 0) or 0))
       add(all, field, own)
       add(all, other, number - own)
-    elseif is_counted(codes[i], known and 1 or room) then
+    elseif number > 0 and is_counted(code, known and 1 or room) then
       add(all, field, number)
       room = known and room or room - 1
     else
@@ -286,10 +260,10 @@ local function spans_of(waits)
   return sums
 end
 
--- `times` holds 32-bit numbers one after the other. Returns the changed numbers after sums are
--- added at their positions; nil if nothing changes. No number goes below 0.
--- BITFIELD does that too, but dearer where a batch changes dozens of them.
-local function text_after(key, sums)
+-- `times` holds 32-bit numbers one after the other. Returns where the numbers that change begin, in
+-- bytes, and their text after sums are added at their positions; nil if nothing changes. No number
+-- goes below 0. BITFIELD does that too, but dearer where a batch changes dozens of them.
+local function times_after(key, sums)
   local first, last = math.huge, 0
   for place in pairs(sums) do
     first = place < first and place or first
@@ -299,9 +273,12 @@ local function text_after(key, sums)
     return nil
   end
   -- Only as much of the text as changes: of many values in a batch each may have but one number.
-  local start, stop = 4 * first - 4, 4 * last - 1
-  local text = call('GETRANGE', key, start, stop)
-  local bytes = {string.byte(text .. string.rep('\0', stop - start + 1 - #text), 1, -1)}
+  local start, size = 4 * first - 4, 4 * (last - first + 1)
+  local text = call('GETRANGE', key, digits(start), digits(start + size - 1))
+  if #text < size then
+    text = text .. string.rep('\0', size - #text)
+  end
+  local bytes = {string.byte(text, 1, -1)}
   for place, number in pairs(sums) do
     local at = 4 * (place - first + 1)
     local before = at - 4
@@ -313,7 +290,7 @@ local function text_after(key, sums)
       bytes[at + 1], bytes[at + 2], bytes[at + 3], bytes[at + 4] = 0, 0, 0, 0
     end
   end
-  return {key = key, start = start, text = string.char(unpack(bytes))}
+  return digits(start), string.char(unpack(bytes))
 end
 
 local function write_values()
@@ -333,38 +310,41 @@ local function write_values()
   end
 end
 
--- The new values of the counters. All are read now, so that a key of another type stops the batch
+-- What the batch writes to the counters of each value: the keys, the sums, and where the text of
+-- times changes and to what. All keys are read now, so that one of another type stops the batch
 -- before its first write: a script that fails later isn't rolled back.
-local function counters_after()
-  local after = {}
-  for name, values in pairs(totals_of()) do
-    for value, total in pairs(values) do
-      local key = key_of('count', name, value)
-      after[#after + 1] = {
-        count = hash_after(key, with_errors(key, total.count, total.errors)),
-        waits = hash_after(key_of('waits', name, value), spans_of(total.waits)),
-        times = text_after(key_of('times', name, value), total.times),
-        rest = {key_of('waits', name, value), key_of('times', name, value)},
-      }
+local function read_counters()
+  local counters = {}
+  for suffix, total in pairs(totals_of()) do
+    local count, waits, times = tag .. ':count' .. suffix, tag .. ':waits' .. suffix,
+      tag .. ':times' .. suffix
+    local sums, spans = total.count, false
+    if next(total.errors) then
+      sums = with_errors(count, sums, total.errors)
+    else
+      call('HLEN', count)
     end
+    if next(total.waits) then
+      spans = spans_of(total.waits)
+      call('HLEN', waits)
+    end
+    counters[#counters + 1] = {count, waits, times, sums, spans, times_after(times, total.times)}
   end
-  return after
+  return counters
 end
 
 -- Nothing here can fail any more.
-local function write_counters(after)
-  for _, each in ipairs(after) do
-    if each.times then
-      call('SETRANGE', each.times.key, each.times.start, each.times.text)
+local function write_counters(counters)
+  for _, each in ipairs(counters) do
+    local count, waits, times, sums, spans, start, text = unpack(each)
+    if text then
+      call('SETRANGE', times, start, text)
     end
-    if each.waits then
-      write_hash(each.waits)
+    if spans then
+      write_hash(waits, spans)
     end
-    if each.count then
-      write_hash(each.count)
-      if #each.count.set == 0 and call('EXISTS', each.count.key) == 0 then
-        call('DEL', unpack(each.rest)) -- no message is left that counts
-      end
+    if write_hash(count, sums) then
+      call('DEL', waits, times) -- no message is left that counts
     end
   end
 end

@@ -177,15 +177,14 @@ local function publish(changed)
   end
 end
 
--- All that a merge calls. A user may be allowed to run scripts, and not what they call.
-local CALLED = {
-  'DEL', 'EXISTS', 'GETRANGE', 'HDEL', 'HLEN', 'HMGET', 'HSET', 'MGET', 'SET', 'SETRANGE', 'XADD',
-  'ZADD', 'ZREM', 'ZREVRANGE',
-}
-
--- The answer to an empty batch: none, or the error that tells what the user may not do.
+-- The answer to an empty batch: none, or the error that tells what the user may not do. A user may
+-- be allowed to run scripts, and not what they call.
 local function permission()
-  for _, command in ipairs(CALLED) do
+  local called = {
+    'DEL', 'EXISTS', 'GETRANGE', 'HDEL', 'HGET', 'HINCRBY', 'HLEN', 'HSET', 'MGET', 'SET',
+    'SETRANGE', 'XADD', 'ZADD', 'ZREM', 'ZREVRANGE',
+  }
+  for _, command in ipairs(called) do
     if redis.acl_check_cmd and not redis.acl_check_cmd(command, tag .. ':feed', '0', '0') then
       return redis.error_reply('NOPERM this user has no permission to run ' .. command)
     end
@@ -243,16 +242,18 @@ for i, report in ipairs(reports) do
   reply[2 * i - 1], reply[2 * i] = status, outcome
 end
 
-local changed = {}
+local changed, moved = {}, {}
 for id in pairs(dirty) do
-  recount(old[id], new[id])
   changed[#changed + 1] = id
+  if not recount(old[id], new[id]) then
+    moved[#moved + 1] = id
+  end
 end
-local counters = counters_after()
+local counters = read_counters()
 
 -- The writes begin here. First those that can fail: repeating them changes nothing. Then counters,
 -- which a repetition would count twice, and records, which tell a repetition that all is done.
-for _, id in ipairs(changed) do
+for _, id in ipairs(moved) do
   move(id, old[id], new[id])
 end
 write_values()

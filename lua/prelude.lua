@@ -66,13 +66,17 @@ local VALUE_OF = {
   end,
 }
 
+-- How the keys of a dimension's value end.
+local function suffix_of(name, value)
+  if value == '' then
+    return ':' .. name
+  end
+  return ':' .. name .. ':' .. value
+end
+
 -- The key of a dimension's index ('by') or counters ('count') for a value.
 local function key_of(kind, name, value)
-  local key = tag .. ':' .. kind .. ':' .. name
-  if value == '' then
-    return key
-  end
-  return key .. ':' .. value
+  return tag .. ':' .. kind .. suffix_of(name, value)
 end
 
 -- How many entries of a sorted set, read from its end, come before those behind a position. The
