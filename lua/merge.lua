@@ -169,14 +169,6 @@ local function merge(record, report)
   return changed
 end
 
--- Tells those who follow the feed which messages changed.
-local function publish(changed)
-  for start = 1, #changed, FEED_IDS do
-    local some = table.concat(changed, '', start, math.min(start + FEED_IDS - 1, #changed))
-    call('XADD', tag .. ':feed', 'MAXLEN', '~', FEED_ENTRIES, '*', 'ids', some)
-  end
-end
-
 -- The answer to an empty batch: none, or the error that tells what the user may not do. A user may
 -- be allowed to run scripts, and not what they call.
 local function permission()

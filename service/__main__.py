@@ -23,6 +23,7 @@ from service.checks import check, describe
 from service.commands.common import open_server, private_runs
 from service.commands.export import export
 from service.commands.imports import import_
+from service.commands.recount import recount
 from service.commands.repartition import repartition
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
 from service.embedded import examine, is_private, prepare
@@ -75,7 +76,7 @@ def main(context: click.Context, config: Path | None, workers: int, *, only_chec
         sys.exit(1)
 
 
-for command in (export, import_, repartition):
+for command in (export, import_, recount, repartition):
     main.add_command(command)
 
 

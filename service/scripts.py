@@ -60,6 +60,9 @@ _LEAST_SCAN = 100
 MAX_ERASED = 50
 """Messages in one erase, for the same reason."""
 
+MAX_RECHECKED = 100
+"""Index entries in one recount, for the same reason."""
+
 _EMPTY = b"[[], []]"
 """A batch without reports: the server refuses it where it takes no writes."""
 
@@ -80,6 +83,7 @@ _SHEBANGS = {
     "stats": "#!lua flags=no-writes\n",
     "values": "#!lua flags=no-writes\n",
     "erase": "#!lua flags=allow-oom\n",  # of a full server, too, messages may be removed
+    "recount": "#!lua\n",
 }
 """Makes a full or read-only server refuse a script before its first write, and answer reads still
 (https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags)."""
@@ -131,7 +135,7 @@ class Query(msgspec.Struct, frozen=True):
 
 _PLACES = {field: place for place, field in enumerate(Record._fields, start=1)}
 
-_WRITERS = ("merge", "erase")
+_WRITERS = ("merge", "erase", "recount")
 """Of messages: they get `indexes.lua`."""
 
 
@@ -175,6 +179,51 @@ class Merged(NamedTuple):
 
     status: Status
     outcome: Outcome
+
+
+class Recount(msgspec.Struct, frozen=True):
+    """What to hold against the records; encodes to the JSON object that `recount.lua` reads.
+
+    Attributes:
+        mend: whether entries and lists that are wrong are made right.
+        entries: id, dimension and value of index entries that may be wrong, up to `MAX_RECHECKED`.
+        lists: dimension and value of as many values that may be listed wrongly.
+        add: sums for the counters of `dimension` and `value`: fields or positions and numbers, of
+            count, times and waits; empty: none.
+        state: of these counters, as it must still be for the sums to be added.
+        dimension: whose counters are read.
+        value: of the dimension.
+    """
+
+    mend: bool = False
+    entries: Sequence[tuple[str, str, str]] = ()
+    lists: Sequence[tuple[str, str]] = ()
+    add: Sequence[Sequence[tuple[str | int, int]]] = ()
+    state: str = ""
+    dimension: str = "all"
+    value: str = ""
+
+
+class Recounted(NamedTuple):
+    """What was wrong, and what the counters hold.
+
+    Attributes:
+        entries: how many of those asked for were wrong.
+        lists: likewise.
+        place: the id of the feed's last entry at that instant; `""`: it has none.
+        state: of the counters: another one when they have changed.
+        numbers: the fields of count, as they are.
+        times: the text, as it is.
+        waits: the fields of it, as they are.
+    """
+
+    entries: int
+    lists: int
+    place: str
+    state: str
+    numbers: dict[bytes, bytes]
+    times: bytes
+    waits: dict[bytes, bytes]
 
 
 class Scan(NamedTuple):
@@ -299,6 +348,11 @@ def _numbers(flat: Sequence[bytes]) -> Counter[str]:
 def _number(text: bytes) -> int:
     """A counter, at least 0: earlier versions may have stored less after a loss of keys."""
     return max(0, int(text))
+
+
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """A hash, as HGETALL has it in a script."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _list(items: Iterable[object]) -> str:
@@ -446,6 +500,15 @@ class Scripts:
         """Removes messages, all of that partition; returns how many there were."""
         asked = msgspec.json.encode(erasure)
         return int(await self._run("erase", partition, asked, until_s))
+
+    async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
+        """Holds what the partition has against its records, and mends it if it is asked to."""
+        asked = msgspec.json.encode(recount)
+        reply = await self._run("recount", partition, asked, until_s)
+        entries, lists, place, state, count, times, waits = reply
+        return Recounted(
+            entries, lists, place.decode(), state.decode(), _fields(count), times, _fields(waits)
+        )
 
     async def layout(self, until_s: float) -> Layout | None:
         """The layout that the store has; None for an empty one."""

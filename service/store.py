@@ -34,7 +34,18 @@ from service.keys import (
 from service.models.remedies import KNOWN_CODES
 from service.paging import Page, PartitionScan, ValuePage, ValuePages, page_of, position_of
 from service.reports import Record, Report, unpack
-from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
+from service.scripts import (
+    MAX_BATCH,
+    MAX_ERASED,
+    Erasure,
+    Merged,
+    Outcome,
+    Query,
+    Recount,
+    Recounted,
+    Scan,
+    Scripts,
+)
 
 _REFUSED = "error"
 """The reason if the server answers with an error; the write probe finds out what it means."""
@@ -441,6 +452,12 @@ class Store:
             number = await self._scripts.erase(partition, erasure, until_s)
         self._observer.forgotten(reason, number)
         return number
+
+    async def recount(self, partition: int, recount: Recount) -> Recounted:
+        """Holds indexes, lists and counters of a partition against its records, and mends them."""
+        until_s = self._now_s() + self._patience_s
+        async with self._reading(partition):
+            return await self._scripts.recount(partition, recount, until_s)
 
     async def probe(self) -> None:
         """Makes sure that every partition answers, has the scripts and takes writes.

@@ -68,7 +68,7 @@ async def write_layout(store: Store, layout: Layout) -> None:
 async def tombstones(store: Store) -> AsyncIterator[Tombstone]:
     """All there are; one may come twice."""
     for partition in range(store.partitions):
-        async for key in _keys(store, partition, "gone:*"):
+        async for key in keys_of(store, partition, "gone:*"):
             value, left_ms = [
                 await patiently(lambda: store.execute(partition, command, key))  # noqa: B023
                 for command in ("GET", "PTTL")
@@ -86,7 +86,7 @@ async def put_tombstone(store: Store, tombstone: Tombstone) -> str:
     return key
 
 
-async def _keys(store: Store, partition: int, pattern: str) -> AsyncIterator[str]:
+async def keys_of(store: Store, partition: int, pattern: str) -> AsyncIterator[str]:
     """A partition's keys that match behind the tag; one may come twice."""
     pattern = f"{tag_of(partition)}:{pattern}"
     cursor = 0
