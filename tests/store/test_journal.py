@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import StartError, Unavailable
+from service.errors import Unavailable
 from service.journal import Journal, open_journal
 from service.reports import Report, Status
 from tests.factories import reports, status_report
@@ -134,14 +134,15 @@ async def test_giving_the_disk_back_holds_up_no_appends(tmp_path: Path) -> None:
 
 async def test_every_entry_is_synced_to_the_disk(journal: Journal) -> None:
     """By SQLite, which no test can cut the power of (https://www.sqlite.org/pragma.html)."""
-    [(synced,)] = journal._database.execute("PRAGMA synchronous")
+    assert journal._file.database
+    [(synced,)] = journal._file.database.execute("PRAGMA synchronous")
     assert synced >= 2  # FULL
 
 
 async def test_its_files_are_for_this_user_alone(journal: Journal, tmp_path: Path) -> None:
     await journal.append(some(1))
     files = files_of(tmp_path)
-    assert len(files) == 4  # the database, its log and index, the lock
+    assert len(files) == 4  # the database and its rollback journal, the mark, the lock
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
@@ -156,10 +157,9 @@ async def test_processes_share_it_and_one_replays(journal: Journal, tmp_path: Pa
         assert not other.claim()
 
 
-async def test_a_file_that_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
-    file = tmp_path / "journal.db"
-    file.write_bytes(b"something else, and quite long" * 100)
-    with pytest.raises(StartError, match=r"journal\.db can't be used"):
-        async with open_journal(tmp_path, ONE_MIB):
-            pass
-    assert file.read_bytes().startswith(b"something else")
+async def test_a_file_that_is_no_journal_is_kept_aside(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"something else, and quite long" * 100)
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        await journal.append(some(1))
+    [aside] = [file for file in files_of(tmp_path) if ".damaged-" in file.name]
+    assert aside.read_bytes().startswith(b"something else")
