@@ -31,26 +31,29 @@ _WAIT_S = 2.0
 _POLL_S = 0.001
 _MIB = 1024**2
 _ROWS = 100
+_ROOM_BYTES = 128 * 1024
 _BESIDE = ("-journal", "-wal", "-shm")
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_OTHER = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY}  # ERROR: it has other tables
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""SQLITE_ERROR: it hasn't our tables."""
 _NOT_OURS = {errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 _SUM = 8
 _CREATE = """
 PRAGMA auto_vacuum = INCREMENTAL;
-CREATE TABLE IF NOT EXISTS entries (
+BEGIN;
+CREATE TABLE entries (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   kept_us INTEGER NOT NULL,
   reports INTEGER NOT NULL,
   body BLOB NOT NULL
 );
 -- Counting what waits would take longer the more it is, and everybody's appends would wait for it.
-CREATE TABLE IF NOT EXISTS total (reports INTEGER NOT NULL);
-INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
-CREATE TRIGGER IF NOT EXISTS kept AFTER INSERT ON entries
+CREATE TABLE total (reports INTEGER NOT NULL);
+INSERT INTO total VALUES (0);
+CREATE TRIGGER kept AFTER INSERT ON entries
 BEGIN UPDATE total SET reports = reports + NEW.reports; END;
-CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON entries
+CREATE TRIGGER removed AFTER DELETE ON entries
 BEGIN UPDATE total SET reports = reports - OLD.reports; END;
+COMMIT;
 """
 # PERSIST keeps the room of the rollback journal, so that entries can be removed on a full disk.
 _PERSIST = "PRAGMA journal_mode = PERSIST"
@@ -137,6 +140,7 @@ class JournalFile:
                     raise
                 result = work(self._set_aside(error))
             self._write_mark()
+            self._keep_room()
             return result
         finally:
             fcntl.flock(self._mark, fcntl.LOCK_UN)
@@ -151,6 +155,15 @@ class JournalFile:
                 if time.monotonic() > until_s:
                     raise
                 time.sleep(_POLL_S)
+
+    def _keep_room(self) -> None:
+        """Makes the rollback journal large enough for removing an entry on a full disk.
+
+        SQLite keeps its room, and looks at nothing behind the header, which it has set to zeros.
+        """
+        with suppress(OSError), self._beside("-journal").open("r+b") as opened:
+            if (size := os.fstat(opened.fileno()).st_size) < _ROOM_BYTES:
+                os.pwrite(opened.fileno(), bytes(_ROOM_BYTES - size), size)
 
     def is_clean(self) -> bool:
         """Whether SQLite has no file beside it, in which something removed may be left."""
@@ -213,7 +226,9 @@ class JournalFile:
         database = self._connected("rw")
         with suppress(sqlite3.OperationalError):  # a process of an older version has it open
             database.execute(_PERSIST)
-        database.executescript(_SYNCED + _CREATE)
+        database.executescript(_SYNCED)
+        if not database.execute("PRAGMA page_count").fetchone()[0]:
+            database.executescript(_CREATE)
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {self._most_mib * _MIB // page_bytes}")
         return database
@@ -328,7 +343,7 @@ def _is_unusable(error: OSError | sqlite3.Error) -> bool:
     """Whether opening the file again will fail too: it is damaged, another's, or no such file."""
     if isinstance(error, OSError):
         return error.errno in _NOT_OURS
-    return _is_damage(error) or code_of(error) in _OTHER
+    return _is_damage(error) or code_of(error) == sqlite3.SQLITE_READONLY
 
 
 def _rescue(old: Path, new: Path, last: int) -> int:
