@@ -9,7 +9,6 @@ own limit, or `journal`.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import sqlite3
@@ -24,14 +23,13 @@ import msgspec
 
 from service.embedded import OTHERS_WRITE, check_closed, make_folder
 from service.errors import StartError, Unavailable
-from service.journalfile import FILE, MARK, JournalFile, code_of, descriptor, sealed, unsealed
+from service.journalfile import FILE, LOCK, MARK, JournalFile, code_of, sealed, unsealed
 from service.reports import Context, Extras, Report, Status
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_LOCK = "journal.lock"
 _MAGIC = b"SQLite format 3\0"
 _PAGES_A_STEP = 1000
 _WAITING = "SELECT reports, (SELECT kept_us FROM entries ORDER BY number LIMIT 1) FROM total"
@@ -69,12 +67,10 @@ class Journal:
 
     Args:
         file: used in a thread of its own.
-        lock: the descriptor of a file that whoever replays holds a lock on.
     """
 
-    def __init__(self, file: JournalFile, lock: int) -> None:
+    def __init__(self, file: JournalFile) -> None:
         self._file = file
-        self._lock = lock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.fault = ""
         """Why it takes no reports at the moment, as `Unavailable` has it; `""` when it does."""
@@ -139,11 +135,7 @@ class Journal:
 
     def claim(self) -> bool:
         """Whether this process is the one that replays; from then on it is, until it ends."""
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return self._file.claim()
 
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
@@ -169,7 +161,6 @@ class Journal:
         """Closes the file, once what is under way is done."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._file.end)
         self._thread.shutdown()
-        os.close(self._lock)
 
 
 def _append(database: sqlite3.Connection, row: tuple[int, int, bytes]) -> None:
@@ -249,7 +240,7 @@ def check_folder(folder: Path) -> str:
     if nearest == folder:
         check_closed(folder, OTHERS_WRITE)
     try:
-        _begin_of(folder / _LOCK)
+        _begin_of(folder / LOCK)
         _begin_of(folder / MARK)
     except OSError as error:
         raise unusable(folder, str(error)) from None
@@ -281,10 +272,9 @@ async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
     try:
         make_folder(folder)
         check_closed(folder, OTHERS_WRITE)
-        lock, file = descriptor(folder / _LOCK), JournalFile(folder, most_mib)
+        journal = Journal(JournalFile(folder, most_mib))
     except OSError as error:
         raise unusable(folder, str(error)) from None
-    journal = Journal(file, lock)
     try:
         with suppress(Unavailable):  # the store may be well, so the service starts
             await journal.open()

@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 FILE = "journal.db"
 """The name of the file in the data folder."""
 
+LOCK = "journal.lock"
+"""The name of a file beside it, that whoever replays holds a lock on."""
 MARK = "journal.mark"
 """The name of a file beside it: what it held last, and the lock of whoever uses it."""
 _WAIT_S = 2.0
@@ -37,9 +39,8 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 """SQLITE_ERROR: it hasn't our tables."""
 _NOT_OURS = {errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 _SUM = 8
-_CREATE = """
-PRAGMA auto_vacuum = INCREMENTAL;
-BEGIN;
+_SHRINKS = "PRAGMA auto_vacuum = INCREMENTAL;"
+_TABLES = """
 CREATE TABLE entries (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   kept_us INTEGER NOT NULL,
@@ -48,12 +49,13 @@ CREATE TABLE entries (
 );
 -- Counting what waits would take longer the more it is, and everybody's appends would wait for it.
 CREATE TABLE total (reports INTEGER NOT NULL);
-INSERT INTO total VALUES (0);
+"""
+_TOTAL = """
+INSERT INTO total SELECT coalesce(sum(reports), 0) FROM entries;
 CREATE TRIGGER kept AFTER INSERT ON entries
 BEGIN UPDATE total SET reports = reports + NEW.reports; END;
 CREATE TRIGGER removed AFTER DELETE ON entries
 BEGIN UPDATE total SET reports = reports - OLD.reports; END;
-COMMIT;
 """
 # PERSIST keeps the room of the rollback journal, so that entries can be removed on a full disk.
 _PERSIST = "PRAGMA journal_mode = PERSIST"
@@ -88,7 +90,7 @@ def unsealed(body: bytes) -> bytes:
     return body[_SUM:]
 
 
-def descriptor(file: Path) -> int:
+def _descriptor(file: Path) -> int:
     """Opens a file to be locked. It is made for this user alone if it isn't there.
 
     Raises:
@@ -117,7 +119,8 @@ class JournalFile:
     def __init__(self, folder: Path, most_mib: int) -> None:
         self._path = folder / FILE
         self._most_mib = most_mib
-        self._mark = descriptor(folder / MARK)
+        self._lock = _descriptor(folder / LOCK)
+        self._mark = _descriptor(folder / MARK)
         self._inode = 0
         self._read_only = False
         self.database: sqlite3.Connection | None = None
@@ -144,6 +147,14 @@ class JournalFile:
             return result
         finally:
             fcntl.flock(self._mark, fcntl.LOCK_UN)
+
+    def claim(self) -> bool:
+        """Whether this process is the one that replays; from then on it is, until it ends."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _acquire(self) -> None:
         """Locks the mark. SQLite's own locks would let some processes wait ever longer."""
@@ -185,6 +196,7 @@ class JournalFile:
         """Closes the file for good."""
         self.close()
         os.close(self._mark)
+        os.close(self._lock)
 
     def _current(self) -> sqlite3.Connection:
         """The database, opened anew if the file isn't the one that was opened."""
@@ -211,7 +223,8 @@ class JournalFile:
             new.rename(self._path)
         try:
             database = self._connect()
-            _check(database)
+            if self.claim():  # others would only find the same, while appends wait
+                _check(database)
         except (OSError, sqlite3.Error) as error:
             if not _is_unusable(error):
                 raise
@@ -228,7 +241,7 @@ class JournalFile:
             database.execute(_PERSIST)
         database.executescript(_SYNCED)
         if not database.execute("PRAGMA page_count").fetchone()[0]:
-            database.executescript(_CREATE)
+            database.executescript(f"{_SHRINKS} BEGIN; {_TABLES} {_TOTAL} COMMIT;")
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {self._most_mib * _MIB // page_bytes}")
         return database
@@ -348,8 +361,8 @@ def _is_unusable(error: OSError | sqlite3.Error) -> bool:
 
 def _rescue(old: Path, new: Path, last: int) -> int:
     """Copies what can be read of a file into a new one; returns how many reports that is."""
-    with closing(_database_of(new, "rwc")) as into, into:
-        into.executescript(_CREATE)
+    with closing(_database_of(new, "rwc")) as into:
+        into.executescript(_SHRINKS + _TABLES)
         if old.is_file():
             with suppress(sqlite3.Error), closing(_database_of(old, "rw")) as damaged:
                 damaged.execute("PRAGMA writable_schema = 1")  # reads also what was cut short
@@ -358,6 +371,7 @@ def _rescue(old: Path, new: Path, last: int) -> int:
                     "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)",
                     (row for row in _readable(damaged, 1, last) if _is_sound(row)),
                 )
+        into.executescript(_TOTAL)
         return _state_of(into).reports
 
 

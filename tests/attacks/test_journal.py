@@ -378,7 +378,7 @@ def test_what_can_be_read_is_merged_and_the_rest_is_said(
         wait_until(lambda: stored(redis) + missing(service) == QUEUED + 3, "these to be merged", 30)
 
 
-@pytest.mark.parametrize("damage", [no_file, another_file, nothing_of_it, a_page_of_zeros])
+@pytest.mark.parametrize("damage", [no_file, another_file, nothing_of_it])
 def test_damage_while_the_service_runs_is_said_and_the_journal_goes_on(
     redis_away: RedisServer, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -391,9 +391,10 @@ def test_damage_while_the_service_runs_is_said_and_the_journal_goes_on(
         queue(service, QUEUED, 50)
         redis_away.resume()
         total = QUEUED + 50
-        wait_until(lambda: stored(redis_away) + missing(service) == total, "all to be said", 30)
+        # Redis may also have had the first of them, before it stood still.
+        wait_until(lambda: stored(redis_away) + missing(service) >= total, "all to be said", 30)
         assert stored(redis_away) >= 50
-        assert missing(service)
+        assert 0 < missing(service) <= QUEUED
         assert len(service.events()) <= 2 * A_HANDFUL
 
 
