@@ -244,6 +244,8 @@ def check_folder(folder: Path) -> str:
         _begin_of(folder / MARK)
     except OSError as error:
         raise unusable(folder, str(error)) from None
+    if (folder / FILE).is_symlink():
+        raise unusable(folder, "it is a symbolic link")
     with suppress(OSError):
         if _begin_of(folder / FILE) in (b"", _MAGIC):
             return ""
@@ -272,6 +274,8 @@ async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
     try:
         make_folder(folder)
         check_closed(folder, OTHERS_WRITE)
+        if (folder / FILE).is_symlink():
+            raise unusable(folder, "it is a symbolic link")
         journal = Journal(JournalFile(folder, most_mib))
     except OSError as error:
         raise unusable(folder, str(error)) from None

@@ -172,9 +172,11 @@ class JournalFile:
 
         SQLite keeps its room, and looks at nothing behind the header, which it has set to zeros.
         """
-        with suppress(OSError), self._beside("-journal").open("r+b") as opened:
-            if (size := os.fstat(opened.fileno()).st_size) < _ROOM_BYTES:
-                os.pwrite(opened.fileno(), bytes(_ROOM_BYTES - size), size)
+        file = self._beside("-journal")
+        with suppress(OSError):
+            if (missing := _ROOM_BYTES - file.stat().st_size) > 0:
+                with file.open("ab") as opened:
+                    opened.write(bytes(missing))
 
     def is_clean(self) -> bool:
         """Whether SQLite has no file beside it, in which something removed may be left."""
@@ -183,8 +185,9 @@ class JournalFile:
     def clean(self) -> None:
         """Removes what SQLite has beside it. Call it in the work of `run`."""
         if not self.is_clean() and self.database is not None:
-            self.database.execute("PRAGMA journal_mode = DELETE")
-            self.database.execute(_PERSIST)
+            with suppress(sqlite3.OperationalError):  # somebody else looks into it
+                self.database.execute("PRAGMA journal_mode = DELETE")
+                self.database.execute(_PERSIST)
 
     def close(self) -> None:
         """Closes the file, until it is used again."""
@@ -229,8 +232,11 @@ class JournalFile:
             if not _is_unusable(error):
                 raise
             return self._set_aside(error)
-        if lost := self._lost(database):
-            log.error("journal_lost", extra={"reports": lost})
+        held, found = self._read_mark(), _state_of(database)
+        if found.number < held.number:
+            _go_on_from(database, held.number)
+            if held.reports > found.reports:
+                log.error("journal_lost", extra={"reports": held.reports - found.reports})
         return database
 
     def _connect(self) -> sqlite3.Connection:
@@ -258,17 +264,19 @@ class JournalFile:
             log.error("journal_read_only", extra={"reason": str(error)})
             self._read_only = True
             return self._connected("ro")
-        held = self._read_mark()
-        new = self._beside(".new")
+        held, new = self._read_mark(), self._beside(".new")
         new.unlink(missing_ok=True)
-        copied = _rescue(self._path, new, held.number)
+        try:
+            copied = _rescue(self._path, new, held.number)
+        except sqlite3.Error:  # the disk is full, say
+            new.unlink(missing_ok=True)
+            raise
         aside = self._move_aside()
         new.rename(self._path)
-        database = self._connect()
-        lost = self._lost(database) if held.number else "unknown"
+        lost = max(0, held.reports - copied) if held.number else "unknown"
         extra = {"reason": str(error), "file": aside, "reports": copied, "reports_lost": lost}
         log.error("journal_set_aside", extra=extra)
-        return database
+        return self._connect()
 
     def _move_aside(self) -> str:
         """Renames the file and those that SQLite has beside it; returns the new name."""
@@ -287,15 +295,6 @@ class JournalFile:
 
     def _beside(self, end: str) -> Path:
         return self._path.with_name(FILE + end)
-
-    def _lost(self, database: sqlite3.Connection) -> int:
-        """How many reports the file should hold and doesn't; 0 if it goes on from the mark."""
-        held, (number, reports) = self._read_mark(), _state_of(database)
-        if number < held.number:  # a number must never be given twice
-            with database:
-                database.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
-                database.execute("INSERT INTO sqlite_sequence VALUES ('entries', ?)", [held.number])
-        return max(0, held.reports - reports)
 
     def _read_mark(self) -> _Mark:
         """Zeros where there is none: an older version kept none."""
@@ -319,6 +318,13 @@ def _database_of(path: Path, mode: str) -> sqlite3.Connection:
 
 def _state_of(database: sqlite3.Connection) -> _Mark:
     return _Mark(*database.execute(_STATE).fetchone())
+
+
+def _go_on_from(database: sqlite3.Connection, number: int) -> None:
+    """Lets the next entry have a greater number: the replay looks only behind what it has seen."""
+    with database:
+        database.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
+        database.execute("INSERT INTO sqlite_sequence VALUES ('entries', ?)", [number])
 
 
 def _check(database: sqlite3.Connection) -> None:
@@ -360,11 +366,23 @@ def _is_unusable(error: OSError | sqlite3.Error) -> bool:
 
 
 def _rescue(old: Path, new: Path, last: int) -> int:
-    """Copies what can be read of a file into a new one; returns how many reports that is."""
+    """Copies what can be read of a file into a new one.
+
+    Args:
+        old: the file; it may be a folder, or not to be read.
+        new: the new one, which isn't there.
+        last: the number of the last entry; 0 if it isn't known.
+
+    Returns:
+        how many reports were copied.
+
+    Raises:
+        sqlite3.Error: the new file can't be written.
+    """
     with closing(_database_of(new, "rwc")) as into:
         into.executescript(_SHRINKS + _TABLES)
-        if old.is_file():
-            with suppress(sqlite3.Error), closing(_database_of(old, "rw")) as damaged:
+        if old.is_file() and os.access(old, os.R_OK):
+            with closing(_database_of(old, "rw")) as damaged:
                 damaged.execute("PRAGMA writable_schema = 1")  # reads also what was cut short
                 last = last or _last_of(damaged)
                 into.executemany(
@@ -372,11 +390,16 @@ def _rescue(old: Path, new: Path, last: int) -> int:
                     (row for row in _readable(damaged, 1, last) if _is_sound(row)),
                 )
         into.executescript(_TOTAL)
-        return _state_of(into).reports
+        copied, reports = _state_of(into)
+        _go_on_from(into, max(copied, last))
+    return reports
 
 
 def _last_of(database: sqlite3.Connection) -> int:
-    return int(database.execute(f"SELECT {_LAST}").fetchone()[0])
+    try:
+        return int(database.execute(f"SELECT {_LAST}").fetchone()[0])
+    except (sqlite3.Error, ValueError):
+        return 0
 
 
 def _is_sound(row: tuple[Any, ...]) -> bool:

@@ -537,9 +537,10 @@ def _a_folder(file: Path) -> None:
     [
         ("data/journal.lock", _a_folder),
         ("data/journal.mark", _a_folder),
+        ("data/journal.db", lambda link: link.symlink_to("elsewhere")),
         ("data", lambda link: link.symlink_to("nowhere")),
     ],
-    ids=["a folder for the lock", "a folder for the mark", "a dangling link"],
+    ids=["a folder for the lock", "a folder for the mark", "a link", "a dangling link"],
 )
 def test_what_is_in_the_way_of_the_journal_is_said(
     redis: RedisServer, tmp_path: Path, name: str, put: Callable[[Path], None]

@@ -258,6 +258,18 @@ async def test_a_rescue_that_was_cut_short_is_finished(
         assert (await journal.waiting()).reports == 200
 
 
+async def test_a_kill_between_a_removal_and_its_mark_is_no_loss(
+    left: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, left)
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        await journal.remove([entry.number for entry in await journal.after(0, 150)])
+    put(tmp_path, {"journal.mark": left["journal.mark"]})
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        assert (await journal.waiting()).reports == 50
+    assert not caplog.records
+
+
 async def test_a_number_is_never_given_twice(left: dict[str, bytes], tmp_path: Path) -> None:
     """The replay goes on behind the last that it has seen: a lower one would wait for ever."""
     put(tmp_path, {"journal.mark": left["journal.mark"]})
