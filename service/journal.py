@@ -92,12 +92,8 @@ class Journal:
         await self._give_back()
 
     async def wipe(self) -> bool:
-        """Whether neither a report is in it, nor anything of a report that was removed.
-
-        If it is empty, what its files still hold of removed reports is taken out of them first.
-        """
-        await self._give_back()
-        return await self._run(self._is_clean)
+        """Whether its files hold nothing of entries that were removed; sees to that first."""
+        return await self._run(lambda _: self._file.clean())
 
     async def _give_back(self) -> None:
         while pause_s := await self._run(self._shrink):  # noqa: ASYNC110  no event tells
@@ -118,9 +114,6 @@ class Journal:
             return time.monotonic() - began_s
         self._file.clean()
         return 0.0
-
-    def _is_clean(self, database: sqlite3.Connection) -> bool:
-        return not _is_filled(database) and not _free_pages(database) and self._file.is_clean()
 
     async def replace(self, number: int, reports: Sequence[Report]) -> None:
         """Keeps only these reports of an entry; the others are in the store."""

@@ -33,7 +33,7 @@ _WAIT_S = 2.0
 _POLL_S = 0.001
 _MIB = 1024**2
 _ROWS = 100
-_ROOM_BYTES = 128 * 1024
+_ROOM_BYTES = 256 * 1024
 _BESIDE = ("-journal", "-wal", "-shm")
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 """SQLITE_ERROR: it hasn't our tables."""
@@ -59,7 +59,7 @@ BEGIN UPDATE total SET reports = reports - OLD.reports; END;
 """
 # PERSIST keeps the room of the rollback journal, so that entries can be removed on a full disk.
 _PERSIST = "PRAGMA journal_mode = PERSIST"
-_SYNCED = "PRAGMA synchronous = FULL; PRAGMA secure_delete = FAST;"
+_SYNCED = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
 _LAST = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)"
 _STATE = f"SELECT {_LAST}, reports FROM total"  # noqa: S608  it is ours
 _RANGE = "SELECT * FROM entries WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
@@ -178,16 +178,24 @@ class JournalFile:
                 with file.open("ab") as opened:
                     opened.write(bytes(missing))
 
-    def is_clean(self) -> bool:
-        """Whether SQLite has no file beside it, in which something removed may be left."""
-        return not any(self._beside(end).exists() for end in _BESIDE)
+    def clean(self) -> bool:
+        """Removes what SQLite has beside it, in which removed entries may stand.
 
-    def clean(self) -> None:
-        """Removes what SQLite has beside it. Call it in the work of `run`."""
-        if not self.is_clean() and self.database is not None:
+        In the file itself SQLite overwrites them. Call this in the work of `run`.
+
+        Returns:
+            False while it can't be removed.
+        """
+        if self._is_alone():
+            return True
+        if self.database is not None:
             with suppress(sqlite3.OperationalError):  # somebody else looks into it
                 self.database.execute("PRAGMA journal_mode = DELETE")
                 self.database.execute(_PERSIST)
+        return self._is_alone()
+
+    def _is_alone(self) -> bool:
+        return not any(self._beside(end).exists() for end in _BESIDE)
 
     def close(self) -> None:
         """Closes the file, until it is used again."""

@@ -95,9 +95,10 @@ class Replay:
         return self.waiting
 
     async def wipe(self) -> bool:
-        """Whether the journal's files hold nothing of any report; False if that can't be told."""
+        """Whether nothing waits, and nothing of what was merged is left in the journal's files."""
         with suppress(Unavailable):
-            return await self._journal.wipe()
+            waits = (await self.look()).reports or self._stuck
+            return not waits and await self._journal.wipe()
         return False
 
     async def run(self) -> None:
