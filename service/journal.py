@@ -1,9 +1,8 @@
 """Reports that wait on disk while the store is away: SQLite in the data folder.
 
 What `append` has taken is synced to the disk, and is there after a crash of the process or of the
-machine. Several processes may have the same journal open (https://www.sqlite.org/wal.html). When
-the disk is full or fails every method raises Unavailable: `journal_full`, also past the journal's
-own limit, or `journal`.
+machine. Several processes may use the same journal. When the disk is full or fails every method
+raises Unavailable: `journal_full`, also past the journal's own limit, or `journal`.
 """
 
 from __future__ import annotations

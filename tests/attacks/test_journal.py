@@ -97,7 +97,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount")
     disk = tmp_path / "disk"
     disk.mkdir()
-    _mount("-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(disk))
+    try:
+        _mount("-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(disk))
+    except subprocess.CalledProcessError:
+        pytest.skip("nobody may mount in this container")
     try:
         yield disk
     finally:
