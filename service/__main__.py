@@ -151,7 +151,7 @@ async def _check(settings: Settings) -> None:
     if settings.embedded:
         # Before the journal: it is in the same folder, but the server can't do without one.
         found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
-    found.append(_about_journal(settings))
+    found += _about_journal(settings)
     with ExitStack() as stack:
         if settings.embedded and not private_runs(settings):
             found.append(
@@ -166,17 +166,18 @@ async def _check(settings: Settings) -> None:
     click.echo("\n".join([*found, "The settings and the store are usable."]))
 
 
-def _about_journal(settings: Settings) -> str:
-    """Whether the journal would be on, in a sentence.
+def _about_journal(settings: Settings) -> list[str]:
+    """Whether the journal would be on, and what is wrong with it, a sentence for each.
 
     Raises:
         StartError: it should be, and can't.
     """
     if not settings.journal.enabled:
-        return f"The journal is off: {JOURNAL_OFF}"
+        return [f"The journal is off: {JOURNAL_OFF}"]
     folder = Path(settings.data_dir).absolute()
-    check_folder(folder)
-    return f"The journal is on: while Redis is away reports are kept in {folder}."
+    odd = check_folder(folder)
+    on = f"The journal is on: while Redis is away reports are kept in {folder}."
+    return [on, f"warning: {odd}"] if odd else [on]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from service.admission import Admission
 from service.checks import check, claim, has_our_layout
 from service.config import Settings
 from service.connect import connect
+from service.errors import Unavailable
 from service.feed import Feed
 from service.handlers import ACCESS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE
 from service.journal import Journal, open_journal
@@ -91,7 +92,8 @@ def create_app(settings: Settings) -> web.Application:
             else:
                 replay = app[REPLAY] = Replay(store, journal)
                 metrics.watch_journal(replay.held)
-                await replay.look()
+                with suppress(Unavailable):  # the journal has logged it, and the store may be well
+                    await replay.look()
                 await watch.open()
                 async with running(watch.run()), running(replay.run()):
                     yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -32,6 +33,7 @@ from service.middleware import (
 )
 from service.models.answers import (
     EraseResponse,
+    JournalState,
     cursor_of,
     latest_log,
     message_log,
@@ -366,9 +368,9 @@ async def erase(request: web.Request) -> web.Response:
     body = _erase.body(await body_of(request, MIB), request.app[METRICS])
     selection = selection_to_erase(body)
     replay = request.app.get(REPLAY)
-    waits = replay is not None and (await replay.look()).reports > 0
+    wiped = replay is None or await replay.wipe()
     number, complete, ends_alike = await erase_messages(request.app[STORE], selection)
-    complete = complete and not waits  # some of what waits may be of theirs
+    complete = complete and wiped  # some of what is in the journal may be of theirs
     [(dimension, _)] = selection.filters
     log.info("messages_erased", extra={"by": dimension, "messages": number, "complete": complete})
     answer: EraseResponse = {"ok": True, "erased": number, "complete": complete}
@@ -387,17 +389,26 @@ async def readyz(request: web.Request) -> web.Response:
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
     store, replay = request.app[STORE], request.app.get(REPLAY)
-    state: dict[str, object] = {"ok": True, "store": "up", "journal": {"on": replay is not None}}
+    state: dict[str, object] = {"ok": True, "store": "up", "journal": await _state_of(replay)}
     try:
-        if replay is not None:
-            reports, age_s = await replay.look()
-            state["journal"] = {"on": True, "reports": reports, "age_s": round(age_s, 3)}
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:
             return error_response(503, f"The store is not available: {error.reason}.")
         state |= {"store": "away", "reason": error.reason}
     return _json(state)
+
+
+async def _state_of(replay: Replay | None) -> JournalState:
+    if replay is None:
+        return {"on": False}
+    state: JournalState = {"on": True}
+    with suppress(Unavailable):
+        reports, age_s = await replay.look()
+        state = {"on": True, "reports": reports, "age_s": round(age_s, 3)}
+    if replay.fault:
+        state["fault"] = replay.fault
+    return state
 
 
 async def metrics(request: web.Request) -> web.Response:

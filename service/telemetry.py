@@ -178,8 +178,12 @@ class Metrics:
         self._kept_s = self._gauge(
             "tracker_journal_age_seconds", "How long the first of them has waited."
         )
+        self._stuck = self._gauge(
+            "tracker_journal_stuck_reports",
+            "Reports that are merged, and that the disk doesn't let the journal remove.",
+        )
         self._depth: Callable[[], int] = int
-        self._waiting: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+        self._waiting: Callable[[], tuple[int, float, int]] = lambda: (0, 0.0, 0)
         self._exposed = _exposed(self.registry)
         self._webhook_items = self._counter(
             "tracker_webhook_items",
@@ -280,17 +284,18 @@ class Metrics:
         """Has the queue's depth read at every `refresh`."""
         self._depth = depth
 
-    def watch_journal(self, waiting: Callable[[], tuple[int, float]]) -> None:
-        """Has the reports in the journal, and their age in s, read at every `refresh`."""
+    def watch_journal(self, waiting: Callable[[], tuple[int, float, int]]) -> None:
+        """Has what `Replay.held` says read at every `refresh`."""
         self._waiting = waiting
 
     def refresh(self) -> None:
         """Looks at what isn't told but asked for. Workers do so every second for each other."""
         self._queue.set(self._depth())
         self._listeners.set(self._listening())
-        reports, age_s = self._waiting()
+        reports, age_s, stuck = self._waiting()
         self._kept.set(reports)
         self._kept_s.set(age_s)
+        self._stuck.set(stuck)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -100,6 +100,7 @@ class JournalState(TypedDict):
     on: bool
     reports: NotRequired[int]
     age_s: NotRequired[Annotated[float, Meta(description="how long the first of them has waited")]]
+    fault: NotRequired[Annotated[str, Meta(description="why it takes no reports")]]
 
 
 class Ready(TypedDict):

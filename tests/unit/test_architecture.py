@@ -11,7 +11,7 @@ LAYERS = [
     {"errors", "reports", "counters", "config", "ndjson"},
     {"models", "keys", "access", "admission"},
     {"scripts", "embedded", "durability", "sentinel"},
-    {"availability", "batcher", "connect", "journal", "paging"},
+    {"availability", "batcher", "connect", "journalfile", "journal", "paging"},
     {"checks", "store"},
     {"watch", "feed"},
     {"replay"},
