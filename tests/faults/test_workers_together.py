@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import redis as driver
@@ -36,11 +35,9 @@ def _start(folder: Path, **variables: str) -> str:
 
 @pytest.mark.slow
 def test_without_redis_it_ends_with_one_sentence(tmp_path: Path, files: Path) -> None:
-    started_s = monotonic()
     url = f"redis://127.0.0.1:{free_port()}"
     sentence = _start(tmp_path, TRACKER_REDIS__URL=url, TMPDIR=str(files))
     assert sentence.startswith("Redis can't be used: ")
-    assert monotonic() - started_s < 20
     assert left(files) == set()
 
 
