@@ -365,8 +365,9 @@ class Clock:
 
     def __call__(self) -> int:
         """The next stamp."""
-        now_us = max(self._wall_ns() // 1000, _EARLIEST_US)
-        if 0 <= self._last_us - now_us < _MOST_AHEAD_US:
+        now_us = self._wall_ns() // 1000
+        now_us = max(now_us, _EARLIEST_US)
+        if now_us <= self._last_us < now_us + _MOST_AHEAD_US:
             now_us = self._last_us + 1
         self._last_us = now_us
         return now_us

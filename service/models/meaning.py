@@ -108,9 +108,9 @@ def time_of(
         time_ms = _milliseconds(value)
     except (ValueError, OverflowError):
         time_ms = None
-    if time_ms is None or not _EARLIEST_MS <= time_ms <= _LATEST_MS:
+    if time_ms is None or time_ms < _EARLIEST_MS:
         raise refusal(field, _ALLOWED_TIME)
-    if time_ms > now_ms + LONGEST_AHEAD_MS and time_ms > latest_ms():
+    if time_ms > now_ms + LONGEST_AHEAD_MS and time_ms > min(latest_ms(), _LATEST_MS):
         raise refusal(field, _ALLOWED_TIME)
     return time_ms
 
