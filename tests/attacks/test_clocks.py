@@ -24,8 +24,10 @@ import redis as driver
 from service.keys import index_key, tag_of
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send
-from tests.process import Service, run
+from tests.process import HASTY, START_TIMEOUT_S, Service, run
 from tests.servers import RedisServer, wait_until, wheel_binary
+
+pytestmark = pytest.mark.slow
 
 API = "/api/webhooks"
 SECRET = "app-secret"
@@ -187,7 +189,9 @@ def test_a_clock_that_is_a_year_ahead_removes_nothing(redis: RedisServer, tmp_pa
         assert service.stop() == 0
     clock.move("+365d")
     with service_by(clock, tmp_path, redis.url, **keeping) as service:
-        wait_until(lambda: bool(service.events("retention_stopped")), "retention to stop")
+        wait_until(
+            lambda: bool(service.events("retention_stopped")), "retention to stop", START_TIMEOUT_S
+        )
         assert number_in(redis) == 20
         assert metric(service, "tracker_retention_stopped") == 1
         assert "more than an hour apart" in service.events("retention_stopped")[0]["reason"]
@@ -206,7 +210,11 @@ def test_nor_do_two_clocks_that_are_wrong_together(tmp_path: Path) -> None:
             assert service.stop() == 0
         clock.move("+365d")
         with service_by(clock, tmp_path, redis.url, **keeping) as service:
-            wait_until(lambda: bool(service.events("retention_stopped")), "retention to stop")
+            wait_until(
+                lambda: bool(service.events("retention_stopped")),
+                "retention to stop",
+                START_TIMEOUT_S,
+            )
             assert not service.events("clocks_apart")
             assert number_in(redis) == 20
             assert "both wrong" in service.events("retention_stopped")[0]["reason"]
@@ -252,15 +260,17 @@ def test_nothing_is_refused_by_our_clock_alone(redis: RedisServer, tmp_path: Pat
     """Redis isn't there to ask at the start; what came meanwhile waits in the journal."""
     redis.pause()
     try:
-        service = service_by(MovedClock(tmp_path, "-2d"), tmp_path, redis.url)
+        service = service_by(MovedClock(tmp_path, "-2d"), tmp_path, redis.url, program=HASTY)
         service.launch()
-        wait_until(lambda: bool(service.url), "the service to listen")
+        wait_until(lambda: bool(service.url), "the service to listen", START_TIMEOUT_S)
         answer = by_guide(service, "wamid.1", "read", int(time.time()))
         assert answer == (202, {"ok": True, "status": "read", "queued": True})
     finally:
         redis.resume()
     try:
-        wait_until(lambda: bool(service.events("replay_ended")), "the report to be merged")
+        wait_until(
+            lambda: bool(service.events("replay_ended")), "the report to be merged", START_TIMEOUT_S
+        )
         assert status_of(service, "wamid.1") == "read"
     finally:
         service.kill()
@@ -301,9 +311,9 @@ def test_a_clock_that_goes_wrong_later_is_noticed(redis: RedisServer, tmp_path: 
     with service_by(clock, tmp_path, redis.url) as service:
         assert "clock_ahead_s" not in call(service, "/readyz")[1]
         clock.move("+2d")
-        wait_until(lambda: bool(service.events("clocks_apart")), "it to be said")
+        wait_until(lambda: bool(service.events("clocks_apart")), "it to be said", START_TIMEOUT_S)
         clock.move("+0")
-        wait_until(lambda: bool(service.events("clocks_agree")), "it to be said")
+        wait_until(lambda: bool(service.events("clocks_agree")), "it to be said", START_TIMEOUT_S)
         assert metric(service, "tracker_clocks_apart") == 0
 
 
