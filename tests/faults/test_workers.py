@@ -216,7 +216,11 @@ def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: 
     service = Service(tmp_path, *WORKERS, TRACKER_JOURNAL__ENABLED="false", **variables)
     service.launch()
     try:
-        wait_until(lambda: len(service.events("redis_lost")) == 2, "both to look for Redis")
+        wait_until(
+            lambda: len(service.events("redis_lost")) == 2,
+            "both to look for Redis",
+            START_TIMEOUT_S,
+        )
         service.send_signal(signal.SIGTERM)
         assert service.wait()[0] == 0
         assert not service.events("started")
@@ -229,6 +233,7 @@ def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # it starts six workers under load
 async def test_a_reload_is_noticed_by_nobody(
     redis: RedisServer, crew: Service, files: Path
 ) -> None:
@@ -280,13 +285,13 @@ async def test_a_reload_reads_the_settings_again(redis: RedisServer, tmp_path: P
         old = until_two(service)
         tokens.write_text("another")
         service.send_signal(signal.SIGHUP)
-        wait_until(lambda: bool(service.events("reloaded")), "the reload")
+        wait_until(lambda: bool(service.events("reloaded")), "the reload", START_TIMEOUT_S)
         new = until_two(service, but=old)
         path = "/api/webhooks/message-logs/"
         assert (service.status_of(path, TOKEN), service.status_of(path, "another")) == (403, 200)
         config.write_text("[http]\nslow_z = 2.0")
         service.send_signal(signal.SIGHUP)
-        wait_until(lambda: bool(service.events("reload_refused")), "the refusal")
+        wait_until(lambda: bool(service.events("reload_refused")), "the refusal", START_TIMEOUT_S)
         assert "slow_z" in service.events("reload_refused")[0]["reason"]
         assert workers_of(service) == new
         assert service.stop() == 0
@@ -297,9 +302,11 @@ def test_who_asks_for_a_reload_during_a_reload_gets_another(crew: Service) -> No
     """The settings may have been changed once more after the first had read them."""
     until_two(crew)
     crew.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(crew.events("draining")) > 0, "the old ones to be told to go")
+    wait_until(
+        lambda: len(crew.events("draining")) > 0, "the old ones to be told to go", START_TIMEOUT_S
+    )
     crew.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(crew.events("reloaded")) == 2, "the second reload")
+    wait_until(lambda: len(crew.events("reloaded")) == 2, "the second reload", START_TIMEOUT_S)
     assert crew.stop() == 0
 
 

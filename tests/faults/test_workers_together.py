@@ -82,6 +82,7 @@ def _master_of(worker: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # it starts six workers
 async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path: Path) -> None:
     need_server()
     port = str(free_port())
