@@ -20,6 +20,7 @@ import uvloop
 
 from service.app import JOURNAL_OFF, create_app, serve
 from service.checks import check, describe
+from service.clocks import weaknesses_of_clocks
 from service.commands.common import open_server, private_runs
 from service.commands.export import export
 from service.commands.imports import import_
@@ -162,6 +163,7 @@ async def _check(settings: Settings) -> None:
         async with open_server(settings) as (server, scripts):
             warnings = await check(server, scripts, settings)
             found += await describe(server, settings)
+            warnings += await weaknesses_of_clocks(server)
     found += [f"warning: {warning}" for warning in warnings]
     click.echo("\n".join([*found, "The settings and the store are usable."]))
 

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
@@ -19,11 +18,12 @@ from aiohttp import web
 from service.access import Access
 from service.admission import Admission
 from service.checks import check, claim, has_our_layout
+from service.clocks import Clocks
 from service.config import Settings
 from service.connect import connect
 from service.errors import Unavailable
 from service.feed import Feed
-from service.handlers import ACCESS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE
+from service.handlers import ACCESS, CLOCKS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE, clock
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind
 from service.live import Live
@@ -73,12 +73,16 @@ def create_app(settings: Settings) -> web.Application:
                 journal=journal,
             )
             metrics.watch_queue(lambda: store.depth)
+            clocks = app[CLOCKS] = Clocks(server)
+            clock.latest_ms = clocks.latest_ms
+            metrics.watch_clocks(lambda: clocks.apart_s)
 
             async def open_store(within_s: float | None = None) -> None:
                 warnings = await check(server, scripts, settings, within_s=within_s)
                 await claim(scripts, settings)
                 for warning in warnings:
                     log.warning("store_may_lose_data", extra={"reason": warning})
+                await clocks.look()
 
             watch = Watch(
                 store,
@@ -87,7 +91,7 @@ def create_app(settings: Settings) -> web.Application:
             )
             if journal is None:
                 await open_store()
-                async with running(watch.run()):
+                async with running(watch.run()), running(clocks.run()):
                     yield
             else:
                 replay = app[REPLAY] = Replay(store, journal)
@@ -95,7 +99,7 @@ def create_app(settings: Settings) -> web.Application:
                 with suppress(Unavailable):  # the journal has logged it, and the store may be well
                     await replay.look()
                 await watch.open()
-                async with running(watch.run()), running(replay.run()):
+                async with running(watch.run()), running(clocks.run()), running(replay.run()):
                     yield
             await store.close()
 
@@ -134,8 +138,8 @@ async def _end_streams(app: web.Application) -> None:
 
 async def _retention(app: web.Application) -> AsyncIterator[None]:
     """Has old messages removed as long as the application runs."""
-    days = app[SETTINGS].retention.days
-    sweeper = Sweeper(app[STORE], days=days, now_us=lambda: time.time_ns() // 1000)
+    sweeper = Sweeper(app[STORE], app[CLOCKS], days=app[SETTINGS].retention.days)
+    app[METRICS].watch_retention(lambda: sweeper.stopped)
     sweeper.start()
     yield
     await sweeper.close()

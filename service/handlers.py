@@ -14,6 +14,7 @@ from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
+from service.clocks import Clocks
 from service.counters import Stats
 from service.erasing import erase as erase_messages
 from service.errors import BadRequest, NotFound, TooLarge, Unauthorized, Unavailable
@@ -89,7 +90,11 @@ LIVE = web.AppKey("live", Live)
 METRICS = web.AppKey("metrics", Metrics)
 OPENAPI = web.AppKey("openapi", bytes)
 
-_now_us = Clock(time.time_ns)
+CLOCKS = web.AppKey("clocks", Clocks)
+
+clock = Clock(time.time_ns)
+"""Stamps all reports of this process. The application has it know Redis' clock."""
+
 _track_send = Reader(TrackSendRequest)
 _track_sends = Reader(TrackSendBatch)
 _message_statuses = Reader(MessageStatusBatch)
@@ -109,7 +114,7 @@ _NOTHING_KNOWN = (
     "The body has nothing that Meta's webhook sends. Statuses must be in "
     "entry[].changes[].value.statuses[], with the field messages."
 )
-_ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
+_ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS, Item.AHEAD)
 LAST_EVENT_ID = istr("Last-Event-ID")
 SIGNATURE = istr("X-Hub-Signature-256")
 _WRITTEN, _QUEUED = 200, 202
@@ -137,9 +142,12 @@ def _status_answer(_: Report, merged: Merged) -> bytes:
 
 
 _SENDS = Intake(
-    lambda body, notes: send_report(_track_send.body(body, notes), _now_us()), _send_answer
+    lambda body, notes: send_report(_track_send.body(body, notes), clock(), clock.latest_ms),
+    _send_answer,
 )
-_STATUSES = Intake(lambda body, notes: update_in(body, _now_us(), notes), _status_answer)
+_STATUSES = Intake(
+    lambda body, notes: update_in(body, clock(), notes, clock.latest_ms), _status_answer
+)
 
 
 async def _take_one(request: web.Request, intake: Intake) -> web.Response:
@@ -232,7 +240,7 @@ async def whatsapp(request: web.Request) -> web.Response:
     signed = bool(signature) and (access.checks_signatures or not token)
     if signature and signed:
         access.check_signature(signature, body)
-    payload = Payload(body, _now_us)
+    payload = Payload(body, clock)
     queued = is_queued(await request.app[STORE].write(payload.reports))
     request.app[METRICS].webhook(payload.items)
     if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
@@ -311,7 +319,7 @@ async def message_stats(request: web.Request) -> web.Response:
 
 
 async def _stats(request: web.Request, chosen: tuple[str, str]) -> Stats:
-    return await request.app[STORE].stats(*chosen, _now_us() // 1000)
+    return await request.app[STORE].stats(*chosen, clock() // 1000)
 
 
 async def events(request: web.Request) -> web.Response:
@@ -391,6 +399,8 @@ async def readyz(request: web.Request) -> web.Response:
     store, replay = request.app[STORE], request.app.get(REPLAY)
     state: dict[str, object] = {"ok": True, "store": "up", "journal": await _state_of(replay)}
     try:
+        if ahead_s := request.app[CLOCKS].apart_s:
+            state["clock_ahead_s"] = round(ahead_s)
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:

@@ -212,6 +212,16 @@ class Metrics:
         )
         self._listeners = self._gauge("tracker_listeners", "Listeners of changes, on live.")
         self._listening: Callable[[], int] = int
+        self._clocks = self._gauge(
+            "tracker_clocks_apart",
+            "Processes whose clock and that of Redis are more than a minute apart.",
+        )
+        self._apart: Callable[[], object] = bool
+        self._retention = self._gauge(
+            "tracker_retention_stopped",
+            "Processes in which retention stands still; the log says why.",
+        )
+        self._stopped: Callable[[], object] = bool
         self._places_lost = self._counter(
             "tracker_places_lost",
             "Listeners that lost their place, by reason: they were too slow, or the feed no longer "
@@ -288,10 +298,20 @@ class Metrics:
         """Has what `Replay.held` says read at every `refresh`."""
         self._waiting = waiting
 
+    def watch_clocks(self, apart: Callable[[], object]) -> None:
+        """Has it read at every `refresh` whether the clocks are apart."""
+        self._apart = apart
+
+    def watch_retention(self, stopped: Callable[[], object]) -> None:
+        """Has it read at every `refresh` whether retention stands still."""
+        self._stopped = stopped
+
     def refresh(self) -> None:
         """Looks at what isn't told but asked for. Workers do so every second for each other."""
         self._queue.set(self._depth())
         self._listeners.set(self._listening())
+        self._clocks.set(bool(self._apart()))
+        self._retention.set(bool(self._stopped()))
         reports, age_s, stuck = self._waiting()
         self._kept.set(reports)
         self._kept_s.set(age_s)

@@ -110,6 +110,15 @@ class Ready(TypedDict):
     store: Literal["up", "away"]
     reason: NotRequired[Annotated[str, Meta(description="why the store is away")]]
     journal: JournalState
+    clock_ahead_s: NotRequired[
+        Annotated[
+            int,
+            Meta(
+                description="by how many seconds this machine's clock is ahead of that of Redis, "
+                "less than 0: behind it; only where that is more than a minute"
+            ),
+        ]
+    ]
 
 
 class TrackSendEventResponse(TypedDict):

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.models.schema import one_of
+from service.reports import EARLIEST_S
 
 MAX_ITEMS = 1_000
 """In one request."""
@@ -48,7 +49,7 @@ def _controls(rule: Controls) -> dict[str, Controls]:
 ISO_TIME = r"[0-9W-]{7,10}[T ][0-9:.,]+(Z|[+-][0-9:.,]+)?"
 """A pattern for what may be an ISO 8601 date and time."""
 
-EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+EARLIEST = datetime.fromtimestamp(EARLIEST_S, UTC)
 """No message is older."""
 
 PLAIN = {"pattern": f"^[^{CONTROL}]*$"}

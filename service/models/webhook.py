@@ -14,9 +14,9 @@ from typing import Any
 
 from service.errors import BadRequest
 from service.models.extras import NO_CONTACT, Contacts, id_of, recipient_and_extras
-from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, error_of, time_of
+from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, any_time, error_of, time_of
 from service.models.reader import CONTROLS, any_json
-from service.reports import Clock, Extras, Report, Status
+from service.reports import LONGEST_AHEAD_MS, Clock, Extras, Report, Status
 
 _KNOWN_LISTS = frozenset(("statuses", "messages", "errors"))
 
@@ -25,6 +25,8 @@ class Item(StrEnum):
     """What a payload may hold; all but statuses are passed over."""
 
     STATUS = "status"
+    AHEAD = "ahead"
+    """A status, taken, that lies more than a day ahead of our clock: one of the clocks is wrong."""
     UNKNOWN_STATUS = "unknown_status"
     """Of a message, but none that we know."""
     MALFORMED = "malformed"
@@ -37,6 +39,9 @@ class Item(StrEnum):
     """A change about messages that holds something else: clicks on links, say."""
     OTHER_FIELD = "other_field"
     """A change that isn't about messages: calls, templates, the account."""
+
+
+_TAKEN = (Item.STATUS, Item.AHEAD)
 
 
 class Payload:
@@ -68,9 +73,7 @@ class Payload:
     def passed_over(self) -> dict[str, int]:
         """How many items of each kind were not taken."""
         return {
-            kind.value: self.items[kind]
-            for kind in Item
-            if kind is not Item.STATUS and self.items[kind]
+            kind.value: self.items[kind] for kind in Item if kind not in _TAKEN and self.items[kind]
         }
 
     @property
@@ -126,8 +129,11 @@ class Payload:
                 return
             contact = contacts.of(status) if contacts else NO_CONTACT
             recipient_id, extras = recipient_and_extras(status, contact, phone_number_id)
-            self.reports.append(_report_of(status, reported, recipient_id, extras, clock()))
+            report = _report_of(status, reported, recipient_id, extras, clock())
+            self.reports.append(report)
             self.items[Item.STATUS] += 1
+            if report.at_ms > report.received_us // 1000 + LONGEST_AHEAD_MS:
+                self.items[Item.AHEAD] += 1
         except (BadRequest, KeyError, TypeError):
             self.items[Item.MALFORMED] += 1
 
@@ -144,6 +150,9 @@ def _report_of(
 ) -> Report:
     """What one status says.
 
+    Its time may lie ahead of our clock: Meta has a right one, and doesn't send a status again that
+    was answered with 200.
+
     Raises:
         BadRequest: its time is out of range.
         KeyError: an id or a time is missing.
@@ -155,7 +164,7 @@ def _report_of(
     return Report(
         wamid=_wamid_of(status["id"]),
         status=reported,
-        at_ms=time_of(_time_of(status["timestamp"]), received_us // 1000),
+        at_ms=time_of(_time_of(status["timestamp"]), received_us // 1000, latest_ms=any_time),
         received_us=received_us,
         recipient_id=recipient_id,
         error_code=code,

@@ -12,7 +12,7 @@ LAYERS = [
     {"models", "keys", "access", "admission"},
     {"scripts", "embedded", "durability", "sentinel"},
     {"availability", "batcher", "connect", "journalfile", "journal", "paging"},
-    {"checks", "store"},
+    {"checks", "clocks", "store"},
     {"watch", "feed"},
     {"replay"},
     {"telemetry", "erasing", "resending", "retention", "listeners", "live"},
@@ -28,7 +28,7 @@ LAYERS = [
 """A module imports from its own layer and those before it."""
 
 KNOWN_BY = {
-    "redis": {"scripts", "durability", "sentinel", "connect", "checks", "store"},
+    "redis": {"scripts", "durability", "sentinel", "connect", "checks", "clocks", "store"},
     "aiohttp": {
         "middleware",
         "protocol",
