@@ -8,6 +8,8 @@ TrackerError
 │   ├── NotFound            404: there is no such message
 │   ├── TooSlow             408: the request took too long to come
 │   ├── TooLarge            413: the body is larger than the endpoint takes
+│   ├── TooManyParts        413: the body's JSON has more parts than are read at once
+│   ├── Packed              415: the body is compressed
 │   ├── Overloaded          503: more requests than the service takes on at once; try again
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
 │       └── Rejected        503: the store takes writes, but not this batch
@@ -85,6 +87,31 @@ class TooLarge(RequestError):
 
     def __init__(self, most_mib: int) -> None:
         super().__init__(f"The body is too large; at most {most_mib} MiB is allowed.")
+
+
+class TooManyParts(RequestError):
+    """413: the body's JSON would take long to read, while all other requests wait.
+
+    Args:
+        most: parts that it may have.
+    """
+
+    status = 413
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The body has too many parts; at most {most:,} commas, opening brackets and halves of "
+            "surrogate pairs are allowed."
+        )
+
+
+class Packed(RequestError):
+    """415: the body is compressed; it stays so, since a little may unpack to very much."""
+
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("The body must not be compressed: send it without Content-Encoding.")
 
 
 class Overloaded(RequestError):

@@ -15,9 +15,24 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.access import Access
 from service.counters import Stats
 from service.erasing import erase as erase_messages
-from service.errors import BadRequest, NotFound, TooLarge, Unauthorized, Unavailable
+from service.errors import (
+    BadRequest,
+    NotFound,
+    TooLarge,
+    TooManyParts,
+    Unauthorized,
+    Unavailable,
+)
 from service.eventstream import HEADERS, answer_with_events
-from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
+from service.intake import (
+    NDJSON,
+    Intake,
+    answer_stream,
+    note_refused,
+    payload_of,
+    write_all,
+    write_each,
+)
 from service.keys import uuid_of
 from service.listeners import Listener
 from service.live import Live
@@ -68,7 +83,7 @@ from service.models.requests import (
     ValuesQuery,
 )
 from service.models.updates import update_in
-from service.models.webhook import Item, Payload
+from service.models.webhook import Item
 from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
 from service.resending import count_failed, failed_page, page_of_class
@@ -176,7 +191,7 @@ async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
         raise BadRequest(_AS_LINES)
     try:
         return reader.body(await body_of(request, MOST_BODY_BYTES), request.app[METRICS])
-    except (BadRequest, TooLarge) as error:
+    except (BadRequest, TooLarge, TooManyParts) as error:
         error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
         raise
 
@@ -230,8 +245,8 @@ async def whatsapp(request: web.Request) -> web.Response:
     signed = bool(signature) and (access.checks_signatures or not token)
     if signature and signed:
         access.check_signature(signature, body)
-    payload = Payload(body, _now_us)
-    queued = is_queued(await request.app[STORE].write(payload.reports))
+    payload = await payload_of(body, _now_us)
+    queued = await write_all(request.app[STORE], payload, _now_us)
     request.app[METRICS].webhook(payload.items)
     if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
         log.warning("webhook_items_odd", extra=odd)

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from service.keys import Position, Selection, ending_of
 from service.models.remedies import remedy_of
-from service.paging import position_of
-from service.reports import Record, unpack
+from service.paging import position_of, readable
+from service.reports import Record
 from service.scripts import Query, Scan
 from service.store import Store
 
@@ -234,8 +234,7 @@ async def _latest_in(
 
 
 def _first(send: _Send, scan: Scan) -> Record | None:
-    for packed in scan.packed:
-        record = unpack(packed)
+    for record in readable(scan.packed):
         if _is_try_of(send, record):
             return record
     return None

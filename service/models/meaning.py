@@ -20,6 +20,7 @@ from service.models.requests import (
     EARLIEST,
     ISO_TIME,
     MAX_METAS_ID,
+    MAX_TIME,
     EraseRequest,
     FailuresQuery,
     LiveQuery,
@@ -86,12 +87,17 @@ def time_of(value: str | int, now_ms: int, field: str = "timestamp") -> int:
         BadRequest: it can't be read, is before 2009 or more than a day ahead.
     """
     try:
-        time_ms = _milliseconds(value)
+        time_ms = _milliseconds(value) if _is_short(value) else None
     except (ValueError, OverflowError):
         time_ms = None
     if time_ms is None or not _EARLIEST_MS <= time_ms <= now_ms + _LONGEST_AHEAD_MS:
         raise refusal(field, _ALLOWED_TIME)
     return time_ms
+
+
+def _is_short(value: str | int) -> bool:
+    """Whether it may be a time, by its length: what isn't would lie in the cache below."""
+    return len(value) <= MAX_TIME if isinstance(value, str) else value.bit_length() < MAX_TIME
 
 
 @lru_cache(maxsize=4096)  # Meta's times are whole seconds: thousands of statuses share one
