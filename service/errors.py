@@ -128,14 +128,17 @@ class Unavailable(RequestError):
 
     Args:
         reason: a short word for the operator's log and metrics: one of `store.REASONS`, `fault`
-            where the fault is ours, or `journal` or `journal_full` where a report couldn't be
-            kept either.
+            where the fault is ours, `journal` or `journal_full` where a report couldn't be kept
+            either, or `second_tries` where there are too many to look at.
+        sentence: for the caller.
     """
 
     status = 503
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("The store is not available at the moment; try again.")
+    def __init__(
+        self, reason: str, sentence: str = "The store is not available at the moment; try again."
+    ) -> None:
+        super().__init__(sentence)
         self.reason = reason
 
 
