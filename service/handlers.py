@@ -28,6 +28,7 @@ from service.intake import (
     NDJSON,
     Intake,
     answer_stream,
+    aside,
     note_refused,
     payload_of,
     write_all,
@@ -190,7 +191,9 @@ async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
     if "jsonl" in request.content_type or "ndjson" in request.content_type:
         raise BadRequest(_AS_LINES)
     try:
-        return reader.body(await body_of(request, MOST_BODY_BYTES), request.app[METRICS])
+        body = await body_of(request, MOST_BODY_BYTES)
+        read = partial(reader.body, body, request.app[METRICS])
+        return read() if len(body) <= MIB else await aside(read)
     except (BadRequest, TooLarge, TooManyParts) as error:
         error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
         raise

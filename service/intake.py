@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import orjson
 from aiohttp import web
@@ -41,6 +41,9 @@ _AT_ONCE = 10 * MOST_A_TURN
 
 _aside = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
 """Reads bodies that take long. Of these there is one at a time: threads share the processor."""
+
+
+Read = TypeVar("Read")
 
 
 class Intake(NamedTuple):
@@ -176,8 +179,13 @@ def _cut(request: web.Request) -> None:
         request.transport.close()
 
 
+async def aside(read: Callable[[], Read]) -> Read:
+    """Reads a large body in a thread, so that all others have their turns meanwhile."""
+    return await asyncio.get_running_loop().run_in_executor(_aside, read)
+
+
 async def payload_of(body: bytes, clock: Clock) -> Payload:
-    """Reads Meta's webhook: in a thread if it is large, so that all others have their turns.
+    """Reads Meta's webhook, `aside` if it is large.
 
     Raises:
         BadRequest: it is no JSON object.
@@ -185,8 +193,7 @@ async def payload_of(body: bytes, clock: Clock) -> Payload:
     if not is_large(body):
         return Payload(body, clock)
     now_us = clock()  # which isn't for other threads: `write_all` stamps the reports
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_aside, lambda: Payload(body, lambda: now_us))
+    return await aside(lambda: Payload(body, lambda: now_us))
 
 
 async def write_all(store: Store, payload: Payload, clock: Clock) -> bool:

@@ -13,6 +13,9 @@ from service.models.reader import any_json, parts_of, utf8, whole_pairs
 AT_ONCE = 30_000
 """Parts that are decoded in one call; see `parts_of`."""
 
+_MOST_BYTES = 1024**2
+"""Of them a text alone may take long: escapes are looked at one by one."""
+
 _NAMES = (
     *("entry", "changes", "field", "value", "metadata", "statuses", "contacts", "messages"),
     *("errors", "id", "status", "timestamp", "recipient_id", "recipient_type"),
@@ -33,7 +36,7 @@ _REST_OF_TEXT = re.compile(rb'%b{0,50000}+(")?' % _TEXT, re.DOTALL)
 
 def is_large(raw: bytes) -> bool:
     """Whether JSON is too large to be decoded in one call."""
-    return len(raw) > AT_ONCE and parts_of(raw) > AT_ONCE
+    return len(raw) > AT_ONCE and (len(raw) > _MOST_BYTES or parts_of(raw) > AT_ONCE)
 
 
 class Items:
