@@ -9,8 +9,9 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import NamedTuple
 
 import click
 
@@ -21,12 +22,27 @@ from tests.conftest import TOKEN
 from tests.factories import status_update
 from tests.fuzz import Fuzzer
 
-Volley = tuple[bytes, int, float]
-"""What is sent on a connection, how many requests that is, and how long to read, in seconds."""
-
-CONNECTIONS = 24
-_A_VOLLEY = 40
 _LONGEST_S = 10.0
+
+
+class Volley(NamedTuple):
+    """What is sent on a connection.
+
+    Attributes:
+        wires: its bytes, one after the other.
+        number: how many requests they are.
+        read_s: how long to read what comes back, in seconds; 0: hardly anything is read.
+        in_turns: whether the next bytes wait for the answer to the ones before.
+    """
+
+    wires: Sequence[bytes]
+    number: int = 1
+    read_s: float = _LONGEST_S
+    in_turns: bool = False
+
+
+CONNECTIONS = 16
+_A_VOLLEY = 40
 _MADE_UP = 20_000
 """Requests that the fuzz makes up; they are sent again in another order after that."""
 
@@ -64,11 +80,11 @@ class Storm:
         self._wild = [w for (w, wild), e in zip(made, endless, strict=True) if wild or e]
         self._bomb = packed_zeros(1)
         kinds: dict[Callable[[], Volley], int] = {
-            self._fuzz: 30,
-            self._wild_one: 6,
-            self._probes: 6,
-            self._wrong_tokens: 8,
-            self._odd_heads: 8,
+            self._fuzz: 16,
+            self._wild_one: 8,
+            self._probes: 8,
+            self._wrong_tokens: 12,
+            self._odd_heads: 12,
             self._hostile_filters: 8,
             self._packed: 1,
             self._tiny_lines: 1,
@@ -84,14 +100,15 @@ class Storm:
         return kind()
 
     def _some(self, pool: tuple[bytes, ...] | list[bytes]) -> Volley:
+        """So many in a pipeline, none of them one that ends the connection."""
         wires = self._random.choices(pool, k=_A_VOLLEY)
-        return b"".join(wires) + _LAST, len(wires), _LONGEST_S
+        return Volley([b"".join(wires) + _LAST], len(wires))
 
     def _fuzz(self) -> Volley:
-        return self._some(self._tame)
+        return Volley(self._random.choices(self._tame, k=_A_VOLLEY), _A_VOLLEY, in_turns=True)
 
     def _wild_one(self) -> Volley:
-        return self._random.choice(self._wild), 1, 0.3
+        return Volley([self._random.choice(self._wild)], 1, read_s=0.3)
 
     def _probes(self) -> Volley:
         return self._some([_PROBE])
@@ -117,43 +134,65 @@ class Storm:
     def _packed(self) -> Volley:
         encoding = self._random.choice(["gzip", "deflate", "br"])
         wire = post("/nowhere", self._bomb[: 1 << 16], f"Content-Encoding: {encoding}")
-        return wire, 1, _LONGEST_S
+        return Volley([wire])
 
     def _tiny_lines(self) -> Volley:
         line = self._random.choice([b"{}\n", b"\n", b"[]\n", b'"\\ud83d"\n'])
-        return stream("message-status", line * 10_000), 1, _LONGEST_S
+        return Volley([stream("message-status", line * 10_000)])
 
     def _large_webhook(self) -> Volley:
         item = self._random.choice([b"[]", b"{}", b'{"id":"' + b"x" * 100_000 + b'"}'])
-        return post(f"{API}/whatsapp/", statuses(item, 200_000)), 1, _LONGEST_S
+        return Volley([post(f"{API}/whatsapp/", statuses(item, 200_000))])
 
     def _silent(self) -> Volley:
         head = f"POST {API}/whatsapp/ HTTP/1.1\r\nHost: x\r\n{SIGNATURE}: sha256={'0' * 64}\r\n"
-        return f"{head}Content-Length: 5242880\r\n\r\n{{".encode(), 1, 2.0
+        return Volley([f"{head}Content-Length: 5242880\r\n\r\n{{".encode()], read_s=2.0)
 
     def _unread(self) -> Volley:
         """Answers of which nobody reads more than the first: `_send` stops there."""
         items = [status_update(number, "read") for number in range(300)]
         look = json.dumps({"wamids": [item["wamid"] for item in items]}).encode()
         wire = post(f"{API}/message-status-lookup/", look).replace(b"Connection: close\r\n", b"")
-        return wire * 20, 20, 0.0
+        return Volley([wire * 20], 20, read_s=0.0)
 
 
-async def _send(url: str, wire: bytes, read_s: float, seen: Counter[str]) -> None:
+class _Answers:
+    """Counts the answers on a connection by their statuses."""
+
+    def __init__(self, reader: asyncio.StreamReader, seen: Counter[str]) -> None:
+        self._reader, self._seen = reader, seen
+        self._rest = b""
+
+    async def more(self) -> int:
+        """How many answers begin in what comes next; -1 at the end of the connection."""
+        piece = await self._reader.read(65_536)
+        if not piece:
+            return -1
+        text = self._rest + piece  # a status may be cut in two
+        found = [status.decode() for status in _STATUS.findall(text) if status != b"100"]
+        self._seen.update(found)
+        self._rest = b"" if _STATUS.search(text[-13:]) else text[-12:]
+        return len(found)
+
+
+async def _send(url: str, volley: Volley, seen: Counter[str]) -> None:
     reader, writer = await asyncio.open_connection(*address_of(url))
-    writer.write(wire)
-    rest = b""
+    answers = _Answers(reader, seen)
     try:
-        if not read_s:
-            await reader.read(1)
-            await asyncio.sleep(0.5)  # the answers wait for as long
-            return
-        async with asyncio.timeout(read_s):
-            while piece := await reader.read(65_536):
-                piece = rest + piece
-                found = _STATUS.findall(piece)
-                seen.update(status.decode() for status in found)
-                rest = b"" if _STATUS.search(piece[-13:]) else piece[-12:]
+        async with asyncio.timeout(volley.read_s or _LONGEST_S):
+            for wire in volley.wires:
+                writer.write(wire)
+                while volley.in_turns and (number := await answers.more()) < 1:
+                    if number < 0:  # the request was one that ends its connection
+                        reader, writer = await asyncio.open_connection(*address_of(url))
+                        answers = _Answers(reader, seen)
+                        break
+            if not volley.read_s:
+                await reader.read(1)
+                await asyncio.sleep(0.5)  # the other answers wait for as long
+                return
+            while not volley.in_turns and await answers.more() >= 0:
+                pass
     except (TimeoutError, ConnectionError):
         seen["cut off"] += 1
     finally:
@@ -167,10 +206,10 @@ async def rage(url: str, requests: int, seed: int) -> Counter[str]:
     async def go_on() -> None:
         nonlocal left
         while left > 0:
-            wire, number, read_s = storm.next()
-            left -= number
+            volley = storm.next()
+            left -= volley.number
             try:
-                await _send(url, wire, read_s, seen)
+                await _send(url, volley, seen)
             except OSError:
                 seen["no connection"] += 1
 

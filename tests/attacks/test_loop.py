@@ -7,7 +7,7 @@ up and has to send its statuses again, and the guide's callers, who send a repor
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -191,7 +191,7 @@ def _key_of(wamid: str) -> str:
     return message_key(tag_of(0), id_of(wamid))
 
 
-ODD = {
+ODD: dict[str, Callable[[bytes], bytes]] = {
     "a field of a later version": lambda packed: packed + b"\x1fa later field",
     "nothing": lambda _: b"",
     "a status of a later version": lambda packed: b"deleted" + packed[4:],
