@@ -3,12 +3,12 @@
 TrackerError
 ├── RequestError            the caller is answered with `status` and the sentence
 │   ├── BadRequest          400: something in the body or the query, `field` names it
+│   │   └── TooManyParts    413: the body's JSON has more parts than are read at once
 │   ├── Unauthorized        401: no token
 │   ├── Forbidden           403: a token or a signature that isn't one of ours
 │   ├── NotFound            404: there is no such message
 │   ├── TooSlow             408: the request took too long to come
 │   ├── TooLarge            413: the body is larger than the endpoint takes
-│   ├── TooManyParts        413: the body's JSON has more parts than are read at once
 │   ├── Packed              415: the body is compressed
 │   ├── Overloaded          503: more requests than the service takes on at once; try again
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
@@ -89,7 +89,7 @@ class TooLarge(RequestError):
         super().__init__(f"The body is too large; at most {most_mib} MiB is allowed.")
 
 
-class TooManyParts(RequestError):
+class TooManyParts(BadRequest):
     """413: the body's JSON would take long to read, while all other requests wait.
 
     Args:

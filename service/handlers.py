@@ -19,7 +19,6 @@ from service.errors import (
     BadRequest,
     NotFound,
     TooLarge,
-    TooManyParts,
     Unauthorized,
     Unavailable,
 )
@@ -194,7 +193,7 @@ async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
         body = await body_of(request, MOST_BODY_BYTES)
         read = partial(reader.body, body, request.app[METRICS])
         return read() if len(body) <= MIB else await aside(read)
-    except (BadRequest, TooLarge, TooManyParts) as error:
+    except (BadRequest, TooLarge) as error:
         error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
         raise
 

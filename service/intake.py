@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 from msgspec.structs import replace
 
-from service.errors import BadRequest, RequestError, Unavailable
+from service.errors import BadRequest, Unavailable
 from service.middleware import label
 from service.models.pieces import is_large
 from service.models.reader import Notes
@@ -80,7 +80,7 @@ async def write_each(
     Raises:
         Unavailable: not every report that was readable is known to be written.
     """
-    read: list[Report | RequestError] = []
+    read: list[Report | BadRequest] = []
     async for some in in_turns(bodies):
         read += [_read(intake, body, notes) for body in some]
     reports = [report for report in read if isinstance(report, Report)]
@@ -108,16 +108,16 @@ def is_queued(merged: Iterable[Merged]) -> bool:
     return any(each.outcome is Outcome.QUEUED for each in merged)
 
 
-def _read(intake: Intake, body: bytes | None, notes: Notes) -> Report | RequestError:
+def _read(intake: Intake, body: bytes | None, notes: Notes) -> Report | BadRequest:
     if body is None:
         return BadRequest("The line is too long; at most 1 MiB is allowed.")
     try:
         return intake.read(body, notes)
-    except RequestError as error:
+    except BadRequest as error:
         return error.with_traceback(None)  # it would keep all that the frames hold
 
 
-def _refusal(error: RequestError) -> bytes:
+def _refusal(error: BadRequest | Unavailable) -> bytes:
     answer: dict[str, object] = {"ok": False, "error": error.sentence}
     if error.field:
         answer["field"] = error.field

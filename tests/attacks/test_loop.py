@@ -87,6 +87,7 @@ async def test_many_tiny_lines_cost_little_memory(service: Service) -> None:
     assert watch.most_mib < before_mib + 60
 
 
+@pytest.mark.parametrize("backend", ["fake"], indirect=True)
 async def test_long_times_are_not_kept(client: Client) -> None:
     """A caller's 5 MiB texts in the place of times were kept in a cache, 4,096 of them."""
     kept = _milliseconds.cache_info().currsize
@@ -110,6 +111,7 @@ async def test_a_webhook_of_very_many_odd_items_keeps_what_is_usable(service: Se
     assert service.status_of(f"{API}/messages/wamid.last/", TOKEN) == 200
 
 
+@pytest.mark.parametrize("backend", ["fake"], indirect=True)
 @pytest.mark.parametrize(
     ("path", "body"),
     [
