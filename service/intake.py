@@ -114,7 +114,8 @@ def _read(intake: Intake, body: bytes | None, notes: Notes) -> Report | BadReque
     try:
         return intake.read(body, notes)
     except BadRequest as error:
-        return error.with_traceback(None)  # it would keep all that the frames hold
+        error.__context__ = None  # it would keep all that its frames hold, as the traceback would
+        return error.with_traceback(None)
 
 
 def _refusal(error: BadRequest | Unavailable) -> bytes:

@@ -50,6 +50,24 @@ class Callers:
         """Has them end after the report that is under way."""
         self._over.set()
 
+    async def begin(self) -> None:
+        """What callers do all day: the memory that it takes is the service's own.
+
+        Raises:
+            ClientResponseError: some of it was refused.
+        """
+        sends = [event_send(number) for number in range(1_000)]
+        updates = [status_update(number, "delivered") for number in range(1_000)]
+        headers = {"X-Webhook-Token": TOKEN}
+        async with aiohttp.ClientSession(
+            self._url, headers=headers, raise_for_status=True
+        ) as session:
+            for _ in range(3):
+                await session.post(f"{_API}/track-send/batch/", json={"messages": sends})
+                await session.post(f"{_API}/message-status/batch/", json={"updates": updates})
+                for path in ("message-logs/?limit=200", "failures/", "events/", "message-stats/"):
+                    await session.get(f"{_API}/{path}")
+
     async def report(self) -> None:
         """Reports until `stop`, each caller on a connection that is now and then a new one."""
         await asyncio.gather(*map(self._call, range(CALLERS)))
@@ -88,6 +106,7 @@ async def attack(service: Service, options: argparse.Namespace) -> list[str]:
         a sentence for each thing that went wrong.
     """
     callers = Callers(service.url)
+    await callers.begin()
     reporting = asyncio.create_task(callers.report())
     await asyncio.sleep(_WARM_S)
     before_mib, first = resident_mib(service.pid), len(callers.took_ms)
