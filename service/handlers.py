@@ -17,9 +17,24 @@ from service.access import Access
 from service.clocks import Clocks
 from service.counters import Stats
 from service.erasing import erase as erase_messages
-from service.errors import BadRequest, NotFound, TooLarge, Unauthorized, Unavailable
+from service.errors import (
+    BadRequest,
+    NotFound,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
 from service.eventstream import HEADERS, answer_with_events
-from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
+from service.intake import (
+    NDJSON,
+    Intake,
+    answer_stream,
+    aside,
+    note_refused,
+    payload_of,
+    write_all,
+    write_each,
+)
 from service.keys import uuid_of
 from service.listeners import Listener
 from service.live import Live
@@ -71,7 +86,7 @@ from service.models.requests import (
     ValuesQuery,
 )
 from service.models.updates import update_in
-from service.models.webhook import Item, Payload
+from service.models.webhook import Item
 from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
 from service.resending import count_failed, failed_page, page_of_class
@@ -185,7 +200,9 @@ async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
     if "jsonl" in request.content_type or "ndjson" in request.content_type:
         raise BadRequest(_AS_LINES)
     try:
-        return reader.body(await body_of(request, MOST_BODY_BYTES), request.app[METRICS])
+        body = await body_of(request, MOST_BODY_BYTES)
+        read = partial(reader.body, body, request.app[METRICS])
+        return read() if len(body) <= MIB else await aside(read)
     except (BadRequest, TooLarge) as error:
         error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
         raise
@@ -240,8 +257,8 @@ async def whatsapp(request: web.Request) -> web.Response:
     signed = bool(signature) and (access.checks_signatures or not token)
     if signature and signed:
         access.check_signature(signature, body)
-    payload = Payload(body, clock)
-    queued = is_queued(await request.app[STORE].write(payload.reports))
+    payload = await payload_of(body, clock)
+    queued = await write_all(request.app[STORE], payload, clock)
     request.app[METRICS].webhook(payload.items)
     if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
         log.warning("webhook_items_odd", extra=odd)

@@ -25,6 +25,7 @@ from service.admission import Admission
 from service.config import Http, Settings
 from service.errors import (
     Overloaded,
+    Packed,
     RequestError,
     TooLarge,
     TooSlow,
@@ -56,6 +57,7 @@ _SANE_ID = re.compile(SANE_ID)
 UNKEPT = {"Cache-Control": "no-store"}
 """Headers of what no cache on the way shall have: it is of persons, or another in a moment."""
 _RETRY_AFTER_S = "1"
+_PLAIN = "identity"
 _WAITED = (202, Unavailable.status)
 """Statuses that mean "the store is unavailable": one log line stands for all such requests."""
 _ABSENCE_S = 60.0
@@ -134,6 +136,8 @@ def error_response(status: int, sentence: str, field: str | None = None) -> web.
         response.headers["WWW-Authenticate"] = "X-Webhook-Token"
     if status == Unavailable.status:
         response.headers["Retry-After"] = _RETRY_AFTER_S
+    if status == Packed.status:
+        response.headers["Accept-Encoding"] = _PLAIN
     return response
 
 
@@ -194,6 +198,8 @@ class Entrance:
         request_id.set(known)
         held_bytes, lasting = -1, False
         try:
+            if hdrs.CONTENT_ENCODING in request.headers:
+                _check_plain(request)
             key = request.method, request.rel_url.raw_path
             policy = self._policies.get(key) or self._policy_elsewhere(request)
             if policy.by_token:
@@ -219,7 +225,7 @@ class Entrance:
                 self._admission.part(held_bytes)
             elif held_bytes >= 0:
                 self._admission.leave(held_bytes)
-        if _may_break(request):
+        if request.content.exception() is not None:
             response.force_close()  # aiohttp closes then, and the next request would be lost
         response.headers[_REQUEST_ID] = known
         ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
@@ -260,11 +266,14 @@ class Entrance:
             log.info("request_slow" if slow else "request", extra=extra)
 
 
-def _may_break(request: BaseRequest) -> bool:
-    """Whether the rest of the body can't be passed over, or perhaps can't: it is compressed."""
-    body = request.content
-    unread = not body.is_eof()
-    return body.exception() is not None or (unread and hdrs.CONTENT_ENCODING in request.headers)
+def _check_plain(request: BaseRequest) -> None:
+    """Refuses a compressed body, whoever sends it and wherever to: no caller of the guide does.
+
+    Raises:
+        Packed: the request has such a body.
+    """
+    if request.headers[hdrs.CONTENT_ENCODING].lower() != _PLAIN and request.body_exists:
+        raise Packed
 
 
 def _held_bytes(request: BaseRequest) -> int:
@@ -305,7 +314,7 @@ def _answer(request: BaseRequest, error: Exception) -> web.Response:
         return error_response(400, "The request broke off before its end.")
     if isinstance(error, web.RequestPayloadError):
         log.warning("request_refused", extra=extra | {"status": 400})
-        return error_response(400, "The body can't be read: its encoding is broken.")
+        return error_response(400, "The body can't be read: its chunks are broken.")
     log.error("request_failed", extra=extra | {"status": 500}, exc_info=error)
     return error_response(500, "Something went wrong here; the request id leads to the log.")
 

@@ -106,7 +106,8 @@ class JsonServer(web.Server):
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
             loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
-            **server._kwargs,  # noqa: SLF001
+            # No body is unpacked, not even one that is passed over after its refusal (`Packed`).
+            **server._kwargs | {"auto_decompress": False},  # noqa: SLF001
         )
         made.admission, made.metrics = admission, metrics
         made.probes, made.receive_s = probes, receive_s

@@ -161,12 +161,25 @@ class Record(NamedTuple):
     received_ms: str
 
 
+_FIELDS = len(Record._fields)
+
+
 def unpack(packed: bytes) -> Record:
-    """The record that `merge.lua` packed; what was packed before a field was there lacks it."""
+    """The record that `merge.lua` packed.
+
+    What an earlier version packed lacks the last fields. What a later one packed may have more of
+    them; these are passed over, and `merge.lua` keeps them.
+
+    Raises:
+        ValueError: it is no record, or one whose status only a later version knows.
+    """
     fields = packed.decode().split(SEPARATOR)
-    if len(fields) < len(Record._fields):
-        fields += [""] * (len(Record._fields) - len(fields))
-    fields[0] = _STATUSES[fields[0]]
+    if len(fields) != _FIELDS:
+        fields = (fields + [""] * _FIELDS)[:_FIELDS]
+    status = _STATUSES.get(fields[0])
+    if status is None or not (fields[1] and "".join(fields[1:7]).isdecimal()):
+        raise ValueError("no record that this version can read")
+    fields[0] = status
     return Record._make(fields)
 
 

@@ -32,8 +32,16 @@ from service.keys import (
     tag_of,
 )
 from service.models.remedies import KNOWN_CODES
-from service.paging import Page, PartitionScan, ValuePage, ValuePages, page_of, position_of
-from service.reports import Record, Report, unpack
+from service.paging import (
+    Page,
+    PartitionScan,
+    ValuePage,
+    ValuePages,
+    page_of,
+    position_of,
+    readable,
+)
+from service.reports import Record, Report
 from service.scripts import (
     MAX_BATCH,
     MAX_ERASED,
@@ -78,6 +86,9 @@ out, and in a long one not too many requests pile up before it is known."""
 
 _LOOKS_AT_ONCE = 32
 """How many partitions are checked at the same time."""
+
+_FURTHER_BACK = 50
+"""Among so many messages `latest` looks for one that can be read, if the latest can't."""
 
 _QUERY_ROWS = 8
 """What a query of a list call costs beside its rows, in rows."""
@@ -311,13 +322,13 @@ class Store:
             ids = by_partition.setdefault(partition_of(wamid, self._partitions), [])
             ids.append(id_of(wamid))
         found = await _all(self._reads.submit(p, ids, len(ids)) for p, ids in by_partition.items())
-        records = (unpack(packed) for some in found for packed in some if packed)
+        records = readable(packed for some in found for packed in some if packed)
         return {record.wamid: record for record in records}
 
     async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
         """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
         found = await self._reads.submit(partition, ids, len(ids))
-        return [unpack(packed) for packed in found if packed]
+        return list(readable(filter(None, found)))
 
     async def _read(self, partition: int, ids: Sequence[str], until_s: float) -> list[Any]:
         tag = tag_of(partition)
@@ -372,7 +383,8 @@ class Store:
         even, are no sign of the end.
         """
         scan = await self.look(partition, Query.of(selection, limit, after))
-        return Page([unpack(packed) for packed in scan.packed], scan.stopped)
+        records = list(readable(scan.packed))
+        return Page(records, scan.stopped, len(scan.packed) - len(records))
 
     async def execute(self, partition: int, *command: Any, until_s: float = math.inf) -> Any:  # noqa: ANN401  as Redis has it
         """Runs an idempotent command on the partition's server.
@@ -388,9 +400,13 @@ class Store:
 
     async def latest(self, dimension: str, value: str) -> Record | None:
         """The most recent message of an index."""
-        query = Query.of(Selection([(dimension, value)]), 1, None)
+        selection = Selection([(dimension, value)])
+        query = Query.of(selection, 1, None)
         scans = await _all(self.look(p, query) for p in range(self._partitions))
-        found = [unpack(packed) for scan in scans for packed in scan.packed]
+        packed = [each for scan in scans for each in scan.packed]
+        found = list(readable(packed))
+        if len(found) < len(packed):  # an earlier one may be readable, and the latest of all
+            found = (await self.page(selection, _FURTHER_BACK)).records
         return max(found, key=position_of, default=None)
 
     async def stats(self, dimension: str, value: str, now_ms: int) -> Stats:

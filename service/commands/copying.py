@@ -15,7 +15,7 @@ from service.commands.common import (
     progress,
     size_of,
     store_on,
-    walk,
+    walk_all,
 )
 from service.commands.holdings import (
     Moved,
@@ -78,7 +78,7 @@ async def _copy_messages(source: Store, target: Store) -> None:
     done, writer = 0, Writer(target)
     with progress("Copying", await size_of(source, EVERYTHING)) as show:
         for partition in range(source.partitions):
-            async for records in walk(source, EVERYTHING, partition):
+            async for records in walk_all(source, partition):
                 reports = [report for record in records for report in reports_of(record)]
                 await writer.put(reports, lambda _merged: None)
                 done += len(records)

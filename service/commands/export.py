@@ -56,27 +56,34 @@ def export(file: str, *, force: bool, as_json: bool, **filters: str | None) -> N
         selection = selection_of(_QUERY.query(given))
     except BadRequest as error:
         raise click.UsageError(error.sentence) from None
-    number = run(lambda settings: _export(settings, selection, resolve(file), force=force))
-    sentence = f"Exported {counted(number, 'message')}."
-    conclude(sentence, {"messages": number}, as_json=as_json, err=True)
+    number, odd = run(lambda settings: _export(settings, selection, resolve(file), force=force))
+    sentence, figures = f"Exported {counted(number, 'message')}.", {"messages": number}
+    if odd:
+        sentence += f" Left out {counted(odd, 'message')} that this version can't read."
+        figures["unreadable"] = odd
+    conclude(sentence, figures, as_json=as_json, err=True)
+    if odd:
+        sys.exit(1)
 
 
 async def _export(
     settings: Settings, selection: Selection, path: Path | None, *, force: bool
-) -> int:
+) -> tuple[int, int]:
+    """How many messages were written, and how many can't be read."""
     if not force:
         _refuse_to_replace(path)
     async with open_store(settings) as store:
         total = await size_of(store, selection)
-        written = 0
+        written = odd = 0
         with sink(path, force=force) as file, progress("Exporting", total) as move:
             for partition in range(store.partitions):
-                async for records in walk(store, selection, partition):
-                    file.writelines(line_of(record) + b"\n" for record in records)
-                    written += len(records)
+                async for page in walk(store, selection, partition):
+                    file.writelines(line_of(record) + b"\n" for record in page.records)
+                    written += len(page.records)
+                    odd += page.unreadable
                     move(written)
             move(total)
-        return written
+        return written, odd
 
 
 def _refuse_to_replace(path: Path | None) -> None:
