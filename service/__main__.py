@@ -24,7 +24,7 @@ from service.commands.common import open_server, private_runs
 from service.commands.export import export
 from service.commands.imports import import_
 from service.commands.repartition import repartition
-from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
+from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weaknesses
 from service.embedded import examine, is_private, prepare
 from service.errors import ConfigError, StartError
 from service.journal import check_folder
@@ -105,6 +105,7 @@ def with_token(settings: Settings) -> Settings:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as text:
             text.write(token_urlsafe(32))
+    file.chmod(0o600)  # whoever wrote it by hand may have left it open
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))
 
 
@@ -161,7 +162,7 @@ async def _check(settings: Settings) -> None:
         async with open_server(settings) as (server, scripts):
             warnings = await check(server, scripts, settings)
             found += await describe(server, settings)
-    found += [f"warning: {warning}" for warning in warnings]
+    found += [f"warning: {warning}" for warning in weaknesses(settings) + warnings]
     click.echo("\n".join([*found, "The settings and the store are usable."]))
 
 
