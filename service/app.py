@@ -19,16 +19,17 @@ from aiohttp import web
 from service.access import Access
 from service.admission import Admission
 from service.checks import check, claim, has_our_layout
-from service.config import Settings
+from service.config import Settings, weaknesses
 from service.connect import connect
 from service.feed import Feed
 from service.handlers import ACCESS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind
 from service.live import Live
-from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
+from service.middleware import LOG_LIMIT, MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
+from service.refusals import LogLimit
 from service.replay import Replay
 from service.retention import Sweeper
 from service.routes import ROUTES, add_routes, policies, probes
@@ -54,11 +55,14 @@ def create_app(settings: Settings) -> web.Application:
     metrics = Metrics()
     app = web.Application(client_max_size=MOST_BODY_BYTES)
     app[SETTINGS] = settings
-    app[ACCESS] = Access(settings)
+    app[LOG_LIMIT] = lines = LogLimit()
+    app[ACCESS] = Access(settings, lines)
     app[METRICS] = metrics
     app[HEALTH] = Health()
     app[OPENAPI] = _description()
     add_routes(app)
+    for weakness in weaknesses(settings):
+        log.warning("setting_weak", extra={"reason": weakness})
 
     async def store(app: web.Application) -> AsyncIterator[None]:
         async with connect(settings) as server, _journal(settings) as journal:
@@ -165,11 +169,13 @@ class Runner(web.AppRunner):
             policies=policies(),
             metrics=self.app[METRICS],
             settings=settings.http,
+            lines=self.app[LOG_LIMIT],
         )
         served = JsonServer.like(
             server,
             handle,
             admission=admission,
+            lines=self.app[LOG_LIMIT],
             metrics=self.app[METRICS],
             probes=probes(),
             receive_s=settings.http.receive_s,

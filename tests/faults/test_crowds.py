@@ -45,7 +45,7 @@ class Crowd:
         self.refusals = 0
         self.served: asyncio.Protocol | None = None
 
-    def refused(self) -> None:
+    def refused(self, _: asyncio.Transport) -> None:
         self.refusals += 1
 
     def protocol(self) -> Refuser:
