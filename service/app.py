@@ -61,8 +61,6 @@ def create_app(settings: Settings) -> web.Application:
     app[HEALTH] = Health()
     app[OPENAPI] = _description()
     add_routes(app)
-    for weakness in weaknesses(settings):
-        log.warning("setting_weak", extra={"reason": weakness})
 
     async def store(app: web.Application) -> AsyncIterator[None]:
         async with connect(settings) as server, _journal(settings) as journal:
@@ -103,6 +101,7 @@ def create_app(settings: Settings) -> web.Application:
 
     app.cleanup_ctx.append(store)
     app.cleanup_ctx.append(_live)
+    app.on_startup.append(_warn)
     app.on_shutdown.append(_end_streams)
     if settings.retention.days:
         app.cleanup_ctx.append(_retention)
@@ -127,6 +126,12 @@ async def _live(app: web.Application) -> AsyncIterator[None]:
     live = app[LIVE] = Live(Feed(app[STORE]), receive_s=receive_s, lost=lost)
     yield
     await live.close()
+
+
+async def _warn(app: web.Application) -> None:
+    """Tells the operator what strangers could make use of, once the store is open."""
+    for weakness in weaknesses(app[SETTINGS]):
+        log.warning("setting_weak", extra={"reason": weakness})
 
 
 async def _end_streams(app: web.Application) -> None:
