@@ -26,7 +26,7 @@ from service.commands.export import export
 from service.commands.imports import import_
 from service.commands.recount import recount
 from service.commands.repartition import repartition
-from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
+from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weaknesses
 from service.embedded import examine, is_private, prepare
 from service.errors import ConfigError, StartError
 from service.journal import check_folder
@@ -107,6 +107,7 @@ def with_token(settings: Settings) -> Settings:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as text:
             text.write(token_urlsafe(32))
+    file.chmod(0o600)  # whoever wrote it by hand may have left it open
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))
 
 
@@ -164,7 +165,7 @@ async def _check(settings: Settings) -> None:
             warnings = await check(server, scripts, settings)
             found += await describe(server, settings)
             warnings += await weaknesses_of_clocks(server)
-    found += [f"warning: {warning}" for warning in warnings]
+    found += [f"warning: {warning}" for warning in weaknesses(settings) + warnings]
     click.echo("\n".join([*found, "The settings and the store are usable."]))
 
 

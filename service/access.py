@@ -13,6 +13,7 @@ from functools import partial
 
 from service.config import Settings
 from service.errors import Forbidden, Unauthorized
+from service.refusals import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +23,15 @@ _NO_WORD_SET = (
 
 
 class Access:
-    """The secrets of the settings. Where none of a kind is set, nobody gets in by that kind."""
+    """The secrets of the settings. Where none of a kind is set, nobody gets in by that kind.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: of the service.
+        lines: bounds the log lines of requests that strangers can make.
+    """
+
+    def __init__(self, settings: Settings, lines: LogLimit) -> None:
+        self._lines = lines
         self._tokens = _encoded(settings.auth.tokens)
         self._app_secrets = _encoded(settings.meta.app_secret)
         self._verify_tokens = _encoded(settings.meta.verify_token)
@@ -62,7 +69,7 @@ class Access:
             Forbidden: it was signed with another secret, or changed on its way.
         """
         if not self._app_secrets:
-            log.warning("setting_missing", extra={"setting": "meta.app_secret"})
+            self._note_missing("meta.app_secret")
         digests = [hmac.digest(secret, body, hashlib.sha256) for secret in self._app_secrets]
         if not _is_one_of(given, [b"sha256=" + digest.hex().encode() for digest in digests]):
             raise Forbidden("The X-Hub-Signature-256 does not fit the body.")
@@ -78,11 +85,15 @@ class Access:
             Forbidden: it is another one, or none.
         """
         if not self._verify_tokens:
-            log.warning("setting_missing", extra={"setting": "meta.verify_token"})
+            self._note_missing("meta.verify_token")
             if of_ours:
                 raise Forbidden(_NO_WORD_SET)
         if not given or not _is_one_of(given, self._verify_tokens):
             raise Forbidden("The hub.verify_token is not the one that is expected.")
+
+    def _note_missing(self, setting: str) -> None:
+        if number := self._lines.due("setting_missing", setting):
+            log.warning("setting_missing", extra={"setting": setting, "number": number})
 
 
 def _encoded(secrets: Sequence[str]) -> list[bytes]:

@@ -7,14 +7,11 @@ every caller the same wait and the service its memory.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
 from collections.abc import Callable
 
 from service.errors import Overloaded
-
-log = logging.getLogger(__name__)
 
 MOST_BYTES = 64 * 1024**2
 """Of bodies held at once."""
@@ -22,7 +19,6 @@ MOST_BYTES = 64 * 1024**2
 MOST_REPORTS = 20_000
 """Waiting to be written: half a second's work or so."""
 
-_LOG_EVERY_S = 1.0
 _CALM_AFTER_S = 1.0
 _BEAT_S = 0.05
 _LATE_S = 0.1
@@ -56,8 +52,7 @@ class Admission:
         self._connections = connections
         self._requests = 0
         self._bytes = 0
-        self._refused = 0
-        self._refused_s = self._late_s = self._logged_s = -math.inf
+        self._refused_s = self._late_s = -math.inf
 
     def enter(self, refused_at: float, size_bytes: int) -> None:
         """Lets a request in; `leave` must follow.
@@ -76,7 +71,6 @@ class Admission:
         )
         if in_use >= refused_at:
             self._refused_s = time.monotonic()
-            self.note_refusal()
             raise Overloaded
         self._requests += 1
         self._bytes += size_bytes
@@ -93,7 +87,6 @@ class Admission:
             Overloaded: there are too many listeners; the request is still one.
         """
         if self.listeners >= self._most_listeners:
-            self.note_refusal()
             raise Overloaded
         self._requests -= 1
         self.listeners += 1
@@ -122,14 +115,3 @@ class Admission:
             loop.call_at(now_s + _BEAT_S, beat, now_s + _BEAT_S)
 
         beat(loop.time())
-
-    def note_refusal(self) -> None:
-        """A request was refused, here or by a `Refuser`.
-
-        Logs at most one line a second: a log of every refusal would be a load of its own.
-        """
-        self._refused += 1
-        now_s = time.monotonic()
-        if now_s - self._logged_s >= _LOG_EVERY_S:
-            log.warning("overloaded", extra={"refused": self._refused})
-            self._logged_s, self._refused = now_s, 0

@@ -19,7 +19,7 @@ from service.access import Access
 from service.admission import Admission
 from service.checks import check, claim, has_our_layout
 from service.clocks import Clocks
-from service.config import Settings
+from service.config import Settings, weaknesses
 from service.connect import connect
 from service.errors import Unavailable
 from service.feed import Feed
@@ -27,9 +27,10 @@ from service.handlers import ACCESS, CLOCKS, HEALTH, LIVE, METRICS, OPENAPI, REP
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind
 from service.live import Live
-from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
+from service.middleware import LOG_LIMIT, MOST_BODY_BYTES, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
+from service.refusals import LogLimit
 from service.replay import Replay
 from service.retention import Sweeper
 from service.routes import ROUTES, add_routes, policies, probes
@@ -55,7 +56,8 @@ def create_app(settings: Settings) -> web.Application:
     metrics = Metrics()
     app = web.Application(client_max_size=MOST_BODY_BYTES)
     app[SETTINGS] = settings
-    app[ACCESS] = Access(settings)
+    app[LOG_LIMIT] = lines = LogLimit()
+    app[ACCESS] = Access(settings, lines)
     app[METRICS] = metrics
     app[HEALTH] = Health()
     app[OPENAPI] = _description()
@@ -105,6 +107,7 @@ def create_app(settings: Settings) -> web.Application:
 
     app.cleanup_ctx.append(store)
     app.cleanup_ctx.append(_live)
+    app.on_startup.append(_warn)
     app.on_shutdown.append(_end_streams)
     if settings.retention.days:
         app.cleanup_ctx.append(_retention)
@@ -129,6 +132,12 @@ async def _live(app: web.Application) -> AsyncIterator[None]:
     live = app[LIVE] = Live(Feed(app[STORE]), receive_s=receive_s, lost=lost)
     yield
     await live.close()
+
+
+async def _warn(app: web.Application) -> None:
+    """Tells the operator what strangers could make use of, once the store is open."""
+    for weakness in weaknesses(app[SETTINGS]):
+        log.warning("setting_weak", extra={"reason": weakness})
 
 
 async def _end_streams(app: web.Application) -> None:
@@ -171,11 +180,13 @@ class Runner(web.AppRunner):
             policies=policies(),
             metrics=self.app[METRICS],
             settings=settings.http,
+            lines=self.app[LOG_LIMIT],
         )
         served = JsonServer.like(
             server,
             handle,
             admission=admission,
+            lines=self.app[LOG_LIMIT],
             metrics=self.app[METRICS],
             probes=probes(),
             receive_s=settings.http.receive_s,

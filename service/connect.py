@@ -328,7 +328,8 @@ def _server_of(url: str, settings: config.Redis) -> Server:
             "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
             "redis+sentinel://host:port,host:port/name, rediss+sentinel://…, "
             "redis+cluster://host:port,host:port, rediss+cluster://… or fakeredis://, and so must "
-            "--to-url. A user and a password in it are percent-encoded: p%40ss for p@ss."
+            "--to-url or REPARTITION_TO_URL. A user and a password in it are percent-encoded: "
+            "p%40ss for p@ss."
         ) from None
     server.wait = wait_of(settings, timeout_s)
     return server

@@ -307,6 +307,7 @@ def _start(
         stderr=output,
         cwd=folder,
         start_new_session=True,
+        umask=0o077,  # its files hold phone numbers: also for this user alone if they are copied
         pass_fds=(lock,),
         preexec_fn=end_with_parent,  # noqa: PLW1509  it takes no lock that a thread could hold
     )

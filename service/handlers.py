@@ -43,7 +43,6 @@ from service.middleware import (
     MOST_BODY_BYTES,
     SETTINGS,
     TOKEN,
-    UNKEPT,
     body_of,
     error_response,
 )
@@ -124,7 +123,6 @@ _failures = Reader(FailuresQuery)
 
 _AS_LINES = f"Lines of JSON, in any number, need the Content-Type {NDJSON}."
 _JSON = {"Content-Type": "application/json"}
-_CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _NOTHING_KNOWN = (
     "The body has nothing that Meta's webhook sends. Statuses must be in "
     "entry[].changes[].value.statuses[], with the field messages."
@@ -138,7 +136,7 @@ _QUEUED_ANSWERS = {s: orjson.dumps({"ok": True, "status": s, "queued": True}) fo
 
 
 def _json(body: object, status: int = 200) -> web.Response:
-    return web.json_bytes_response(body, dumps=orjson.dumps, status=status, headers=UNKEPT)
+    return web.json_bytes_response(body, dumps=orjson.dumps, status=status)
 
 
 def _send_answer(report: Report, merged: Merged) -> bytes:
@@ -240,9 +238,7 @@ async def whatsapp_verify(request: web.Request) -> web.Response:
     except msgspec.ValidationError:
         sentence = "hub.mode must be subscribe, and hub.challenge is required."
         raise BadRequest(sentence) from None
-    return web.Response(
-        text=query.challenge, content_type="text/plain", charset="utf-8", headers=_CHALLENGE
-    )
+    return web.Response(text=query.challenge, content_type="text/plain", charset="utf-8")
 
 
 async def whatsapp(request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from service.config import Http
 from service.errors import StartError
+from service.refusals import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Listener(web.SockSite):
         super().__init__(runner, sock)
         self._most_a_turn = most_a_turn
         self._loop = asyncio.get_running_loop()
+        self._lines = LogLimit()
         self._taking: set[asyncio.Task[object]] = set()
 
     async def start(self) -> None:
@@ -100,5 +102,6 @@ class Listener(web.SockSite):
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._taking.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.info("caller_left")
+        failed = not task.cancelled() and task.exception() is not None
+        if failed and (number := self._lines.due("caller_left")):
+            log.info("caller_left", extra={"number": number})

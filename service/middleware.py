@@ -24,6 +24,7 @@ from service.access import Access
 from service.admission import Admission
 from service.config import Http, Settings
 from service.errors import (
+    Forbidden,
     Overloaded,
     Packed,
     RequestError,
@@ -32,12 +33,14 @@ from service.errors import (
     Unauthorized,
     Unavailable,
 )
+from service.refusals import Address, Brake, LogLimit, Proxies
 from service.telemetry import Metrics, request_id
 
 log = logging.getLogger(__name__)
 
 
 SETTINGS = web.AppKey("settings", Settings)
+LOG_LIMIT = web.AppKey("log_limit", LogLimit)
 BEGAN = web.ResponseKey("began", float)
 """When the response to a lasting request began, by `time.perf_counter`."""
 
@@ -51,17 +54,20 @@ MOST_BODY_BYTES = 5 * MIB
 """Of any endpoint."""
 
 TOKEN = istr("X-Webhook-Token")
+_FORWARDED_FOR = istr("X-Forwarded-For")
 _REQUEST_ID = istr("X-Request-ID")
 SANE_ID = r"[A-Za-z0-9._:/+=@-]{1,128}"
 _SANE_ID = re.compile(SANE_ID)
-UNKEPT = {"Cache-Control": "no-store"}
-"""Headers of what no cache on the way shall have: it is of persons, or another in a moment."""
+_CACHE_CONTROL = istr(hdrs.CACHE_CONTROL)
+_NO_SNIFFING = istr("X-Content-Type-Options")
+_SERVER = istr(hdrs.SERVER)
 _RETRY_AFTER_S = "1"
 _PLAIN = "identity"
 _WAITED = (202, Unavailable.status)
 """Statuses that mean "the store is unavailable": one log line stands for all such requests."""
 _ABSENCE_S = 60.0
 """Refusals for the same reason count as one outage while no more than this lies between them."""
+_OURS = "Something went wrong here; the request id leads to the log."
 _SENTENCES = {
     404: "There is nothing at this address.",
     405: "This method is not allowed here; the Allow header lists those that are.",
@@ -131,7 +137,7 @@ def error_response(status: int, sentence: str, field: str | None = None) -> web.
     body: dict[str, object] = {"ok": False, "error": sentence}
     if field:
         body["field"] = field
-    response = web.json_bytes_response(body, dumps=orjson.dumps, status=status, headers=UNKEPT)
+    response = web.json_bytes_response(body, dumps=orjson.dumps, status=status)
     if status == Unauthorized.status:
         response.headers["WWW-Authenticate"] = "X-Webhook-Token"
     if status == Unavailable.status:
@@ -142,8 +148,15 @@ def error_response(status: int, sentence: str, field: str | None = None) -> web.
 
 
 def label(response: web.StreamResponse, known: str) -> None:
-    """Puts the request's id on its response."""
-    response.headers[_REQUEST_ID] = known
+    """Puts the headers on a response that all have, and the request's id.
+
+    Responses hold personal data or change at once, so no cache keeps one that doesn't say it may.
+    """
+    headers = response.headers
+    headers[_SERVER] = "message-tracker"  # aiohttp would name its own version and Python's
+    headers[_NO_SNIFFING] = "nosniff"
+    headers.setdefault(_CACHE_CONTROL, "no-store")
+    headers[_REQUEST_ID] = known
 
 
 def http_error_response(error: web.HTTPException) -> web.Response:
@@ -169,7 +182,8 @@ class Entrance:
         admission: how many are.
         policies: of the routes.
         metrics: are told of each request.
-        settings: which requests are logged.
+        settings: which requests are logged, and what proxies are trusted.
+        lines: bounds the log lines of requests that strangers can make.
     """
 
     def __init__(
@@ -181,6 +195,7 @@ class Entrance:
         policies: Policies,
         metrics: Metrics,
         settings: Http,
+        lines: LogLimit,
     ) -> None:
         self._application = application
         self._access = access
@@ -188,6 +203,9 @@ class Entrance:
         self._policies = policies
         self._metrics = metrics
         self._settings = settings
+        self._lines = lines
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._brake = Brake()
         self._matches: dict[tuple[str, str], web.UrlMappingMatchInfo] = {}
         self._unavailable_s: dict[str, float] = {}
 
@@ -227,15 +245,41 @@ class Entrance:
                 self._admission.leave(held_bytes)
         if request.content.exception() is not None:
             response.force_close()  # aiohttp closes then, and the next request would be lost
-        response.headers[_REQUEST_ID] = known
+        label(response, known)
         ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
         self._note(request, response.status, ended_s - started_s)
+        if response.status == Forbidden.status and await self._brake.hold(self._caller_of(request)):
+            response.force_close()  # so that the next guess costs a connection too
         return response
 
     def _answer(self, request: BaseRequest, error: Exception) -> web.Response:
         """The response to an error, which is logged here and nowhere else."""
-        if not isinstance(error, Unavailable):
-            return _answer(request, error)
+        if isinstance(error, Unavailable):
+            return self._unavailable(request, error)
+        if isinstance(error, ConnectionError):
+            if number := self._lines.due("caller_left"):
+                log.info("caller_left", extra=self._about(request) | {"number": number})
+            return error_response(400, "The request broke off before its end.")
+        response = _refusal_of(error)
+        if response is None:
+            extra = self._about(request) | {"status": 500}
+            log.error("request_failed", extra=extra, exc_info=error)
+            return error_response(500, _OURS)
+        self._log_refusal(request, error, response.status)
+        return response
+
+    def _log_refusal(self, request: BaseRequest, error: Exception, status: int) -> None:
+        """Logs a line a second for each status, and all others where the level is debug."""
+        overloaded = isinstance(error, Overloaded)
+        number = self._lines.due("overloaded" if overloaded else status)
+        level = logging.WARNING if number else logging.DEBUG
+        if log.isEnabledFor(level):
+            extra = self._about(request) | {"status": status, "number": number}
+            if isinstance(error, RequestError):
+                extra["error"] = error.sentence
+            log.log(level, "overloaded" if overloaded else "request_refused", extra=extra)
+
+    def _unavailable(self, request: BaseRequest, error: Unavailable) -> web.Response:
         # Log only the first of an outage. `store_away` says what happened, metrics count the rest,
         # and a line for each would fill the disk.
         now_s, before_s = perf_counter(), self._unavailable_s.get(error.reason, -math.inf)
@@ -245,6 +289,14 @@ class Entrance:
         extra |= {"status": error.status, "reason": error.reason}
         log.log(logging.ERROR if first else logging.DEBUG, "store_unavailable", extra=extra)
         return error_response(error.status, error.sentence)
+
+    def _about(self, request: BaseRequest) -> dict[str, object]:
+        """What a log line says of a request and of who made it."""
+        address = str(self._caller_of(request) or "unknown")
+        return {"route": route_of(request), "method": request.method, "address": address}
+
+    def _caller_of(self, request: BaseRequest) -> Address | None:
+        return self._proxies.caller_of(request.remote, request.headers.getall(_FORWARDED_FOR, ()))
 
     def _policy_elsewhere(self, request: BaseRequest) -> Policy:
         """Of a path that is none of a route's, or one of them written in another way."""
@@ -261,8 +313,11 @@ class Entrance:
         route = route_of(request)
         self._metrics.request(route, status, took_s)
         slow = took_s > self._settings.slow_s and status not in _WAITED
-        if slow or self._settings.access_log:
+        number = self._lines.due("request_slow", route) if slow else 0
+        if number or self._settings.access_log:
             extra = {"route": route, "status": status, "ms": round(took_s * 1000, 3)}
+            if slow:
+                extra["number"] = number
             log.info("request_slow" if slow else "request", extra=extra)
 
 
@@ -299,24 +354,15 @@ def _path_of(resource: AbstractResource | None) -> str:
     return path if path.endswith("/") or not path.startswith(GUARDED) else f"{path}/"
 
 
-def _answer(request: BaseRequest, error: Exception) -> web.Response:
-    extra: dict[str, object] = {"route": route_of(request), "method": request.method}
+def _refusal_of(error: Exception) -> web.Response | None:
+    """The answer to a request that is at fault; None if the error is ours."""
     if isinstance(error, RequestError):
-        if not isinstance(error, Overloaded):  # admission logs these, many in a line
-            extra |= {"status": error.status, "error": error.sentence}
-            log.warning("request_refused", extra=extra)
         return error_response(error.status, error.sentence, error.field)
     if isinstance(error, web.HTTPException):
-        log.warning("request_refused", extra=extra | {"status": error.status})
         return http_error_response(error)
-    if isinstance(error, ConnectionError):
-        log.info("caller_left", extra=extra)
-        return error_response(400, "The request broke off before its end.")
     if isinstance(error, web.RequestPayloadError):
-        log.warning("request_refused", extra=extra | {"status": 400})
         return error_response(400, "The body can't be read: its chunks are broken.")
-    log.error("request_failed", extra=extra | {"status": 500}, exc_info=error)
-    return error_response(500, "Something went wrong here; the request id leads to the log.")
+    return None
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes:

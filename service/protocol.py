@@ -14,6 +14,7 @@ from aiohttp.web_request import BaseRequest
 from service.admission import Admission
 from service.errors import Overloaded
 from service.middleware import Handle, error_response, label, request_id_of
+from service.refusals import LogLimit
 from service.refuser import Refuser
 from service.telemetry import Metrics
 
@@ -23,8 +24,10 @@ log = logging.getLogger(__name__)
 class Protocol(RequestHandler):
     """aiohttp's, with time limits of ours and errors in the form of the contract."""
 
-    __slots__ = ("_first_limit", "receive_s")
+    __slots__ = ("_first_limit", "lines", "metrics", "receive_s")
 
+    lines: LogLimit
+    metrics: Metrics
     receive_s: float
     _first_limit: asyncio.TimerHandle
 
@@ -46,7 +49,9 @@ class Protocol(RequestHandler):
     def _cut_off_the_silent(self) -> None:
         """Later requests on the connection have aiohttp's keep-alive time to come."""
         if self._request_count == 0 and self.transport is not None:
-            log.info("connection_silent")
+            if number := self.lines.due("connection_silent"):
+                extra = {"number": number, "address": _peer_of(self.transport)}
+                log.info("connection_silent", extra=extra)
             self.force_close()
 
     def handle_error(
@@ -60,8 +65,11 @@ class Protocol(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the response has been sent already")
         known = request_id_of(request)
-        extra = {"status": status, "request_id": known, "error": type(exc).__name__}
-        log.warning("request_malformed", extra=extra)
+        self.metrics.request("unknown", status, 0.0)
+        if number := self.lines.due("request_malformed", status):
+            extra = {"status": status, "request_id": known, "error": type(exc).__name__}
+            extra |= {"number": number, "address": _peer_of(self.transport)}
+            log.warning("request_malformed", extra=extra)
         response = error_response(status, "The request is not well-formed HTTP.")
         label(response, known)
         response.force_close()
@@ -69,13 +77,23 @@ class Protocol(RequestHandler):
 
     def log_exception(self, *args: object, **kw: object) -> None:  # noqa: ARG002  what aiohttp says
         """Of a connection that failed outside of a handler, such as in the rest of a body."""
-        log.warning("connection_failed", extra={"error": type(kw.get("exc_info")).__name__})
+        if number := self.lines.due("connection_failed"):
+            extra = {"number": number, "address": _peer_of(self.transport)}
+            extra["error"] = type(kw.get("exc_info")).__name__
+            log.warning("connection_failed", extra=extra)
+
+
+def _peer_of(transport: asyncio.BaseTransport | None) -> str:
+    """The address at the other end. A proxy's is that of the proxy: nothing was read yet."""
+    peer = transport.get_extra_info("peername") if transport else None
+    return str(peer[0]) if peer else "unknown"
 
 
 class JsonServer(web.Server):
     """aiohttp's server with `Protocol`, or without it for those for whom there is no room."""
 
     admission: Admission
+    lines: LogLimit
     metrics: Metrics
     probes: tuple[bytes, ...]
     receive_s: float
@@ -87,6 +105,7 @@ class JsonServer(web.Server):
         handle: Handle,
         *,
         admission: Admission,
+        lines: LogLimit,
         metrics: Metrics,
         probes: tuple[bytes, ...],
         receive_s: float,
@@ -97,7 +116,8 @@ class JsonServer(web.Server):
             server: as aiohttp made it.
             handle: answers its requests.
             admission: knows whether there is room for a connection.
-            metrics: are told of those that were sent away.
+            lines: bounds the log lines of requests that strangers can make.
+            metrics: are told of those that were sent away, and of what is no HTTP.
             probes: beginnings of requests that are served even where there is no room.
             receive_s: how long a caller may take, as `http.receive_s`.
         """
@@ -109,7 +129,7 @@ class JsonServer(web.Server):
             # No body is unpacked, not even one that is passed over after its refusal (`Packed`).
             **server._kwargs | {"auto_decompress": False},  # noqa: SLF001
         )
-        made.admission, made.metrics = admission, metrics
+        made.admission, made.lines, made.metrics = admission, lines, metrics
         made.probes, made.receive_s = probes, receive_s
         return made
 
@@ -127,6 +147,7 @@ class JsonServer(web.Server):
 
     def _protocol(self) -> Protocol:
         protocol = Protocol(self, loop=self._loop, **self._kwargs)
+        protocol.lines, protocol.metrics = self.lines, self.metrics
         protocol.receive_s = self.receive_s
         return protocol
 
@@ -134,6 +155,8 @@ class JsonServer(web.Server):
         welcome = head.startswith(self.probes) or not self.admission.crowded
         return self._protocol() if welcome else None
 
-    def _refused(self) -> None:
-        self.admission.note_refusal()
+    def _refused(self, transport: asyncio.Transport) -> None:
+        if number := self.lines.due("overloaded"):
+            extra = {"number": number, "address": _peer_of(transport)}
+            log.warning("overloaded", extra=extra)
         self.metrics.request("unknown", Overloaded.status, 0.0)

@@ -30,6 +30,7 @@ _HEAD_END = b"\r\n\r\n"
 _BODY = orjson.dumps({"ok": False, "error": Overloaded().sentence})
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    b"Server: message-tracker\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
     b"X-Request-ID: %%b\r\n%%bContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
 )
 
@@ -47,14 +48,14 @@ class Refuser(asyncio.Protocol):
     Args:
         served: the protocol that serves the connection from now on, by the head of its request;
             None where there is no room for that.
-        refused: is told of each refusal.
+        refused: is told of each refusal, and by which connection.
         receive_s: how long the caller may take to send a request, in seconds.
     """
 
     def __init__(
         self,
         served: Callable[[bytes], asyncio.Protocol | None],
-        refused: Callable[[], None],
+        refused: Callable[[asyncio.Transport], None],
         *,
         receive_s: float,
     ) -> None:
@@ -109,7 +110,7 @@ class Refuser(asyncio.Protocol):
             self._refuse(head)
 
     def _refuse(self, head: bytes) -> None:
-        self._refused()
+        self._refused(self._transport)
         self._owed += 1
         length = _LENGTH.search(head)
         self._body_bytes = int(length[1]) if length else 0

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis as Driver
 
 from service import resending
-from service.handlers import _now_us
+from service.handlers import clock
 from service.keys import id_of, message_key, tag_of
 from service.models.meaning import _milliseconds
 from service.reports import SEPARATOR
@@ -136,8 +136,8 @@ async def test_a_clock_of_the_last_century_walks_its_own_pages(
 ) -> None:
     """A machine starts with its clock unset: its own `Link` was refused, for want of a digit."""
     for wall_s in (5, 946_684_800):
-        monkeypatch.setattr(_now_us, "_wall_ns", lambda wall_s=wall_s: wall_s * 10**9)
-        monkeypatch.setattr(_now_us, "_last_us", 0)
+        monkeypatch.setattr(clock, "_wall_ns", lambda wall_s=wall_s: wall_s * 10**9)
+        monkeypatch.setattr(clock, "_last_us", 0)
         for number in range(3):
             body = event_send(number + wall_s, event_id=f"e-{number}-{wall_s}")
             async with client.post(f"{API}/track-send/", json=body) as response:

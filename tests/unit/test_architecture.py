@@ -9,8 +9,8 @@ SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
     {"errors", "reports", "counters", "config", "ndjson"},
-    {"models", "keys", "access", "admission"},
-    {"scripts", "embedded", "durability", "sentinel"},
+    {"models", "keys", "refusals", "admission"},
+    {"access", "scripts", "embedded", "durability", "sentinel"},
     {"availability", "batcher", "connect", "journalfile", "journal", "paging"},
     {"checks", "clocks", "store"},
     {"watch", "feed"},
