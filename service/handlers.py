@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import orjson
@@ -13,6 +14,7 @@ from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
+from service.admission import Stranger, ticket
 from service.counters import Stats
 from service.erasing import erase as erase_messages
 from service.errors import BadRequest, NotFound, TooLarge, Unauthorized, Unavailable
@@ -22,13 +24,17 @@ from service.keys import uuid_of
 from service.listeners import Listener
 from service.live import Live
 from service.middleware import (
+    ADMISSION,
+    META,
     MIB,
     MOST_BODY_BYTES,
     SETTINGS,
     TOKEN,
     UNKEPT,
     body_of,
+    connection_of,
     error_response,
+    invite,
 )
 from service.models.answers import (
     EraseResponse,
@@ -75,7 +81,7 @@ from service.resending import count_failed, failed_page, page_of_class
 from service.scripts import Merged, Outcome
 from service.spreadsheet import CSV, answer_sheet
 from service.store import Store
-from service.telemetry import Health, Metrics
+from service.telemetry import Glance, Health, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +92,16 @@ HEALTH = web.AppKey("health", Health)
 LIVE = web.AppKey("live", Live)
 METRICS = web.AppKey("metrics", Metrics)
 OPENAPI = web.AppKey("openapi", bytes)
+
+
+class Readiness(NamedTuple):
+    """What `/readyz` answers: a state, or the sentence that says why not."""
+
+    state: dict[str, object]
+    sentence: str = ""
+
+
+READINESS = web.AppKey("readiness", Glance[Readiness])
 
 _now_us = Clock(time.time_ns)
 _track_send = Reader(TrackSendRequest)
@@ -194,6 +210,9 @@ async def _take_many(
 
 
 async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
+    if (held := ticket.get()) is not None:
+        held.hold(MIB)  # what it may hold at a time, as long as it lasts
+    await invite(request)
     return await answer_stream(
         request,
         intake,
@@ -220,16 +239,7 @@ async def whatsapp_verify(request: web.Request) -> web.Response:
 
 async def whatsapp(request: web.Request) -> web.Response:
     """POST whatsapp: Meta's webhook, as it comes."""
-    access = request.app[ACCESS]
-    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
-    if token:
-        access.check_token(token)
-    elif not signature:
-        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
-    body = await body_of(request, MOST_BODY_BYTES)
-    signed = bool(signature) and (access.checks_signatures or not token)
-    if signature and signed:
-        access.check_signature(signature, body)
+    body, signed = await _webhook_body(request)
     payload = Payload(body, _now_us)
     queued = is_queued(await request.app[STORE].write(payload.reports))
     request.app[METRICS].webhook(payload.items)
@@ -238,11 +248,44 @@ async def whatsapp(request: web.Request) -> web.Response:
     if not signed and not payload.is_known:
         raise BadRequest(_NOTHING_KNOWN)
     answer: dict[str, object] = {"ok": True}
-    if token:  # Meta doesn't read the answer
+    if request.headers.get(TOKEN):  # Meta doesn't read the answer
         answer |= {"taken": len(payload.reports), "passed_over": payload.passed_over}
     if queued:  # to Meta 202 is no success: it sends the same again, and finds Redis back or not
         return _json(answer | {"queued": True}, _QUEUED)
     return _json(answer)
+
+
+async def _webhook_body(request: web.Request) -> tuple[bytes, bool]:
+    """The body of a webhook that is let in, and whether its signature was checked."""
+    access = request.app[ACCESS]
+    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
+    if token:
+        access.check_token(token)
+        _admit(request)
+    elif not signature:
+        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
+    if not signature or (token and not access.checks_signatures):
+        return await body_of(request, MOST_BODY_BYTES), False
+    access.check_form(signature)
+    body = await body_of(request, MOST_BODY_BYTES)
+    access.check_signature(signature, body)
+    _admit(request)
+    return body, True
+
+
+def _admit(request: web.Request) -> None:
+    """Counts a request that has proved whose it is on the callers' account from now on.
+
+    Raises:
+        Overloaded: there is no room on it.
+    """
+    before = ticket.get()
+    if isinstance(before, Stranger):
+        admitted = request.app[ADMISSION].enter(META.refused_at)
+        ticket.set(admitted)
+        before.leave()
+        connection_of(request).admit()
+        admitted.hold(before.bytes)
 
 
 async def status_lookup(request: web.Request) -> web.Response:
@@ -386,7 +429,13 @@ async def readyz(request: web.Request) -> web.Response:
     """GET readyz: requests would be served."""
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
-    store, replay = request.app[STORE], request.app.get(REPLAY)
+    state, sentence = await request.app[READINESS].seen(request.app[STORE].absent)
+    return error_response(503, sentence) if sentence else _json(state)
+
+
+async def look_ready(app: web.Application) -> Readiness:
+    """Looks at the journal and, by a write, at every partition."""
+    store, replay = app[STORE], app.get(REPLAY)
     state: dict[str, object] = {"ok": True, "store": "up", "journal": {"on": replay is not None}}
     try:
         if replay is not None:
@@ -395,9 +444,9 @@ async def readyz(request: web.Request) -> web.Response:
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:
-            return error_response(503, f"The store is not available: {error.reason}.")
+            return Readiness({}, f"The store is not available: {error.reason}.")
         state |= {"store": "away", "reason": error.reason}
-    return _json(state)
+    return Readiness(state)
 
 
 async def metrics(request: web.Request) -> web.Response:

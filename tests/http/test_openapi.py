@@ -541,7 +541,7 @@ class TestAnswersAreAsDocumented:
                 pass  # until both are under way
             for method, path_too in OPERATIONS:
                 async with call(client, method, path_too) as response:
-                    assert response.status == (200 if path_too in FREE else 503)
+                    assert response.status == (200 if path_too in FREE - {"/openapi.json"} else 503)
                     await check_documented(method, path_too, response)
             await asyncio.wait(slow)
             ended.set()
