@@ -535,7 +535,7 @@ class TestAnswersAreAsDocumented:
                 assert response.status == 408
                 await check_documented("POST", path, response)
 
-        async with service(Http(requests=2, receive_s=1.0)) as client, asyncio.TaskGroup() as tasks:
+        async with service(Http(requests=2, receive_s=3.0)) as client, asyncio.TaskGroup() as tasks:
             slow = [tasks.create_task(refused_as_slow(client)) for _ in range(2)]
             while await status_of(client, "POST", path) != 503:
                 pass  # until both are under way
