@@ -7,11 +7,10 @@ the limits of callers. Everybody else shares a small budget, in which the oldest
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Protocol
@@ -32,11 +31,7 @@ MOST_STRANGERS = 256
 MOST_STRANGE_BYTES = 16 * 1024**2
 """What those may hold: three of Meta's largest bodies."""
 
-REFUSALS_PER_S = 2_000
-"""Refusals answered in a second to callers that ask again at once: a quarter of a core's work."""
-
 _LOG_EVERY_S = 1.0
-_TURN_S = 0.05
 
 
 class Ticket:
@@ -214,13 +209,17 @@ class Admission:
         Raises:
             Overloaded: it is.
         """
-        in_use = max(
+        if self.in_use >= share:
+            raise self.refusal()
+
+    @property
+    def in_use(self) -> float:
+        """The part of the limit that is used most."""
+        return max(
             self.requests / self._most_requests,
             self.bytes / MOST_BYTES,
             self._depth() / MOST_REPORTS,
         )
-        if in_use >= share:
-            raise self.refusal()
 
     def add_listener(self) -> None:
         """Counts a request as a listener from now on.
@@ -249,77 +248,8 @@ class Admission:
 class Connection(Protocol):
     """What is asked of a caller's connection."""
 
-    @property
-    def has_more(self) -> bool:
-        """Whether further requests have been read already."""
-
     def admit(self) -> None:
         """A caller on it has proved who it is."""
 
-    def take_turn(self) -> bool:
-        """Whether it has waited, and asked nothing since."""
-
-    def pause(self) -> None:
-        """Leaves what the caller sends in the kernel's buffer."""
-
-    def go_on(self) -> None:
-        """Reads on."""
-
     def cut_off(self) -> None:
         """Ends it at once, with what waits to be sent."""
-
-
-class Pace:
-    """Bounds how often callers are refused that ask again at once.
-
-    A refusal is sent at once. Past `REFUSALS_PER_S` of them the connection isn't read until its
-    turn comes, first come first served: thousands that don't wait would otherwise cost more than
-    those that are served.
-
-    Args:
-        now_s: the loop's clock.
-    """
-
-    def __init__(self, now_s: Callable[[], float]) -> None:
-        self._now_s = now_s
-        self._waiting: deque[Connection] = deque()
-        self._turn_s = -math.inf
-        self._left = 0.0
-
-    @property
-    def wait_s(self) -> int:
-        """When a caller that is refused now can be answered next, in whole seconds from now."""
-        return 1 + len(self._waiting) // REFUSALS_PER_S
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether connections wait for their turn."""
-        return bool(self._waiting)
-
-    def is_exceeded(self) -> bool:
-        """Counts a refusal, and tells whether its connection has to wait."""
-        if self._waiting:
-            return True
-        now_s = self._now_s()
-        if now_s - self._turn_s >= _TURN_S:
-            self._turn_s, self._left = now_s, REFUSALS_PER_S * _TURN_S
-        self._left -= 1
-        return self._left < 0
-
-    def wait(self, connection: Connection) -> None:
-        """Doesn't read a connection before its turn."""
-        connection.pause()
-        self._waiting.append(connection)
-        if len(self._waiting) == 1:
-            self._turn_s = self._now_s()
-            asyncio.get_running_loop().call_later(_TURN_S, self._turn)
-
-    def _turn(self) -> None:
-        now_s = self._now_s()
-        # A loop that has much to do comes late, and then lets more of them go on.
-        number = math.ceil((now_s - self._turn_s) * REFUSALS_PER_S)
-        self._turn_s = now_s
-        for _ in range(min(number, len(self._waiting))):
-            self._waiting.popleft().go_on()
-        if self._waiting:
-            asyncio.get_running_loop().call_later(_TURN_S, self._turn)

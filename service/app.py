@@ -18,7 +18,7 @@ import orjson
 from aiohttp import web
 
 from service.access import Access
-from service.admission import Admission, Pace, Strangers
+from service.admission import Admission, Strangers
 from service.checks import check, claim, has_our_layout
 from service.config import Settings
 from service.connect import connect
@@ -174,7 +174,6 @@ class Runner(web.AppRunner):
             server.request_handler,
             access=self.app[ACCESS],
             admission=self.app[ADMISSION],
-            pace=Pace(asyncio.get_running_loop().time),
             policies=policies(),
             metrics=self.app[METRICS],
             settings=settings.http,
@@ -182,9 +181,11 @@ class Runner(web.AppRunner):
         return JsonServer.like(
             server,
             handle,
+            admission=self.app[ADMISSION],
+            policies=policies(),
+            metrics=self.app[METRICS],
             receive_s=settings.http.receive_s,
             most=partial(most_connections, settings),
-            closed=partial(self.app[METRICS].connection_closed, "idle"),
         )
 
 

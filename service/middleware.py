@@ -22,7 +22,7 @@ from aiohttp.web_urldispatcher import AbstractResource
 from multidict import istr
 
 from service.access import Access
-from service.admission import Admission, Connection, Pace, Ticket, ticket
+from service.admission import Admission, Connection, ticket
 from service.config import Http, Settings
 from service.errors import (
     Overloaded,
@@ -60,10 +60,6 @@ _SANE_ID = re.compile(SANE_ID)
 UNKEPT = {"Cache-Control": "no-store"}
 """Headers of what no cache on the way shall have: it is of persons, or another in a moment."""
 _RETRY_AFTER_S = "1"
-_UNLESS_WAITED = 0.8
-"""While refused connections wait for their turn, the rest of the room is for those that had it."""
-_BAD = 400
-"""The least status of an error."""
 _WAITED = (202, Unavailable.status)
 """Statuses that mean "the store is unavailable": one log line stands for all such requests."""
 _ABSENCE_S = 60.0
@@ -179,7 +175,6 @@ class Entrance:
         application: aiohttp's own handler of requests.
         access: who is let in.
         admission: how many are.
-        pace: how often others are refused.
         policies: of the routes.
         metrics: are told of each request.
         settings: which requests are logged.
@@ -191,7 +186,6 @@ class Entrance:
         *,
         access: Access,
         admission: Admission,
-        pace: Pace,
         policies: Policies,
         metrics: Metrics,
         settings: Http,
@@ -199,7 +193,6 @@ class Entrance:
         self._application = application
         self._access = access
         self._admission = admission
-        self._pace = pace
         self._policies = policies
         self._metrics = metrics
         self._settings = settings
@@ -227,8 +220,6 @@ class Entrance:
                 large = _hold_large(request, response, policy)
             except Exception as error:  # noqa: BLE001  every error has its answer
                 response = self._answer(request, error)
-            if response.status >= _BAD or type(ticket.get()) is not Ticket:
-                self._slow_down(request, response)
             if _may_break(request):
                 response.force_close()  # aiohttp closes then, and the next request would be lost
             response.headers[_REQUEST_ID] = known
@@ -246,7 +237,7 @@ class Entrance:
         if policy.by_token:
             self._access.check_token(request.headers.get(TOKEN))
             connection = connection_of(request)
-            admitted = self._admission.enter(self._share(connection, policy))
+            admitted = self._admission.enter(policy.refused_at)
             ticket.set(admitted)
             connection.admit()
             if policy.lasting:
@@ -255,30 +246,12 @@ class Entrance:
             self._admission.check(policy.refused_at)
             ticket.set(self._admission.strangers.add(connection_of(request).cut_off))
 
-    def _share(self, connection: Connection, policy: Policy) -> float:
-        """The part of a limit that a request finds taken at the most when it is let in."""
-        if self._pace.is_crowded and not connection.take_turn():
-            return policy.refused_at * _UNLESS_WAITED
-        return policy.refused_at
-
-    def _slow_down(self, request: BaseRequest, response: web.StreamResponse) -> None:
-        """Has a connection wait that is refused, or a stranger's, and asks again at once."""
-        if not self._pace.is_exceeded():
-            return
-        connection = connection_of(request)
-        if request.content.is_eof() and not connection.has_more:
-            self._pace.wait(connection)
-        elif not response.prepared:
-            response.force_close()
-
     def _answer(self, request: BaseRequest, error: Exception) -> web.Response:
         """The response to an error, which is logged here and nowhere else."""
         if not isinstance(error, Unavailable):
             response = _answer(request, error)
             if isinstance(error, Overloaded):
-                response.headers["Retry-After"] = str(self._pace.wait_s)
-                if connection_of(request).has_more:  # or each would cost a refusal
-                    response.force_close()
+                response.force_close()  # it costs less to come anew: see `Protocol.data_received`
             return response
         # Log only the first of an outage. `store_away` says what happened, metrics count the rest,
         # and a line for each would fill the disk.

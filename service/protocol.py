@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,28 +14,68 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-from service.middleware import Handle, error_response, label, request_id_of
+from service.admission import Admission
+from service.errors import Overloaded
+from service.middleware import (
+    SANE_ID,
+    Handle,
+    Policies,
+    error_response,
+    label,
+    new_request_id,
+    request_id_of,
+)
+from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
+_FIRST_S, _PAUSE_S = 0.02, 1.0
+_MOST_WHOLE_BYTES = 16 * 1024
+_LINES = (
+    rb"(?:(?!content-length|transfer-encoding|expect|upgrade|connection:(?![ \t]*keep-alive\r))"
+    rb"[!-9;-~]+:[^\r\n]*\r\n)*+"
+)
+_WHOLE = re.compile(
+    rb"(?P<method>GET|POST) (?P<path>[!-\"$->@-~]+)(?:\?[!-~]*)? HTTP/1\.1\r\n%b"
+    rb"(?:content-length:[ \t]*(?P<length>[0-9]{1,7})[ \t]*\r\n)?%b\r\n" % (_LINES, _LINES),
+    re.IGNORECASE,
+)
+_ID = re.compile(rb"\r\nx-request-id:[ \t]*(%b)[ \t]*\r\n" % SANE_ID.encode(), re.IGNORECASE)
+
+
+def _refusal() -> bytes:
+    """The response to an overload, with a place for the request's id."""
+    response = error_response(Overloaded.status, Overloaded().sentence)
+    body = cast("bytes", response.body)
+    headers = [*response.headers.items(), ("Content-Length", str(len(body)))]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return b"HTTP/1.1 503 Service Unavailable\r\n%bX-Request-ID: %%b\r\n\r\n%b" % (
+        lines.replace("%", "%%").encode(),
+        body.replace(b"%", b"%%"),
+    )
+
+
+_REFUSAL = _refusal()
 _Connections = OrderedDict[RequestHandler, asyncio.Transport]
 
 
 class Protocol(RequestHandler):
     """aiohttp's, with time limits of ours and errors in the form of the contract."""
 
-    __slots__ = ("_admitted", "_first_limit", "_seen", "_waited", "receive_s")
+    __slots__ = ("_admitted", "_first_limit", "_patient_s", "_seen", "_unread", "receive_s")
 
     receive_s: float
     _seen: int
-    _waited: bool
     _admitted: bool
+    _unread: bool
+    _patient_s: float
+    """When a caller that heeds `Retry-After` asks again."""
     _first_limit: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Gives the caller so long for its first request, and for taking what it is sent."""
         self._seen = 0
-        self._waited = self._admitted = False
+        self._admitted, self._unread, self._patient_s = False, True, 0.0
         super().connection_made(transport)
         opened = cast("socket.socket | None", transport.get_extra_info("socket"))
         if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -54,11 +95,6 @@ class Protocol(RequestHandler):
             log.info("connection_silent")
             self.force_close()
 
-    @property
-    def has_more(self) -> bool:
-        """Whether further requests have been read already."""
-        return bool(self._messages)
-
     def is_idle(self) -> bool:
         """Whether nothing is asked on it, nor was since this was last called."""
         seen, self._seen = self._seen, self._request_count
@@ -70,19 +106,37 @@ class Protocol(RequestHandler):
             self._admitted = True
             cast("JsonServer", self._manager).forget_stranger(self)
 
-    def take_turn(self) -> bool:
-        """Whether it has waited, and asked nothing since."""
-        waited, self._waited = self._waited, False
-        return waited
+    def data_received(self, data: bytes) -> None:
+        """Refuses a request that would be refused anyway, at a tenth of what aiohttp takes for it.
 
-    def pause(self) -> None:
-        """Leaves what the caller sends in the kernel's buffer."""
+        Only of a connection that aiohttp hasn't read from yet, and only one whole request that is
+        easily read: thousands of callers that ask again at once send such, and would cost more
+        than those that are served. All else is aiohttp's.
+        """
+        if self._unread:
+            if self._refuse(data):
+                return
+            self._unread = False
+        super().data_received(data)
+
+    def _refuse(self, data: bytes) -> bool:
+        server = cast("JsonServer", self._manager)
+        if self.transport is None or not server.would_refuse(data):
+            return False
+        self._request_count += 1
+        given = _ID.search(data)
+        answer = _REFUSAL % (given[1] if given else new_request_id().encode())
+        # At once could be answered by the next request within the same turn of libuv's, and so on.
+        now_s = self._loop.time()
+        at_s = min(max(self._patient_s, now_s + _FIRST_S), now_s + _PAUSE_S)
+        self._patient_s = at_s + _PAUSE_S
         self._pause_transport_reading()
+        self._loop.call_at(at_s, self._send, answer)
+        return True
 
-    def go_on(self) -> None:
-        """Reads on, unless aiohttp has a reason not to."""
-        self._waited = True
-        if not (self._reading_paused or self._buffer_paused):
+    def _send(self, answer: bytes) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(answer)
             self._resume_transport_reading()
 
     def cut_off(self) -> None:
@@ -120,9 +174,11 @@ class JsonServer(web.Server):
     One on which something was asked since it was last looked at counts as new.
     """
 
+    admission: Admission
+    policies: Policies
+    metrics: Metrics
     receive_s: float
     most: Callable[[], int]
-    closed: Callable[[], None]
     _strangers: _Connections
 
     @classmethod
@@ -131,18 +187,22 @@ class JsonServer(web.Server):
         server: web.Server,
         handle: Handle,
         *,
+        admission: Admission,
+        policies: Policies,
+        metrics: Metrics,
         receive_s: float,
         most: Callable[[], int],
-        closed: Callable[[], None],
     ) -> JsonServer:
         """The same server with our protocol and another handler.
 
         Args:
             server: as aiohttp made it.
             handle: answers its requests.
+            admission: knows whether a request would be refused.
+            policies: of the routes.
+            metrics: are told of what was refused unread, and of idle connections that were closed.
             receive_s: how long a caller may take, as `http.receive_s`.
             most: the connections that there may be.
-            closed: is told of each idle one that is closed for a new one.
         """
         made = cls(
             handle,
@@ -151,7 +211,8 @@ class JsonServer(web.Server):
             loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
             **server._kwargs,  # noqa: SLF001
         )
-        made.receive_s, made.most, made.closed = receive_s, most, closed
+        made.admission, made.policies, made.metrics = admission, policies, metrics
+        made.receive_s, made.most = receive_s, most
         made._connections, made._strangers = OrderedDict(), OrderedDict()
         return made
 
@@ -175,6 +236,18 @@ class JsonServer(web.Server):
         """A connection is no stranger's, or no more."""
         self._strangers.pop(handler, None)
 
+    def would_refuse(self, data: bytes) -> bool:
+        """Whether this is one whole request for which there is no room; counts its refusal."""
+        whole = _WHOLE.match(data) if len(data) <= _MOST_WHOLE_BYTES else None
+        if whole is None or whole.end() + int(whole["length"] or 0) != len(data):
+            return False
+        policy = self.policies.get((whole["method"].decode(), whole["path"].decode()))
+        if policy is None or self.admission.in_use < policy.refused_at:
+            return False
+        self.admission.refusal()
+        self.metrics.request("unknown", Overloaded.status, 0.0)
+        return True
+
     def has_room(self, coming: int) -> bool:
         """Whether there is room for one more connection; if need be one that is idle is closed.
 
@@ -188,7 +261,7 @@ class JsonServer(web.Server):
         everybody = cast("_Connections", self._connections)
         found = _close_idle(self._strangers) or _close_idle(everybody)
         if found:
-            self.closed()
+            self.metrics.connection_closed("idle")
         return found
 
 

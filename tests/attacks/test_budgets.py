@@ -330,19 +330,23 @@ async def test_who_sends_very_many_requests_at_once_gets_few_refusals(
         assert rss_mib(service) - before_mib < 20
 
 
+@pytest.mark.parametrize("zeros", ["", "00", "00000000"])
 async def test_a_refused_request_is_answered_once_however_its_length_is_written(
-    start: Start, store: RedisServer
+    start: Start, store: RedisServer, zeros: str
 ) -> None:
     """Two answers to one request would shift all answers that a proxy passes on."""
     service = start(TRACKER_HTTP__REQUESTS="2")
     async with AsyncExitStack() as stack:
         await overloaded(service, store, stack)
         body = head("GET", "/healthz")
-        known = [f"X-Webhook-Token: {TOKEN}", f"Content-Length: 00000000{len(body)}"]
+        known = [f"X-Webhook-Token: {TOKEN}", f"Content-Length: {zeros}{len(body)}"]
         async with lines(service) as [line]:
-            assert (await line.ask(head("POST", SEND, *known) + body)).status == 503
-            assert (await line.ask(head("GET", "/nowhere"))).status == 503
-            assert (await line.ask(head("GET", "/healthz"))).status == 200
+            refused = await line.ask(head("POST", SEND, *known) + body)
+            assert refused.status == 503
+            if b"\r\nConnection: close\r\n" in refused.head:
+                assert await line.rest() == b""
+            else:
+                assert (await line.ask(head("GET", "/healthz"))).body == b'{"ok":true}'
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -11,11 +11,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient
+from aiohttp.web_request import BaseRequest
 
+from service.admission import Admission
 from service.app import create_app
 from service.config import Auth, Redis, Settings
-from service.protocol import Protocol
+from service.errors import Overloaded
+from service.middleware import OPEN, READ, WRITE
+from service.protocol import JsonServer, Protocol
+from service.telemetry import Metrics
 from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import SEND, depth_of, eventually
@@ -26,7 +32,62 @@ from tests.servers import RedisServer, wait_until
 LISTEN = (
     f"GET /api/webhooks/live/ HTTP/1.1\r\nHost: x\r\nX-Webhook-Token: {TOKEN}\r\n\r\n"
 ).encode()
-POST = b"POST /x HTTP/1.1\r\nHost: x\r\ncontent-length: 5\r\n\r\nGET /"
+POST = (
+    f"POST {SEND} HTTP/1.1\r\nHost: x\r\ncontent-length: 5\r\nX-Webhook-Token: {TOKEN}\r\n"
+    "x-request-id: the-callers.1\r\n\r\nGET /"
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("request_", "whole"),
+    [
+        (b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n", True),
+        (
+            b"POST /a HTTP/1.1\r\nConnection: keep-alive\r\nContent-Length: 2\r\nA: b\r\n\r\n{}",
+            True,
+        ),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 2, 2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length : 2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: +2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", False),
+        (b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nUpgrade: h2c\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nA: b\nContent-Length: 2\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nA: b\r\n Content-Length: 2\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\n\n", False),
+        (b"GET /a HTTP/1.0\r\n\r\n", False),
+        (b"HEAD /a HTTP/1.1\r\n\r\n", False),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", False),
+        (b"GET /b HTTP/1.1\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\n" + b"A:\r\n" * 5_000 + b"\r\n", False),
+        (b"", False),
+    ],
+)
+async def test_only_a_whole_request_of_a_known_path_is_refused_unread(
+    request_: bytes, whole: bool
+) -> None:
+    """Whatever could be read in another way than aiohttp reads it is left to aiohttp."""
+    admission = Admission(1, lambda: 0)
+    server = JsonServer.like(
+        web.Server(_nobody),
+        _nobody,
+        admission=admission,
+        policies={("GET", "/a"): READ, ("POST", "/a"): WRITE, ("GET", "/healthz"): OPEN},
+        metrics=Metrics(),
+        receive_s=1.0,
+        most=lambda: 1,
+    )
+    assert not server.would_refuse(request_)
+    admission.enter(1.0)
+    assert server.would_refuse(request_) == whole
+
+
+async def _nobody(_: BaseRequest) -> web.StreamResponse:
+    raise AssertionError
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes, object]:
@@ -51,16 +112,21 @@ async def test_newcomers_are_refused_while_there_is_no_room(redis: RedisServer) 
             asking.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await answer(probe))[::2] == (200, {"ok": True})
             reader, writer = await asyncio.open_connection(client.host, client.port)
+            began_s = asyncio.get_running_loop().time()
             for _ in range(2):
                 writer.write(POST)
-                status, head, _ = await answer(reader)
+                status, head, body = await answer(reader)
                 assert status == 503
                 assert b"Retry-After: 1\r\n" in head
+                assert b"X-Request-ID: the-callers.1\r\n" in head
+                assert b"Server: " not in head  # it never came to aiohttp
+                assert body == {"ok": False, "error": Overloaded().sentence}
+            assert asyncio.get_running_loop().time() - began_s > 0.9  # as Retry-After asks
         finally:
             redis.resume()
         assert {status for status, _ in await asyncio.gather(*calls)} == {200}
         writer.write(POST)
-        assert (await answer(reader))[0] == 404
+        assert (await answer(reader))[0] == 400
         for each in (writer, asking):
             each.close()
         async with client.get("/metrics") as response:

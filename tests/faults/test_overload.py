@@ -17,9 +17,7 @@ from service.admission import (
     MOST_REPORTS,
     MOST_STRANGE_BYTES,
     MOST_STRANGERS,
-    REFUSALS_PER_S,
     Admission,
-    Pace,
     Strangers,
 )
 from service.app import create_app
@@ -196,47 +194,3 @@ def test_a_stranger_that_has_left_is_forgotten() -> None:
         stranger = strangers.add(pytest.fail)
         stranger.hold(MOST_STRANGE_BYTES)
         stranger.leave()
-
-
-class Waiting:
-    """A connection that notes whether it is read."""
-
-    has_more = False
-
-    def __init__(self) -> None:
-        self.read = True
-
-    def admit(self) -> None:
-        pass
-
-    def take_turn(self) -> bool:
-        return False
-
-    def pause(self) -> None:
-        self.read = False
-
-    def go_on(self) -> None:
-        self.read = True
-
-    def cut_off(self) -> None:
-        pytest.fail("nobody is cut off")
-
-
-async def test_refused_connections_are_read_in_their_turn() -> None:
-    now_s = asyncio.get_running_loop().time()
-    pace = Pace(lambda: now_s)
-    at_once = sum(not pace.is_exceeded() for _ in range(1_000))
-    assert 0 < at_once < REFUSALS_PER_S / 10
-    assert pace.wait_s == 1
-    connections = [Waiting() for _ in range(2 * REFUSALS_PER_S)]
-    for each in connections:
-        assert pace.is_exceeded()
-        pace.wait(each)
-    assert pace.wait_s == 3
-    now_s += 0.5
-    await eventually(lambda: connections[0].read, "a turn")
-    assert sum(each.read for each in connections) == REFUSALS_PER_S / 2
-    assert connections[REFUSALS_PER_S // 2 - 1].read
-    now_s += 60
-    await eventually(lambda: connections[-1].read, "the last turn")
-    assert not pace.is_crowded
