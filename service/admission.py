@@ -32,6 +32,7 @@ MOST_STRANGE_BYTES = 16 * 1024**2
 """What those may hold: three of Meta's largest bodies."""
 
 _LOG_EVERY_S = 1.0
+_FREE_AGAIN = 0.8
 
 
 class Ticket:
@@ -187,6 +188,7 @@ class Admission:
         self._depth = depth
         self.requests = self.bytes = self.listeners = 0
         self.strangers = strangers or Strangers(lambda: None)
+        self._full: set[float] = set()
         self._refused = 0
         self._logged_s = -math.inf
 
@@ -209,11 +211,25 @@ class Admission:
         Raises:
             Overloaded: it is.
         """
-        if self.in_use >= share:
+        if self._in_use >= share:
+            self._full.add(share)
             raise self.refusal()
 
+    def is_full(self, share: float) -> bool:
+        """Whether a newcomer's request with that share is refused.
+
+        Once one was, newcomers are until a fifth of the room is free again. Otherwise each would
+        take the place of a caller that is served, which then had to come anew.
+        """
+        in_use = self._in_use
+        if in_use >= share:
+            self._full.add(share)
+        elif in_use < _FREE_AGAIN * share:
+            self._full.discard(share)
+        return share in self._full
+
     @property
-    def in_use(self) -> float:
+    def _in_use(self) -> float:
         """The part of the limit that is used most."""
         return max(
             self.requests / self._most_requests,

@@ -242,7 +242,7 @@ class JsonServer(web.Server):
         if whole is None or whole.end() + int(whole["length"] or 0) != len(data):
             return False
         policy = self.policies.get((whole["method"].decode(), whole["path"].decode()))
-        if policy is None or self.admission.in_use < policy.refused_at:
+        if policy is None or not self.admission.is_full(policy.refused_at):
             return False
         self.admission.refusal()
         self.metrics.request("unknown", Overloaded.status, 0.0)

@@ -82,8 +82,10 @@ async def test_only_a_whole_request_of_a_known_path_is_refused_unread(
         most=lambda: 1,
     )
     assert not server.would_refuse(request_)
-    admission.enter(1.0)
+    held = admission.enter(1.0)
     assert server.would_refuse(request_) == whole
+    held.leave()
+    assert not server.would_refuse(request_)
 
 
 async def _nobody(_: BaseRequest) -> web.StreamResponse:

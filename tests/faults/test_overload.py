@@ -169,6 +169,18 @@ def test_waiting_reports_count_too() -> None:
         admission.enter(1.0)
 
 
+def test_newcomers_are_refused_until_a_fifth_of_the_room_is_free() -> None:
+    admission = Admission(10, lambda: 0)
+    held = [admission.enter(1.0) for _ in range(9)]
+    assert not admission.is_full(1.0)
+    held.append(admission.enter(1.0))
+    for expected in (True, True, True, False):
+        assert admission.is_full(1.0) == expected
+        held.pop().leave()
+    held += [admission.enter(1.0) for _ in range(3)]
+    assert not admission.is_full(1.0)
+
+
 def test_the_oldest_stranger_gives_way() -> None:
     closed: list[int] = []
     strangers = Strangers(lambda: None)
