@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 _NO_WORD_SET = (
     "No hub.verify_token is expected here: set meta.verify_token to the word that you give Meta."
 )
+_UNFIT = "The X-Hub-Signature-256 does not fit the body."
+_SIGNATURE = re.compile("sha256=[0-9a-f]{64}")
 
 
 class Access:
@@ -57,6 +60,20 @@ class Access:
         """Whether there is a secret to check a signature by."""
         return bool(self._app_secrets)
 
+    def check_form(self, given: str) -> None:
+        """Turns a request away before its body is read, if its signature can't fit any.
+
+        Args:
+            given: `X-Hub-Signature-256`.
+
+        Raises:
+            Forbidden: there is no secret to check it by, or it has another form.
+        """
+        if not self._app_secrets:
+            self._note_missing("meta.app_secret")
+        if not self._app_secrets or not _SIGNATURE.fullmatch(given):
+            raise Forbidden(_UNFIT)
+
     def check_signature(self, given: str, body: bytes) -> None:
         """Lets a body in that was signed with one of `meta.app_secret`.
 
@@ -68,11 +85,9 @@ class Access:
         Raises:
             Forbidden: it was signed with another secret, or changed on its way.
         """
-        if not self._app_secrets:
-            self._note_missing("meta.app_secret")
         digests = [hmac.digest(secret, body, hashlib.sha256) for secret in self._app_secrets]
         if not _is_one_of(given, [b"sha256=" + digest.hex().encode() for digest in digests]):
-            raise Forbidden("The X-Hub-Signature-256 does not fit the body.")
+            raise Forbidden(_UNFIT)
 
     def check_handshake(self, given: str | None, *, of_ours: bool) -> None:
         """Lets Meta verify the address with one of `meta.verify_token`.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,27 +17,39 @@ import orjson
 from aiohttp import web
 
 from service.access import Access
-from service.admission import Admission
+from service.admission import Admission, Strangers
 from service.checks import check, claim, has_our_layout
 from service.clocks import Clocks
 from service.config import Settings, weaknesses
 from service.connect import connect
 from service.errors import Unavailable
 from service.feed import Feed
-from service.handlers import ACCESS, CLOCKS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE, clock
+from service.handlers import (
+    ACCESS,
+    CLOCKS,
+    HEALTH,
+    LIVE,
+    METRICS,
+    OPENAPI,
+    READINESS,
+    REPLAY,
+    STORE,
+    clock,
+    look_ready,
+)
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind
 from service.live import Live
-from service.middleware import LOG_LIMIT, MOST_BODY_BYTES, SETTINGS, Entrance
+from service.middleware import ADMISSION, LOG_LIMIT, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
 from service.refusals import LogLimit
 from service.replay import Replay
 from service.retention import Sweeper
-from service.routes import ROUTES, add_routes, policies, probes
+from service.routes import ROUTES, add_routes, policies
 from service.scripts import Scripts
 from service.store import Observer, Store
-from service.telemetry import Health, Metrics
+from service.telemetry import Glance, Health, Metrics
 from service.watch import Watch, running
 
 log = logging.getLogger(__name__)
@@ -48,19 +61,28 @@ JOURNAL_OFF = "journal.enabled is false: while Redis is away reports are refused
 """The reason in the log and in `--check` when the journal is off."""
 
 _MOST_A_TURN = 256
+_OTHER_FILES = 96
 _SOON_S = 2.0
 
 
 def create_app(settings: Settings) -> web.Application:
     """The application. Its store is opened when it starts and closed when it has stopped."""
     metrics = Metrics()
-    app = web.Application(client_max_size=MOST_BODY_BYTES)
+    app = web.Application()
     app[SETTINGS] = settings
     app[LOG_LIMIT] = lines = LogLimit()
     app[ACCESS] = Access(settings, lines)
     app[METRICS] = metrics
     app[HEALTH] = Health()
+    app[READINESS] = Glance(partial(look_ready, app))
     app[OPENAPI] = _description()
+    app[ADMISSION] = Admission(
+        settings.http.requests,
+        depth=lambda: app[STORE].depth,
+        most_listeners=settings.http.listeners,
+        strangers=Strangers(lambda: metrics.connection_closed("stranger")),
+    )
+    metrics.watch_listeners(lambda: app[ADMISSION].listeners)
     add_routes(app)
 
     async def store(app: web.Application) -> AsyncIterator[None]:
@@ -165,33 +187,36 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         settings = self.app[SETTINGS]
-        admission = Admission(
-            settings.http.requests,
-            depth=lambda: self.app[STORE].depth,
-            connections=lambda: served.size,
-            most_listeners=settings.http.listeners,
-        )
-        self.app[METRICS].watch_listeners(lambda: admission.listeners)
-        admission.watch(asyncio.get_running_loop())
         handle = Entrance(
             server.request_handler,
             access=self.app[ACCESS],
-            admission=admission,
+            admission=self.app[ADMISSION],
             policies=policies(),
             metrics=self.app[METRICS],
             settings=settings.http,
             lines=self.app[LOG_LIMIT],
         )
-        served = JsonServer.like(
+        return JsonServer.like(
             server,
             handle,
-            admission=admission,
+            admission=self.app[ADMISSION],
             lines=self.app[LOG_LIMIT],
+            policies=policies(),
             metrics=self.app[METRICS],
-            probes=probes(),
             receive_s=settings.http.receive_s,
+            most=partial(most_connections, settings),
         )
-        return served
+
+
+def most_connections(settings: Settings) -> int:
+    """How many connections this process may have now.
+
+    Twice as many as may have something under way, so that the rest are idle; fewer where the
+    descriptor limit leaves no more beside those for Redis, the journal and what else is open.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reserve = min(_OTHER_FILES + settings.redis.connections, most // 2)
+    return min(most - reserve, 2 * (settings.http.requests + settings.http.listeners))
 
 
 async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:

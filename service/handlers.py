@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import orjson
@@ -14,6 +15,7 @@ from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
+from service.admission import Stranger, ticket
 from service.clocks import Clocks
 from service.counters import Stats
 from service.erasing import erase as erase_messages
@@ -39,12 +41,16 @@ from service.keys import uuid_of
 from service.listeners import Listener
 from service.live import Live
 from service.middleware import (
+    ADMISSION,
+    META,
     MIB,
     MOST_BODY_BYTES,
     SETTINGS,
     TOKEN,
     body_of,
+    connection_of,
     error_response,
+    invite,
 )
 from service.models.answers import (
     EraseResponse,
@@ -92,7 +98,7 @@ from service.resending import count_failed, failed_page, page_of_class
 from service.scripts import Merged, Outcome
 from service.spreadsheet import CSV, answer_sheet
 from service.store import Store
-from service.telemetry import Health, Metrics
+from service.telemetry import Glance, Health, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +114,16 @@ CLOCKS = web.AppKey("clocks", Clocks)
 
 clock = Clock(time.time_ns)
 """Stamps all reports of this process. The application has it know Redis' clock."""
+
+
+class Readiness(NamedTuple):
+    """What `/readyz` answers: a state, or the sentence that says why not."""
+
+    state: dict[str, object]
+    sentence: str = ""
+
+
+READINESS = web.AppKey("readiness", Glance[Readiness])
 
 _track_send = Reader(TrackSendRequest)
 _track_sends = Reader(TrackSendBatch)
@@ -219,6 +235,9 @@ async def _take_many(
 
 
 async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
+    if (held := ticket.get()) is not None:
+        held.hold(MIB)  # what it may hold at a time, as long as it lasts
+    await invite(request)
     return await answer_stream(
         request,
         intake,
@@ -243,16 +262,7 @@ async def whatsapp_verify(request: web.Request) -> web.Response:
 
 async def whatsapp(request: web.Request) -> web.Response:
     """POST whatsapp: Meta's webhook, as it comes."""
-    access = request.app[ACCESS]
-    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
-    if token:
-        access.check_token(token)
-    elif not signature:
-        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
-    body = await body_of(request, MOST_BODY_BYTES)
-    signed = bool(signature) and (access.checks_signatures or not token)
-    if signature and signed:
-        access.check_signature(signature, body)
+    body, signed = await _webhook_body(request)
     payload = await payload_of(body, clock)
     queued = await write_all(request.app[STORE], payload, clock)
     request.app[METRICS].webhook(payload.items)
@@ -261,11 +271,44 @@ async def whatsapp(request: web.Request) -> web.Response:
     if not signed and not payload.is_known:
         raise BadRequest(_NOTHING_KNOWN)
     answer: dict[str, object] = {"ok": True}
-    if token:  # Meta doesn't read the answer
+    if request.headers.get(TOKEN):  # Meta doesn't read the answer
         answer |= {"taken": len(payload.reports), "passed_over": payload.passed_over}
     if queued:  # to Meta 202 is no success: it sends the same again, and finds Redis back or not
         return _json(answer | {"queued": True}, _QUEUED)
     return _json(answer)
+
+
+async def _webhook_body(request: web.Request) -> tuple[bytes, bool]:
+    """The body of a webhook that is let in, and whether its signature was checked."""
+    access = request.app[ACCESS]
+    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
+    if token:
+        access.check_token(token)
+        _admit(request)
+    elif not signature:
+        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
+    if not signature or (token and not access.checks_signatures):
+        return await body_of(request, MOST_BODY_BYTES), False
+    access.check_form(signature)
+    body = await body_of(request, MOST_BODY_BYTES)
+    access.check_signature(signature, body)
+    _admit(request)
+    return body, True
+
+
+def _admit(request: web.Request) -> None:
+    """Counts a request that has proved whose it is on the callers' account from now on.
+
+    Raises:
+        Overloaded: there is no room on it.
+    """
+    before = ticket.get()
+    if isinstance(before, Stranger):
+        admitted = request.app[ADMISSION].enter(META.refused_at)
+        ticket.set(admitted)
+        before.leave()
+        connection_of(request).admit()
+        admitted.hold(before.bytes)
 
 
 async def status_lookup(request: web.Request) -> web.Response:
@@ -409,17 +452,23 @@ async def readyz(request: web.Request) -> web.Response:
     """GET readyz: requests would be served."""
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
-    store, replay = request.app[STORE], request.app.get(REPLAY)
+    state, sentence = await request.app[READINESS].seen(request.app[STORE].absent)
+    return error_response(503, sentence) if sentence else _json(state)
+
+
+async def look_ready(app: web.Application) -> Readiness:
+    """Looks at the journal and, by a write, at every partition."""
+    store, replay = app[STORE], app.get(REPLAY)
     state: dict[str, object] = {"ok": True, "store": "up", "journal": await _state_of(replay)}
     try:
-        if ahead_s := request.app[CLOCKS].apart_s:
+        if ahead_s := app[CLOCKS].apart_s:
             state["clock_ahead_s"] = round(ahead_s)
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:
-            return error_response(503, f"The store is not available: {error.reason}.")
+            return Readiness({}, f"The store is not available: {error.reason}.")
         state |= {"store": "away", "reason": error.reason}
-    return _json(state)
+    return Readiness(state)
 
 
 async def _state_of(replay: Replay | None) -> JournalState:

@@ -8,20 +8,21 @@ import math
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import AbstractResource
 from multidict import istr
 
 from service.access import Access
-from service.admission import Admission
+from service.admission import Admission, Connection, ticket
 from service.config import Http, Settings
 from service.errors import (
     Forbidden,
@@ -43,6 +44,7 @@ SETTINGS = web.AppKey("settings", Settings)
 LOG_LIMIT = web.AppKey("log_limit", LogLimit)
 BEGAN = web.ResponseKey("began", float)
 """When the response to a lasting request began, by `time.perf_counter`."""
+ADMISSION = web.AppKey("admission", Admission)
 
 Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -52,6 +54,8 @@ GUARDED = "/api/"
 MIB = 1024**2
 MOST_BODY_BYTES = 5 * MIB
 """Of any endpoint."""
+_SMALL_BYTES = 16 * 1024
+"""Answers up to this size fit into the kernel's buffer of a connection that is read."""
 
 TOKEN = istr("X-Webhook-Token")
 _FORWARDED_FOR = istr("X-Forwarded-For")
@@ -79,8 +83,9 @@ class Policy(NamedTuple):
     """How the requests of a route are let in.
 
     Attributes:
-        by_token: whether they need a token; where not, the handler looks who it is.
-        refused_at: the part of the service's limits in use at which they are refused.
+        by_token: whether they need a token; where not, the handler looks who it is, and until it
+            knows they are strangers.
+        refused_at: the part of the callers' limits in use at which they are refused.
         lasting: whether they go on for hours, and do little: they have a limit of their own.
     """
 
@@ -95,13 +100,15 @@ READ = Policy(by_token=True, refused_at=0.8)
 """For what can be asked again."""
 META = Policy(by_token=False, refused_at=0.8)
 """For Meta's webhook: it is signed instead, and Meta sends it again."""
+STRANGER = Policy(by_token=False, refused_at=0.8)
+"""For what anyone may ask."""
 LIVE = Policy(by_token=True, refused_at=0.8, lasting=True)
 """For listeners, who can come again."""
 OPEN = Policy(by_token=False, refused_at=math.inf)
-"""For an operator's probes."""
+"""For an operator's probes: never refused, and so not counted."""
 
 Policies = Mapping[tuple[str, str], Policy]
-"""By method and path; what isn't in it is looked at as `READ` or `OPEN`."""
+"""By method and path; what isn't in it is looked at as `READ` or `STRANGER`."""
 
 _made = count()
 
@@ -117,6 +124,11 @@ def _rename() -> None:
 
 
 os.register_at_fork(after_in_child=_rename)
+
+
+def connection_of(request: BaseRequest) -> Connection:
+    """The connection that a request came on."""
+    return cast("Connection", request.protocol)
 
 
 def request_id_of(request: BaseRequest) -> str:
@@ -214,43 +226,51 @@ class Entrance:
         started_s = perf_counter()
         known = request_id_of(request)
         request_id.set(known)
-        held_bytes, lasting = -1, False
+        lasting = large = False
         try:
-            if hdrs.CONTENT_ENCODING in request.headers:
-                _check_plain(request)
-            key = request.method, request.rel_url.raw_path
-            policy = self._policies.get(key) or self._policy_elsewhere(request)
-            if policy.by_token:
-                self._access.check_token(request.headers.get(TOKEN))
-            size = _held_bytes(request)
-            self._admission.enter(policy.refused_at, size)
-            held_bytes = size
-            if policy.lasting:
-                self._admission.stay()
-                lasting = True
-            match = self._matches.get(key)
-            if match is None or hdrs.EXPECT in request.headers:
-                response = await self._route(key, request)
-            else:
-                request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
-                response = await match.handler(request)  # type: ignore[arg-type]
-        except Exception as error:  # noqa: BLE001  every error has its answer
-            response = self._answer(request, error)
-            if isinstance(error, Overloaded) and self._admission.crowded:
-                response.force_close()
+            try:
+                if hdrs.CONTENT_ENCODING in request.headers:
+                    _check_plain(request)
+                key = request.method, request.rel_url.raw_path
+                policy = self._policies.get(key) or self._policy_elsewhere(request)
+                self._let_in(request, policy)
+                lasting = policy.lasting
+                match = self._matches.get(key)
+                if match is None or hdrs.EXPECT in request.headers:
+                    response = await self._route(key, request)
+                else:
+                    request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
+                    response = await match.handler(request)  # type: ignore[arg-type]
+                large = _hold_large(request, response, policy)
+            except Exception as error:  # noqa: BLE001  every error has its answer
+                response = self._answer(request, error)
+            if _may_break(request):
+                response.force_close()  # aiohttp closes then, and the next request would be lost
+            label(response, known)
+            ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
+            self._note(request, response.status, ended_s - started_s)
+            if large:
+                await _write(request, response)
         finally:
-            if lasting:
-                self._admission.part(held_bytes)
-            elif held_bytes >= 0:
-                self._admission.leave(held_bytes)
-        if request.content.exception() is not None:
-            response.force_close()  # aiohttp closes then, and the next request would be lost
-        label(response, known)
-        ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
-        self._note(request, response.status, ended_s - started_s)
+            if (held := ticket.get()) is not None:
+                held.leave()
         if response.status == Forbidden.status and await self._brake.hold(self._caller_of(request)):
             response.force_close()  # so that the next guess costs a connection too
         return response
+
+    def _let_in(self, request: BaseRequest, policy: Policy) -> None:
+        """Counts a request, on its caller's account or on that of all strangers."""
+        if policy.by_token:
+            self._access.check_token(request.headers.get(TOKEN))
+            connection = connection_of(request)
+            admitted = self._admission.enter(policy.refused_at)
+            ticket.set(admitted)
+            connection.admit()
+            if policy.lasting:
+                admitted.stay()
+        elif policy is not OPEN:
+            self._admission.check(policy.refused_at)
+            ticket.set(self._admission.strangers.add(connection_of(request).cut_off))
 
     def _answer(self, request: BaseRequest, error: Exception) -> web.Response:
         """The response to an error, which is logged here and nowhere else."""
@@ -266,6 +286,8 @@ class Entrance:
             log.error("request_failed", extra=extra, exc_info=error)
             return error_response(500, _OURS)
         self._log_refusal(request, error, response.status)
+        if isinstance(error, Overloaded):
+            response.force_close()  # it costs less to come anew: see `Protocol.data_received`
         return response
 
     def _log_refusal(self, request: BaseRequest, error: Exception, status: int) -> None:
@@ -301,7 +323,7 @@ class Entrance:
     def _policy_elsewhere(self, request: BaseRequest) -> Policy:
         """Of a path that is none of a route's, or one of them written in another way."""
         known = self._policies.get((request.method, request.path))
-        return known or (READ if request.path.startswith(GUARDED) else OPEN)
+        return known or (READ if request.path.startswith(GUARDED) else STRANGER)
 
     async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:
         response = await self._application(request)
@@ -331,12 +353,38 @@ def _check_plain(request: BaseRequest) -> None:
         raise Packed
 
 
-def _held_bytes(request: BaseRequest) -> int:
-    """What a request's body may hold of the memory; one of unknown length counts as 1 MiB."""
-    length = request.content_length
-    if length is None:
-        return MIB if request.body_exists else 0
-    return min(length, MOST_BODY_BYTES)
+def _may_break(request: BaseRequest) -> bool:
+    """Whether aiohttp would read what follows wrongly, or perhaps would.
+
+    A body may not come at all if its sender wasn't told to go on. What follows an `Upgrade` is
+    lost.
+    """
+    body, headers = request.content, request.headers
+    if hdrs.UPGRADE in headers:
+        return True
+    return body.exception() is not None or (not body.is_eof() and hdrs.EXPECT in headers)
+
+
+def _hold_large(request: BaseRequest, response: web.StreamResponse, policy: Policy) -> bool:
+    """Counts an answer that may wait for its reader until it is written; False for others.
+
+    Raises:
+        Overloaded: there is no room for it, and it can be asked for again.
+    """
+    held, body = ticket.get(), response.body if isinstance(response, web.Response) else None
+    if held is None or not isinstance(body, bytes):
+        return False  # a stream writes piece by piece
+    if len(body) <= _SMALL_BYTES and not request.protocol.writing_paused:
+        return False
+    if policy is not WRITE:  # what was written must be answered; the count of its body goes on
+        held.hold(2 * len(body))  # the response has it, and the transport
+    return True
+
+
+async def _write(request: BaseRequest, response: web.StreamResponse) -> None:
+    with suppress(ConnectionError):  # aiohttp, which finds it written, notices
+        await response.prepare(request)
+        await response.write_eof()
 
 
 def route_of(request: BaseRequest) -> str:
@@ -383,11 +431,41 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
             raise TooLarge(most_bytes // MIB)
         else:
             async with asyncio.timeout(request.app[SETTINGS].http.receive_s):
-                body = await request.read()
+                return await _received(request, most_bytes)
     except TimeoutError:
         raise TooSlow from None
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge(most_bytes // MIB) from None
     if len(body) > most_bytes:
         raise TooLarge(most_bytes // MIB)
+    if (held := ticket.get()) is not None:
+        held.hold(len(body))
     return body
+
+
+async def _received(request: web.Request, most_bytes: int) -> bytes:
+    """The body as it comes: what its head announces isn't counted, but what is there."""
+    await invite(request)
+    held, body = ticket.get(), bytearray()
+    try:
+        while piece := await request.content.readany():
+            if held is not None:
+                held.hold(len(piece))
+            body += piece
+            if len(body) > most_bytes:
+                raise TooLarge(most_bytes // MIB)
+        return bytes(body)
+    finally:
+        body.clear()  # aiohttp keeps the error of a lost connection, whose traceback leads here
+
+
+async def invite(request: web.Request) -> None:
+    """Tells a caller that waits for it to send its body: only now is it known that it is wanted."""
+    if hdrs.EXPECT in request.headers and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # as aiohttp does: the answer hasn't begun
+
+
+async def check_expectation(request: web.Request) -> None:
+    """Refuses any `Expect` but 100-continue, which is met once the body is read: see `invite`."""
+    expected = request.headers.get(hdrs.EXPECT, "").lower()
+    if request.version == HttpVersion11 and expected != "100-continue":
+        raise web.HTTPExpectationFailed

@@ -315,23 +315,18 @@ async def test_the_limit_holds_however_the_path_is_written(redis: RedisServer, p
         assert response.status == 503
 
 
-@pytest.mark.parametrize(("connections", "crowded"), [(15, False), (16, True)])
-def test_connections_of_listeners_dont_make_a_crowd(connections: int, crowded: bool) -> None:
-    admission = Admission(10, lambda: 0, lambda: connections, most_listeners=6)
-    for _ in range(6):
-        admission.enter(1.0, 100)
-        admission.stay()
-    admission.enter(1.0, 100)
+def test_listeners_dont_count_as_requests() -> None:
+    admission = Admission(10, lambda: 0, most_listeners=6)
+    listeners = [admission.enter(1.0) for _ in range(6)]
+    for each in listeners:
+        each.stay()
+    assert (admission.requests, admission.listeners) == (0, 6)
+    last = admission.enter(1.0)
     with pytest.raises(Overloaded):
-        admission.stay()
-    admission.leave(100)
-    with pytest.raises(Overloaded):
-        admission.enter(0.0, 0)  # so that a refusal was just now
-    assert admission.crowded == crowded
-    for _ in range(6):
-        admission.part(100)
-    assert admission.listeners == 0
-    assert (admission._requests, admission._bytes) == (0, 0)
+        last.stay()
+    for each in [*listeners, last]:
+        each.leave()
+    assert (admission.requests, admission.listeners) == (0, 0)
 
 
 # Workers and the end ----------------------------------------------------------------------------

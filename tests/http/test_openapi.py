@@ -545,13 +545,13 @@ class TestAnswersAreAsDocumented:
                 assert response.status == 408
                 await check_documented("POST", path, response)
 
-        async with service(Http(requests=2, receive_s=1.0)) as client, asyncio.TaskGroup() as tasks:
+        async with service(Http(requests=2, receive_s=3.0)) as client, asyncio.TaskGroup() as tasks:
             slow = [tasks.create_task(refused_as_slow(client)) for _ in range(2)]
             while await status_of(client, "POST", path) != 503:
                 pass  # until both are under way
             for method, path_too in OPERATIONS:
                 async with call(client, method, path_too) as response:
-                    assert response.status == (200 if path_too in FREE else 503)
+                    assert response.status == (200 if path_too in FREE - {"/openapi.json"} else 503)
                     await check_documented(method, path_too, response)
             await asyncio.wait(slow)
             ended.set()

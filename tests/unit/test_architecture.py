@@ -16,7 +16,7 @@ LAYERS = [
     {"watch", "feed"},
     {"replay"},
     {"telemetry", "erasing", "resending", "retention", "listeners", "live"},
-    {"middleware", "refuser", "protocol", "intake", "eventstream", "spreadsheet", "listener"},
+    {"middleware", "protocol", "intake", "eventstream", "spreadsheet", "listener"},
     {"handlers", "pages"},
     {"routes"},
     {"openapi"},
