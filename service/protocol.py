@@ -244,11 +244,6 @@ class JsonServer(web.Server):
         )
         made.admission, made.policies = admission, policies
         made.lines, made.metrics = lines, metrics
-            admission,
-            lines,
-            policies,
-            metrics,
-        )
         made.receive_s, made.most = receive_s, most
         made._connections, made._strangers = OrderedDict(), OrderedDict()
         return made
