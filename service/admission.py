@@ -26,7 +26,7 @@ MOST_STRANGERS = 256
 MOST_STRANGE_BYTES = 16 * 1024**2
 """What those may hold: three of Meta's largest bodies."""
 
-_FREE_AGAIN = 0.8
+_CALM_AFTER_S = 1.0
 
 
 class Ticket:
@@ -182,7 +182,7 @@ class Admission:
         self._depth = depth
         self.requests = self.bytes = self.listeners = 0
         self.strangers = strangers or Strangers(lambda: None)
-        self._full: set[float] = set()
+        self._refused_s: dict[float, float] = {}
 
     def enter(self, share: float) -> Ticket:
         """Lets a caller's request in; the ticket's `leave` must follow.
@@ -204,21 +204,23 @@ class Admission:
             Overloaded: it is.
         """
         if self._in_use >= share:
-            self._full.add(share)
+            self._refused_s[share] = time.monotonic()
             raise Overloaded
 
-    def is_full(self, share: float) -> bool:
-        """Whether a newcomer's request with that share is refused.
+    def is_full(self, share: float, callers: int) -> bool:
+        """Whether a newcomer's request is refused.
 
-        Once one was, newcomers are until a fifth of the room is free again. Otherwise each would
-        take the place of a caller that is served, which then had to come anew.
+        It is for a second after a caller was refused, if there are callers enough to fill the room:
+        it would take the place of one that is served, which then had to come anew.
+
+        Args:
+            share: as `enter` has it.
+            callers: connections on which requests were let in.
         """
-        in_use = self._in_use
-        if in_use >= share:
-            self._full.add(share)
-        elif in_use < _FREE_AGAIN * share:
-            self._full.discard(share)
-        return share in self._full
+        if self._in_use >= share:
+            return True
+        enough = callers >= share * self._most_requests
+        return enough and time.monotonic() - self._refused_s.get(share, -math.inf) < _CALM_AFTER_S
 
     @property
     def _in_use(self) -> float:

@@ -275,7 +275,8 @@ class JsonServer(web.Server):
         if whole is None or whole.end() + int(whole["length"] or 0) != len(data):
             return False
         policy = self.policies.get((whole["method"].decode(), whole["path"].decode()))
-        if policy is None or not self.admission.is_full(policy.refused_at):
+        callers = len(self._connections) - len(self._strangers)
+        if policy is None or not self.admission.is_full(policy.refused_at, callers):
             return False
         self.metrics.request("unknown", Overloaded.status, 0.0)
         return True

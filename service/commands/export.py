@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, cast
@@ -30,6 +30,7 @@ from service.models.lines import line_of
 from service.models.meaning import selection_of
 from service.models.reader import Reader
 from service.models.requests import MessageLogsQuery
+from service.reports import Record
 
 _QUERY = Reader(MessageLogsQuery)
 
@@ -78,12 +79,20 @@ async def _export(
         with sink(path, force=force) as file, progress("Exporting", total) as move:
             for partition in range(store.partitions):
                 async for page in walk(store, selection, partition):
-                    file.writelines(line_of(record) + b"\n" for record in page.records)
-                    written += len(page.records)
-                    odd += page.unreadable
+                    lines = list(_lines_of(page.records))
+                    file.writelines(lines)
+                    written += len(lines)
+                    odd += page.unreadable + len(page.records) - len(lines)
                     move(written)
             move(total)
         return written, odd
+
+
+def _lines_of(records: Iterable[Record]) -> Iterator[bytes]:
+    """The lines of those records that can be read whole."""
+    for record in records:
+        with suppress(ValueError):
+            yield line_of(record) + b"\n"
 
 
 def _refuse_to_replace(path: Path | None) -> None:

@@ -7,6 +7,8 @@ up and has to send its statuses again, and the guide's callers, who send a repor
 import asyncio
 import contextlib
 import json
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import pytest
 from redis import Redis as Driver
 
 from service import resending
+from service.app import create_app
+from service.config import Auth, Redis, Settings
 from service.handlers import clock
 from service.keys import id_of, message_key, tag_of
 from service.models.meaning import _milliseconds
@@ -22,9 +26,9 @@ from service.reports import SEPARATOR
 from tests.attacks.attack import main
 from tests.attacks.hostile import API, hostile, statuses, stream, webhook
 from tests.attacks.watching import Watch, exchange, resident_mib, status_in
-from tests.conftest import TOKEN, Client, need_server
+from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.factories import event_send, status_update
-from tests.process import Service, run
+from tests.process import ROOT, Service, environment, run
 from tests.servers import RedisServer
 
 LONGEST_S = 3.0
@@ -64,6 +68,37 @@ async def test_nobody_else_waits_for_a_hostile_request(service: Service, name: s
     assert watch.longest_s < LONGEST_S
     assert watch.most_mib < before_mib + 250
     assert service.running
+
+
+LONGEST_TURN_S = 0.25
+"""Generous: no turn takes more than 0.03 s, and the worst ones took seconds."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", hostile())
+async def test_no_turn_of_the_loop_takes_long(loop_redis: RedisServer, name: str) -> None:
+    """Measured in processor time, of all threads, so that other work doesn't count."""
+    settings = Settings(
+        auth=Auth(tokens=[TOKEN]), redis=Redis(url=loop_redis.url), journal=NO_JOURNAL
+    )
+    async with JsonTestServer(create_app(settings)) as server:
+        url = f"http://{server.host}:{server.port}"
+        sender = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.attacks.sender", url, name),
+            cwd=ROOT,
+            env=environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        ended = asyncio.ensure_future(sender.wait())
+        longest_s, until_s = 0.0, time.monotonic() + 2 * _WATCHED_S
+        while not ended.done() and time.monotonic() < until_s:
+            began_s = time.process_time()
+            await asyncio.sleep(0)
+            longest_s = max(longest_s, time.process_time() - began_s)
+        if not ended.done():
+            sender.kill()
+        await ended
+    assert 0 < longest_s < LONGEST_TURN_S
 
 
 async def test_a_packed_body_is_refused_before_a_byte_of_it_is_unpacked(service: Service) -> None:

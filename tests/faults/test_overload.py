@@ -169,16 +169,24 @@ def test_waiting_reports_count_too() -> None:
         admission.enter(1.0)
 
 
-def test_newcomers_are_refused_until_a_fifth_of_the_room_is_free() -> None:
+@pytest.mark.parametrize(("callers", "refused"), [(9, False), (10, True)])
+def test_newcomers_take_no_callers_place_where_one_was_refused(
+    callers: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     admission = Admission(10, lambda: 0)
-    held = [admission.enter(1.0) for _ in range(9)]
-    assert not admission.is_full(1.0)
+    held = [admission.enter(1.0) for _ in range(10)]
+    assert admission.is_full(1.0, 0)
+    held.pop().leave()
+    assert not admission.is_full(1.0, callers)
     held.append(admission.enter(1.0))
-    for expected in (True, True, True, False):
-        assert admission.is_full(1.0) == expected
-        held.pop().leave()
-    held += [admission.enter(1.0) for _ in range(3)]
-    assert not admission.is_full(1.0)
+    with pytest.raises(Overloaded):
+        admission.enter(1.0)
+    held.pop().leave()
+    assert admission.is_full(1.0, callers) == refused
+    assert not admission.is_full(math.inf, callers)
+    later_s = monotonic() + 1.1
+    monkeypatch.setattr("service.admission.time.monotonic", lambda: later_s)
+    assert not admission.is_full(1.0, callers)
 
 
 def test_the_oldest_stranger_gives_way() -> None:

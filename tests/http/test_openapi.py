@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from service.app import create_app
 from service.config import Http, MetaApp, Settings
-from service.errors import BadRequest, RequestError
+from service.errors import BadRequest, RequestError, TooManyParts
 from service.eventstream import EVENT_STREAM
 from service.handlers import HEALTH
 from service.models.meaning import (
@@ -165,8 +165,9 @@ class TestDocument:
             for sentence in answer["description"].split(" Or: ")
         }
         assert all(re.fullmatch(r"[A-Z].+\.", sentence) for _, sentence in answers)
-        assert len(answers) == 2 + len(RequestError.__subclasses__())  # 200 and 202
-        for error in RequestError.__subclasses__():
+        errors = [*RequestError.__subclasses__(), TooManyParts]
+        assert len(answers) == 2 + len(errors)  # 200 and 202
+        for error in errors:
             assert str(error.status) in {status for status, _ in answers}
 
     def test_whoever_needs_no_token_is_told_so(self) -> None:
