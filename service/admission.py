@@ -7,6 +7,8 @@ the limits of callers. Everybody else shares a small budget, in which the oldest
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar

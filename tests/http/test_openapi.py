@@ -165,7 +165,7 @@ class TestDocument:
             for sentence in answer["description"].split(" Or: ")
         }
         assert all(re.fullmatch(r"[A-Z].+\.", sentence) for _, sentence in answers)
-        errors = [*RequestError.__subclasses__(), TooManyParts]
+        errors: list[type[RequestError]] = [*RequestError.__subclasses__(), TooManyParts]
         assert len(answers) == 2 + len(errors)  # 200 and 202
         for error in errors:
             assert str(error.status) in {status for status, _ in answers}
