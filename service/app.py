@@ -18,9 +18,9 @@ from aiohttp import web
 
 from service.access import Access
 from service.admission import Admission
-from service.checks import check, claim, has_our_layout
+from service.checks import Unkept, check, claim, is_ours
 from service.config import Settings
-from service.connect import connect
+from service.connect import address_of, connect
 from service.feed import Feed
 from service.handlers import ACCESS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE
 from service.journal import Journal, open_journal
@@ -35,6 +35,7 @@ from service.routes import ROUTES, add_routes, policies, probes
 from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Health, Metrics
+from service.tenants import held_back
 from service.watch import Watch, running
 
 log = logging.getLogger(__name__)
@@ -72,17 +73,20 @@ def create_app(settings: Settings) -> web.Application:
                 journal=journal,
             )
             metrics.watch_queue(lambda: store.depth)
+            keeper = journal or Unkept()
 
             async def open_store(within_s: float | None = None) -> None:
-                warnings = await check(server, scripts, settings, within_s=within_s)
-                await claim(scripts, settings)
+                warnings = await check(server, scripts, settings, within_s=within_s, keeper=keeper)
+                await claim(scripts, settings, keeper)
                 for warning in warnings:
                     log.warning("store_may_lose_data", extra={"reason": warning})
+                if journal and journal.foreign:
+                    log.error("journal_held", extra={"reason": held_back(journal.foreign)})
 
             watch = Watch(
                 store,
                 lambda: open_store(_SOON_S),
-                lambda: has_our_layout(scripts, settings, within_s=_SOON_S / 2),
+                lambda: is_ours(scripts, settings, keeper, within_s=_SOON_S / 2),
             )
             if journal is None:
                 await open_store()
@@ -113,7 +117,7 @@ async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
         yield None
         return
     folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
-    async with open_journal(folder, settings.journal.most_mib) as journal:
+    async with open_journal(folder, settings.journal.most_mib, address_of(settings)) as journal:
         yield journal
 
 

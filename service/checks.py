@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from redis import exceptions as faults
 
@@ -12,17 +14,50 @@ from service import config
 from service.connect import HOPELESS, Fake, Server
 from service.durability import check_age, in_words, syncs_by_itself, weaknesses
 from service.embedded import is_private
-from service.errors import StartError, StoreAway
+from service.errors import OtherStore, StartError, StoreAway
 from service.keys import SCHEMA_VERSION, tag_of
 from service.scripts import Layout, Scripts
+
+log = logging.getLogger(__name__)
 
 _START_S = 10.0
 _LOADING_S = 300.0
 _FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError)
 
 
+class Keeper(Protocol):
+    """Keeps in mind on which store the service was opened.
+
+    Attributes:
+        store: its id; "" until it was seen.
+        way_on: what to do to go on with another one, as the rest of a sentence.
+    """
+
+    store: str
+    way_on: str
+
+    async def belongs_to(self, store: str) -> None:
+        """Notes the id, unless one is noted already."""
+
+
+class Unkept:
+    """The keeper of a service without a journal."""
+
+    store = ""
+    way_on = "restart the service with all of its workers: it goes on with what Redis has then"
+
+    async def belongs_to(self, store: str) -> None:
+        """Notes the id, unless one is noted already."""
+        self.store = self.store or store
+
+
 async def check(
-    server: Server, scripts: Scripts, settings: config.Settings, *, within_s: float | None = None
+    server: Server,
+    scripts: Scripts,
+    settings: config.Settings,
+    *,
+    within_s: float | None = None,
+    keeper: Keeper | None = None,
 ) -> list[str]:
     """What is wrong with the store. Writes nothing.
 
@@ -32,6 +67,7 @@ async def check(
         settings: of the service.
         within_s: how long it may take to answer, 10 s unless given; the private server may load
             its data as long as it needs.
+        keeper: knows on which store the service was opened, if it was before.
 
     Returns:
         a sentence for each thing that may lose data.
@@ -40,6 +76,7 @@ async def check(
         StoreAway: it can't be reached, or takes no writes.
         StartError: it can't be used: too old, laid out otherwise, not able to keep what
             `redis.durability` promises, or it may lose data and `redis.strict` is set.
+        OtherStore: it isn't the one that the service was opened on.
     """
     patience_s = _LOADING_S if settings.embedded else within_s or _START_S
     until_s = asyncio.get_running_loop().time() + patience_s
@@ -54,6 +91,8 @@ async def check(
             warnings = await weaknesses(server.ask, settings.redis, private=private)
             if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
                 server.wait = None
+    if keeper:
+        _check_id(layout, keeper)
     if layout:
         _check_layout(layout, settings.redis.partitions)
     if isinstance(server, Fake):
@@ -63,28 +102,31 @@ async def check(
     return warnings
 
 
-async def has_our_layout(scripts: Scripts, settings: config.Settings, *, within_s: float) -> bool:
-    """Whether a store that was away has our layout, which is written into an empty one.
+async def is_ours(
+    scripts: Scripts, settings: config.Settings, keeper: Keeper, *, within_s: float
+) -> bool:
+    """Whether the store is the one that the service was opened on, and has our layout.
 
     Args:
         scripts: of the server.
         settings: of the service.
+        keeper: knows the store's id.
         within_s: how long it may take to answer.
 
     Returns:
         False where it doesn't answer.
 
     Raises:
-        StartError: it has another layout, or its messages are on the way to one.
+        StartError: it is another store, has another layout, or its messages are on the way to one.
     """
     until_s = asyncio.get_running_loop().time() + within_s
     try:
         layout = await scripts.layout(until_s)
-        if layout is None:
-            layout = await scripts.schema(settings.redis.partitions, until_s)
     except _FAULTS:
         return False
-    _check_layout(layout, settings.redis.partitions)
+    _check_id(layout, keeper)
+    if layout:
+        _check_layout(layout, settings.redis.partitions)
     return True
 
 
@@ -98,17 +140,55 @@ async def describe(server: Server, settings: config.Settings) -> list[str]:
         return in_words(await server.info(), settings.redis)
 
 
-async def claim(scripts: Scripts, settings: config.Settings) -> None:
-    """Writes the layout into an empty store that `check` has accepted.
+async def id_of_store(scripts: Scripts) -> str:
+    """The id of the store; "" where there is none yet.
+
+    Raises:
+        StoreAway: it can't be reached.
+    """
+    with _away():
+        layout = await scripts.layout(asyncio.get_running_loop().time() + _START_S)
+    return layout.id if layout else ""
+
+
+async def claim(
+    scripts: Scripts, settings: config.Settings, keeper: Keeper | None = None
+) -> Layout:
+    """Writes the layout into an empty store that `check` has accepted, and an id if it has none.
+
+    Args:
+        scripts: of the server.
+        settings: of the service.
+        keeper: is told the id.
+
+    Returns:
+        what the store has now.
 
     Raises:
         StoreAway: it has gone since.
-        StartError: another service was faster, with another layout.
+        StartError: it is another store, or another service was faster, with another layout.
     """
     until_s = asyncio.get_running_loop().time() + _START_S
     with _away():
+        empty = await scripts.layout(until_s) is None
         layout = await scripts.schema(settings.redis.partitions, until_s)
+    if empty:
+        log.info("store_begun", extra={"store": layout.id})
     _check_layout(layout, settings.redis.partitions)
+    if keeper:
+        await keeper.belongs_to(layout.id)
+        _check_id(layout, keeper)
+    return layout
+
+
+def _check_id(layout: Layout | None, keeper: Keeper) -> None:
+    if not keeper.store or (layout and layout.id == keeper.store):
+        return
+    found = f"has another store, {layout.id or 'without an id'}" if layout else "is empty"
+    raise OtherStore(
+        f"Redis {found}, where the service had the store {keeper.store}. Nothing is written to it, "
+        f"and nothing read. Bring that store back. If it is gone for good, {keeper.way_on}."
+    )
 
 
 @contextmanager

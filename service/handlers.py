@@ -366,7 +366,7 @@ async def erase(request: web.Request) -> web.Response:
     body = _erase.body(await body_of(request, MIB), request.app[METRICS])
     selection = selection_to_erase(body)
     replay = request.app.get(REPLAY)
-    waits = replay is not None and (await replay.look()).reports > 0
+    waits = replay is not None and (await replay.look()).reports > replay.foreign
     number, complete, ends_alike = await erase_messages(request.app[STORE], selection)
     complete = complete and not waits  # some of what waits may be of theirs
     [(dimension, _)] = selection.filters
@@ -391,7 +391,10 @@ async def readyz(request: web.Request) -> web.Response:
     try:
         if replay is not None:
             reports, age_s = await replay.look()
-            state["journal"] = {"on": True, "reports": reports, "age_s": round(age_s, 3)}
+            journal = {"on": True, "reports": reports, "age_s": round(age_s, 3)}
+            if replay.foreign:
+                journal["for_other_stores"] = replay.foreign
+            state["journal"] = journal
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:

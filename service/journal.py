@@ -16,12 +16,13 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from service import tenants
 from service.embedded import make_folder
 from service.errors import StartError, Unavailable
 from service.reports import Context, Extras, Report, Status
@@ -54,6 +55,9 @@ BEGIN UPDATE total SET reports = reports + NEW.reports; END;
 CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON entries
 BEGIN UPDATE total SET reports = reports - OLD.reports; END;
 """
+_AFTER = f"""
+SELECT number, reports, body FROM entries WHERE number > ? AND {tenants.OURS} ORDER BY number
+"""  # noqa: S608  it is ours
 _WAITING = "SELECT reports, (SELECT kept_us FROM entries ORDER BY number LIMIT 1) FROM total"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
@@ -85,19 +89,38 @@ class Waiting(NamedTuple):
 
 
 class Journal:
-    """The journal of a data folder. Made by `open_journal`.
+    """The journal of a data folder. Made by `open_journal`. The keeper of `checks`, too.
 
     Args:
         database: has been set up; used in a thread of its own.
         lock: the descriptor of a file that whoever replays holds a lock on.
+        users: one that says that this process uses the journal.
     """
 
-    def __init__(self, database: sqlite3.Connection, lock: int) -> None:
+    way_on = "run `python -m service adopt`: it gives what waits in the journal to what Redis has"
+
+    def __init__(self, database: sqlite3.Connection, lock: int, users: int) -> None:
         self._database = database
         self._lock = lock
+        self._users = users
+        self._tenants: list[tenants.Tenant] = []
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.fault = ""
         """Why it takes no reports at the moment, as `Unavailable` has it; `""` when it does."""
+        self.store = ""
+        """The id of the store that reports are kept for; "" until it has been seen."""
+        self.foreign = 0
+        """How many of the reports that wait are for other stores; they aren't given to `after`."""
+
+    async def belongs_to(self, store: str) -> None:
+        """Notes the id of the store that reports are kept for, unless one is noted already."""
+        with suppress(Unavailable):
+            await self._run(lambda: tenants.name(self._database, store))
+            await self.waiting()
+
+    async def adopted_by(self, store: str) -> int:
+        """Gives all that waits to one store; returns how many reports were for others."""
+        return await self._run(lambda: tenants.adopt(self._database, store))
 
     async def append(self, reports: Sequence[Report]) -> None:
         """Keeps reports. When this returns they are on the disk."""
@@ -117,10 +140,9 @@ class Journal:
         return await self._run(lambda: self._after(number, most_reports))
 
     def _after(self, number: int, most_reports: int) -> list[Entry]:
-        query = "SELECT number, reports, body FROM entries WHERE number > ? ORDER BY number"
         entries: list[Entry] = []
         total = 0
-        for found, reports, body in self._database.execute(query, (number,)):
+        for found, reports, body in self._database.execute(_AFTER, (number,)):
             total += reports
             if entries and total > most_reports:
                 break
@@ -172,9 +194,18 @@ class Journal:
 
     async def waiting(self) -> Waiting:
         """What is in it, of all processes."""
-        reports, kept_us = await self._run(lambda: self._database.execute(_WAITING).fetchone())
+        reports, kept_us = await self._run(self._waiting)
         age_s = time.time() - kept_us / 1e6 if kept_us else 0.0
         return Waiting(reports, max(age_s, 0.0))
+
+    def _waiting(self) -> tuple[int, int | None]:
+        known = tenants.tenants_in(self._database)
+        if known != self._tenants:  # only then there may be more or less for other stores
+            _, address, store = known[-1]
+            self.foreign = tenants.held_in(self._database, address, store) if store else 0
+            self._tenants, self.store = known, store
+        reports, kept_us = self._database.execute(_WAITING).fetchone()
+        return reports, kept_us
 
     def claim(self) -> bool:
         """Whether this process is the one that replays; from then on it is, until it ends."""
@@ -200,6 +231,7 @@ class Journal:
         await self._run(self._database.close)
         self._thread.shutdown()
         os.close(self._lock)
+        os.close(self._users)
 
 
 def unusable(folder: Path, why: str) -> StartError:
@@ -238,16 +270,31 @@ def _begin_of(file: Path) -> bytes:
         return opened.read(len(_MAGIC))
 
 
+def foreign_in(folder: Path, address: str, store: str) -> int:
+    """How many reports in the journal of a folder are for other stores than this one.
+
+    Makes nothing, and takes what can't be read for nothing.
+    """
+    if not (folder / _FILE).exists():
+        return 0
+    with closing(sqlite3.connect(folder / _FILE, timeout=_WAIT_S)) as database:
+        try:
+            return tenants.held_in(database, address, store)
+        except sqlite3.Error:  # an earlier version's, or none that can be read
+            return 0
+
+
 @asynccontextmanager
-async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
+async def open_journal(folder: Path, most_mib: int, address: str = "") -> AsyncIterator[Journal]:
     """The journal of a data folder. Both are made if they aren't there, for this user alone.
 
     Args:
         folder: where the journal's files are.
         most_mib: how much of the disk the journal may take, in MiB.
+        address: of the store that reports are kept for.
 
     Raises:
-        StartError: the folder or the file can't be used.
+        StartError: the folder or the file can't be used, or is in use for another address.
     """
     try:
         make_folder(folder)
@@ -255,13 +302,14 @@ async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
         file = folder / _FILE
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         database = sqlite3.connect(file, timeout=_WAIT_S, check_same_thread=False)
-        database.executescript(_SET_UP)
+        database.executescript(_SET_UP + tenants.SET_UP)
         database.execute(_WAITING)  # of a table of somebody else's it fails
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {most_mib * _MIB // page_bytes}")
+        users = tenants.enter(database, folder, address)
     except (OSError, sqlite3.Error) as error:
         raise unusable(folder, str(error)) from None
-    journal = Journal(database, lock)
+    journal = Journal(database, lock, users)
     try:
         yield journal
     finally:

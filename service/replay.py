@@ -69,13 +69,20 @@ class Replay:
         """Why the journal takes no reports either, `""` when it does."""
         return self._journal.fault
 
+    @property
+    def foreign(self) -> int:
+        """How many of the reports that wait are for other stores, and stay where they are."""
+        return self._journal.foreign
+
     async def look(self) -> Waiting:
         """What the journal holds now.
 
         Raises:
             Unavailable: it can't be used.
         """
-        self.waiting = await self._journal.waiting()
+        foreign, self.waiting = self.foreign, await self._journal.waiting()
+        if self.foreign < foreign:  # they were given to this store
+            self._passed = 0
         return self.waiting
 
     async def run(self) -> None:
@@ -84,7 +91,7 @@ class Replay:
             pause_s = LOOK_S
             try:
                 self._ours = self._ours or self._journal.claim()
-                if (await self.look()).reports:
+                if (await self.look()).reports > self.foreign:
                     await self._replay()
                 elif not self._store.away:
                     pause_s = _IDLE_S

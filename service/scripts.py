@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, NamedTuple
+from secrets import token_hex
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from redis.exceptions import NoScriptError
@@ -191,11 +192,23 @@ class Layout(NamedTuple):
         version: of the schema.
         partitions: how many it has.
         moving: how many it will have when the move that is under way is done; 0: none is.
+        id: tells it from every other store; "" for one that an earlier version made, until the
+            next start.
     """
 
     version: int
     partitions: int
     moving: int = 0
+    id: str = ""
+
+    @classmethod
+    def of(cls, fields: Sequence[bytes | int | None]) -> Layout | None:
+        """The layout by its fields as Redis has them; None where there is no store."""
+        version, partitions, moving, store_id = fields
+        if version is None:
+            return None
+        name = store_id.decode() if isinstance(store_id, bytes) else ""
+        return cls(int(version), int(partitions or 0), int(moving or 0), name)
 
 
 _ERROR = ("error_code", "error_message", "error_details", "error_href")
@@ -449,11 +462,11 @@ class Scripts:
 
     async def layout(self, until_s: float) -> Layout | None:
         """The layout that the store has; None for an empty one."""
-        command = "HMGET", schema_key(), "version", "partitions", "moving"
-        version, partitions, moving = await self._execute(until_s, tag_of(0), *command)
-        return Layout(int(version), int(partitions), int(moving or 0)) if version else None
+        command = "HMGET", schema_key(), *Layout._fields
+        return Layout.of(await self._execute(until_s, tag_of(0), *command))
 
     async def schema(self, partitions: int, until_s: float) -> Layout:
         """Claims an empty store for this layout; returns the layout that the store has."""
-        wanted = msgspec.json.encode({"version": SCHEMA_VERSION, "partitions": partitions})
-        return Layout(*await self._run("schema", 0, wanted, until_s))
+        wanted = Layout(SCHEMA_VERSION, partitions, id=token_hex(8))
+        reply = await self._run("schema", 0, msgspec.json.encode(wanted._asdict()), until_s)
+        return cast("Layout", Layout.of(reply))

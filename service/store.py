@@ -237,9 +237,13 @@ class Store:
 
         await _all(merge_in_order(*each) for each in by_partition.items())
 
-    def note_unopened(self) -> None:
-        """Counts the whole store as away until it is known to be the right one."""
-        self._known.note_unopened(self._partitions)
+    def close_all(self, reason: str) -> None:
+        """Counts the whole store as away until it is known to be the right one.
+
+        Args:
+            reason: `UNOPENED`, or `OTHER` of `service.availability`.
+        """
+        self._known.note_closed(self._partitions, reason)
 
     @property
     def away(self) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 
-from service.errors import StartError, StoreAway
+from service.availability import OTHER, UNOPENED
+from service.errors import OtherStore, StartError, StoreAway
 from service.store import Store
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
+_SAME_S = 1.0
+"""How often it makes sure that the store is still the same one."""
 _AGAIN_S = 5.0
 _LAYOUT_AT = 0
 """The partition that knows how the store is laid out."""
@@ -25,8 +29,8 @@ class Watch:
         store: whose partitions may be away.
         open_store: checks that the store is the right one. It is called until it succeeds, before
             any other call to the store.
-        is_ours: checks that a store that was away is still the same one. It returns False while it
-            can't tell, and raises StartError where another store stands in its place.
+        is_ours: checks that the store is still the same one. It returns False while it can't
+            tell, and raises StartError where another store stands in its place.
     """
 
     def __init__(
@@ -40,9 +44,13 @@ class Watch:
         self._is_ours = is_ours
         self._opened = True
         self._unfit = ""
+        self._looked_s = 0.0
 
     async def open(self) -> None:
         """Opens the store. If it can't be reached, all of it counts as away until it is back.
+
+        So it does where another store stands in the place of the one that other processes of the
+        service were opened on.
 
         Raises:
             StartError: the store is there, but it can't be used.
@@ -51,8 +59,10 @@ class Watch:
             await self._open_store()
         except StoreAway as error:
             log.error("store_away", extra={"reason": str(error)})  # noqa: TRY400
-            self._store.note_unopened()
+            self._store.close_all(UNOPENED)
             self._opened = False
+        except OtherStore as error:
+            self._close(error)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -69,13 +79,23 @@ class Watch:
     async def _look(self) -> None:
         """Looks at what is away; at the partition with the layout once that is known to be ours."""
         try:
-            ours = _LAYOUT_AT not in self._store.absent or await self._is_ours()
+            ours = not self._due() or await self._is_ours()
         except StartError as error:
-            self._say_unfit(error)
-            self._store.note_unopened()
-            self._opened = False
+            self._close(error)
             return
         await self._store.look_again(but=() if ours else [_LAYOUT_AT])
+
+    def _close(self, error: StartError) -> None:
+        self._say_unfit(error)
+        self._store.close_all(OTHER if isinstance(error, OtherStore) else UNOPENED)
+        self._opened = False
+
+    def _due(self) -> bool:
+        now_s = time.monotonic()
+        if _LAYOUT_AT not in self._store.absent and now_s < self._looked_s + _SAME_S:
+            return False
+        self._looked_s = now_s
+        return True
 
     async def _opens(self) -> bool:
         try:
