@@ -9,9 +9,11 @@
 
 local wanted = cjson.decode(ARGV[1])
 local key = tag .. ':schema'
-if call('HEXISTS', key, 'version') == 0 then
-  call('HSET', key, 'version', digits(wanted.version), 'partitions', digits(wanted.partitions))
+local version, partitions, moving, id =
+  unpack(call('HMGET', key, 'version', 'partitions', 'moving', 'id'))
+if not id then
+  id = wanted.id
+  version, partitions = version or wanted.version, partitions or wanted.partitions
+  call('HSET', key, 'version', digits(version), 'partitions', digits(partitions), 'id', id)
 end
-call('HSETNX', key, 'id', wanted.id)
-local found = call('HMGET', key, 'version', 'partitions', 'moving', 'id')
-return {tonumber(found[1]), tonumber(found[2]), tonumber(found[3] or 0), found[4]}
+return {tonumber(version), tonumber(partitions), tonumber(moving or 0), id}

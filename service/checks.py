@@ -16,6 +16,7 @@ from service.durability import check_age, in_words, syncs_by_itself, weaknesses
 from service.embedded import is_private
 from service.errors import OtherStore, StartError, StoreAway
 from service.keys import SCHEMA_VERSION, tag_of
+from service.permits import MERGES, OTHERS
 from service.scripts import Layout, Scripts
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,8 @@ async def check(
             if not isinstance(server, Fake):
                 # Before the probe: an older Redis doesn't know the first line of our scripts.
                 check_age(await server.execute(until_s, tag_of(0), "INFO"))
-            await scripts.probe(0, until_s)
+            await scripts.ask_for(MERGES, until_s)
+            lacking = await _lacking(scripts, until_s)
             layout = await scripts.layout(until_s)
             private = is_private(settings.redis.url, settings.data_dir)
             warnings = await weaknesses(server.ask, settings.redis, private=private)
@@ -95,11 +97,22 @@ async def check(
         _check_id(layout, keeper)
     if layout:
         _check_layout(layout, settings.redis.partitions)
+    if lacking:
+        warnings.append(f"Some requests other than reports will be refused: {lacking}.")
     if isinstance(server, Fake):
         warnings.append("fakeredis:// is for tests and a look around: nothing is kept.")
     if warnings and settings.redis.strict:
         raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
     return warnings
+
+
+async def _lacking(scripts: Scripts, until_s: float) -> str:
+    """What the user lacks that no report needs, as a part of a sentence; "" if that is nothing."""
+    try:
+        await scripts.ask_for(OTHERS, until_s)
+    except faults.NoPermissionError as error:
+        return str(error)
+    return ""
 
 
 async def is_ours(

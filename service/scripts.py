@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import cache
 from hashlib import sha1
 from pathlib import Path
 from secrets import token_hex
@@ -48,6 +49,7 @@ from service.keys import (
     tag_of,
 )
 from service.models.remedies import KNOWN_CODES
+from service.permits import MERGES, Command, on_keys_of
 from service.reports import RANK, SEPARATOR, Context, Extras, Record, Report, Status
 
 MAX_BATCH = 256
@@ -60,9 +62,6 @@ _LEAST_SCAN = 100
 
 MAX_ERASED = 50
 """Messages in one erase, for the same reason."""
-
-_EMPTY = b"[[], []]"
-"""A batch without reports: the server refuses it where it takes no writes."""
 
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
@@ -340,6 +339,12 @@ def render(name: str, call: str = "redis.call") -> str:
 _NAME = re.compile(r"\b[A-Z][A-Z_]*\b")
 
 
+@cache
+def _asked(partition: int, commands: tuple[Command, ...]) -> bytes:
+    """A batch without reports, which asks for the permission to run these commands."""
+    return msgspec.json.encode(([], on_keys_of(tag_of(partition), commands)))
+
+
 class _Script:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -401,12 +406,28 @@ class Scripts:
         return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
 
     async def probe(self, partition: int, until_s: float) -> None:
-        """Makes sure that the partition's server has the scripts and takes writes; writes nothing.
+        """Makes sure that the partition's server would take a report; leaves nothing there.
+
+        It is a merge of no reports, which Redis refuses where it takes no writes, and in which the
+        user's permission for all that a merge does is asked for.
 
         Raises:
             RedisError, TimeoutError: as `execute` does.
         """
-        await self._run("merge", partition, _EMPTY, until_s, send=self._execute)
+        await self._run("merge", partition, _asked(partition, MERGES), until_s)
+
+    async def ask_for(self, commands: tuple[Command, ...], until_s: float) -> None:
+        """Makes sure that partition 0's server takes writes, and that the user has permission.
+
+        Args:
+            commands: to do this; one of the tables in `permits`.
+            until_s: when to give up.
+
+        Raises:
+            NoPermissionError: they lack some of it. The text names all that they lack.
+            RedisError, TimeoutError: as `execute` does.
+        """
+        await self._run("merge", 0, _asked(0, commands), until_s, send=self._execute)
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""

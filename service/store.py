@@ -288,9 +288,9 @@ class Store:
                 known.mute.discard(partition)
 
     async def _probe(self, partition: int) -> None:
-        """Merges an empty batch: a partition that takes no writes refuses even that."""
+        """Does all that a merge does, but for leaving something there."""
         async with self._available():
-            await self._scripts.merge(partition, [], self._now_s() + _BRIDGED_S)
+            await self._scripts.probe(partition, self._now_s() + _BRIDGED_S)
 
     async def _probe_reads(self, partition: int) -> None:
         tag, until_s = tag_of(partition), self._now_s() + _BRIDGED_S
@@ -457,7 +457,7 @@ class Store:
         until_s = self._now_s() + self._patience_s / 2
         partitions = range(self._partitions)
         async with self._available():
-            await _all(self._scripts.merge(p, [], until_s) for p in partitions)
+            await _all(self._scripts.probe(p, until_s) for p in partitions)
 
     async def close(self) -> None:
         """Writes what was submitted."""

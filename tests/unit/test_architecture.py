@@ -8,7 +8,7 @@ import pytest
 SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
-    {"errors", "reports", "counters", "config", "ndjson", "tenants"},
+    {"errors", "reports", "counters", "config", "ndjson", "permits", "tenants"},
     {"models", "keys", "access", "admission"},
     {"scripts", "embedded", "durability", "sentinel"},
     {"availability", "batcher", "connect", "journal", "paging"},
