@@ -18,7 +18,7 @@ from aiohttp import web
 
 from service.access import Access
 from service.admission import Admission
-from service.checks import Unkept, check, claim, is_ours
+from service.checks import Unkept, check, claim, deleted_for_room, is_ours
 from service.config import Settings
 from service.connect import address_of, connect
 from service.feed import Feed
@@ -36,7 +36,7 @@ from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Health, Metrics
 from service.tenants import held_back
-from service.watch import Watch, running
+from service.watch import Watch, running, watch_evictions
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +86,19 @@ def create_app(settings: Settings) -> web.Application:
             watch = Watch(
                 store,
                 lambda: open_store(_SOON_S),
-                lambda: is_ours(scripts, settings, keeper, within_s=_SOON_S / 2),
+                lambda: is_ours(server, scripts, settings, keeper, within_s=_SOON_S / 2),
             )
+            evictions = watch_evictions(lambda: deleted_for_room(server))
             if journal is None:
                 await open_store()
-                async with running(watch.run()):
+                async with running(watch.run()), running(evictions):
                     yield
             else:
                 replay = app[REPLAY] = Replay(store, journal)
                 metrics.watch_journal(replay.held)
                 await replay.look()
                 await watch.open()
-                async with running(watch.run()), running(replay.run()):
+                async with running(watch.run()), running(replay.run()), running(evictions):
                     yield
             await store.close()
 

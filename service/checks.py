@@ -12,7 +12,7 @@ from redis import exceptions as faults
 
 from service import config
 from service.connect import HOPELESS, Fake, Server
-from service.durability import check_age, in_words, syncs_by_itself, weaknesses
+from service.durability import check_age, evicted, in_words, syncs_by_itself, weaknesses
 from service.embedded import is_private
 from service.errors import OtherStore, StartError, StoreAway
 from service.keys import SCHEMA_VERSION, tag_of
@@ -116,12 +116,13 @@ async def _lacking(scripts: Scripts, until_s: float) -> str:
 
 
 async def is_ours(
-    scripts: Scripts, settings: config.Settings, keeper: Keeper, *, within_s: float
+    server: Server, scripts: Scripts, settings: config.Settings, keeper: Keeper, *, within_s: float
 ) -> bool:
     """Whether the store is the one that the service was opened on, and has our layout.
 
     Args:
-        scripts: of the server.
+        server: behind the URL of the settings.
+        scripts: of that server.
         settings: of the service.
         keeper: knows the store's id.
         within_s: how long it may take to answer.
@@ -135,12 +136,22 @@ async def is_ours(
     until_s = asyncio.get_running_loop().time() + within_s
     try:
         layout = await scripts.layout(until_s)
+        if layout is None and await deleted_for_room(server):  # this key may be among them
+            layout = await scripts.schema(settings.redis.partitions, until_s, keeper.store)
     except _FAULTS:
         return False
     _check_id(layout, keeper)
     if layout:
         _check_layout(layout, settings.redis.partitions)
     return True
+
+
+async def deleted_for_room(server: Server) -> int | None:
+    """How many keys Redis has deleted to have room, since its start; None while it can't tell."""
+    try:
+        return await evicted(server.ask)
+    except _FAULTS:
+        return None
 
 
 async def describe(server: Server, settings: config.Settings) -> list[str]:
@@ -197,10 +208,10 @@ async def claim(
 def _check_id(layout: Layout | None, keeper: Keeper) -> None:
     if not keeper.store or (layout and layout.id == keeper.store):
         return
-    found = f"has another store, {layout.id or 'without an id'}" if layout else "is empty"
+    found = f"another store, {layout.id or 'without an id'}" if layout else "no store any more"
     raise OtherStore(
-        f"Redis {found}, where the service had the store {keeper.store}. Nothing is written to it, "
-        f"and nothing read. Bring that store back. If it is gone for good, {keeper.way_on}."
+        f"Redis has {found}, where the service had the store {keeper.store}. Nothing is written to "
+        f"it, and nothing read. Bring that store back. If it is gone for good, {keeper.way_on}."
     )
 
 

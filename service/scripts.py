@@ -486,8 +486,14 @@ class Scripts:
         command = "HMGET", schema_key(), *Layout._fields
         return Layout.of(await self._execute(until_s, tag_of(0), *command))
 
-    async def schema(self, partitions: int, until_s: float) -> Layout:
-        """Claims an empty store for this layout; returns the layout that the store has."""
-        wanted = Layout(SCHEMA_VERSION, partitions, id=token_hex(8))
+    async def schema(self, partitions: int, until_s: float, store_id: str = "") -> Layout:
+        """Claims an empty store for this layout; returns the layout that the store has.
+
+        Args:
+            partitions: of the layout.
+            until_s: when to give up.
+            store_id: for a store that has none; "" makes one.
+        """
+        wanted = Layout(SCHEMA_VERSION, partitions, id=store_id or token_hex(8))
         reply = await self._run("schema", 0, msgspec.json.encode(wanted._asdict()), until_s)
         return cast("Layout", Layout.of(reply))

@@ -18,6 +18,11 @@ LOOK_S = 0.25
 _SAME_S = 1.0
 """How often it makes sure that the store is still the same one."""
 _AGAIN_S = 5.0
+_EVICTED_S = 60.0
+_EVICTED = (
+    "Redis deletes messages because its memory is full, and the counters don't follow: set its "
+    "maxmemory-policy to noeviction, and give it more memory."
+)
 _LAYOUT_AT = 0
 """The partition that knows how the store is laid out."""
 
@@ -112,6 +117,26 @@ class Watch:
         if str(error) != self._unfit:
             self._unfit = str(error)
             log.error("store_unfit", extra={"reason": self._unfit})
+
+
+async def watch_evictions(deleted: Callable[[], Awaitable[int | None]]) -> None:
+    """Says it, once a minute at the most, when Redis deletes messages. Until it is cancelled.
+
+    The counters are wrong from then on, which nothing else tells.
+
+    Args:
+        deleted: how many keys Redis has deleted since its start; None while it can't tell.
+    """
+    known = await deleted()
+    while True:
+        await asyncio.sleep(_EVICTED_S)
+        now = await deleted()
+        if now is None:
+            continue
+        before = known if known is not None and known <= now else 0  # it was started again
+        if now > before:
+            log.error("keys_evicted", extra={"keys": now - before, "reason": _EVICTED})
+        known = now
 
 
 @asynccontextmanager
