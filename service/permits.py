@@ -68,13 +68,13 @@ _ONCE = "config|get", "eval", "evalsha", "info", "time"
 """What is called outside of these scripts, most of it at the start."""
 
 BESIDES = {
-    "cluster": "+cluster|slots +command",
-    "durability": "+wait +waitaof",
-    "sentinel": "+sentinel|masters",
-    "repartition": "+pttl +scan",
+    "`redis.durability` other than `memory`": "+wait +waitaof",
+    "Redis Cluster, on every node": "+cluster|slots +command",
+    "Sentinel: a user of each Sentinel, without keys": "+sentinel|masters",
+    "a database other than 0": "+select",
+    "the command `repartition`": "+pttl +scan",
 }
-"""What is needed besides: with a cluster, with `redis.durability` other than memory, on each
-Sentinel, and for the command `repartition`."""
+"""What is needed besides, and for what."""
 
 
 def on_keys_of(tag: str, commands: Iterable[Command]) -> list[Sequence[str]]:

@@ -33,6 +33,12 @@ for module in (test_endpoints, test_erase, test_insight):
     globals().update({name: each for name, each in vars(module).items() if name[:2] != "__"})
 
 
+def _of(purpose: str) -> str:
+    """The rules that README has besides for a purpose."""
+    [rights] = [rights for needed, rights in BESIDES.items() if purpose in needed]
+    return rights
+
+
 def let_in(server: RedisServer, *more: str) -> str:
     """Makes the user, who may do what is listed and this besides; returns the URL."""
     allowed = " ".join([rules(), *more]).split()
@@ -136,16 +142,20 @@ async def test_of_a_cluster_the_user_needs_to_know_the_slots() -> None:
     need_server()
     with RedisCluster() as cluster:
         for node in cluster.nodes:
-            let_in(node, BESIDES["cluster"])
+            let_in(node, _of("Cluster"))
         url = cluster.url.replace("//", f"//{USER}:p%25@")
         await reports_and_reads(url, partitions=8)
+
+
+async def test_another_database_has_to_be_selected(redis: RedisServer) -> None:
+    await reports_and_reads(f"{let_in(redis, _of('database'))}/1")
 
 
 @pytest.mark.parametrize("durability", ["disk", "replica"])
 async def test_who_waits_for_durability_needs_the_right_to_wait(durability: str) -> None:
     with Replicated(binary=wheel_binary()) as servers:
         for server in servers.servers:
-            url = let_in(server, BESIDES["durability"])
+            url = let_in(server, _of("durability"))
         url = servers.master.url.replace("//", f"//{USER}:p%25@")
         await reports_and_reads(url, durability=durability)
 
@@ -156,7 +166,7 @@ async def test_sentinels_have_users_of_their_own() -> None:
         for server in servers.servers:
             let_in(server)
         for sentinel in sentinels.servers:
-            rights = BESIDES["sentinel"].split()
+            rights = _of("Sentinel").split()
             sentinel.command("ACL", "SETUSER", USER, "reset", "on", ">s", *rights)
         url = sentinels.url.replace("//", f"//{USER}:p%25@")
         await reports_and_reads(f"{url}?sentinel_username={USER}&sentinel_password=s")
@@ -165,7 +175,7 @@ async def test_sentinels_have_users_of_their_own() -> None:
 def test_the_commands_need_two_rights_more(tmp_path: Path) -> None:
     need_server()
     with RedisServer(appendonly=True) as server:
-        url = let_in(server, BESIDES["repartition"], _OF_TESTS)
+        url = let_in(server, _of("repartition"), _OF_TESTS)
         fill(Backend(url, partitions=1), histories(50))
         assert run("export", "all", cwd=tmp_path, **settings(url)).returncode == 0
         assert run("import", "all", cwd=tmp_path, **settings(url)).returncode == 0

@@ -237,6 +237,22 @@ async def test_without_a_journal_an_emptied_redis_is_refused_until_a_restart(
         assert (await post(service, SEND, event_send(1)))[0] == 200
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["redis://u:hush@[::1/0", "redis+cluster://u:hush@[::1", "redis://u:hush@h:6379/0?foo=hush"],
+)
+def test_a_url_that_cannot_be_read_is_a_sentence_without_the_password(
+    tmp_path: Path, url: str
+) -> None:
+    """A bracket that was forgotten was a traceback, at the start and in `--check`."""
+    for arguments in ([], ["--check"], ["export", "all"], ["adopt"]):
+        ended = run(*arguments, cwd=tmp_path, **settings(url))
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("message-tracker: redis.url must be like")
+        assert "hush" not in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
 async def test_messages_that_redis_deletes_for_room_are_told_of_and_can_be_erased(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
