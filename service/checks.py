@@ -30,12 +30,14 @@ class Keeper(Protocol):
     """Keeps in mind on which store the service was opened.
 
     Attributes:
-        store: its id; "" until it was seen.
         way_on: what to do to go on with another one, as the rest of a sentence.
     """
 
-    store: str
     way_on: str
+
+    @property
+    def store(self) -> str:
+        """The store's id; "" until it was seen."""
 
     async def belongs_to(self, store: str) -> None:
         """Notes the id, unless one is noted already."""
@@ -44,8 +46,10 @@ class Keeper(Protocol):
 class Unkept:
     """The keeper of a service without a journal."""
 
-    store = ""
     way_on = "restart the service with all of its workers: it goes on with what Redis has then"
+
+    def __init__(self) -> None:
+        self.store = ""
 
     async def belongs_to(self, store: str) -> None:
         """Notes the id, unless one is noted already."""

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from service import tenants
 from service.embedded import make_folder
 from service.errors import StartError, Unavailable
 from service.reports import Context, Extras, Report, Status
+from service.tenants import Tenants, others_than
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,10 @@ BEGIN UPDATE total SET reports = reports + NEW.reports; END;
 CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON entries
 BEGIN UPDATE total SET reports = reports - OLD.reports; END;
 """
-_AFTER = f"""
-SELECT number, reports, body FROM entries WHERE number > ? AND {tenants.OURS} ORDER BY number
-"""  # noqa: S608  it is ours
+_ENDS = """
+SELECT coalesce((SELECT min(number) FROM entries), following), following
+FROM (SELECT coalesce(max(seq), 0) + 1 AS following FROM sqlite_sequence WHERE name = 'entries')
+"""
 _WAITING = "SELECT reports, (SELECT kept_us FROM entries ORDER BY number LIMIT 1) FROM total"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
@@ -94,33 +95,37 @@ class Journal:
     Args:
         database: has been set up; used in a thread of its own.
         lock: the descriptor of a file that whoever replays holds a lock on.
-        users: one that says that this process uses the journal.
+        tenants: whose entries it holds; entered.
     """
 
     way_on = "run `python -m service adopt`: it gives what waits in the journal to what Redis has"
 
-    def __init__(self, database: sqlite3.Connection, lock: int, users: int) -> None:
+    def __init__(self, database: sqlite3.Connection, lock: int, tenants: Tenants) -> None:
         self._database = database
         self._lock = lock
-        self._users = users
-        self._tenants: list[tenants.Tenant] = []
+        self._tenants = tenants
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.fault = ""
         """Why it takes no reports at the moment, as `Unavailable` has it; `""` when it does."""
-        self.store = ""
-        """The id of the store that reports are kept for; "" until it has been seen."""
         self.foreign = 0
         """How many of the reports that wait are for other stores; they aren't given to `after`."""
 
+    @property
+    def store(self) -> str:
+        """The id of the store that reports are kept for; "" until it has been seen."""
+        return self._tenants.store
+
     async def belongs_to(self, store: str) -> None:
         """Notes the id of the store that reports are kept for, unless one is noted already."""
+        await asyncio.to_thread(self._tenants.name, store)
         with suppress(Unavailable):
-            await self._run(lambda: tenants.name(self._database, store))
-            await self.waiting()
+            await self._run(self._count_foreign)
 
     async def adopted_by(self, store: str) -> int:
         """Gives all that waits to one store; returns how many reports were for others."""
-        return await self._run(lambda: tenants.adopt(self._database, store))
+        held = await self._run(lambda: self._count(self._tenants.others(store)))
+        await asyncio.to_thread(self._tenants.adopt, store)
+        return held
 
     async def append(self, reports: Sequence[Report]) -> None:
         """Keeps reports. When this returns they are on the disk."""
@@ -140,9 +145,13 @@ class Journal:
         return await self._run(lambda: self._after(number, most_reports))
 
     def _after(self, number: int, most_reports: int) -> list[Entry]:
+        query = (
+            "SELECT number, reports, body FROM entries "  # noqa: S608  it is ours
+            f"WHERE number > ? AND {self._tenants.ours()} ORDER BY number"
+        )
         entries: list[Entry] = []
         total = 0
-        for found, reports, body in self._database.execute(_AFTER, (number,)):
+        for found, reports, body in self._database.execute(query, (number,)):
             total += reports
             if entries and total > most_reports:
                 break
@@ -199,13 +208,16 @@ class Journal:
         return Waiting(reports, max(age_s, 0.0))
 
     def _waiting(self) -> tuple[int, int | None]:
-        known = tenants.tenants_in(self._database)
-        if known != self._tenants:  # only then there may be more or less for other stores
-            _, address, store = known[-1]
-            self.foreign = tenants.held_in(self._database, address, store) if store else 0
-            self._tenants, self.store = known, store
+        if self._tenants.refresh():  # only then there may be more or less for other stores
+            self._count_foreign()
         reports, kept_us = self._database.execute(_WAITING).fetchone()
         return reports, kept_us
+
+    def _count_foreign(self) -> None:
+        self.foreign = self._count(self._tenants.others(self.store)) if self.store else 0
+
+    def _count(self, meant: str) -> int:
+        return _count(self._database, meant)
 
     def claim(self) -> bool:
         """Whether this process is the one that replays; from then on it is, until it ends."""
@@ -231,7 +243,7 @@ class Journal:
         await self._run(self._database.close)
         self._thread.shutdown()
         os.close(self._lock)
-        os.close(self._users)
+        self._tenants.close()
 
 
 def unusable(folder: Path, why: str) -> StartError:
@@ -275,13 +287,18 @@ def foreign_in(folder: Path, address: str, store: str) -> int:
 
     Makes nothing, and takes what can't be read for nothing.
     """
-    if not (folder / _FILE).exists():
+    try:
+        meant = others_than(folder, store, address)
+        with closing(sqlite3.connect(folder / _FILE, timeout=_WAIT_S)) as database:
+            return _count(database, meant)
+    except (OSError, sqlite3.Error):
         return 0
-    with closing(sqlite3.connect(folder / _FILE, timeout=_WAIT_S)) as database:
-        try:
-            return tenants.held_in(database, address, store)
-        except sqlite3.Error:  # an earlier version's, or none that can be read
-            return 0
+
+
+def _count(database: sqlite3.Connection, meant: str) -> int:
+    """The reports in the entries that a condition holds for."""
+    query = f"SELECT coalesce(sum(reports), 0) FROM entries WHERE {meant}"  # noqa: S608  it is ours
+    return int(database.execute(query).fetchone()[0])
 
 
 @asynccontextmanager
@@ -302,14 +319,15 @@ async def open_journal(folder: Path, most_mib: int, address: str = "") -> AsyncI
         file = folder / _FILE
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         database = sqlite3.connect(file, timeout=_WAIT_S, check_same_thread=False)
-        database.executescript(_SET_UP + tenants.SET_UP)
+        database.executescript(_SET_UP)
         database.execute(_WAITING)  # of a table of somebody else's it fails
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {most_mib * _MIB // page_bytes}")
-        users = tenants.enter(database, folder, address)
+        tenants = Tenants(folder, address)
+        tenants.enter(*database.execute(_ENDS).fetchone())
     except (OSError, sqlite3.Error) as error:
         raise unusable(folder, str(error)) from None
-    journal = Journal(database, lock, users)
+    journal = Journal(database, lock, tenants)
     try:
         yield journal
     finally:

@@ -1,45 +1,25 @@
 """Whose entries a journal holds: each is for one store, and never merged into another.
 
-Entries are numbered, and one store at a time is written for. So it is enough to keep, for each
-store, the number from which on the entries are for it. A store is known by the id in its `schema`
-key; while Redis has not been seen yet, by the address in `redis.url`.
+Entries are numbered, and one store at a time is written for. So it is enough to keep, beside the
+journal's file, from which number on they are for which store. A store is known by the id in its
+`schema` key; while Redis has not been seen yet, by the address in `redis.url`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from service.errors import StartError
 
+_FILE = "journal.stores"
 _USERS = "journal.users"
-
-SET_UP = """
-CREATE TABLE IF NOT EXISTS tenants (
-  since INTEGER PRIMARY KEY,
-  address TEXT NOT NULL,
-  store TEXT NOT NULL
-);
--- What an earlier version kept is for the first store that is opened.
-INSERT INTO tenants SELECT 0, '', '' WHERE NOT EXISTS (SELECT 1 FROM tenants);
-"""
-
-OURS = """
-(SELECT store FROM tenants WHERE since <= number ORDER BY since DESC LIMIT 1)
-= (SELECT store FROM tenants ORDER BY since DESC LIMIT 1)
-"""
-"""Whether an entry is for the store that is written for at present, in SQL."""
-
-
-_HELD = """
-SELECT coalesce(sum(reports), 0) FROM entries
-JOIN tenants ON since = (SELECT max(since) FROM tenants WHERE since <= number)
-WHERE store <> ? AND NOT (store = '' AND address IN ('', ?))
-"""
+_ROOM_BYTES = 4096
+_UNSEEN = "-"
 
 
 class Tenant(NamedTuple):
@@ -47,85 +27,134 @@ class Tenant(NamedTuple):
 
     Attributes:
         since: that number.
+        store: the id; "" until it has been seen.
         address: of its Redis, as `connect.address_of` has it.
-        store: its id; "" until it has been seen.
     """
 
     since: int
-    address: str
     store: str
+    address: str
+
+    def is_one_of(self, store: str, address: str) -> bool:
+        """Whether it is this store or, if it hasn't been seen, may be, by its address."""
+        return self.store == store or (not self.store and self.address in ("", address))
 
 
-def tenants_in(database: sqlite3.Connection) -> list[Tenant]:
-    """All of a journal; the last is the one that is written for at present."""
-    return [Tenant(*row) for row in database.execute("SELECT * FROM tenants ORDER BY since")]
+_EARLIER = Tenant(0, "", "")
+"""An earlier version kept entries for whatever store was there."""
 
 
-def enter(database: sqlite3.Connection, folder: Path, address: str) -> int:
-    """Has this process use a journal for the store at an address, beside others that do the same.
+class Tenants:
+    """The stores that the entries of a journal are for; the last one is written for at present.
 
-    The first one begins anew: its store may be another than that of the last time.
-
-    Returns:
-        a descriptor; the process uses the journal until it is closed.
+    Args:
+        folder: of the journal.
+        address: of the store that this process writes for.
 
     Raises:
-        StartError: at this moment a service with another address uses it.
+        OSError: the folder can't be used.
     """
-    users = os.open(folder / _USERS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pass
-    else:
-        # On a full disk the last time's entry will do, if the address is the same.
-        with suppress(sqlite3.OperationalError):
-            _begin(database, address)
-    fcntl.flock(users, fcntl.LOCK_SH)
-    there = tenants_in(database)[-1].address
-    if there != address:
-        os.close(users)
-        raise StartError(
-            f"The journal in {folder} is in use for another store: that service has {there} for "
-            f"its Redis, this one {address}. Set data_dir (TRACKER_DATA_DIR) to a folder of its "
-            "own for each; services on one store may share it if they name it alike."
-        )
-    return users
 
+    def __init__(self, folder: Path, address: str) -> None:
+        self._folder = folder
+        self._address = address
+        self._users = _descriptor(folder / _USERS)
+        self._file = _descriptor(folder / _FILE)
+        self._known = [_EARLIER]
 
-def _begin(database: sqlite3.Connection, address: str) -> None:
-    with database:
-        if not database.execute("SELECT 1 FROM entries LIMIT 1").fetchone():
-            database.execute("DELETE FROM tenants")
-        database.execute(
-            "INSERT OR REPLACE INTO tenants SELECT coalesce(max(seq), 0) + 1, ?, '' "
-            "FROM sqlite_sequence WHERE name = 'entries'",
-            (address,),
-        )
+    @property
+    def store(self) -> str:
+        """The id of the store that is written for; "" until it has been seen."""
+        return self._known[-1].store
 
+    def enter(self, lowest: int, following: int) -> None:
+        """Has this process use the journal, beside others that do so for the same address.
 
-def name(database: sqlite3.Connection, store: str) -> str:
-    """Notes the id of the store that is written for, once it is seen.
+        The first one begins anew: its store may be another than that of the last time.
 
-    What was kept for its address before it was seen is for it, too.
+        Args:
+            lowest: the number of the first entry that waits.
+            following: the number that the next entry will have.
 
-    Returns:
-        the id that is noted: another, if another process has seen another store.
-    """
-    now = tenants_in(database)[-1]
-    if not now.store:
-        with database:
-            database.execute(
-                "UPDATE tenants SET store = ? WHERE store = '' AND address IN ('', ?)",
-                (store, now.address),
+        Raises:
+            StartError: at this moment a service with another address uses it.
+        """
+        with suppress(BlockingIOError):
+            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._change(lambda known: _begun(known, lowest, following, self._address))
+        fcntl.flock(self._users, fcntl.LOCK_SH)
+        self.refresh()
+        if (there := self._known[-1].address) != self._address:
+            raise StartError(
+                f"The journal in {self._folder} is in use for another store: that service has "
+                f"{there} for its Redis, this one {self._address}. Set data_dir "
+                "(TRACKER_DATA_DIR) to a folder of its own for each; services on one store may "
+                "share it if they name it alike."
             )
-    return tenants_in(database)[-1].store
+
+    def refresh(self) -> bool:
+        """Reads what there is now; returns whether that has changed."""
+        before, self._known = self._known, _read(self._file)
+        return self._known != before
+
+    def name(self, store: str) -> None:
+        """Notes the id of the store that is written for, unless one is noted already.
+
+        What was kept for its address before it was seen is for it, too.
+        """
+
+        def named(known: Sequence[Tenant]) -> list[Tenant]:
+            if known[-1].store:
+                return list(known)
+            return [
+                each._replace(store=store) if each.is_one_of(store, self._address) else each
+                for each in known
+            ]
+
+        self._change(named)
+
+    def adopt(self, store: str) -> None:
+        """Gives all entries to one store."""
+        self._change(lambda known: [each._replace(store=store) for each in known])
+
+    def ours(self) -> str:
+        """A condition in SQL: whether an entry is for the store that is written for."""
+        store = self.store
+        return _within(self._known, lambda each: each.store == store)
+
+    def others(self, store: str) -> str:
+        """A condition in SQL: whether an entry is for another store than this one."""
+        return _within(self._known, lambda each: not each.is_one_of(store, self._address))
+
+    def _change(self, change: Callable[[Sequence[Tenant]], list[Tenant]]) -> None:
+        """Changes the file in its place, and in its room, so that a full disk doesn't matter."""
+        with _locked(self._file):
+            known = change(_read(self._file))
+            lines = "".join(f"{since} {store or _UNSEEN} {at}\n" for since, store, at in known)
+            with suppress(OSError):  # a read-only disk: then nothing is kept either
+                room = max(_ROOM_BYTES, os.fstat(self._file).st_size)
+                os.pwrite(self._file, lines.encode().ljust(room, b"\n"), 0)
+                os.fsync(self._file)
+        self._known = known
+
+    def close(self) -> None:
+        """Ends the use by this process."""
+        os.close(self._file)
+        os.close(self._users)
 
 
-def held_in(database: sqlite3.Connection, address: str, store: str) -> int:
-    """How many reports are for other stores than this one, or than whatever is at this address."""
-    [(reports,)] = database.execute(_HELD, (store, address))
-    return int(reports)
+def others_than(folder: Path, store: str, address: str) -> str:
+    """A condition in SQL: whether an entry of the folder's journal is for another store than this.
+
+    Raises:
+        OSError: what is kept beside the journal can't be read.
+    """
+    descriptor = os.open(folder / _FILE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        known = _read(descriptor)
+    finally:
+        os.close(descriptor)
+    return _within(known, lambda each: not each.is_one_of(store, address))
 
 
 def held_back(reports: int) -> str:
@@ -137,9 +166,45 @@ def held_back(reports: int) -> str:
     )
 
 
-def adopt(database: sqlite3.Connection, store: str) -> int:
-    """Gives all entries to one store; returns how many reports were for others."""
-    with database:
-        held = held_in(database, "", store)
-        database.execute("UPDATE tenants SET store = ?", (store,))
-    return held
+def _begun(known: Sequence[Tenant], lowest: int, following: int, address: str) -> list[Tenant]:
+    """The tenants with a new one at the end, without those for whom nothing waits any more."""
+    ends = [each.since for each in known[1:]] + [following]
+    left = [each for each, end in zip(known, ends, strict=True) if each.since < end > lowest]
+    return [*left, Tenant(following, "", address)]
+
+
+def _within(known: Sequence[Tenant], meant: Callable[[Tenant], bool]) -> str:
+    ends = [each.since for each in known[1:]] + [2**62]
+    ranges = [
+        f"number BETWEEN {each.since} AND {end - 1}"
+        for each, end in zip(known, ends, strict=True)
+        if meant(each)
+    ]
+    return f"({' OR '.join(ranges) or '0'})"
+
+
+def _read(descriptor: int) -> list[Tenant]:
+    known = []
+    for line in os.pread(descriptor, 2**20, 0).decode().splitlines():
+        since, _, rest = line.partition(" ")
+        store, _, address = rest.partition(" ")
+        if since:
+            known.append(Tenant(int(since), store.removeprefix(_UNSEEN), address))
+    return known or [_EARLIER]
+
+
+def _descriptor(file: Path) -> int:
+    flags = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(file, os.O_RDWR | flags, 0o600)
+    except OSError:
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -141,7 +141,7 @@ async def test_every_entry_is_synced_to_the_disk(journal: Journal) -> None:
 async def test_its_files_are_for_this_user_alone(journal: Journal, tmp_path: Path) -> None:
     await journal.append(some(1))
     files = files_of(tmp_path)
-    assert len(files) == 5  # the database, its log and index, two locks
+    assert len(files) == 6  # the database, its log and index, the lock, the stores, who uses it
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
