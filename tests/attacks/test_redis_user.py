@@ -86,7 +86,8 @@ async def test_each_right_that_a_report_needs_is_missed_before_one_comes(
                     await found(url)
                 assert (await readiness(client))[0] == 503
                 server.command("ACL", "SETUSER", USER, f"+{name}")
-            for name in sorted({name for name, *_ in OTHERS} - {name for name, *_ in MERGES}):
+            at_start = {"HMGET"}  # without it not even the layout is known
+            for name in sorted({n for n, *_ in OTHERS} - {n for n, *_ in MERGES} - at_start):
                 server.command("ACL", "SETUSER", USER, f"-{name}")
                 assert f"the user lacks {name}" in " ".join(await found(url))
                 assert (await readiness(client))[0] == 200
