@@ -95,7 +95,7 @@ class Journal:
     Args:
         database: has been set up; used in a thread of its own.
         lock: the descriptor of a file that whoever replays holds a lock on.
-        tenants: whose entries it holds; entered.
+        tenants: whose entries it holds.
     """
 
     way_on = "run `python -m service adopt`: it gives what waits in the journal to what Redis has"
@@ -114,6 +114,17 @@ class Journal:
     def store(self) -> str:
         """The id of the store that reports are kept for; "" until it has been seen."""
         return self._tenants.store
+
+    async def enter(self) -> None:
+        """Has this process use the journal, beside others that do so for the same store.
+
+        Raises:
+            StartError: at this moment a service with another store uses it.
+        """
+        ends = None
+        with suppress(Unavailable):
+            ends = await self._run(lambda: self._database.execute(_ENDS).fetchone())
+        self._tenants.enter(ends)
 
     async def belongs_to(self, store: str) -> None:
         """Notes the id of the store that reports are kept for, unless one is noted already."""
@@ -289,7 +300,8 @@ def foreign_in(folder: Path, address: str, store: str) -> int:
     """
     try:
         meant = others_than(folder, store, address)
-        with closing(sqlite3.connect(folder / _FILE, timeout=_WAIT_S)) as database:
+        file = f"{(folder / _FILE).as_uri()}?mode=rw"  # which makes none
+        with closing(sqlite3.connect(file, timeout=_WAIT_S, uri=True)) as database:
             return _count(database, meant)
     except (OSError, sqlite3.Error):
         return 0
@@ -324,11 +336,11 @@ async def open_journal(folder: Path, most_mib: int, address: str = "") -> AsyncI
         [(page_bytes,)] = database.execute("PRAGMA page_size")
         database.execute(f"PRAGMA max_page_count = {most_mib * _MIB // page_bytes}")
         tenants = Tenants(folder, address)
-        tenants.enter(*database.execute(_ENDS).fetchone())
     except (OSError, sqlite3.Error) as error:
         raise unusable(folder, str(error)) from None
     journal = Journal(database, lock, tenants)
     try:
+        await journal.enter()
         yield journal
     finally:
         await journal.close()

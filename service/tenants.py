@@ -67,21 +67,21 @@ class Tenants:
         """The id of the store that is written for; "" until it has been seen."""
         return self._known[-1].store
 
-    def enter(self, lowest: int, following: int) -> None:
+    def enter(self, ends: tuple[int, int] | None) -> None:
         """Has this process use the journal, beside others that do so for the same address.
 
         The first one begins anew: its store may be another than that of the last time.
 
         Args:
-            lowest: the number of the first entry that waits.
-            following: the number that the next entry will have.
+            ends: the number of the first entry that waits, and the one that the next will have;
+                None where the journal can't be read at the moment.
 
         Raises:
             StartError: at this moment a service with another address uses it.
         """
         with suppress(BlockingIOError):
             fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._change(lambda known: _begun(known, lowest, following, self._address))
+            self._change(lambda known: _begun(known, ends, self._address))
         fcntl.flock(self._users, fcntl.LOCK_SH)
         self.refresh()
         if (there := self._known[-1].address) != self._address:
@@ -166,10 +166,13 @@ def held_back(reports: int) -> str:
     )
 
 
-def _begun(known: Sequence[Tenant], lowest: int, following: int, address: str) -> list[Tenant]:
+def _begun(known: Sequence[Tenant], ends: tuple[int, int] | None, address: str) -> list[Tenant]:
     """The tenants with a new one at the end, without those for whom nothing waits any more."""
-    ends = [each.since for each in known[1:]] + [following]
-    left = [each for each, end in zip(known, ends, strict=True) if each.since < end > lowest]
+    if ends is None:  # the last one goes on, unless its address is another
+        return [*known[:-1], known[-1]._replace(address=known[-1].address or address)]
+    lowest, following = ends
+    behind = [each.since for each in known[1:]] + [following]
+    left = [each for each, end in zip(known, behind, strict=True) if each.since < end > lowest]
     return [*left, Tenant(following, "", address)]
 
 

@@ -140,7 +140,8 @@ async def test_what_waits_for_one_store_is_never_merged_into_another(
         assert checked.returncode == 0
         assert "warning: Reports for another store wait in the journal" in checked.stdout
         status, answer = await post(service, "/api/webhooks/erase/", {"event_id": "event-1"})
-        assert (status, answer) == (200, {"ok": True, "erased": 2, "complete": True})
+        # What waits for the other store may be of theirs, and may be given to this one.
+        assert (status, answer) == (200, {"ok": True, "erased": 2, "complete": False})
         assert service.stop() == 0
     redis.start()
     with Service(tmp_path, **settings(redis.url)) as service:

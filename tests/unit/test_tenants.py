@@ -59,7 +59,7 @@ def test_an_entry_is_for_the_store_that_was_there_and_for_no_other(lives: list[S
 
         for life in lives:
             tenants = Tenants(Path(folder), life.address)
-            tenants.enter(min(kept, default=last + 1), last + 1)
+            tenants.enter((min(kept, default=last + 1), last + 1))
             last = keep(life.before, "", life.address)
             if life.store:
                 tenants.name(life.store)
@@ -80,7 +80,7 @@ def test_an_entry_is_for_the_store_that_was_there_and_for_no_other(lives: list[S
                         database.execute("DELETE FROM entries WHERE number = ?", [number])
             tenants.close()
         tenants = Tenants(Path(folder), "redis://c")
-        tenants.enter(min(kept, default=last + 1), last + 1)
+        tenants.enter((min(kept, default=last + 1), last + 1))
         tenants.adopt("Z")
         assert numbers(database, tenants.ours()) == kept.keys()
         tenants.close()
@@ -88,13 +88,13 @@ def test_an_entry_is_for_the_store_that_was_there_and_for_no_other(lives: list[S
 
 def test_one_address_at_a_time_and_whoever_joins_begins_nothing(tmp_path: Path) -> None:
     first, second = Tenants(tmp_path, "redis://a"), Tenants(tmp_path, "redis://a")
-    first.enter(1, 1)
+    first.enter((1, 1))
     first.name("X")
-    second.enter(9, 9)
+    second.enter((9, 9))
     assert second.store == "X"
     stranger = Tenants(tmp_path, "redis://b")
     with pytest.raises(StartError, match="redis://a for its Redis, this one redis://b"):
-        stranger.enter(9, 9)
+        stranger.enter((9, 9))
     stranger.close()
     second.name("Y")
     assert (first.store, second.store, first.refresh()) == ("X", "X", False)
@@ -103,6 +103,20 @@ def test_one_address_at_a_time_and_whoever_joins_begins_nothing(tmp_path: Path) 
     first.close()
     second.close()
     third = Tenants(tmp_path, "redis://b")
-    third.enter(9, 9)
+    third.enter((9, 9))
     assert third.store == ""
     third.close()
+
+
+def test_a_journal_that_cannot_be_read_keeps_its_last_tenant(tmp_path: Path) -> None:
+    """Or its first, where it is new: the disk may be full, and the store well."""
+    for store in ("", "X"):
+        tenants = Tenants(tmp_path, "redis://a")
+        tenants.enter(None)
+        assert tenants.store == store
+        tenants.name("X")
+        tenants.close()
+    stranger = Tenants(tmp_path, "redis://b")
+    with pytest.raises(StartError, match="redis://a"):
+        stranger.enter(None)
+    stranger.close()
