@@ -187,7 +187,7 @@ async def claim(
     Args:
         scripts: of the server.
         settings: of the service.
-        keeper: is told the id.
+        keeper: is told the id; None for a command, which says by itself what it does.
 
     Returns:
         what the store has now.
@@ -198,9 +198,9 @@ async def claim(
     """
     until_s = asyncio.get_running_loop().time() + _START_S
     with _away():
-        empty = await scripts.layout(until_s) is None
+        begins = keeper is not None and await scripts.layout(until_s) is None
         layout = await scripts.schema(settings.redis.partitions, until_s)
-    if empty:
+    if begins:
         log.info("store_begun", extra={"store": layout.id})
     _check_layout(layout, settings.redis.partitions)
     if keeper:
