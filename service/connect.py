@@ -140,6 +140,11 @@ class Server(ABC):
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         raise missing or TimeoutError
 
+    @property
+    def falters(self) -> bool:
+        """Whether a call was lost, and none for the same partition has succeeded since."""
+        return bool(self._lost)
+
     def _note_loss(self, tag: str, error: Exception) -> None:
         if not self._lost:
             # Only info: a call waits for a second, so a short loss costs nothing. A longer one is

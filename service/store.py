@@ -246,6 +246,11 @@ class Store:
         self._known.note_closed(self._partitions, reason)
 
     @property
+    def falters(self) -> bool:
+        """Whether calls to Redis are being repeated just now."""
+        return self._server.falters
+
+    @property
     def away(self) -> str:
         """Why a part of the store is away, `""` when none is known to be."""
         return next(iter(self._known.away.values()), "")

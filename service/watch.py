@@ -50,6 +50,7 @@ class Watch:
         self._opened = True
         self._unfit = ""
         self._looked_s = 0.0
+        self._unsure = False
 
     async def open(self) -> None:
         """Opens the store. If it can't be reached, all of it counts as away until it is back.
@@ -88,6 +89,7 @@ class Watch:
         except StartError as error:
             self._close(error)
             return
+        self._unsure = not ours
         await self._store.look_again(but=() if ours else [_LAYOUT_AT])
 
     def _close(self, error: StartError) -> None:
@@ -96,8 +98,11 @@ class Watch:
         self._opened = False
 
     def _due(self) -> bool:
+        if self._unsure or _LAYOUT_AT in self._store.absent:
+            return True
         now_s = time.monotonic()
-        if _LAYOUT_AT not in self._store.absent and now_s < self._looked_s + _SAME_S:
+        # A read that succeeds between writes that fail would be taken, and logged, for a return.
+        if self._store.falters or now_s < self._looked_s + _SAME_S:
             return False
         self._looked_s = now_s
         return True
