@@ -36,7 +36,7 @@ class Tenant(NamedTuple):
 
     def is_one_of(self, store: str, address: str) -> bool:
         """Whether it is this store or, if it hasn't been seen, may be, by its address."""
-        return self.store == store or (not self.store and self.address in ("", address))
+        return self.store == store if self.store else self.address in ("", address)
 
 
 _EARLIER = Tenant(0, "", "")
@@ -126,7 +126,7 @@ class Tenants:
     def ours(self) -> str:
         """A condition in SQL: whether an entry is for the store that is written for."""
         store = self.store
-        return _within(self._known, lambda each: each.store == store)
+        return _within(self._known, lambda each: each.is_one_of(store, self._address))
 
     def others(self, store: str) -> str:
         """A condition in SQL: whether an entry is for another store than this one."""

@@ -10,6 +10,7 @@ from service.checks import check, claim
 from service.commands.common import counted, open_server, run
 from service.config import Settings
 from service.connect import address_of
+from service.errors import CommandError, Unavailable
 from service.journal import open_journal
 
 
@@ -27,11 +28,20 @@ def adopt() -> None:
 
 
 async def _adopt(settings: Settings) -> int:
-    """Begins a store where there is none; returns how many reports were for another."""
+    """Begins a store where there is none; returns how many reports were for another.
+
+    Raises:
+        CommandError: the journal can't be used.
+        StartError: Redis or the data folder can't.
+    """
     folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
     async with (
         open_server(settings) as (server, scripts),
         open_journal(folder, settings.journal.most_mib, address_of(settings)) as journal,
     ):
         await check(server, scripts, settings)
-        return await journal.adopted_by((await claim(scripts, settings)).id)
+        store = (await claim(scripts, settings)).id
+        try:
+            return await journal.adopted_by(store)
+        except Unavailable as error:
+            raise CommandError(f"The journal can't be used ({error.reason}).") from None

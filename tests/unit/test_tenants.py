@@ -78,6 +78,8 @@ def test_an_entry_is_for_the_store_that_was_there_and_for_no_other(lives: list[S
             ends = min(kept, default=last + 1), last + 1
             with opened(Path(folder), life.address, ends) as tenants:
                 last = keep(life.before, "", life.address)
+                unseen = {n for n, each in kept.items() if each == ("", life.address)}
+                assert numbers(database, tenants.ours()) == unseen
                 if life.store:
                     tenants.name(life.store)
                     for number, (store, address) in kept.items():
