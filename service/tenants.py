@@ -93,8 +93,11 @@ class Tenants:
             )
 
     def refresh(self) -> None:
-        """Reads what there is now; keeps what is known where a full disk let nothing be noted."""
-        self._known = _read(self._file.mark) or self._known
+        """Reads what there is now. Where a full disk let nothing be noted, it is noted now."""
+        if noted := _read(self._file.mark):
+            self._known = noted
+        elif self._known != [_EARLIER]:
+            self._write()
 
     def name(self, store: str) -> None:
         """Notes the id of the store that is written for, unless one is noted already.
@@ -133,15 +136,18 @@ class Tenants:
         return _within(self._known, lambda each: not each.is_one_of(store, self._address))
 
     def _change(self, change: Callable[[Sequence[Tenant]], list[Tenant]]) -> None:
-        """Changes the mark in its place, and in its room, so that a full disk doesn't matter."""
         with self._file.held():
             self.refresh()
             self._known = change(self._known)
-            mark = self._file.mark
-            with suppress(OSError):  # a read-only disk: then nothing is kept either
-                room = max(_ROOM_BYTES, os.fstat(mark).st_size - MARKED_BYTES)
-                os.pwrite(mark, sealed(_encode(self._known)).ljust(room), MARKED_BYTES)
-                os.fsync(mark)
+            self._write()
+
+    def _write(self) -> None:
+        """Writes into the mark in its place, and in its room, so that a full disk doesn't matter."""
+        mark = self._file.mark
+        with suppress(OSError):  # a read-only disk: then nothing is kept either
+            room = max(_ROOM_BYTES, os.fstat(mark).st_size - MARKED_BYTES)
+            os.pwrite(mark, sealed(_encode(self._known)).ljust(room), MARKED_BYTES)
+            os.fsync(mark)
 
 
 def others_than(folder: Path, store: str, address: str) -> str:

@@ -1,5 +1,6 @@
 """For which store each entry of a journal is, whoever started, saw what, and was killed when."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -133,6 +134,17 @@ def test_a_journal_that_cannot_be_read_keeps_its_last_tenant(tmp_path: Path) -> 
         opened(tmp_path, "redis://b", None),
     ):
         pass
+
+
+def test_what_a_full_disk_let_nobody_note_is_noted_once_there_is_room(tmp_path: Path) -> None:
+    """Else what came next would have been for whatever store is there at the next start."""
+    with opened(tmp_path, "redis://a", (1, 1)) as tenants:
+        tenants.name("X")
+        os.truncate(tmp_path / MARK, 0)  # as it is when there was no room for any of it
+        tenants.refresh()
+        assert tenants.store == "X"
+    assert others_than(tmp_path, "X", "redis://a") == "(0)"
+    assert "1 AND" in others_than(tmp_path, "Y", "redis://a")
 
 
 def test_what_was_kept_is_nobodys_once_the_mark_is_damaged(tmp_path: Path) -> None:
