@@ -18,10 +18,10 @@ from aiohttp import web
 
 from service.access import Access
 from service.admission import Admission, Strangers
-from service.checks import check, claim, has_our_layout
+from service.checks import Unkept, check, claim, deleted_for_room, is_ours
 from service.clocks import Clocks
 from service.config import Settings, weaknesses
-from service.connect import connect
+from service.connect import address_of, connect
 from service.errors import Unavailable
 from service.feed import Feed
 from service.handlers import (
@@ -50,7 +50,8 @@ from service.routes import ROUTES, add_routes, policies
 from service.scripts import Scripts
 from service.store import Observer, Store
 from service.telemetry import Glance, Health, Metrics
-from service.watch import Watch, running
+from service.tenants import held_back
+from service.watch import Watch, running, watch_evictions
 
 log = logging.getLogger(__name__)
 
@@ -100,22 +101,26 @@ def create_app(settings: Settings) -> web.Application:
             clocks = app[CLOCKS] = Clocks(server)
             clock.latest_ms = clocks.latest_ms
             metrics.watch_clocks(lambda: clocks.apart_s)
+            keeper = journal or Unkept()
 
             async def open_store(within_s: float | None = None) -> None:
-                warnings = await check(server, scripts, settings, within_s=within_s)
-                await claim(scripts, settings)
+                warnings = await check(server, scripts, settings, within_s=within_s, keeper=keeper)
+                await claim(scripts, settings, keeper)
                 for warning in warnings:
                     log.warning("store_may_lose_data", extra={"reason": warning})
                 await clocks.look()
+                if journal:
+                    await _say_held(journal)
 
             watch = Watch(
                 store,
                 lambda: open_store(_SOON_S),
-                lambda: has_our_layout(scripts, settings, within_s=_SOON_S / 2),
+                lambda: is_ours(server, scripts, settings, keeper, within_s=_SOON_S / 2),
             )
+            evictions = watch_evictions(lambda: deleted_for_room(server))
             if journal is None:
                 await open_store()
-                async with running(watch.run()), running(clocks.run()):
+                async with running(watch.run(), clocks.run(), evictions):
                     yield
             else:
                 replay = app[REPLAY] = Replay(store, journal)
@@ -123,7 +128,7 @@ def create_app(settings: Settings) -> web.Application:
                 with suppress(Unavailable):  # the journal has logged it, and the store may be well
                     await replay.look()
                 await watch.open()
-                async with running(watch.run()), running(clocks.run()), running(replay.run()):
+                async with running(watch.run(), clocks.run(), evictions, replay.run()):
                     yield
             await store.close()
 
@@ -136,6 +141,13 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
+async def _say_held(journal: Journal) -> None:
+    """Logs how many reports in the journal are for other stores, if there are any."""
+    with suppress(Unavailable):
+        if foreign := (await journal.waiting()).foreign:
+            log.error("journal_held", extra={"reason": held_back(foreign)})
+
+
 @asynccontextmanager
 async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
     """The journal, unless the settings switch it off."""
@@ -144,7 +156,7 @@ async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
         yield None
         return
     folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
-    async with open_journal(folder, settings.journal.most_mib) as journal:
+    async with open_journal(folder, settings.journal.most_mib, address_of(settings)) as journal:
         yield journal
 
 

@@ -15,6 +15,7 @@ TrackerError
 │       └── Rejected        503: the store takes writes, but not this batch
 ├── StartError              the service doesn't start; the operator reads the sentence
 │   ├── StoreAway           the store can't be reached now; with a journal it starts all the same
+│   ├── OtherStore          another store stands where the service had its own
 │   └── ConfigError         a setting is missing, unknown or out of its range
 └── CommandError            a command can't do its work; the operator reads the sentence
 """
@@ -152,6 +153,10 @@ class StartError(TrackerError):
 
 class StoreAway(StartError):
     """The store can't be reached, or takes no writes, at the moment."""
+
+
+class OtherStore(StartError):
+    """Another store stands where the service, which goes on running, had its own."""
 
 
 class ConfigError(StartError):

@@ -476,8 +476,10 @@ async def _state_of(replay: Replay | None) -> JournalState:
         return {"on": False}
     state: JournalState = {"on": True}
     with suppress(Unavailable):
-        reports, age_s = await replay.look()
-        state = {"on": True, "reports": reports, "age_s": round(age_s, 3)}
+        waiting = await replay.look()
+        state |= {"reports": waiting.reports, "age_s": round(waiting.age_s, 3)}
+        if waiting.foreign:
+            state["for_other_stores"] = waiting.foreign
     if replay.fault:
         state["fault"] = replay.fault
     return state

@@ -14,16 +14,28 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from service.embedded import OTHERS_WRITE, check_closed, make_folder
-from service.errors import StartError, Unavailable
-from service.journalfile import FILE, LOCK, MARK, JournalFile, code_of, sealed, unsealed
+from service.errors import StartError, StoreAway, Unavailable
+from service.journalfile import (
+    FILE,
+    LOCK,
+    MARK,
+    USERS,
+    JournalFile,
+    code_of,
+    database_of,
+    ends_of,
+    sealed,
+    unsealed,
+)
 from service.reports import Context, Extras, Report, Status
+from service.tenants import Tenants, others_than
 
 log = logging.getLogger(__name__)
 
@@ -55,24 +67,84 @@ class Entry(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """How many reports wait, and for how long the first of them has, in seconds."""
+    """What waits in the journal.
+
+    Attributes:
+        reports: how many wait, `foreign` among them, and `stuck` not.
+        age_s: for how long the first of them has, in seconds.
+        foreign: how many of them are for other stores than the one that reports are kept for.
+        stuck: how many are in it besides: they are merged, and the disk lets none be removed.
+    """
 
     reports: int
     age_s: float
+    foreign: int = 0
+    stuck: int = 0
 
 
 class Journal:
-    """The journal of a data folder. Made by `open_journal`.
+    """The journal of a data folder. Made by `open_journal`. The keeper of `checks`, too.
 
     Args:
         file: used in a thread of its own.
+        address: of the store that reports are kept for.
     """
 
-    def __init__(self, file: JournalFile) -> None:
+    way_on = "run `python -m service adopt`: it gives what waits in the journal to what Redis has"
+
+    def __init__(self, file: JournalFile, address: str) -> None:
         self._file = file
+        self._tenants = Tenants(file, address)
+        self._foreign = 0
+        self._counted: tuple[str, sqlite3.Connection | None] = "", None
+        """Which entries are foreign, in SQL, and the database in which they were counted."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.fault = ""
         """Why it takes no reports at the moment, as `Unavailable` has it; `""` when it does."""
+
+    @property
+    def store(self) -> str:
+        """The id of the store that reports are kept for; "" until it has been seen."""
+        return self._tenants.store
+
+    async def open(self) -> None:
+        """Opens the file, beside other processes that do so for the same store.
+
+        If the file can't be used at the moment, every later call tries again.
+
+        Raises:
+            StartError: at this moment a service with another store uses it.
+        """
+        try:
+            await self._in_thread(self._open)
+        except OSError as error:
+            raise unusable(self._file.folder, str(error)) from None
+
+    def _open(self) -> None:
+        with self._file.joined() as alone:
+            ends = None
+            with suppress(Unavailable):
+                ends = self._try(ends_of)
+            if alone:
+                self._tenants.begin(ends)
+        self._tenants.check()
+
+    async def belongs_to(self, store: str) -> None:
+        """Notes the id of the store that reports are kept for, unless one is noted already.
+
+        Raises:
+            StoreAway: another process uses the journal at the moment, and for too long.
+        """
+        try:
+            await self._in_thread(lambda: self._tenants.name(store))
+        except OSError as error:
+            raise StoreAway(f"The journal can't note for which store it is: {error}.") from None
+
+    async def adopted_by(self, store: str) -> int:
+        """Gives all that waits to one store; returns how many reports were for others."""
+        held = await self._run(lambda database: _count(database, self._tenants.others(store)))
+        await self._in_thread(lambda: self._tenants.adopt(store))
+        return held
 
     async def append(self, reports: Sequence[Report]) -> None:
         """Keeps reports. When this returns they are on the disk."""
@@ -81,8 +153,12 @@ class Journal:
         self.fault = ""
 
     async def after(self, number: int, most_reports: int) -> list[Entry]:
-        """The oldest entries with a greater number: one, or as many as have so many reports."""
-        return await self._run(lambda database: _after(database, number, most_reports))
+        """The oldest entries with a greater number: one, or as many as have so many reports.
+
+        Those for other stores aren't among them.
+        """
+        ours = self._tenants.ours()
+        return await self._run(lambda database: _after(database, ours, number, most_reports))
 
     async def remove(self, numbers: Sequence[int]) -> None:
         """Forgets entries: their reports are in the store."""
@@ -121,19 +197,32 @@ class Journal:
 
     async def waiting(self) -> Waiting:
         """What is in it, of all processes."""
-        reports, kept_us = await self._run(lambda database: database.execute(_WAITING).fetchone())
+        reports, kept_us, foreign = await self._run(self._waiting)
         age_s = time.time() - kept_us / 1e6 if kept_us else 0.0
-        return Waiting(reports, max(age_s, 0.0))
+        return Waiting(reports, max(age_s, 0.0), foreign)
+
+    def _waiting(self, database: sqlite3.Connection) -> tuple[int, int | None, int]:
+        """The foreign ones are counted only when there may be more or less: that reads them all."""
+        self._tenants.refresh()
+        others = self._tenants.others(self.store) if self.store else "0"
+        if (others, database) != self._counted:
+            self._foreign = _count(database, others)
+            self._counted = others, database
+        return (*database.execute(_WAITING).fetchone(), self._foreign)
 
     def claim(self) -> bool:
         """Whether this process is the one that replays; from then on it is, until it ends."""
         return self._file.claim()
 
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        return await self._in_thread(lambda: self._try(work))
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _try(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._file.run, work
-            )
+            return self._file.run(work)
         except (sqlite3.Error, OSError) as error:
             reason = "journal_full" if code_of(error) == sqlite3.SQLITE_FULL else "journal"
             if reason != self.fault:
@@ -141,17 +230,9 @@ class Journal:
             self.fault = reason
             raise Unavailable(reason) from None
 
-    async def open(self) -> None:
-        """Opens the file.
-
-        Raises:
-            Unavailable: it can't be used at the moment; every later call tries again.
-        """
-        await self._run(lambda _: None)
-
     async def close(self) -> None:
         """Closes the file, once what is under way is done."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._file.end)
+        await self._in_thread(self._file.end)
         self._thread.shutdown()
 
 
@@ -160,8 +241,17 @@ def _append(database: sqlite3.Connection, row: tuple[int, int, bytes]) -> None:
         database.execute("INSERT INTO entries (kept_us, reports, body) VALUES (?, ?, ?)", row)
 
 
-def _after(database: sqlite3.Connection, number: int, most_reports: int) -> list[Entry]:
-    query = "SELECT number, reports, body FROM entries WHERE number > ? ORDER BY number"
+def _count(database: sqlite3.Connection, meant: str) -> int:
+    """The reports in the entries that a condition holds for."""
+    query = f"SELECT coalesce(sum(reports), 0) FROM entries WHERE {meant}"  # noqa: S608  it is ours
+    return int(database.execute(query).fetchone()[0])
+
+
+def _after(database: sqlite3.Connection, meant: str, number: int, most_reports: int) -> list[Entry]:
+    query = (
+        "SELECT number, reports, body FROM entries "  # noqa: S608  it is ours
+        f"WHERE number > ? AND {meant} ORDER BY number"
+    )
     entries: list[Entry] = []
     total = 0
     for found, reports, body in database.execute(query, (number,)):
@@ -232,8 +322,8 @@ def check_folder(folder: Path) -> str:
     if nearest == folder:
         check_closed(folder, OTHERS_WRITE)
     try:
-        _begin_of(folder / LOCK)
-        _begin_of(folder / MARK)
+        for name in (LOCK, MARK, USERS):
+            _begin_of(folder / name)
     except OSError as error:
         raise unusable(folder, str(error)) from None
     if (folder / FILE).is_symlink():
@@ -252,28 +342,42 @@ def _begin_of(file: Path) -> bytes:
         return opened.read(len(_MAGIC))
 
 
+def foreign_in(folder: Path, address: str, store: str) -> int:
+    """How many reports in the journal of a folder are for other stores than this one.
+
+    Makes nothing, and takes what can't be read for nothing.
+    """
+    try:
+        meant = others_than(folder, store, address)
+        with closing(database_of(folder / FILE, "rw")) as database:
+            return _count(database, meant)
+    except (OSError, sqlite3.Error):
+        return 0
+
+
 @asynccontextmanager
-async def open_journal(folder: Path, most_mib: int) -> AsyncIterator[Journal]:
+async def open_journal(folder: Path, most_mib: int, address: str = "") -> AsyncIterator[Journal]:
     """The journal of a data folder. Both are made if they aren't there, for this user alone.
 
     Args:
         folder: where the journal's files are.
         most_mib: how much of the disk the journal may take, in MiB.
+        address: of the store that reports are kept for.
 
     Raises:
-        StartError: the folder or the file can't be used.
+        StartError: the folder can't be used, or the journal is in use for another address.
     """
     try:
         make_folder(folder)
         check_closed(folder, OTHERS_WRITE)
         if (folder / FILE).is_symlink():
             raise unusable(folder, "it is a symbolic link")
-        journal = Journal(JournalFile(folder, most_mib))
+        file = JournalFile(folder, most_mib)
     except OSError as error:
         raise unusable(folder, str(error)) from None
+    journal = Journal(file, address)
     try:
-        with suppress(Unavailable):  # the store may be well, so the service starts
-            await journal.open()
+        await journal.open()
         yield journal
     finally:
         await journal.close()

@@ -14,7 +14,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,7 +28,10 @@ FILE = "journal.db"
 LOCK = "journal.lock"
 """The name of a file beside it, that whoever replays holds a lock on."""
 MARK = "journal.mark"
-"""The name of a file beside it: what it held last, and the lock of whoever uses it."""
+"""The name of a file beside it: what it held last, for which stores its entries are, and the lock
+of whoever uses it at this moment."""
+USERS = "journal.users"
+"""The name of a file beside it, that every process with the journal holds a shared lock on."""
 _WAIT_S = 2.0
 _POLL_S = 0.001
 _MIB = 1024**2
@@ -61,7 +64,11 @@ BEGIN UPDATE total SET reports = reports - OLD.reports; END;
 _PERSIST = "PRAGMA journal_mode = PERSIST"
 _SYNCED = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
 _LAST = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)"
+_MARKED = b"%20d %20d\n"
+MARKED_BYTES = 42
+"""The length of what it held last in the mark; `tenants` keeps the stores behind it."""
 _STATE = f"SELECT {_LAST}, reports FROM total"  # noqa: S608  it is ours
+_ENDS = f"SELECT coalesce((SELECT min(number) FROM entries), {_LAST} + 1), {_LAST} + 1"  # noqa: S608
 _RANGE = "SELECT * FROM entries WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
 
 
@@ -117,10 +124,12 @@ class JournalFile:
     """
 
     def __init__(self, folder: Path, most_mib: int) -> None:
+        self.folder = folder
         self._path = folder / FILE
         self._most_mib = most_mib
         self._lock = _descriptor(folder / LOCK)
-        self._mark = _descriptor(folder / MARK)
+        self._users = _descriptor(folder / USERS)
+        self.mark = _descriptor(folder / MARK)
         self._inode = 0
         self._read_only = False
         self.database: sqlite3.Connection | None = None
@@ -134,8 +143,7 @@ class JournalFile:
             sqlite3.Error: the disk is full or fails, or another process holds the file too long.
             OSError: likewise.
         """
-        self._acquire()
-        try:
+        with self.held():
             try:
                 result = work(self._current())
             except sqlite3.DatabaseError as error:
@@ -145,8 +153,35 @@ class JournalFile:
             self._write_mark()
             self._keep_room()
             return result
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No other process uses the file or the mark meanwhile. `run` holds it by itself.
+
+        Raises:
+            OSError: another process holds it too long.
+        """
+        self._acquire()
+        try:
+            yield
         finally:
-            fcntl.flock(self._mark, fcntl.LOCK_UN)
+            fcntl.flock(self.mark, fcntl.LOCK_UN)
+
+    @contextmanager
+    def joined(self) -> Iterator[bool]:
+        """Is one of those that have the journal open, from now on until `end`.
+
+        Yields:
+            whether it is the only one; then others wait until the block has ended.
+        """
+        try:
+            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except BlockingIOError:
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+            alone = False
+        yield alone
+        fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def claim(self) -> bool:
         """Whether this process is the one that replays; from then on it is, until it ends."""
@@ -161,7 +196,7 @@ class JournalFile:
         until_s = time.monotonic() + _WAIT_S
         while True:
             try:
-                return fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return fcntl.flock(self.mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > until_s:
                     raise
@@ -206,8 +241,8 @@ class JournalFile:
     def end(self) -> None:
         """Closes the file for good."""
         self.close()
-        os.close(self._mark)
-        os.close(self._lock)
+        for descriptor in (self.mark, self._users, self._lock):
+            os.close(descriptor)
 
     def _current(self) -> sqlite3.Connection:
         """The database, opened anew if the file isn't the one that was opened."""
@@ -261,7 +296,7 @@ class JournalFile:
         return database
 
     def _connected(self, mode: str) -> sqlite3.Connection:
-        self.database = _database_of(self._path, mode)
+        self.database = database_of(self._path, mode)
         self._inode = self._path.stat().st_ino
         return self.database
 
@@ -307,7 +342,7 @@ class JournalFile:
     def _read_mark(self) -> _Mark:
         """Zeros where there is none: an older version kept none."""
         try:
-            number, reports = map(int, os.pread(self._mark, 100, 0).split())
+            number, reports = map(int, os.pread(self.mark, MARKED_BYTES, 0).split())
         except (OSError, ValueError):
             return _Mark(0, 0)
         return _Mark(number, reports)
@@ -316,12 +351,19 @@ class JournalFile:
         """Isn't synced: after a power cut it may be of a little earlier."""
         if self.database is not None:
             with suppress(OSError):
-                os.pwrite(self._mark, b"%20d %20d\n" % _state_of(self.database), 0)
+                os.pwrite(self.mark, _MARKED % _state_of(self.database), 0)
 
 
-def _database_of(path: Path, mode: str) -> sqlite3.Connection:
+def database_of(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file; the mode is one of SQLite's URIs: `rwc` also makes the file."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=_WAIT_S, check_same_thread=False)
+
+
+def ends_of(database: sqlite3.Connection) -> tuple[int, int]:
+    """The number of the first entry that waits, and the one that the next entry will have."""
+    lowest, following = database.execute(_ENDS).fetchone()
+    return lowest, following
 
 
 def _state_of(database: sqlite3.Connection) -> _Mark:
@@ -387,10 +429,10 @@ def _rescue(old: Path, new: Path, last: int) -> int:
     Raises:
         sqlite3.Error: the new file can't be written.
     """
-    with closing(_database_of(new, "rwc")) as into:
+    with closing(database_of(new, "rwc")) as into:
         into.executescript(_SHRINKS + _TABLES)
         if old.is_file() and os.access(old, os.R_OK):
-            with closing(_database_of(old, "rw")) as damaged:
+            with closing(database_of(old, "rw")) as damaged:
                 damaged.execute("PRAGMA writable_schema = 1")  # reads also what was cut short
                 last = last or _last_of(damaged)
                 into.executemany(

@@ -86,7 +86,7 @@ CATALOGUE = (
     ("feed", "stream", "ids of the messages that changed or went, the latest 10,000 entries or so"),
     ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("fence", "string", "no data: written behind a batch whose durability is waited for"),
-    ("schema", "hash", "the version, the partitions, those to come; in partition 0 only"),
+    ("schema", "hash", "the version, the partitions, those to come, the id; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
 

@@ -54,6 +54,8 @@ class Replay:
         """The number of the last entry that was merged or skipped."""
         self._skipped: set[int] = set()
         """The partitions whose entries were skipped."""
+        self._foreign = 0
+        """Reports that were for other stores, and so not given to it, when it went through last."""
         self._refused: dict[int, tuple[float, float]] = {}
         """Entries that can't be merged although the store takes writes: when to try again, in s of
         the loop's clock, and how long the wait before that is."""
@@ -69,14 +71,9 @@ class Replay:
         self.waiting = Waiting(0, 0.0)
         """What the journal held at the last look."""
 
-    def held(self) -> tuple[int, float, int]:
-        """The backlog, for metrics: only the process that replays reports it, so it counts once.
-
-        Returns:
-            reports that wait, for how long the first has waited, and reports that are merged but
-            couldn't be removed.
-        """
-        return (*self.waiting, self._stuck_reports) if self._ours else (0, 0.0, 0)
+    def held(self) -> Waiting:
+        """The backlog, for metrics: only the process that replays reports it, so it counts once."""
+        return self.waiting if self._ours else Waiting(0, 0.0)
 
     @property
     def fault(self) -> str:
@@ -89,9 +86,10 @@ class Replay:
         Raises:
             Unavailable: it can't be used.
         """
-        reports, age_s = await self._journal.waiting()
+        reports, age_s, foreign, _ = await self._journal.waiting()
         reports = max(0, reports - self._stuck_reports)
-        self.waiting = Waiting(reports, age_s if reports else 0.0)
+        age_s = age_s if reports else 0.0
+        self.waiting = Waiting(reports, age_s, foreign, self._stuck_reports)
         return self.waiting
 
     async def wipe(self) -> bool:
@@ -108,7 +106,8 @@ class Replay:
             try:
                 self._ours = self._ours or self._journal.claim()
                 await self._free()
-                if (await self.look()).reports:
+                waiting = await self.look()
+                if waiting.reports > waiting.foreign:
                     await self._replay()
                 elif not self._store.away:
                     pause_s = _IDLE_S
@@ -128,8 +127,10 @@ class Replay:
         absent = self._store.absent
         if not self._ours or len(absent) == self._store.partitions:
             return
-        if self._skipped - absent:  # some skipped entries can be merged now
+        foreign = self.waiting.foreign
+        if self._skipped - absent or foreign < self._foreign:  # some can be merged now
             self._begin_again()
+        self._foreign = foreign
         while entries := await self._journal.after(self._passed, _MOST_A_TURN):
             await self._merge([each for each in entries if each.number not in self._refused])
             self._passed = entries[-1].number

@@ -10,9 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, NamedTuple
+from secrets import token_hex
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from redis.exceptions import NoScriptError
@@ -47,6 +49,7 @@ from service.keys import (
     tag_of,
 )
 from service.models.remedies import KNOWN_CODES
+from service.permits import MERGES, Command, on_keys_of
 from service.reports import RANK, SEPARATOR, Context, Extras, Record, Report, Status
 
 MAX_BATCH = 256
@@ -62,9 +65,6 @@ MAX_ERASED = 50
 
 MAX_RECHECKED = 100
 """Index entries in one recount, for the same reason."""
-
-_EMPTY = b"[[], []]"
-"""A batch without reports: the server refuses it where it takes no writes."""
 
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
@@ -240,11 +240,23 @@ class Layout(NamedTuple):
         version: of the schema.
         partitions: how many it has.
         moving: how many it will have when the move that is under way is done; 0: none is.
+        id: tells it from every other store; "" for one that an earlier version made, until the
+            next start.
     """
 
     version: int
     partitions: int
     moving: int = 0
+    id: str = ""
+
+    @classmethod
+    def of(cls, fields: Sequence[bytes | int | None]) -> Layout | None:
+        """The layout by its fields as Redis has them; None where there is no store."""
+        version, partitions, moving, store_id = fields
+        if version is None:
+            return None
+        name = store_id.decode() if isinstance(store_id, bytes) else ""
+        return cls(int(version), int(partitions or 0), int(moving or 0), name)
 
 
 _ERROR = ("error_code", "error_message", "error_details", "error_href")
@@ -381,6 +393,12 @@ def render(name: str, call: str = "redis.call") -> str:
 _NAME = re.compile(r"\b[A-Z][A-Z_]*\b")
 
 
+@cache
+def _asked(partition: int, commands: tuple[Command, ...]) -> bytes:
+    """A batch without reports, which asks for the permission to run these commands."""
+    return msgspec.json.encode(([], on_keys_of(tag_of(partition), commands)))
+
+
 class _Script:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -442,12 +460,28 @@ class Scripts:
         return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
 
     async def probe(self, partition: int, until_s: float) -> None:
-        """Makes sure that the partition's server has the scripts and takes writes; writes nothing.
+        """Makes sure that the partition's server would take a report; leaves nothing there.
+
+        It is a merge of no reports, which Redis refuses where it takes no writes, and in which the
+        user's permission for all that a merge does is asked for.
 
         Raises:
             RedisError, TimeoutError: as `execute` does.
         """
-        await self._run("merge", partition, _EMPTY, until_s, send=self._execute)
+        await self._run("merge", partition, _asked(partition, MERGES), until_s)
+
+    async def ask_for(self, commands: tuple[Command, ...], until_s: float) -> None:
+        """Makes sure that partition 0's server takes writes, and that the user has permission.
+
+        Args:
+            commands: to do this; one of the tables in `permits`.
+            until_s: when to give up.
+
+        Raises:
+            NoPermissionError: they lack some of it. The text names all that they lack.
+            RedisError, TimeoutError: as `execute` does.
+        """
+        await self._run("merge", 0, _asked(0, commands), until_s, send=self._execute)
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""
@@ -512,11 +546,17 @@ class Scripts:
 
     async def layout(self, until_s: float) -> Layout | None:
         """The layout that the store has; None for an empty one."""
-        command = "HMGET", schema_key(), "version", "partitions", "moving"
-        version, partitions, moving = await self._execute(until_s, tag_of(0), *command)
-        return Layout(int(version), int(partitions), int(moving or 0)) if version else None
+        command = "HMGET", schema_key(), *Layout._fields
+        return Layout.of(await self._execute(until_s, tag_of(0), *command))
 
-    async def schema(self, partitions: int, until_s: float) -> Layout:
-        """Claims an empty store for this layout; returns the layout that the store has."""
-        wanted = msgspec.json.encode({"version": SCHEMA_VERSION, "partitions": partitions})
-        return Layout(*await self._run("schema", 0, wanted, until_s))
+    async def schema(self, partitions: int, until_s: float, store_id: str = "") -> Layout:
+        """Claims an empty store for this layout; returns the layout that the store has.
+
+        Args:
+            partitions: of the layout.
+            until_s: when to give up.
+            store_id: for a store that has none; "" makes one.
+        """
+        wanted = Layout(SCHEMA_VERSION, partitions, id=store_id or token_hex(8))
+        reply = await self._run("schema", 0, msgspec.json.encode(wanted._asdict()), until_s)
+        return cast("Layout", Layout.of(reply))

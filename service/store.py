@@ -259,9 +259,18 @@ class Store:
 
         await _all(merge_in_order(*each) for each in by_partition.items())
 
-    def note_unopened(self) -> None:
-        """Counts the whole store as away until it is known to be the right one."""
-        self._known.note_unopened(self._partitions)
+    def close_all(self, reason: str) -> None:
+        """Counts the whole store as away until it is known to be the right one.
+
+        Args:
+            reason: `UNOPENED`, or `OTHER` of `service.availability`.
+        """
+        self._known.note_closed(self._partitions, reason)
+
+    @property
+    def falters(self) -> bool:
+        """Whether calls to Redis are being repeated just now."""
+        return self._server.falters
 
     @property
     def away(self) -> str:
@@ -306,9 +315,9 @@ class Store:
                 known.mute.discard(partition)
 
     async def _probe(self, partition: int) -> None:
-        """Merges an empty batch: a partition that takes no writes refuses even that."""
+        """Does all that a merge does, but for leaving something there."""
         async with self._available():
-            await self._scripts.merge(partition, [], self._now_s() + _BRIDGED_S)
+            await self._scripts.probe(partition, self._now_s() + _BRIDGED_S)
 
     async def _probe_reads(self, partition: int) -> None:
         tag, until_s = tag_of(partition), self._now_s() + _BRIDGED_S
@@ -486,7 +495,7 @@ class Store:
         until_s = self._now_s() + self._patience_s / 2
         partitions = range(self._partitions)
         async with self._available():
-            await _all(self._scripts.merge(p, [], until_s) for p in partitions)
+            await _all(self._scripts.probe(p, until_s) for p in partitions)
 
     async def close(self) -> None:
         """Writes what was submitted."""

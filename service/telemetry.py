@@ -31,6 +31,7 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from service.journal import Waiting
 from service.reports import Report
 from service.scripts import MAX_BATCH, Merged
 
@@ -190,7 +191,7 @@ class Metrics:
             "Reports that are merged, and that the disk doesn't let the journal remove.",
         )
         self._depth: Callable[[], int] = int
-        self._waiting: Callable[[], tuple[int, float, int]] = lambda: (0, 0.0, 0)
+        self._waiting: Callable[[], Waiting] = lambda: Waiting(0, 0.0)
         self._exposed = _exposed(self.registry)
         self._webhook_items = self._counter(
             "tracker_webhook_items",
@@ -316,7 +317,7 @@ class Metrics:
         """Has the queue's depth read at every `refresh`."""
         self._depth = depth
 
-    def watch_journal(self, waiting: Callable[[], tuple[int, float, int]]) -> None:
+    def watch_journal(self, waiting: Callable[[], Waiting]) -> None:
         """Has what `Replay.held` says read at every `refresh`."""
         self._waiting = waiting
 
@@ -334,10 +335,10 @@ class Metrics:
         self._listeners.set(self._listening())
         self._clocks.set(bool(self._apart()))
         self._retention.set(bool(self._stopped()))
-        reports, age_s, stuck = self._waiting()
-        self._kept.set(reports)
-        self._kept_s.set(age_s)
-        self._stuck.set(stuck)
+        waiting = self._waiting()
+        self._kept.set(waiting.reports)
+        self._kept_s.set(waiting.age_s)
+        self._stuck.set(waiting.stuck)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format.

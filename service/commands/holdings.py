@@ -50,16 +50,14 @@ async def layout_of(store: Store) -> Layout | None:
     """
     try:
         await store.probe()
-        fields = "version", "partitions", "moving"
-        version, partitions, moving = await store.execute(0, "HMGET", schema_key(), *fields)
+        return Layout.of(await store.execute(0, "HMGET", schema_key(), *Layout._fields))
     except Unavailable as error:
         raise CommandError(f"The store can't be used ({error.reason}).") from None
-    return Layout(int(version), int(partitions), int(moving or 0)) if version else None
 
 
 async def write_layout(store: Store, layout: Layout) -> None:
     """Says how the store is laid out, and whether a move is under way, in one step."""
-    fields = [part for field in layout._asdict().items() for part in field]
+    fields = [part for field in layout._asdict().items() if field[1] for part in field]
     await patiently(lambda: store.execute(0, "HSET", schema_key(), *fields))
     if not layout.moving:
         await patiently(lambda: store.execute(0, "HDEL", schema_key(), "moving"))

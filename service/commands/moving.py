@@ -67,7 +67,7 @@ async def move(settings: Settings, partitions: int) -> Moved:
             await write_layout(old, layout._replace(moving=partitions))
             number = await move_tombstones(old, new)
             messages = await move_messages(old, new)
-            await write_layout(new, Layout(SCHEMA_VERSION, partitions))
+            await write_layout(new, layout._replace(partitions=partitions, moving=0))
     return Moved(messages, number, monotonic() - started_s)
 
 

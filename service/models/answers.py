@@ -100,6 +100,9 @@ class JournalState(TypedDict):
     on: bool
     reports: NotRequired[int]
     age_s: NotRequired[Annotated[float, Meta(description="how long the first of them has waited")]]
+    for_other_stores: NotRequired[
+        Annotated[int, Meta(description="how many of them wait for another store than this one")]
+    ]
     fault: NotRequired[Annotated[str, Meta(description="why it takes no reports")]]
 
 

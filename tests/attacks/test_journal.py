@@ -295,8 +295,8 @@ def no_mark(folder: Path) -> None:
     (folder / "journal.mark").unlink()
 
 
-def a_garbled_mark(folder: Path) -> None:
-    (folder / "journal.mark").write_bytes(b"\xff" * 50)
+def a_garbled_count(folder: Path) -> None:
+    _change(folder / "journal.mark", lambda content: content.__setitem__(slice(41), b"\xff" * 41))
 
 
 def nothing(_: Path) -> None:
@@ -336,7 +336,7 @@ WAYS = [
     Way(a_garbled_rollback_journal, ALL, ""),
     Way(no_rollback_journal, ALL, ""),
     Way(no_mark, ALL, ""),
-    Way(a_garbled_mark, ALL, ""),
+    Way(a_garbled_count, ALL, ""),
 ]
 
 
@@ -399,6 +399,27 @@ def test_damage_while_the_service_runs_is_said_and_the_journal_goes_on(
         assert stored(redis_away) >= 50
         assert 0 < missing(service) <= QUEUED
         assert len(service.events()) <= 2 * A_HANDFUL
+
+
+def test_what_nobody_can_tell_the_store_of_waits_until_it_is_adopted(
+    outage: Outage, tmp_path: Path
+) -> None:
+    """Where a garbled mark was, it would all go into whatever store is there."""
+    redis, folder = outage.redis, tmp_path / "data"
+    shutil.copytree(outage.folder, folder)
+    keys = redis.command("KEYS", "{wa:0}:*")
+    assert isinstance(keys, list)
+    redis.command("DEL", "none", *(key for key in keys if not key.endswith(":schema")))
+    (folder / "journal.mark").write_bytes(b"\xff" * 500)
+    with Service(tmp_path, **settings(redis, folder)) as service:
+        [held] = service.events("journal_held")
+        assert f"stay there: {QUEUED}." in held["reason"]
+        caller = Caller(service)
+        assert caller.post(SEND, event_send(QUEUED))[0] == 200
+        assert caller.journal()["for_other_stores"] == QUEUED
+        assert stored(redis) == 1
+        assert run("adopt", cwd=tmp_path, **settings(redis, folder)).returncode == 0
+        wait_until(lambda: stored(redis) == QUEUED + 1, "all to be merged", 30)
 
 
 _OLD = """

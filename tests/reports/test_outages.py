@@ -320,7 +320,7 @@ async def test_another_store_in_the_place_of_ours_is_not_written_to(
                     await reporter.until_merged()
                 assert reporter.refused == 0
                 [line] = service.events("store_unfit")
-                assert "7 partitions" in line["reason"]
+                assert "Redis has another store" in line["reason"]
 
 
 def readyz(service: Service) -> dict[str, Any]:
@@ -537,10 +537,11 @@ def _a_folder(file: Path) -> None:
     [
         ("data/journal.lock", _a_folder),
         ("data/journal.mark", _a_folder),
+        ("data/journal.users", _a_folder),
         ("data/journal.db", lambda link: link.symlink_to("elsewhere")),
         ("data", lambda link: link.symlink_to("nowhere")),
     ],
-    ids=["a folder for the lock", "a folder for the mark", "a link", "a dangling link"],
+    ids=["a folder for the lock", "for the mark", "for the users", "a link", "a dangling link"],
 )
 def test_what_is_in_the_way_of_the_journal_is_said(
     redis: RedisServer, tmp_path: Path, name: str, put: Callable[[Path], None]

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import Unavailable
-from service.journal import Entry, Journal, open_journal
+from service.journal import Entry, Journal, Waiting, open_journal
 from service.reports import Report, Status
 from tests.factories import reports, status_report
 
@@ -91,7 +91,7 @@ async def test_an_entry_may_be_left_with_a_part_of_its_reports(journal: Journal)
 
 
 async def test_the_age_is_that_of_the_oldest(journal: Journal) -> None:
-    assert await journal.waiting() == (0, 0.0)
+    assert await journal.waiting() == Waiting(0, 0.0)
     await journal.append(some(1))
     await asyncio.sleep(0.05)
     await journal.append(some(1))
@@ -148,7 +148,7 @@ async def test_every_entry_is_synced_to_the_disk(journal: Journal) -> None:
 async def test_its_files_are_for_this_user_alone(journal: Journal, tmp_path: Path) -> None:
     await journal.append(some(1))
     files = files_of(tmp_path)
-    assert len(files) == 4  # the database and its rollback journal, the mark, the lock
+    assert len(files) == 5  # the database and its rollback journal, mark, lock, who uses it
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 

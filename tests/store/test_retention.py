@@ -14,6 +14,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from service.app import create_app
+from service.availability import UNOPENED
 from service.clocks import Clocks
 from service.config import Retention
 from service.connect import Fake
@@ -180,7 +181,7 @@ async def test_a_store_that_is_not_opened_yet_is_left_alone(
 ) -> None:
     """It may be another one, or its messages may be on the move."""
     await send(store, 20)
-    store.store.note_unopened()
+    store.store.close_all(UNOPENED)
     async with sweeping(store, BASE_US + 4 * DAY_US):
         await eventually(lambda: logged(caplog, "retention_failed") == 1, "a try")
     assert len(await store.check_invariants()) == 20

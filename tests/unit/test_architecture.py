@@ -8,10 +8,10 @@ import pytest
 SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
-    {"errors", "reports", "counters", "config", "ndjson"},
+    {"errors", "reports", "counters", "config", "ndjson", "permits"},
     {"models", "keys", "refusals", "admission"},
     {"access", "scripts", "embedded", "durability", "sentinel"},
-    {"availability", "batcher", "connect", "journalfile", "journal", "paging"},
+    {"availability", "batcher", "connect", "journalfile", "tenants", "journal", "paging"},
     {"checks", "clocks", "store"},
     {"watch", "feed"},
     {"replay"},
