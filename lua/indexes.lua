@@ -194,9 +194,9 @@ local function totals_of()
   return totals
 end
 
--- Adds sums to the fields of a hash; returns whether the hash is gone then. No number goes below 0,
--- even after a loss of keys; a field that comes to 0 is removed. A field that holds no number begins
--- anew, so nothing can fail but by a permission that was taken away a moment ago.
+-- Adds sums to the fields of a hash; returns whether the hash is gone then. No number goes below
+-- 0, even after a loss of keys; a field that comes to 0 is removed. A field that holds no number
+-- begins anew. So nothing can fail but by a permission that was taken away a moment ago.
 local function write_hash(key, sums)
   local removed = false
   for field, number in pairs(sums) do
