@@ -195,7 +195,8 @@ class Admission:
         Raises:
             Overloaded: more than that is in use.
         """
-        self.check(share)
+        if self._in_use >= share:
+            self.check(share)
         self.requests += 1
         return Ticket(self, share)
 

@@ -55,7 +55,8 @@ MIB = 1024**2
 MOST_BODY_BYTES = 5 * MIB
 """Of any endpoint."""
 _SMALL_BYTES = 16 * 1024
-"""Answers up to this size fit into the kernel's buffer of a connection that is read."""
+"""A body that came at once or an answer is counted by its bytes if it has more. Answers up to this
+size fit into the kernel's buffer of a connection that is read."""
 
 TOKEN = istr("X-Webhook-Token")
 _FORWARDED_FOR = istr("X-Forwarded-For")
@@ -87,15 +88,19 @@ class Policy(NamedTuple):
             knows they are strangers.
         refused_at: the part of the callers' limits in use at which they are refused.
         lasting: whether they go on for hours, and do little: they have a limit of their own.
+        small: whether all of its answers are small.
     """
 
     by_token: bool
     refused_at: float
     lasting: bool = False
+    small: bool = False
 
 
-WRITE = Policy(by_token=True, refused_at=1.0)
+WRITE = Policy(by_token=True, refused_at=1.0, small=True)
 """For what the guide's callers send once and never again."""
+WRITE_MANY = Policy(by_token=True, refused_at=1.0)
+"""Likewise, for many in a request, with as many answers."""
 READ = Policy(by_token=True, refused_at=0.8)
 """For what can be asked again."""
 META = Policy(by_token=False, refused_at=0.8)
@@ -165,10 +170,13 @@ def label(response: web.StreamResponse, known: str) -> None:
     Responses hold personal data or change at once, so no cache keeps one that doesn't say it may.
     """
     headers = response.headers
-    headers[_SERVER] = "message-tracker"  # aiohttp would name its own version and Python's
-    headers[_NO_SNIFFING] = "nosniff"
-    headers.setdefault(_CACHE_CONTROL, "no-store")
-    headers[_REQUEST_ID] = known
+    if _REQUEST_ID in headers:
+        return
+    headers.add(_REQUEST_ID, known)  # to set one takes three times as long
+    headers.add(_SERVER, "message-tracker")  # aiohttp would name its own version and Python's
+    headers.add(_NO_SNIFFING, "nosniff")
+    if _CACHE_CONTROL not in headers:
+        headers.add(_CACHE_CONTROL, "no-store")
 
 
 def http_error_response(error: web.HTTPException) -> web.Response:
@@ -241,7 +249,7 @@ class Entrance:
                 else:
                     request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
                     response = await match.handler(request)  # type: ignore[arg-type]
-                large = _hold_large(request, response, policy)
+                large = not policy.small and _hold_large(request, response, policy)
             except Exception as error:  # noqa: BLE001  every error has its answer
                 response = self._answer(request, error)
             if _may_break(request):
@@ -262,7 +270,7 @@ class Entrance:
         """Counts a request, on its caller's account or on that of all strangers."""
         if policy.by_token:
             self._access.check_token(request.headers.get(TOKEN))
-            connection = connection_of(request)
+            connection: Connection = request.protocol  # type: ignore[assignment]
             admitted = self._admission.enter(policy.refused_at)
             ticket.set(admitted)
             connection.admit()
@@ -376,7 +384,7 @@ def _hold_large(request: BaseRequest, response: web.StreamResponse, policy: Poli
         return False  # a stream writes piece by piece
     if len(body) <= _SMALL_BYTES and not request.protocol.writing_paused:
         return False
-    if policy is not WRITE:  # what was written must be answered; the count of its body goes on
+    if policy is not WRITE_MANY:  # what was written must be answered; the count of its body goes on
         held.hold(2 * len(body))  # the response has it, and the transport
     return True
 
@@ -436,7 +444,7 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
         raise TooSlow from None
     if len(body) > most_bytes:
         raise TooLarge(most_bytes // MIB)
-    if (held := ticket.get()) is not None:
+    if len(body) > _SMALL_BYTES and (held := ticket.get()) is not None:
         held.hold(len(body))
     return body
 

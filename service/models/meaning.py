@@ -106,7 +106,10 @@ def time_of(
         BadRequest: it can't be read, is before 2009 or more than a day ahead.
     """
     try:
-        time_ms = _milliseconds(value) if _is_short(value) else None
+        short = (
+            isinstance(value, int) or len(value) <= MAX_TIME
+        )  # what isn't stays out of the cache
+        time_ms = _milliseconds(value) if short else None
     except (ValueError, OverflowError):
         time_ms = None
     if time_ms is None or time_ms < _EARLIEST_MS:
@@ -114,11 +117,6 @@ def time_of(
     if time_ms > now_ms + LONGEST_AHEAD_MS and time_ms > min(latest_ms(), _LATEST_MS):
         raise refusal(field, _ALLOWED_TIME)
     return time_ms
-
-
-def _is_short(value: str | int) -> bool:
-    """Whether it may be a time, by its length: what isn't would lie in the cache below."""
-    return len(value) <= MAX_TIME if isinstance(value, str) else value.bit_length() < MAX_TIME
 
 
 @lru_cache(maxsize=4096)  # Meta's times are whole seconds: thousands of statuses share one
