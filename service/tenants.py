@@ -142,7 +142,7 @@ class Tenants:
             self._write()
 
     def _write(self) -> None:
-        """Writes into the mark in its place, and in its room, so that a full disk doesn't matter."""
+        """Writes into the mark in its place, and in its room: a full disk doesn't matter then."""
         mark = self._file.mark
         with suppress(OSError):  # a read-only disk: then nothing is kept either
             room = max(_ROOM_BYTES, os.fstat(mark).st_size - MARKED_BYTES)
