@@ -208,15 +208,29 @@ class _Checker:
 
     async def check_lists(self) -> int:
         """How many values were listed wrongly."""
-        listed = {place for place in self._messages.members if place[0] in _LISTED}
-        for name in _LISTED:
-            listed |= {(name, value) async for value, _ in self._members_of("values", (name, ""))}
+        suspects = [place for name in _LISTED for place in await self._suspect_values(name)]
         return sum(
             [
                 (await self._recount(Recount(self._mend, lists=some))).lists
-                for some in _batches(listed, MAX_RECHECKED)
+                for some in _batches(suspects, MAX_RECHECKED)
             ]
         )
+
+    async def _suspect_values(self, name: str) -> set[Place]:
+        """The values that may not be listed as their messages have it.
+
+        Redis alone can't tell: it holds a list against an index, which may be the one to mend.
+        """
+        records = self._messages.records
+        expected = {
+            place: max(int(records[each].created_us) for each in ids)
+            for place, ids in self._messages.members.items()
+            if place[0] == name and ids
+        }
+        held = {(name, v): score async for v, score in self._members_of("values", (name, ""))}
+        return {
+            each for each in expected.keys() | held.keys() if expected.get(each) != held.get(each)
+        }
 
     async def check_counters(self) -> int:
         """How many numbers in counters were wrong."""
