@@ -131,7 +131,6 @@ def create_app(settings: Settings) -> web.Application:
                 async with running(watch.run(), clocks.run(), evictions, replay.run()):
                     yield
             await store.close()
-            metrics.refresh()  # a worker's requests since the last second are counted, too
 
     app.cleanup_ctx.append(store)
     app.cleanup_ctx.append(_live)
