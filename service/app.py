@@ -117,10 +117,10 @@ def create_app(settings: Settings) -> web.Application:
                 lambda: open_store(_SOON_S),
                 lambda: is_ours(server, scripts, settings, keeper, within_s=_SOON_S / 2),
             )
-            evictions = watch_evictions(lambda: deleted_for_room(server))
+            evictions = partial(watch_evictions, lambda: deleted_for_room(server))
             if journal is None:
                 await open_store()
-                async with running(watch.run(), clocks.run(), evictions):
+                async with running(watch.run(), clocks.run(), evictions()):
                     yield
             else:
                 replay = app[REPLAY] = Replay(store, journal)
@@ -128,7 +128,7 @@ def create_app(settings: Settings) -> web.Application:
                 with suppress(Unavailable):  # the journal has logged it, and the store may be well
                     await replay.look()
                 await watch.open()
-                async with running(watch.run(), clocks.run(), evictions, replay.run()):
+                async with running(watch.run(), clocks.run(), evictions(), replay.run()):
                     yield
             await store.close()
 

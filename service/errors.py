@@ -101,8 +101,8 @@ class TooManyParts(BadRequest):
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            f"The body has too many parts; at most {most:,} commas, opening brackets and halves of "
-            "surrogate pairs are allowed."
+            f"The body has too many parts: at most {most:,} commas, opening brackets and quarters "
+            "of the halves of surrogate pairs are allowed."
         )
 
 

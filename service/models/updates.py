@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.errors import BadRequest
 from service.models.extras import recipient_and_extras
 from service.models.meaning import Latest, forwarded_report, none_later, status_report
-from service.models.reader import Notes, Reader, any_json, check_parts, utf8
+from service.models.reader import MOST_PARTS, Notes, Reader, any_json, check_parts, utf8
 from service.models.requests import ForwardedStatusRequest, MessageStatusRequest, StatusRequired
 from service.reports import Extras, Report
 
@@ -30,7 +30,8 @@ def update_in(raw: bytes, received_us: int, notes: Notes, latest_ms: Latest = no
         BadRequest: it is no JSON object, or its wamid, status or time can't be read.
         TooManyParts: it would take long to read.
     """
-    check_parts(raw)
+    if len(raw) > MOST_PARTS:  # a part has a byte at least
+        check_parts(raw)
     if not raw.isascii():
         raw = utf8(raw)
     request = _guides.exact(raw)  # nearly all are, and to look closer costs twice as much
