@@ -12,7 +12,6 @@ import time
 import traceback
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -56,7 +55,6 @@ _FIELD_NAME = re.compile(r"(?!.*[0-9]{6})[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MOST_NAMES = 50
 _FRESH_S = _LOG_EVERY_S = 1.0
 _TIMES_ITS_COST = 20
-_COUNTED_TOGETHER = 1_000
 _BATCH_SIZES = tuple(2**power for power in range(MAX_BATCH.bit_length()))
 
 
@@ -135,11 +133,16 @@ def _exposed(own: CollectorRegistry) -> CollectorRegistry:
     return summed
 
 
-def _observe_all(child: Histogram, latencies_s: Sequence[float]) -> None:
-    """`child.observe` for each, at a tenth of its cost."""
-    child._sum.inc(sum(latencies_s))  # noqa: SLF001
-    for place, number in Tally(bisect_left(_LATENCIES_S, each) for each in latencies_s).items():
-        child._buckets[place].inc(number)  # noqa: SLF001
+def _observer_of(child: Histogram) -> Callable[[float], None]:
+    """`child.observe` at half its cost, since every request goes through it."""
+    add = child._sum.inc  # noqa: SLF001
+    count = [bucket.inc for bucket in child._buckets]  # noqa: SLF001
+
+    def observe(seconds: float) -> None:
+        add(seconds)
+        count[bisect_left(_LATENCIES_S, seconds)](1)
+
+    return observe
 
 
 class Metrics:
@@ -240,7 +243,7 @@ class Metrics:
         )
         self._closed_logged_s = -math.inf
         self._made, self._made_until_s = b"", -math.inf
-        self._latencies_s: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+        self._observers: dict[tuple[str, int], Callable[[float], None]] = {}
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -249,16 +252,12 @@ class Metrics:
         return Gauge(name, text, registry=self.registry, multiprocess_mode="livesum")
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered. It is counted with others: each goes through this."""
-        latencies_s = self._latencies_s[route, status]
-        latencies_s.append(seconds)
-        if len(latencies_s) >= _COUNTED_TOGETHER:
-            self._count_requests()
-
-    def _count_requests(self) -> None:
-        for (route, status), latencies_s in self._latencies_s.items():
-            _observe_all(self._requests.labels(route, str(status)), latencies_s)
-        self._latencies_s.clear()
+        """A request was answered."""
+        observe = self._observers.get((route, status))
+        if observe is None:
+            child = self._requests.labels(route, str(status))
+            observe = self._observers[route, status] = _observer_of(child)
+        observe(seconds)
 
     def merged(self, reports: Sequence[Report], merged: Sequence[Merged]) -> None:
         """A batch was written."""
@@ -332,7 +331,6 @@ class Metrics:
 
     def refresh(self) -> None:
         """Looks at what isn't told but asked for. Workers do so every second for each other."""
-        self._count_requests()
         self._queue.set(self._depth())
         self._listeners.set(self._listening())
         self._clocks.set(bool(self._apart()))

@@ -78,7 +78,6 @@ class WorkerRunner(Runner):
             await _part(self.server, until_s)
             self._shutdown_timeout = max(until_s - time.monotonic(), _POLL_S)  # 0 is for ever
         await super().cleanup()
-        self.app[METRICS].refresh()  # for the other workers: the last requests
         beating.cancel()
         log.info("stopped", extra={"pid": os.getpid()})
 

@@ -152,7 +152,6 @@ async def test_a_webhook_of_very_many_odd_items_keeps_what_is_usable(service: Se
     [
         ("track-send", b'{"x":[' + b"[]," * 60_000 + b"0]}"),
         ("message-status", b'{"x":[' + b"[]," * 60_000 + b"0]}"),
-        ("message-status", b'{"x":"' + b"\\ud83d" * 110_000 + b'"}'),
         ("message-status-lookup", b'{"wamids":[' + b"1," * 110_000 + b"1]}"),
         ("erase", b"{" + b'"":[],' * 60_000 + b'"":0}'),
         ("track-send/batch", b'{"messages":[' + b"{}," * 60_000 + b"{}]}"),

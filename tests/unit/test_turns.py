@@ -42,7 +42,8 @@ async def test_others_have_a_turn_after_so_many_bodies_or_bytes(
 
 
 def test_parts_are_commas_opening_brackets_and_halves() -> None:
-    assert parts_of(b'{"a":[1,2],"b":"\\ud83d\\u0041"}') == 5
+    assert parts_of(b'{"a":[1,2],"b":"\\ud83d\\u0041"}') == 4
+    assert parts_of(b'"' + b"\\ud83d" * 8 + b'"') == 2
     check_parts(b"," * MOST_PARTS)
     with pytest.raises(TooManyParts, match="100,000"):
         check_parts(b"," * (MOST_PARTS + 1))
