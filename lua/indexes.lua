@@ -194,15 +194,19 @@ local function totals_of()
   return totals
 end
 
--- Adds sums to the fields of a hash; returns whether the hash is gone then. No number goes below 0,
--- even after a loss of keys; a field that comes to 0 is removed. Nothing can fail: a field that
--- holds no number begins anew.
+-- Adds sums to the fields of a hash; returns whether the hash is gone then. No number goes below
+-- 0, even after a loss of keys; a field that comes to 0 is removed. A field that holds no number
+-- begins anew. So nothing can fail but by a permission that was taken away a moment ago.
 local function write_hash(key, sums)
   local removed = false
   for field, number in pairs(sums) do
     if number ~= 0 then
       local known, sum = pcall(call, 'HINCRBY', key, field, digits(number))
       if not known then
+        local text = call('HGET', key, field)
+        if text and #text <= 15 and string.match(text, '^-?%d+$') then
+          error(sum)
+        end
         redis.log(redis.LOG_WARNING, key .. ' held no number in ' .. field)
         sum = number
         call('HSET', key, field, digits(number))

@@ -37,7 +37,9 @@ def test_the_header_is_whole(name: str) -> None:
 def test_an_empty_batch_asks_for_the_permissions_that_a_merge_needs() -> None:
     text = "".join((LUA / f"{name}.lua").read_text() for name in ("indexes", "merge"))
     [listed] = re.findall(r"local called = \{(.*?)\}", text, re.DOTALL)
-    assert re.findall(r"'([A-Z]+)'", listed) == sorted(set(re.findall(r"\bcall(?:\(|, )'([A-Z]+)'", text)))
+    assert re.findall(r"'([A-Z]+)'", listed) == sorted(
+        set(re.findall(r"\bcall(?:\(|, )'([A-Z]+)'", text))
+    )
 
 
 def test_every_script_is_loaded() -> None:
