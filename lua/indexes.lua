@@ -345,7 +345,7 @@ local function read_counters()
   return counters
 end
 
--- Nothing here can fail any more.
+-- Writes what `read_counters` found; see `write_hash` for what can still fail.
 local function write_counters(counters)
   for _, each in ipairs(counters) do
     local count, waits, times, sums, spans, start, text = unpack(each)
