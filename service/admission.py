@@ -206,24 +206,29 @@ class Admission:
         Raises:
             Overloaded: it is.
         """
-        if self._in_use >= share:
-            self._refused_s[share] = time.monotonic()
+        if self.is_full(share):
             raise Overloaded
 
-    def is_full(self, share: float, callers: int) -> bool:
-        """Whether a newcomer's request is refused.
+    def is_full(self, share: float, callers: int = 0) -> bool:
+        """Whether a request is refused.
 
-        It is for a second after a caller was refused, if there are callers enough to fill the room:
-        it would take the place of one that is served, which then had to come anew.
+        One on a new connection is for a second after somebody was refused, if there are callers
+        enough to fill the room: it would take the place of one that is served, which then had to
+        come anew.
 
         Args:
             share: as `enter` has it.
-            callers: connections on which requests were let in.
+            callers: connections on which requests were let in; 0 if this is one of them.
         """
         if self._in_use >= share:
+            self._refused_s[share] = time.monotonic()
             return True
         enough = callers >= share * self._most_requests
         return enough and time.monotonic() - self._refused_s.get(share, -math.inf) < _CALM_AFTER_S
+
+    def is_calm(self) -> bool:
+        """Whether nobody was refused within the last second."""
+        return time.monotonic() - max(self._refused_s.values(), default=-math.inf) >= _CALM_AFTER_S
 
     @property
     def _in_use(self) -> float:
@@ -251,6 +256,9 @@ class Connection(Protocol):
 
     def admit(self) -> None:
         """A caller on it has proved who it is."""
+
+    def comes_anew_for_less(self) -> bool:
+        """Whether a caller who is refused should come on a new connection."""
 
     def cut_off(self) -> None:
         """Ends it at once, with what waits to be sent."""

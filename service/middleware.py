@@ -294,8 +294,8 @@ class Entrance:
             log.error("request_failed", extra=extra, exc_info=error)
             return error_response(500, _OURS)
         self._log_refusal(request, error, response.status)
-        if isinstance(error, Overloaded):
-            response.force_close()  # it costs less to come anew: see `Protocol.data_received`
+        if isinstance(error, Overloaded) and connection_of(request).comes_anew_for_less():
+            response.force_close()
         return response
 
     def _log_refusal(self, request: BaseRequest, error: Exception, status: int) -> None:

@@ -66,7 +66,7 @@ class Protocol(RequestHandler):
         "_first_limit",
         "_patient_s",
         "_seen",
-        "_unread",
+        "_whole",
         "lines",
         "metrics",
         "receive_s",
@@ -77,7 +77,8 @@ class Protocol(RequestHandler):
     receive_s: float
     _seen: int
     _admitted: bool
-    _unread: bool
+    _whole: bool
+    """Whether all that came is known to be whole requests, so that what comes next begins one."""
     _patient_s: float
     """When a caller that heeds `Retry-After` asks again."""
     _first_limit: asyncio.TimerHandle
@@ -85,7 +86,7 @@ class Protocol(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Gives the caller so long for its first request, and for taking what it is sent."""
         self._seen = 0
-        self._admitted, self._unread, self._patient_s = False, True, 0.0
+        self._admitted, self._whole, self._patient_s = False, True, 0.0
         super().connection_made(transport)
         opened = cast("socket.socket | None", transport.get_extra_info("socket"))
         if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -110,7 +111,7 @@ class Protocol(RequestHandler):
     def is_idle(self) -> bool:
         """Whether nothing is asked on it, nor was since this was last called."""
         seen, self._seen = self._seen, self._request_count
-        return seen == self._seen and not (self._request_in_progress or self._messages)
+        return seen == self._seen and not self.is_busy()
 
     def admit(self) -> None:
         """A caller on it has proved who it is: it gives way after those that haven't."""
@@ -121,22 +122,41 @@ class Protocol(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Refuses a request that would be refused anyway, at a tenth of what aiohttp takes for it.
 
-        Only of a connection that aiohttp hasn't read from yet, and only one whole request that is
-        easily read: thousands of callers that ask again at once send such, and would cost more
-        than those that are served. All else is aiohttp's.
+        Thousands of callers that ask again at once would otherwise cost more than those that are
+        served. Only one whole request is refused so that is easily read, where aiohttp has answered
+        all before and has begun to read no other. All else is aiohttp's, which calls this without
+        data to read on.
         """
-        if self._unread:
-            if self._refuse(data):
+        if data and self._whole and not self.is_closing():
+            server = cast("JsonServer", self._manager)
+            share = None if self.is_busy() else server.share_of(data)
+            if share is not None and server.would_refuse(share, newcomer=not self._admitted):
+                self._refuse(data)
                 return
-            self._unread = False
+            # To look at each request costs something, so it is done only after refusals.
+            self._whole = share is not None and not server.admission.is_calm()
         super().data_received(data)
 
-    def _refuse(self, data: bytes) -> bool:
-        server = cast("JsonServer", self._manager)
-        if self.transport is None or not server.would_refuse(data):
-            return False
+    def is_closing(self) -> bool:
+        """Whether nothing more is read from it."""
+        return self.transport is None or self._force_close or self._close
+
+    def is_busy(self) -> bool:
+        """Whether a request on it waits for its answer."""
+        return self._request_in_progress or bool(self._messages)
+
+    def comes_anew_for_less(self) -> bool:
+        """Whether a caller who is refused should come on a new connection.
+
+        There its requests are refused unread, as in `data_received`.
+        """
+        return not self._whole
+
+    def _refuse(self, data: bytes) -> None:
+        """Answers what would have been aiohttp's; meanwhile nothing more is read."""
         if number := self.lines.due("overloaded"):
             log.warning("overloaded", extra={"number": number, "address": _peer_of(self.transport)})
+        self.metrics.request("unknown", Overloaded.status, 0.0)
         self._request_count += 1
         given = _ID.search(data)
         answer = _REFUSAL % (given[1] if given else new_request_id().encode())
@@ -144,9 +164,9 @@ class Protocol(RequestHandler):
         now_s = self._loop.time()
         at_s = min(max(self._patient_s, now_s + _FIRST_S), now_s + _PAUSE_S)
         self._patient_s = at_s + _PAUSE_S
+        self._next_keepalive_close_time = at_s + self._keepalive_timeout
         self._pause_transport_reading()
         self._loop.call_at(at_s, self._send, answer)
-        return True
 
     def _send(self, answer: bytes) -> None:
         if self.transport is not None and not self.transport.is_closing():
@@ -269,17 +289,27 @@ class JsonServer(web.Server):
         """A connection is no stranger's, or no more."""
         self._strangers.pop(handler, None)
 
-    def would_refuse(self, data: bytes) -> bool:
-        """Whether this is one whole request for which there is no room; counts its refusal."""
+    def share_of(self, data: bytes) -> float | None:
+        """At which part of the limits in use a request is refused; None if it isn't easily read.
+
+        Args:
+            data: one whole request, or something else.
+        """
         whole = _WHOLE.match(data) if len(data) <= _MOST_WHOLE_BYTES else None
         if whole is None or whole.end() + int(whole["length"] or 0) != len(data):
-            return False
+            return None
         policy = self.policies.get((whole["method"].decode(), whole["path"].decode()))
+        return policy.refused_at if policy else None
+
+    def would_refuse(self, share: float, *, newcomer: bool) -> bool:
+        """Whether there is no room for a request.
+
+        Args:
+            share: as `share_of` has it.
+            newcomer: nothing was let in on its connection yet.
+        """
         callers = len(self._connections) - len(self._strangers)
-        if policy is None or not self.admission.is_full(policy.refused_at, callers):
-            return False
-        self.metrics.request("unknown", Overloaded.status, 0.0)
-        return True
+        return self.admission.is_full(share, callers if newcomer else 0)
 
     def has_room(self, coming: int) -> bool:
         """Whether there is room for one more connection; if need be one that is idle is closed.

@@ -6,9 +6,9 @@ the line must tell where the requests come from, and guessing must not be as fas
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
+from asyncio import sleep
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -126,7 +126,7 @@ class Brake:
         if self._waiting < _MOST_WAITING:  # each holds a connection
             self._waiting += 1
             try:
-                await asyncio.sleep(_PAUSE_S)
+                await sleep(_PAUSE_S)
             finally:
                 self._waiting -= 1
         return True

@@ -3,10 +3,13 @@
 import asyncio
 import gc
 import json
+import random
+import re
 import resource
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from itertools import accumulate, pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,11 +22,11 @@ from service.admission import Admission
 from service.app import create_app
 from service.config import Auth, Redis, Settings
 from service.errors import Overloaded
-from service.middleware import OPEN, READ, WRITE
+from service.middleware import ADMISSION, OPEN, READ, WRITE
 from service.protocol import JsonServer, Protocol
 from service.refusals import LogLimit
 from service.telemetry import Metrics
-from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer
+from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import SEND, depth_of, eventually
 from tests.faults.test_overload import MOST, call, service_on
@@ -62,32 +65,27 @@ POST = (
         (b"GET /a HTTP/1.1\n\n", False),
         (b"GET /a HTTP/1.0\r\n\r\n", False),
         (b"HEAD /a HTTP/1.1\r\n\r\n", False),
-        (b"GET /healthz HTTP/1.1\r\n\r\n", False),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", True),
         (b"GET /b HTTP/1.1\r\n\r\n", False),
         (b"GET /a HTTP/1.1\r\n" + b"A:\r\n" * 5_000 + b"\r\n", False),
         (b"", False),
     ],
 )
-async def test_only_a_whole_request_of_a_known_path_is_refused_unread(
+async def test_only_a_whole_request_of_a_known_path_may_be_refused_unread(
     request_: bytes, whole: bool
 ) -> None:
     """Whatever could be read in another way than aiohttp reads it is left to aiohttp."""
-    admission = Admission(1, lambda: 0)
     server = JsonServer.like(
         web.Server(_nobody),
         _nobody,
-        admission=admission,
+        admission=Admission(1, lambda: 0),
         lines=LogLimit(),
         policies={("GET", "/a"): READ, ("POST", "/a"): WRITE, ("GET", "/healthz"): OPEN},
         metrics=Metrics(),
         receive_s=1.0,
         most=lambda: 1,
     )
-    assert not server.would_refuse(request_)
-    held = admission.enter(1.0)
-    assert server.would_refuse(request_) == whole
-    held.leave()
-    assert not server.would_refuse(request_)
+    assert (server.share_of(request_) is not None) == whole
 
 
 async def _nobody(_: BaseRequest) -> web.StreamResponse:
@@ -136,6 +134,85 @@ async def test_newcomers_are_refused_while_there_is_no_room(redis: RedisServer) 
         async with client.get("/metrics") as response:
             text = await response.text()
         assert 'tracker_request_seconds_count{route="unknown",status="503"} 2.0' in text
+
+
+async def test_a_caller_who_was_served_is_refused_unread_too_and_keeps_the_connection(
+    redis: RedisServer,
+) -> None:
+    """To come anew after each refusal costs more than the refusal."""
+    async with service_on(redis.url) as client, AsyncExitStack() as stack:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        stack.callback(writer.close)
+        admission = client.app[ADMISSION]
+        held = [admission.enter(1.0) for _ in range(MOST)]
+        writer.write(POST)
+        status, head, _ = await answer(reader)
+        assert (status, b"Date: " in head) == (503, False)
+        held.pop().leave()
+        writer.write(POST)
+        assert (await answer(reader))[0] == 400  # there is no such JSON: it was let in
+        held.append(admission.enter(1.0))
+        writer.write(POST)
+        status, head, _ = await answer(reader)
+        assert (status, b"Date: " in head) == (503, False)
+        for each in held:
+            each.leave()
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_however_requests_are_cut_each_has_its_answer(seed: int, crowded: Client) -> None:
+    """Refused unread or by aiohttp: the answers are those of the requests, in their order."""
+    chance = random.Random(seed)
+    asked = [chance.choice(list(KINDS)) for _ in range(6)]
+    data = b"".join(KINDS[kind] % number for number, kind in enumerate(asked))
+    ends = sorted({*chance.choices(range(1, len(data)), k=chance.randint(0, 6)), len(data)})
+    if chance.random() < 0.3:  # each by itself
+        ends = list(accumulate(len(KINDS[kind] % 0) for kind in asked))
+    reader, writer = await asyncio.open_connection(crowded.host, crowded.port)
+    reading = asyncio.ensure_future(received(reader, len(asked)))
+    with suppress(OSError):  # it was closed after an answer
+        for start, end in pairwise([0, *ends]):
+            writer.write(data[start:end])
+            await asyncio.sleep(chance.choice([0.002, 0.03]))
+    answers = await reading
+    writer.close()
+    found = re.findall(rb"HTTP/1.1 (\d+) .*?X-Request-ID: asked-(\d)\r\n", answers, re.DOTALL)
+    expected = [(STATUSES[kind], b"%d" % number) for number, kind in enumerate(asked)]
+    assert found
+    assert found == expected[: len(found)]
+    assert len(found) == len(expected) or b"Connection: close" in answers
+
+
+async def received(reader: asyncio.StreamReader, number: int) -> bytes:
+    """So many answers, or all until the connection ends, in whatever way."""
+    answers = b""
+    with suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while answers.count(b"HTTP/1.1 ") < number and (piece := await reader.read(1 << 16)):
+                answers += piece
+    return answers
+
+
+KINDS = {
+    kind: f"{line} HTTP/1.1\r\nHost: x\r\nX-Webhook-Token: {TOKEN}\r\n".encode() + more
+    for kind, line, more in (
+        ("send", f"POST {SEND}", b"content-length: 5\r\nX-Request-ID: asked-%d\r\n\r\nGET /"),
+        ("list", "GET /api/webhooks/message-logs/", b"X-Request-ID: asked-%d\r\n\r\n"),
+        ("probe", "GET /healthz", b"X-Request-ID: asked-%d\r\n\r\n"),
+    )
+}
+STATUSES = {"send": b"503", "list": b"503", "probe": b"200"}
+
+
+@pytest.fixture
+async def crowded() -> AsyncIterator[Client]:
+    """A service that has no room."""
+    async with service_on("fakeredis://") as client:
+        admission = client.app[ADMISSION]
+        held = [admission.enter(1.0) for _ in range(MOST)]
+        yield client
+        for each in held:
+            each.leave()
 
 
 async def test_a_connection_that_is_gone_is_forgotten() -> None:

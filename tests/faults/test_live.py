@@ -22,6 +22,7 @@ from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
 from service.live import Live
+from service.middleware import ADMISSION
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.factories import event_send
 from tests.faults.crew import until_two, workers_of
@@ -301,6 +302,8 @@ async def test_there_is_a_limit_to_listeners(
                 assert response.headers["Retry-After"] == "1"
             assert logged(caplog, "overloaded") == 1
             await send(client, 1)
+        admission = client.app[ADMISSION]
+        await eventually(lambda: admission.listeners == 0, "the listeners' leave to be noticed")
         async with Ear(client), Ear(client), Ear(client):
             pass
 

@@ -175,18 +175,18 @@ def test_newcomers_take_no_callers_place_where_one_was_refused(
 ) -> None:
     admission = Admission(10, lambda: 0)
     held = [admission.enter(1.0) for _ in range(10)]
-    assert admission.is_full(1.0, 0)
-    held.pop().leave()
-    assert not admission.is_full(1.0, callers)
-    held.append(admission.enter(1.0))
+    assert admission.is_calm()
     with pytest.raises(Overloaded):
         admission.enter(1.0)
     held.pop().leave()
+    assert not admission.is_full(1.0)
     assert admission.is_full(1.0, callers) == refused
+    assert not admission.is_calm()
     assert not admission.is_full(math.inf, callers)
     later_s = monotonic() + 1.1
     monkeypatch.setattr("service.admission.time.monotonic", lambda: later_s)
     assert not admission.is_full(1.0, callers)
+    assert admission.is_calm()
 
 
 def test_the_oldest_stranger_gives_way() -> None:
