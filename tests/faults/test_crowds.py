@@ -9,7 +9,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -166,8 +166,9 @@ async def test_however_requests_are_cut_each_has_its_answer(seed: int, crowded: 
     asked = [chance.choice(list(KINDS)) for _ in range(6)]
     data = b"".join(KINDS[kind] % number for number, kind in enumerate(asked))
     ends = sorted({*chance.choices(range(1, len(data)), k=chance.randint(0, 6)), len(data)})
-    if chance.random() < 0.3:  # each by itself
-        ends = list(accumulate(len(KINDS[kind] % 0) for kind in asked))
+    if chance.random() < 0.5:  # each by itself, or its head and its body
+        parts = (re.split(rb"(?=GET /)", KINDS[kind] % 0) for kind in asked)
+        ends = list(accumulate(len(part) for part in chain.from_iterable(parts) if part))
     reader, writer = await asyncio.open_connection(crowded.host, crowded.port)
     reading = asyncio.ensure_future(received(reader, len(asked)))
     with suppress(OSError):  # it was closed after an answer
@@ -199,9 +200,14 @@ KINDS = {
         ("send", f"POST {SEND}", b"content-length: 5\r\nX-Request-ID: asked-%d\r\n\r\nGET /"),
         ("list", "GET /api/webhooks/message-logs/", b"X-Request-ID: asked-%d\r\n\r\n"),
         ("probe", "GET /healthz", b"X-Request-ID: asked-%d\r\n\r\n"),
+        (
+            "request as body",
+            f"POST {SEND}",
+            b"Content-Length: %d\r\nX-Request-ID: asked-%%d\r\n\r\n%b" % (len(LISTEN), LISTEN),
+        ),
     )
 }
-STATUSES = {"send": b"503", "list": b"503", "probe": b"200"}
+STATUSES = {"send": b"503", "list": b"503", "probe": b"200", "request as body": b"503"}
 
 
 @pytest.fixture
