@@ -26,8 +26,8 @@ end
 
 local function is_meant(record)
   return value_of(record[field]) == asked.value
-    and (asked.recipient_id == '' or record[RECIPIENT_ID] == asked.recipient_id)
-    and (not before_us or tonumber(record[CREATED_US]) < before_us)
+    and (asked.recipient_id == '' or record.recipient_id == asked.recipient_id)
+    and (not before_us or tonumber(record.created_us) < before_us)
 end
 
 local sizes = {}
@@ -50,20 +50,18 @@ local function read_indexes(record)
   end
 end
 
-local keys, doomed, going, lost = {}, {}, {}, {}
-for i, message in ipairs(asked.messages) do
-  keys[i] = tag .. ':msg:' .. message[1]
-end
-for i, packed in ipairs(call('MGET', unpack(keys))) do
-  local record = packed and unpacked(packed)
-  local id, crc16 = unpack(asked.messages[i])
+local doomed, going, lost = {}, {}, {}
+for _, message in ipairs(asked.messages) do
+  local id, crc16 = unpack(message)
+  local key = tag .. ':msg:' .. id
+  local record = record_at(key)
   if not record then
     lost[#lost + 1] = id
   elseif is_meant(record) then
     read_indexes(record)
     recount(record, nil)
     going[#going + 1] = id
-    doomed[#doomed + 1] = {id = id, crc16 = crc16, key = keys[i], record = record}
+    doomed[#doomed + 1] = {id = id, crc16 = crc16, key = key, record = record}
   end
 end
 local counters = read_counters()

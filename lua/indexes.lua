@@ -2,20 +2,43 @@
 -- its indexes and counters, behind the partition's tag  :by:<dimension>[:<value>]
 -- :count:<dimension>[:<value>]  :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]
 -- :values:<dimension>
+--
+-- For example, a batch of two reports says that a message of event 5 was delivered, and that one
+-- that nobody knew was sent. There are
+--   {wa:0}:msg:A     status sent, wamid wamid.A, event_id 5, …, sent_ms 1700000000000, …
+--   {wa:0}:by:event:5           A with its created_us; so in by:all and its other indexes
+--   {wa:0}:values:event         5 with the created_us of its latest message
+--   {wa:0}:count:event:5        sent 1; so in count:all
+--   {wa:0}:waits:event:5        1700000 1, 17000 1: sent and silent, by when they were sent
+-- and the batch is
+--   KEYS  {wa:0}
+--   ARGV  [["A", "B"],
+--          [["wamid.A", "delivered", 1700000003000, 1700000003250000, "", "", "", "", "", [], []],
+--           ["wamid.B", "sent", 1700000002000, 1700000003250001, "919876543210", …, [], []]]]
+-- All is read and worked out before anything is written. Then are written, in this order,
+--   index entries of B: ZADD {wa:0}:by:recipient:9876543210 1700000003250001 B, and the same to
+--     by:standalone and by:all. A stays in its indexes
+--   the feed: XADD {wa:0}:feed … ids AB
+--   counters: of event 5 and of all together, delivered + 1 for A and sent - 1; the third number of
+--     times, since A was delivered after 3 s; waits - 1. For B sent + 1 and waits + 1, of all alone
+--   records: HSET {wa:0}:msg:A status delivered delivered_ms 1700000003000
+--     delivered_received_ms 1700000003250, and all fields of B
+-- The answer is {'delivered', 'changed', 'sent', 'created'}. The same batch again changes nothing:
+-- the records say so.
 
--- The fields of a packed record; '' for those that it lacks, having been packed before they were.
-local function unpacked(packed)
-  local record = {string.match(packed, PACKED)}
-  if #record < CAPTURES then
-    record = split(packed, SEPARATOR)
-  elseif CAPTURES < FIELDS then
-    -- A pattern has 32 captures at most: the last one holds all further fields.
-    for place, text in ipairs(split(record[CAPTURES], SEPARATOR)) do
-      record[CAPTURES - 1 + place] = text
-    end
+-- The stored record of a message, its fields by their names; nil if there is none. A key of another
+-- type stops the script here, before its first write, and so does a hash that is no record.
+local function record_at(key)
+  local flat = call('HGETALL', key)
+  if #flat == 0 then
+    return nil
   end
-  for field = #record + 1, FIELDS do
-    record[field] = ''
+  local record = {}
+  for i = 1, #flat, 2 do
+    record[flat[i]] = flat[i + 1]
+  end
+  if not (record.status and record.created_us) then
+    error(key .. ' holds no record')
   end
   return record
 end
@@ -49,7 +72,7 @@ end
 -- How far a message had come before it failed; nil where nothing was reported before.
 local function reached_by(record)
   for place = #REACHED, 1, -1 do
-    if record[TIME_OF[REACHED[place]]] ~= '' then
+    if record[TIME_OF[REACHED[place]]] then
       return REACHED[place]
     end
   end
@@ -57,18 +80,18 @@ end
 
 -- Adds `number`, 1 or -1, to every counter that a message with this record belongs to.
 local function tally(group, record, number)
-  local count, status = group.count, record[STATUS]
+  local count, status = group.count, record.status
   count[status] = (count[status] or 0) + number
   if status == 'failed' then
     local reached = reached_by(record)
     if reached then
       add(count, 'failed:' .. reached, number)
     end
-    if record[ERROR_CODE] ~= '' then
-      add(group.errors, record[ERROR_CODE], number)
+    if record.error_code then
+      add(group.errors, record.error_code, number)
     end
   elseif status == 'sent' then
-    add(group.waits, string.sub(record[SENT_MS], 1, -1 - SPANS[1]), number)
+    add(group.waits, string.sub(record.sent_ms or '', 1, -1 - SPANS[1]), number)
   end
 end
 
@@ -89,7 +112,7 @@ local function shorter_than(took_ms)
 end
 
 local function tally_time(group, timed, at_ms, sent_ms, number)
-  if at_ms ~= '' and sent_ms ~= '' then
+  if at_ms and sent_ms then
     -- Texts are read as their numbers here. (tonumber reads a text twice.)
     local took_ms = at_ms - sent_ms
     if took_ms >= -TOLERANCE_MS then
@@ -111,15 +134,15 @@ local function recount(old, new)
   if to then
     tally(to, new, 1)
   end
-  local same = from == to and old[SENT_MS] == new[SENT_MS]
+  local same = from == to and old.sent_ms == new.sent_ms
   for timed = 1, #TIMED do
     local field = TIMED[timed]
     if not same or old[field] ~= new[field] then
       if from then
-        tally_time(from, timed, old[field], old[SENT_MS], -1)
+        tally_time(from, timed, old[field], old.sent_ms, -1)
       end
       if to then
-        tally_time(to, timed, new[field], new[SENT_MS], 1)
+        tally_time(to, timed, new[field], new.sent_ms, 1)
       end
     end
   end
@@ -136,7 +159,7 @@ local function note_value(dimension, from, to, record)
     left[dimension][from] = true
   end
   if to then
-    local latest_us, created_us = came[dimension][to], record[CREATED_US]
+    local latest_us, created_us = came[dimension][to], record.created_us
     if not latest_us or tonumber(latest_us) < tonumber(created_us) then
       came[dimension][to] = created_us
     end
@@ -155,7 +178,7 @@ local function move(id, old, new)
         call('ZREM', key_of('by', dimension.name, before), id)
       end
       if after then
-        call('ZADD', key_of('by', dimension.name, after), new[CREATED_US], id)
+        call('ZADD', key_of('by', dimension.name, after), new.created_us, id)
       end
       if dimension.listed then
         note_value(dimension.name, before, after, new)

@@ -4,17 +4,19 @@
 -- ARGV[1]  JSON {"scan": 1000, "queries": [{"filters": [[dimension, value], …], "status": "",
 --          "heads": "", "codes": [], "but_codes": [], "has": [], "lacks": [], "since_us": "",
 --          "limit": 50, "after_us": "", "after_id": ""}, …]}: of each query at most scan index
---          entries are looked at and limit rows returned. At least one filter, all must hold, value
---          '' for a dimension of a single index; status '' for any; heads: what may stand before
---          the last ten digits of the recipient, each between commas, '' for anything; codes: any
---          of these error codes, [] for all; but_codes: none of these; has and lacks: the places of
---          fields of the record that are given, and of fields that are not; since_us: only messages
+--          entries are looked at and limit of them returned. At least one filter, all must hold,
+--          value '' for a dimension of a single index; status '' for any; heads: what may stand
+--          before the last ten digits of the recipient, each between commas, '' for anything;
+--          codes: any of these error codes, [] for all; but_codes: none of these; has and lacks:
+--          fields of the record that are given, and fields that are not; since_us: only messages
 --          created then or later, '' for all; after_us and after_id: start behind this position, ''
 --          at the newest. Times are µs as texts.
 -- Returns  for each query, in order, a list: the position of the last entry looked at, as its
---          created_us and id, both '' when there is nothing more behind it; then packed records.
--- Cost     O(log N + scan) a query, of the smallest index among its filters; reading a row costs
---          about 1 µs, passing over one that another filter rules out about 1 µs.
+--          created_us and id, both '' when there is nothing more behind it; then the positions of
+--          the messages found. Their records are read outside of Lua, which is cheaper by half. By
+--          then they may have changed, so they have to be tested once more.
+-- Cost     O(log N + scan) a query, of the smallest index among its filters; a message found costs
+--          about 0.3 µs, and one that fields of its record are looked at for about 1.5 µs.
 
 local CHUNK = 100
 
@@ -53,35 +55,47 @@ local function set_of(texts)
   return set
 end
 
--- Whether the digits before the last ten of a number are one of the heads.
-local function has_head(number, heads)
-  return string.find(heads, ',' .. string.sub(number, 1, -11) .. ',', 1, true)
+-- What a query asks of records: some of their fields, and the test that each of them must pass. A
+-- test gets false for a field that isn't there.
+local function sieve_of(query)
+  local fields, tests = {}, {}
+  local function must(field, test)
+    fields[#fields + 1], tests[#tests + 1] = field, test
+  end
+  if query.status ~= '' then
+    must('status', function(text) return text == query.status end)
+  end
+  if query.heads ~= '' then
+    must('recipient_id', function(text)
+      local head = ',' .. string.sub(text or '', 1, -11) .. ','
+      return string.find(query.heads, head, 1, true)
+    end)
+  end
+  if #query.codes > 0 then
+    local codes = set_of(query.codes)
+    must('error_code', function(text) return codes[text or ''] end)
+  end
+  if #query.but_codes > 0 then
+    local codes = set_of(query.but_codes)
+    must('error_code', function(text) return not codes[text or ''] end)
+  end
+  for _, field in ipairs(query.has) do
+    must(field, function(text) return text end)
+  end
+  for _, field in ipairs(query.lacks) do
+    must(field, function(text) return not text end)
+  end
+  return fields, tests
 end
 
--- Whether all of these fields are given, or none is. A field that an old record lacks isn't given.
-local function are_given(record, fields, wanted)
-  for _, field in ipairs(fields) do
-    if ((record[field] or '') ~= '') ~= wanted then
+local function passes(id, fields, tests)
+  local texts = call('HMGET', tag .. ':msg:' .. id, unpack(fields))
+  for place, test in ipairs(tests) do
+    if not test(texts[place]) then
       return false
     end
   end
   return true
-end
-
-local function matches(packed, query, codes, but_codes)
-  local head = query.status .. SEPARATOR
-  if query.status ~= '' and string.sub(packed, 1, #head) ~= head then
-    return false
-  end
-  if query.heads == '' and #query.codes + #query.but_codes + #query.has + #query.lacks == 0 then
-    return true
-  end
-  local record = split(packed, SEPARATOR)
-  return (query.heads == '' or has_head(record[RECIPIENT_ID], query.heads))
-    and (#query.codes == 0 or codes[record[ERROR_CODE]])
-    and not but_codes[record[ERROR_CODE]]
-    and are_given(record, query.has, true)
-    and are_given(record, query.lacks, false)
 end
 
 -- How many entries of an index were created then or later.
@@ -98,40 +112,29 @@ local function page(query)
   if since_us ~= '' then
     size = number_since(index, since_us)
   end
-  local rank = start_rank(index, query.after_us, query.after_id)
-  local sieved = #others > 0 or query.status ~= '' or query.heads ~= ''
-    or #query.codes + #query.but_codes + #query.has + #query.lacks > 0
-  local codes, but_codes = set_of(query.codes), set_of(query.but_codes)
-  local chunk = sieved and CHUNK or query.limit
-  local reply = {'', ''}
-  local looked_at, last, final = 0, nil, nil
+  local fields, tests = sieve_of(query)
+  local chunk = #others + #fields > 0 and CHUNK or query.limit
+  local rank, looked_at = start_rank(index, query.after_us, query.after_id), 0
+  local reply, found, last, last_us = {'', ''}, 0, nil, nil
 
-  while rank + looked_at < size and looked_at < asked.scan and #reply - 2 < query.limit do
+  while rank + looked_at < size and looked_at < asked.scan and found < query.limit do
     local stop = math.min(rank + looked_at + chunk, size) - 1
-    local entries = call('ZREVRANGE', index, rank + looked_at, stop)
-    local ids, keys = {}, {}
-    for _, id in ipairs(entries) do
-      if #others == 0 or in_all(others, id) then
-        ids[#ids + 1] = id
-        keys[#keys + 1] = tag .. ':msg:' .. id
-      end
-    end
-    final = entries[#entries]
-    last = final
-    for i, packed in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
-      if packed and (not sieved or matches(packed, query, codes, but_codes)) then
-        reply[#reply + 1] = packed
-        if #reply - 2 == query.limit then
-          last = ids[i]
+    local entries = call('ZREVRANGE', index, rank + looked_at, stop, 'WITHSCORES')
+    for i = 1, #entries, 2 do
+      last, last_us = entries[i], entries[i + 1]
+      looked_at = looked_at + 1
+      if in_all(others, last) and (#fields == 0 or passes(last, fields, tests)) then
+        found = found + 1
+        reply[2 * found + 1], reply[2 * found + 2] = last_us, last
+        if found == query.limit then
           break
         end
       end
     end
-    looked_at = looked_at + #entries
   end
 
-  if rank + looked_at < size or last ~= final then
-    reply[1], reply[2] = digits(tonumber(call('ZSCORE', index, last))), last
+  if rank + looked_at < size then
+    reply[1], reply[2] = last_us, last
   end
   return reply
 end

@@ -18,37 +18,23 @@
 
 local REPORTED, RECEIVED = 2, 4
 
--- Returns whether this is the earliest that the service has heard of the status.
-local function merge_receipt(record, status, received_us)
-  local receipts, place = record[RECEIVED_MS], RANK[status]
-  local received_ms = string.sub(digits(received_us), 1, -4)
-  if #receipts == math.max(0, 14 * place - 15) then
-    -- All statuses before it are there, of 13 digits each, and none behind: as nearly always.
-    record[RECEIVED_MS] = place == 1 and received_ms or receipts .. ',' .. received_ms
-    return true
-  end
-  local times = split(receipts, ',')
-  for before = #times + 1, place do
-    times[before] = ''
-  end
-  if times[place] ~= '' and tonumber(times[place]) <= tonumber(received_ms) then
-    return false
-  end
-  times[place] = received_ms
-  record[RECEIVED_MS] = table.concat(times, ',')
-  return true
-end
-
--- Returns whether the report said something new of the status or its time.
-local function merge_status(record, status, at_ms)
+-- Returns whether the report said something new of the status, its time or when it was first heard.
+local function merge_status(record, status, at_ms, received_us)
   local changed = false
-  if RANK[status] > (RANK[record[STATUS]] or 0) then
-    record[STATUS] = status
+  if RANK[status] > (RANK[record.status] or 0) then
+    record.status = status
     changed = true
   end
   local field = TIME_OF[status]
-  if record[field] == '' or at_ms < tonumber(record[field]) then
+  local known_ms = record[field]
+  if not known_ms or at_ms < tonumber(known_ms) then
     record[field] = digits(at_ms)
+    changed = true
+  end
+  field = RECEIPT_OF[status]
+  known_ms = record[field]
+  if not known_ms or received_us < 1000 * known_ms then
+    record[field] = digits((received_us - received_us % 1000) / 1000)
     changed = true
   end
   return changed
@@ -57,8 +43,9 @@ end
 -- Whether the first of the error's texts that differ comes before the record's.
 local function error_precedes(record, error)
   for place, field in ipairs(ERROR) do
-    if error[place] ~= record[field] then
-      return precedes(error[place], record[field])
+    local known = record[field] or ''
+    if error[place] ~= known then
+      return precedes(error[place], known)
     end
   end
   return false
@@ -69,14 +56,14 @@ local function merge_error(record, at_ms, error)
   if error[1] == '' and error[2] == '' then
     return false
   end
-  local known_ms = tonumber(record[ERROR_MS])
+  local known_ms = tonumber(record.error_ms)
   local later = known_ms and at_ms > known_ms
   if later or (at_ms == known_ms and not error_precedes(record, error)) then
     return false
   end
-  record[ERROR_MS] = digits(at_ms)
+  record.error_ms = digits(at_ms)
   for place, field in ipairs(ERROR) do
-    record[field] = error[place]
+    record[field] = error[place] ~= '' and error[place]
   end
   return true
 end
@@ -84,7 +71,7 @@ end
 -- Of several texts the smaller stays.
 local function merge_text(record, field, text)
   local known = record[field]
-  if text == '' or text == known or (known ~= '' and precedes(known, text)) then
+  if text == '' or text == known or (known and precedes(known, text)) then
     return false
   end
   record[field] = text
@@ -99,74 +86,83 @@ local function merge_extras(record, extras)
   return changed
 end
 
--- When each field of the record's context was received, by its place in the context; -1 for one
--- that no track-send has named.
-local function stamps_of(record)
-  local tracked_us = tonumber(record[CONTEXT_US]) or -1
-  local stamps = split(record[STAMPS], ',')
-  for place, field in ipairs(CONTEXT) do
-    if tracked_us == -1 or record[field] == '' then
-      stamps[place] = -1
-    else
-      stamps[place] = tonumber(stamps[place]) or tracked_us
+-- The context of a message's first track-send.
+local function put_context(record, context, received_us)
+  for place = 1, #CONTEXT do
+    if context[place] ~= '' then
+      record[CONTEXT[place]] = context[place]
     end
   end
-  return stamps, tracked_us
+  record.tracked_us = digits(received_us)
 end
 
 -- Of two track-sends the later received fills and replaces what it names, the earlier fills what
--- is missing; received in the same microsecond, the greater text stays.
+-- is missing; received in the same microsecond, the greater text stays. Of a field that isn't from
+-- the latest of all, <field>_us says when it was received.
 local function merge_context(record, context, received_us)
-  local stamps, tracked_us = stamps_of(record)
+  local tracked_us = tonumber(record.tracked_us)
+  local latest_us = math.max(tracked_us, received_us)
   local changed = received_us > tracked_us
+  record.tracked_us = digits(latest_us)
   for place, field in ipairs(CONTEXT) do
     local value, known = context[place], record[field]
-    if value ~= '' and (received_us > stamps[place]
-        or (received_us == stamps[place] and precedes(known, value))) then
-      record[field], stamps[place] = value, received_us
+    local named_us = known and tonumber(record[field .. '_us'] or tracked_us) or -1
+    if value ~= '' and (received_us > named_us
+        or (received_us == named_us and precedes(known, value))) then
+      record[field], named_us = value, received_us
       changed = true
     end
+    record[field .. '_us'] = named_us ~= -1 and named_us ~= latest_us and digits(named_us)
   end
-  tracked_us = math.max(tracked_us, received_us)
-  local older = false
-  for place, stamp in ipairs(stamps) do
-    if stamp == -1 or stamp == tracked_us then
-      stamps[place] = ''
-    else
-      stamps[place], older = digits(stamp), true
-    end
-  end
-  record[CONTEXT_US] = digits(tracked_us)
-  record[STAMPS] = older and table.concat(stamps, ',') or ''
   return changed
-end
-
-local function new_record(wamid, received_us)
-  local record = unpacked('')
-  record[WAMID], record[CREATED_US] = wamid, digits(received_us)
-  return record
 end
 
 -- Merges one report into its record; returns whether that changed anything.
 local function merge(record, report)
   local _, status, at_ms, received_us, recipient_id, code, message, details, href, context, extras =
     unpack(report)
-  local changed = merge_status(record, status, at_ms)
-  changed = merge_receipt(record, status, received_us) or changed
+  local changed = merge_status(record, status, at_ms, received_us)
   if status == 'failed' then
     changed = merge_error(record, at_ms, {code, message, details, href}) or changed
   end
   if #extras > 0 then
     changed = merge_extras(record, extras) or changed
   end
-  if #context > 0 then
-    return merge_context(record, context, received_us) or changed
+  if record.tracked_us then
+    return #context > 0 and merge_context(record, context, received_us) or changed
+  elseif #context > 0 then
+    put_context(record, context, received_us)
+    return true
   end
   -- The recipient of status updates counts while no track-send has named one.
-  if record[CONTEXT_US] == '' then
-    return merge_text(record, RECIPIENT_ID, recipient_id) or changed
+  return merge_text(record, 'recipient_id', recipient_id) or changed
+end
+
+-- Writes a record: all of a new one, of another what changed.
+local function write_record(key, record, stored)
+  local words, gone = {}, {}
+  if not stored then
+    for place = 1, #FIELDS do
+      local value = record[FIELDS[place]]
+      if value then
+        words[#words + 1], words[#words + 2] = FIELDS[place], value
+      end
+    end
+  else
+    for field, value in pairs(record) do
+      if value and value ~= stored[field] then
+        words[#words + 1], words[#words + 2] = field, value
+      elseif not value and stored[field] then
+        gone[#gone + 1] = field
+      end
+    end
   end
-  return changed
+  if #words > 0 then
+    call('HSET', key, unpack(words))
+  end
+  if #gone > 0 then
+    call('HDEL', key, unpack(gone))
+  end
 end
 
 -- Nothing, or an error that names all commands that the user may not run. fakeredis has no users.
@@ -190,47 +186,48 @@ if #ids == 0 then
   return permission(reports)
 end
 
-local keys = {}
-for i, id in ipairs(ids) do
-  keys[i] = tag .. ':msg:' .. id
-end
-local packed = call('MGET', unpack(keys))
-
--- Which of the messages without a record have been erased, by id.
-local erased, unknown, tombs = {}, {}, {}
-for i, id in ipairs(ids) do
-  if not packed[i] then
-    unknown[#unknown + 1] = id
-    tombs[#tombs + 1] = tag .. ':gone:' .. id
+-- Each message is read once. Its new state is a table of what changes, with what is stored behind
+-- it; false stands for a field that goes.
+local old, new, unknown, tombs = {}, {}, {}, {}
+for _, id in ipairs(ids) do
+  if not new[id] then
+    local record = record_at(tag .. ':msg:' .. id)
+    if record then
+      record.__index = record
+      old[id], new[id] = record, setmetatable({}, record)
+    else
+      new[id] = {}
+      unknown[#unknown + 1] = id
+      tombs[#tombs + 1] = tag .. ':gone:' .. id
+    end
   end
 end
+
+-- Which of the messages without a record have been erased, by id.
+local erased = {}
 if #tombs > 0 then
   for place, tomb in ipairs(call('MGET', unpack(tombs))) do
     erased[unknown[place]] = tomb
   end
 end
 
-local old, new, dirty, reply = {}, {}, {}, {}
+local dirty, reply = {}, {}
 for i, report in ipairs(reports) do
   local id = ids[i]
   local status, outcome = report[REPORTED], 'erased'
   if not erased[id] then
+    local record = new[id]
     outcome = 'changed'
-    if not new[id] then
-      if packed[i] then
-        old[id] = unpacked(packed[i])
-        new[id] = {unpack(old[id])}
-      else
-        new[id] = new_record(report[1], report[RECEIVED])
-        outcome = 'created'
-      end
+    if not record.created_us then
+      record.wamid, record.created_us = report[1], digits(report[RECEIVED])
+      outcome = 'created'
     end
-    if merge(new[id], report) then
+    if merge(record, report) then
       dirty[id] = true
     else
       outcome = 'unchanged'
     end
-    status = new[id][STATUS]
+    status = record.status
   end
   reply[2 * i - 1], reply[2 * i] = status, outcome
 end
@@ -253,6 +250,6 @@ write_values()
 publish(changed)
 write_counters(counters)
 for _, id in ipairs(changed) do
-  call('SET', tag .. ':msg:' .. id, table.concat(new[id], SEPARATOR))
+  write_record(tag .. ':msg:' .. id, new[id], old[id])
 end
 return reply

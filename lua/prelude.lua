@@ -25,34 +25,21 @@ local function precedes(a, b)
   return #a < #b
 end
 
--- The fields of a text, in their order.
-local function split(text, separator)
-  local fields, count = {}, 0
-  for field in string.gmatch(text .. separator, '([^' .. separator .. ']*)' .. separator) do
-    count = count + 1
-    fields[count] = field
-  end
-  return fields
-end
-
--- The function of each keys.Value: the value by which a record is in a dimension's index, nil if
--- it isn't; '' where the dimension is a single index.
+-- The function of each keys.Value: the value by which a record is in a dimension's index, made of
+-- the field's text; nil or false if it isn't in the index, '' where the dimension is a single one.
+-- The text of a field that isn't there is nil or false too.
 local VALUE_OF = {
   field = function(text)
-    if text ~= '' then
-      return text
-    end
+    return text
   end,
   ending = function(text)
-    if #text >= 10 and #text <= 15 and not string.find(text, '[^0-9]') then
+    if text and #text >= 10 and #text <= 15 and not string.find(text, '[^0-9]') then
       return string.sub(text, -10)
     end
-    if text ~= '' then
-      return text
-    end
+    return text
   end,
   absent = function(text)
-    if text == '' then
+    if not text then
       return ''
     end
   end,

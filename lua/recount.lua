@@ -26,10 +26,10 @@ end
 
 -- The score that a message has in an index if it belongs there, else nil.
 local function score_of(id, dimension, value)
-  local packed = call('GET', tag .. ':msg:' .. id)
-  local record = packed and unpacked(packed)
-  if record and VALUE_OF[dimension.value](record[dimension.field]) == value then
-    return record[CREATED_US]
+  local key = tag .. ':msg:' .. id
+  local text, created_us = unpack(call('HMGET', key, dimension.field, 'created_us'))
+  if created_us and VALUE_OF[dimension.value](text) == value then
+    return created_us
   end
 end
 

@@ -21,6 +21,8 @@ from service.scripts import Layout, Scripts
 
 log = logging.getLogger(__name__)
 
+_TO_UPGRADE = " Stop every service, and run `python -m service upgrade`."
+
 _START_S = 10.0
 _LOADING_S = 300.0
 _FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError)
@@ -234,7 +236,7 @@ def _check_layout(layout: Layout, partitions: int) -> None:
     if layout.version != SCHEMA_VERSION:
         raise StartError(
             f"The store was written with schema version {layout.version}; this service has "
-            f"{SCHEMA_VERSION}."
+            f"{SCHEMA_VERSION}." + (_TO_UPGRADE if layout.version < SCHEMA_VERSION else "")
         )
     if layout.moving:  # over some time, so with a journal a service may wait for that
         raise StoreAway(

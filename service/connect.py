@@ -91,6 +91,24 @@ class Server(ABC):
         """
         return await self._insist(until_s, tag, lambda: self._send(tag, *command))
 
+    async def execute_many(
+        self, until_s: float, tag: str, commands: Sequence[Command]
+    ) -> list[Any]:
+        """Sends commands together, on one connection, as `execute` sends one.
+
+        Returns:
+            their answers, in their order.
+        """
+
+        async def send() -> list[Any]:
+            answers = await self._send_all(tag, commands)
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return answers
+
+        return cast("list[Any]", await self._insist(until_s, tag, send))
+
     async def write(self, until_s: float, tag: str, *command: Any) -> Any:
         """As `execute`, of a command that writes: the answer comes when the write is durable.
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from service.keys import GONE_S, Position, Selection, crc16_of, id_of
 from service.models.recipients import same_person
-from service.paging import readable
 from service.reports import Record
 from service.scripts import MAX_ERASED, Erasure, Query
 from service.store import Store
@@ -83,14 +82,13 @@ class _Walk:
         if self._after is None:
             self._removed = self.ends_alike = self.unreadable = 0
         query = Query.of(self._selection, MAX_ERASED, self._after)
-        scan = await self._store.look(self._partition, query)
-        records = list(readable(scan.packed))
-        self.unreadable += len(scan.packed) - len(records)
-        wamids = [record.wamid for record in records if self._is_meant(record)]
-        self.ends_alike += len(records) - len(wamids)
+        page = await self._store.look(self._partition, query)
+        self.unreadable += page.unreadable
+        wamids = [record.wamid for record in page.records if self._is_meant(record)]
+        self.ends_alike += len(page.records) - len(wamids)
         removed = await self._remove(wamids) if wamids else 0
         self._removed += removed
-        self._after = scan.stopped
+        self._after = page.following
         self.through = self._after is None and not self._removed
         return removed
 

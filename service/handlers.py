@@ -53,6 +53,7 @@ from service.middleware import (
     invite,
 )
 from service.models.answers import (
+    STATUS_FIELDS,
     EraseResponse,
     JournalState,
     cursor_of,
@@ -314,7 +315,7 @@ def _admit(request: web.Request) -> None:
 async def status_lookup(request: web.Request) -> web.Response:
     """POST message-status-lookup: the statuses of many messages."""
     body = _status_lookup.body(await body_of(request, MIB), request.app[METRICS])
-    records = await request.app[STORE].lookup(wamids_of(body))
+    records = await request.app[STORE].lookup(wamids_of(body), STATUS_FIELDS)
     return _json({"statuses": {w: message_status(record) for w, record in records.items()}})
 
 

@@ -34,6 +34,7 @@ from service.journalfile import (
     sealed,
     unsealed,
 )
+from service.models.pricing import parts_of
 from service.reports import Context, Extras, Report, Status
 from service.tenants import Tenants, others_than
 
@@ -386,5 +387,16 @@ async def open_journal(folder: Path, most_mib: int, address: str = "") -> AsyncI
 def _report_of(row: list[Any]) -> Report:
     """A report from its JSON array, in which context and extras may be empty."""
     wamid, status, *fields, context, extras = row
-    fields += [Context(*context) if context else (), Extras(*extras) if extras else ()]
+    fields += [Context(*context) if context else (), _extras_of(extras) if extras else ()]
     return Report(wamid, Status(status), *fields)
+
+
+_OLD_EXTRAS = 6
+"""What earlier versions wrote, with Meta's pricing as JSON text in the end."""
+
+
+def _extras_of(texts: list[str]) -> Extras:
+    if len(texts) == _OLD_EXTRAS:
+        *texts, pricing = texts
+        return Extras(*texts, **parts_of(msgspec.json.decode(pricing or "{}")))
+    return Extras(*texts)

@@ -21,7 +21,7 @@ import msgspec
 GONE_S = 30 * 86_400
 """How long, in seconds, reports that come late must not bring an erased message back."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of what the keys hold. A store written by another version is refused at start."""
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
@@ -73,7 +73,7 @@ DIMENSIONS = (
 )
 
 CATALOGUE = (
-    ("msg:<id>", "string", "the record, its fields in the order of `reports.Record`"),
+    ("msg:<id>", "hash", "the record, its fields as `reports.Record` names them"),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     (
         "count:<dimension>[:<value>]",
@@ -110,7 +110,7 @@ class Selection(msgspec.Struct, frozen=True):
         codes: only messages that failed with one of these codes; `""` among them means without a
             code; empty: any.
         but_codes: only messages that failed with none of these.
-        has: only messages whose record has all of these fields.
+        has: only messages whose record has all of these fields, named as in `reports.Record`.
         lacks: only messages whose record has none of these fields.
         since_us: only messages that were created then or later, in µs; 0: any.
     """

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from service.counters import Standing, ValuePosition
 from service.keys import Position, Selection, id_of
-from service.reports import Record, unpack
-from service.scripts import Query, Scan
+from service.reports import Record, record_in
+from service.scripts import Query, Scan, Test
 
 Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[Standing]]]]
 Standings = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[Standing]]]]
@@ -23,15 +23,18 @@ log = logging.getLogger(__name__)
 _MOST_VALUES = 200
 """That one partition is asked for at once."""
 
-Look = Callable[[int, Query], Awaitable[Scan]]
-"""`look(partition, query)`: one look at a partition."""
+Find = Callable[[int, Query], Awaitable[Scan]]
+"""`find(partition, query)`: one look at a partition."""
+
+Fields = Iterable[tuple[bytes, bytes | None]]
+"""The fields of a hash; `()` where there is no such key. None stands for a key of another kind."""
 
 
 class Page(NamedTuple):
     """Records, newest first, and the position behind which more follow; None: none do.
 
     Attributes:
-        unreadable: how many more there were that can't be read; only `Store.scan` counts them.
+        unreadable: how many more there were that can't be read; `Store.page` doesn't count them.
     """
 
     records: list[Record]
@@ -57,66 +60,108 @@ class _Unreadable:
 _unreadable = _Unreadable()
 
 
-def readable(packed: Iterable[bytes]) -> Iterator[Record]:
-    """The records among them that this version can read.
+def readable(found: Iterable[Fields | None]) -> Iterator[Record]:
+    """The records among hashes that were read, as far as this version can read them."""
+    return (record for fields in found if fields != () and (record := _read(fields)))
 
-    One that it can't is left out and logged: a later version wrote it, say, and the others must
+
+def records_at(
+    places: Iterable[Position], found: Iterable[Fields | None], test: Test
+) -> tuple[list[Record], int]:
+    """The records of messages that a script found a moment ago, and how many can't be read.
+
+    Those are left out that have gone since, don't pass the test any more, or have come anew.
+
+    Args:
+        places: of the messages, by the script.
+        found: the hash of each.
+        test: whether a record is wanted.
+    """
+    records, unreadable = [], 0
+    for at, fields in zip(places, found, strict=True):
+        if fields == ():
+            continue
+        record = _read(fields)
+        if record is None:
+            unreadable += 1
+        elif int(record.created_us) == at.created_us and test(record):
+            records.append(record)
+    return records, unreadable
+
+
+def _read(fields: Fields | None) -> Record | None:
+    """The record in a hash, or a line in the log.
+
+    One that this version can't read is left out: a later version wrote it, say, and the others must
     not be lost for it.
     """
-    for each in packed:
-        try:
-            yield unpack(each)
-        except ValueError:
-            _unreadable.note()
+    try:
+        return record_in(fields or ())
+    except ValueError:
+        _unreadable.note()
+        return None
 
 
 class PartitionScan:
-    """How far a page has come in one partition."""
+    """How far a page has come in one partition.
+
+    Attributes:
+        found: the positions of the messages found and not taken yet, newest first.
+        stopped: behind what it has looked at; None: there is no more.
+    """
 
     def __init__(
-        self, look: Look, partition: int, selection: Selection, after: Position | None
+        self, find: Find, partition: int, selection: Selection, after: Position | None
     ) -> None:
-        self.look = look
-        self._partition = partition
-        self._selection = selection
-        self._packed: list[bytes] = []
+        self.partition = partition
+        self.found: list[Position] = []
         self.stopped: Position | None = after
+        self._find = find
+        self._selection = selection
         self._through = False
 
     def lacks(self, wanted: int) -> bool:
-        """Whether it has fewer rows than wanted, and may find more."""
-        return len(self._packed) < wanted and not self._through
+        """Whether it has found fewer messages than wanted, and may find more."""
+        return len(self.found) < wanted and not self._through
 
     async def advance(self, wanted: int) -> None:
         """One more look, at a bounded number of entries."""
-        query = Query.of(self._selection, wanted - len(self._packed), self.stopped)
-        scan = await self.look(self._partition, query)
-        self._packed += scan.packed
+        query = Query.of(self._selection, wanted - len(self.found), self.stopped)
+        scan = await self._find(self.partition, query)
+        self.found += scan.found
         self.stopped = scan.stopped
         self._through = scan.stopped is None
 
-    def records(self) -> Iterator[Record]:
-        """What it found. Unpacked one by one, since of many partitions' rows few make a page."""
-        return readable(self._packed)
 
-    def rows(self) -> Iterator[tuple[Position, Record]]:
-        """What it found, each with its position."""
-        return ((position_of(record), record) for record in self.records())
+def take(scans: Sequence[PartitionScan], number: int) -> list[tuple[Position, int]]:
+    """Takes the newest that were found: up to so many, each with its partition.
+
+    None of them is farther back than every partition has been looked through.
+    """
+    back = horizon(scans)
+    each = ([(at, scan.partition) for at in scan.found] for scan in scans)
+    newest = merge_sorted(*each, key=itemgetter(0), reverse=True)
+    taken = [place for place in islice(newest, number) if back is None or place[0] >= back]
+    for scan in scans:
+        scan.found = scan.found[sum(partition == scan.partition for _, partition in taken) :]
+    return taken
 
 
-def page_of(scans: Sequence[PartitionScan], limit: int) -> Page:
-    """The newest rows of all partitions, as far back as every partition has been looked through."""
-    reached = [scan.stopped for scan in scans if scan.stopped is not None]
-    horizon = max(reached, default=None)
-    if len(scans) == 1:
-        found = scans[0].records()
-    else:
-        rows = merge_sorted(*(scan.rows() for scan in scans), key=itemgetter(0), reverse=True)
-        found = (record for at, record in rows if horizon is None or at >= horizon)
-    records = list(islice(found, limit + 1))
-    if len(records) > limit:
-        return Page(records[:limit], position_of(records[limit - 1]))
-    return Page(records, horizon)
+def horizon(scans: Iterable[PartitionScan]) -> Position | None:
+    """How far back every partition has been looked through; None: to the end."""
+    return max((scan.stopped for scan in scans if scan.stopped is not None), default=None)
+
+
+def behind(scans: Sequence[PartitionScan], last: Position | None) -> Position | None:
+    """The position to go on from; None: nothing follows.
+
+    Args:
+        scans: of all partitions.
+        last: the last position that was taken of them.
+    """
+    back = horizon(scans)
+    left = max((scan.found[0] for scan in scans if scan.found), default=None)
+    return back if left is None or (back is not None and left < back) else last
 
 
 class ValuePage(NamedTuple):

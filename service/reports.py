@@ -10,16 +10,11 @@ Pure: no clock, no I/O.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-
-SEPARATOR = "\x1f"
-"""Stands between the fields of a packed record. No field can hold it: control characters are
-refused in ids, and become spaces in other texts."""
 
 
 class Status(StrEnum):
@@ -38,7 +33,7 @@ RANK = {status: rank for rank, status in enumerate(Status, start=1)}
 class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a track-send says of a message; `""` is what it doesn't name.
 
-    A further field goes to the end, here and in `Record`.
+    A further field goes to the end: journals hold these as arrays.
     """
 
     recipient_id: str = ""
@@ -54,13 +49,19 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The fields that only Meta's own status has; `""` if it lacks one.
 
+    A further field goes to the end: journals hold these as arrays.
+
     Attributes:
         phone_number_id: the id of the business's number that sent the message.
         user_id: the recipient's business-scoped id.
         parent_user_id: the recipient's id for all businesses of a portfolio.
         participant_id: the member of a group that the status is about.
         callback_data: `biz_opaque_callback_data`, which the sender gave the message.
-        pricing: Meta's object as JSON text, its keys sorted.
+        pricing_category: of Meta's pricing object the text under `category`; so for the next two.
+        pricing_type: see `pricing_category`.
+        pricing_model: see `pricing_category`; Meta calls it `pricing_model` too.
+        pricing_billable: `true` or `false`.
+        pricing_other: a JSON object of what else there is in Meta's, its keys sorted.
     """
 
     phone_number_id: str = ""
@@ -68,7 +69,11 @@ class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
     parent_user_id: str = ""
     participant_id: str = ""
     callback_data: str = ""
-    pricing: str = ""
+    pricing_category: str = ""
+    pricing_type: str = ""
+    pricing_model: str = ""
+    pricing_billable: str = ""
+    pricing_other: str = ""
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -102,85 +107,114 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Record(NamedTuple):
-    """What is known of a message: the fields that `merge.lua` packs into one text, in their order.
+    """What is known of a message: the fields of its hash in Redis, under these names.
 
-    All but the status are texts, `""` for what is not known, numbers in decimal digits: a page
-    shows hundreds of fields, and few of them as anything but text. The fields of `Context` are each
-    as the latest track-send has it that names it; without any track-send `recipient_id` is the
-    smallest text among the status updates. Those of `Extras` are the smallest text of each, where
-    statuses differ. A further field goes to the end: stores hold records from before it was there.
+    All but the status are texts, `""` for what is not known: the hash has no such field then. The
+    order is the one in which a new message's fields are written, for people who look at them. The
+    fields of `Context` are each as the latest track-send has it that names it; without any
+    track-send `recipient_id` is the smallest text among the status updates. Those of `Extras` are
+    the smallest text of each, where statuses differ. Times are in decimal digits.
 
     Attributes:
         status: the highest status ever reported.
+        wamid: Meta's id of the message.
         created_us: `received_us` of the report that was merged first; never changes.
+        tracked_us: `received_us` of the latest track-send, `""`: nobody tracked the message.
         sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
         delivered_ms: see `sent_ms`.
         read_ms: see `sent_ms`.
         failed_ms: see `sent_ms`.
+        sent_received_ms: when the service first received a report of `sent`. So for the others.
+        delivered_received_ms: see `sent_received_ms`.
+        read_received_ms: see `sent_received_ms`.
+        failed_received_ms: see `sent_received_ms`.
         error_ms: the time of the failure that the error is from.
         error_code: see `Report`, as the rest of the error.
         error_message: see `error_code`.
         error_details: see `error_code`.
         error_href: see `error_code`.
-        wamid: Meta's id of the message.
-        context_us: `received_us` of the latest track-send, `""`: nobody tracked the message.
-        stamps: `received_us` of each context field that is older than `context_us`, in the
-            order of `Context`, comma-separated; `""` when there is none, as nearly always.
-        received_ms: when the service first received a report of each status, in ms since the
-            epoch, in the order of `Status`, comma-separated, `""` where never; as far as the last.
+        recipient_id_us: `received_us` of the track-send that `recipient_id` is from, if that is an
+            earlier one than the latest; else `""`, as nearly always. So for all of `Context`.
+        event_id_us: see `recipient_id_us`.
+        registration_id_us: see `recipient_id_us`.
+        guest_id_us: see `recipient_id_us`.
+        guest_name_us: see `recipient_id_us`.
+        template_name_us: see `recipient_id_us`.
+        flow_type_us: see `recipient_id_us`.
+        message_type_us: see `recipient_id_us`.
     """
 
     status: Status
-    created_us: str
-    sent_ms: str
-    delivered_ms: str
-    read_ms: str
-    failed_ms: str
-    error_ms: str
-    error_code: str
-    error_message: str
     wamid: str
-    context_us: str
-    stamps: str
-    recipient_id: str
-    event_id: str
-    registration_id: str
-    guest_id: str
-    template_name: str
-    flow_type: str
-    message_type: str
-    guest_name: str
-    error_details: str
-    error_href: str
-    phone_number_id: str
-    user_id: str
-    parent_user_id: str
-    participant_id: str
-    callback_data: str
-    pricing: str
-    received_ms: str
+    recipient_id: str = ""
+    event_id: str = ""
+    registration_id: str = ""
+    guest_id: str = ""
+    guest_name: str = ""
+    template_name: str = ""
+    flow_type: str = ""
+    message_type: str = ""
+    created_us: str = ""
+    tracked_us: str = ""
+    sent_ms: str = ""
+    delivered_ms: str = ""
+    read_ms: str = ""
+    failed_ms: str = ""
+    sent_received_ms: str = ""
+    delivered_received_ms: str = ""
+    read_received_ms: str = ""
+    failed_received_ms: str = ""
+    error_ms: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    error_details: str = ""
+    error_href: str = ""
+    phone_number_id: str = ""
+    user_id: str = ""
+    parent_user_id: str = ""
+    participant_id: str = ""
+    callback_data: str = ""
+    pricing_category: str = ""
+    pricing_type: str = ""
+    pricing_model: str = ""
+    pricing_billable: str = ""
+    pricing_other: str = ""
+    recipient_id_us: str = ""
+    event_id_us: str = ""
+    registration_id_us: str = ""
+    guest_id_us: str = ""
+    guest_name_us: str = ""
+    template_name_us: str = ""
+    flow_type_us: str = ""
+    message_type_us: str = ""
 
 
-_FIELDS = len(Record._fields)
+_PLACES = {name.encode(): place for place, name in enumerate(Record._fields)}
+_NOTHING = [""] * len(Record._fields)
+_WAMID = Record._fields.index("wamid")
+_CREATED = Record._fields.index("created_us")
+_TIMES = [place for place, name in enumerate(Record._fields) if name.endswith(("_us", "_ms"))]
 
 
-def unpack(packed: bytes) -> Record:
-    """The record that `merge.lua` packed.
+def record_in(fields: Iterable[tuple[bytes, bytes | None]]) -> Record:
+    """The record in the fields of a hash, by their names; None: the hash lacks the field.
 
-    What an earlier version packed lacks the last fields. What a later one packed may have more of
-    them; these are passed over, and `merge.lua` keeps them.
+    Fields that only a later version knows are passed over; they stay in the hash.
 
     Raises:
         ValueError: it is no record, or one whose status only a later version knows.
     """
-    fields = packed.decode().split(SEPARATOR)
-    if len(fields) != _FIELDS:
-        fields = (fields + [""] * _FIELDS)[:_FIELDS]
-    status = _STATUSES.get(fields[0])
-    if status is None or not (fields[1] and "".join(fields[1:7]).isdecimal()):
+    texts: list[Any] = _NOTHING.copy()
+    for name, value in fields:
+        place = _PLACES.get(name)
+        if place is not None and value is not None:
+            texts[place] = value.decode()
+    texts[0] = _STATUSES.get(texts[0])
+    if not (texts[0] and texts[_WAMID] and texts[_CREATED]):
         raise ValueError("no record that this version can read")
-    fields[0] = status
-    return Record._make(fields)
+    if not "".join([texts[place] for place in _TIMES]).isdecimal():
+        raise ValueError("a time that is no number")
+    return Record._make(texts)
 
 
 def record_of(reports: Sequence[Report]) -> Record:
@@ -190,62 +224,68 @@ def record_of(reports: Sequence[Report]) -> Record:
         reports: at least one, in the order in which they were merged; only `created_us` depends
             on that order.
     """
+    return Record(
+        status=max((report.status for report in reports), key=RANK.__getitem__),
+        wamid=reports[0].wamid,
+        created_us=str(reports[0].received_us),
+        **_times_of(reports),
+        **_error_of(reports),
+        **_extras_of(reports),
+        **_context_of(reports),
+    )
+
+
+def _times_of(reports: Sequence[Report]) -> dict[str, str]:
+    """The earliest time of each status, and when the service first received a report of it."""
+    found = {}
+    for status in Status:
+        of_it = [report for report in reports if report.status is status]
+        if of_it:
+            first_us = min(report.received_us for report in of_it)
+            found[f"{status}_ms"] = str(min(report.at_ms for report in of_it))
+            found[f"{status}_received_ms"] = str(first_us // 1000)
+    return found
+
+
+ERROR_FIELDS = ("error_code", "error_message", "error_details", "error_href")
+"""What tells errors of the same time apart: the smaller texts stay, in this order."""
+
+
+def _error_of(reports: Sequence[Report]) -> dict[str, str]:
+    """The first of the errors: by the time, then by its texts."""
     failures = [
         (r.at_ms, r.error_code, r.error_message, r.error_details, r.error_href)
         for r in reports
         if r.status is Status.FAILED and (r.error_code or r.error_message)
     ]
-    first_failure = min(failures, default=("",) * 5)
-    context_us, stamps, *context = _context_of(reports)
-    texts = [
-        str(reports[0].received_us),
-        *(_earliest(reports, status) for status in Status),
-        *map(str, first_failure[:3]),
-        reports[0].wamid,
-        context_us,
-        stamps,
-        *context,
-        *map(str, first_failure[3:]),
-        *_extras_of(reports),
-        ",".join(_first_received(reports, status) for status in Status).rstrip(","),
-    ]
-    return Record(max((report.status for report in reports), key=RANK.__getitem__), *texts)
+    return dict(zip(("error_ms", *ERROR_FIELDS), map(str, min(failures, default=())), strict=False))
 
 
-def _earliest(reports: Iterable[Report], status: Status) -> str:
-    return str(min((report.at_ms for report in reports if report.status is status), default=""))
-
-
-def _first_received(reports: Iterable[Report], status: Status) -> str:
-    received_us = (report.received_us for report in reports if report.status is status)
-    first_us = min(received_us, default=None)
-    return "" if first_us is None else str(first_us // 1000)
-
-
-def _extras_of(reports: Sequence[Report]) -> Iterator[str]:
+def _extras_of(reports: Sequence[Report]) -> dict[str, str]:
     given = [report.extras for report in reports if report.extras]
-    for field in Extras.__struct_fields__:
-        yield min(filter(None, (getattr(extras, field) for extras in given)), default="")
+    return {
+        field: min(filter(None, (getattr(extras, field) for extras in given)), default="")
+        for field in Extras.__struct_fields__
+    }
 
 
-def _context_of(reports: Sequence[Report]) -> list[str]:
-    """`context_us`, `stamps` and the context.
+def _context_of(reports: Sequence[Report]) -> dict[str, str]:
+    """The context, `tracked_us`, and when each field was received that is older.
 
     Each field is from the latest track-send that names it (equal times: the greater text).
     """
     sends = [(report.received_us, report.context) for report in reports if report.context]
-    fields = Context.__struct_fields__
     if not sends:
         seen = (report.recipient_id for report in reports if report.recipient_id)
-        return ["", "", min(seen, default=""), *[""] * (len(fields) - 1)]
+        return {"recipient_id": min(seen, default="")}
     latest_us = max(received_us for received_us, _ in sends)
-    values, stamps = [], []
-    for field in fields:
+    found = {"tracked_us": str(latest_us)}
+    for field in Context.__struct_fields__:
         named = [(us, getattr(context, field)) for us, context in sends if getattr(context, field)]
-        received_us, value = max(named, default=(latest_us, ""))
-        values.append(value)
-        stamps.append("" if received_us == latest_us else str(received_us))
-    return [str(latest_us), ",".join(stamps) if any(stamps) else "", *values]
+        received_us, found[field] = max(named, default=(latest_us, ""))
+        if received_us < latest_us:
+            found[f"{field}_us"] = str(received_us)
+    return found
 
 
 def reports_of(record: Record) -> list[Report]:
@@ -258,8 +298,8 @@ def reports_of(record: Record) -> list[Report]:
         ValueError: no reports could have made it: a status without a time, say.
     """
     known = _Known(record)
-    sends = [known.report(stamp_us, context) for stamp_us, context in _contexts_of(record)]
-    error = record.error_code, record.error_message, record.error_details, record.error_href
+    sends = [known.report(time_us, context) for time_us, context in _contexts_of(record)]
+    error = [getattr(record, field) for field in ERROR_FIELDS]
     updates = [
         Report(
             record.wamid,
@@ -287,8 +327,14 @@ def reports_of(record: Record) -> list[Report]:
 
 def receipts_of(record: Record) -> dict[Status, str]:
     """When the service first received each status that was reported, in ms since the epoch."""
-    received_ms = zip(Status, record.received_ms.split(","), strict=False)
+    received_ms = ((status, getattr(record, f"{status}_received_ms")) for status in Status)
     return {status: time_ms for status, time_ms in received_ms if time_ms}
+
+
+def older_in(record: Record) -> dict[str, str]:
+    """The context fields that are older than the latest track-send, each with its time in µs."""
+    times_us = ((field, getattr(record, f"{field}_us")) for field in Context.__struct_fields__)
+    return {field: time_us for field, time_us in times_us if time_us}
 
 
 class _Known:
@@ -335,15 +381,14 @@ def _says(sends: Iterable[Report], status: Status, received_us: int) -> bool:
 
 def _contexts_of(record: Record) -> list[tuple[int, Context]]:
     """What each track-send left in the record, by when it was received; the latest always."""
-    if not record.context_us:
+    if not record.tracked_us:
         return []
-    fields = Context.__struct_fields__
-    stamps = record.stamps.split(",") if record.stamps else [""] * len(fields)
-    by_stamp: dict[str, dict[str, str]] = {record.context_us: {}}
-    for field, stamp in zip_longest(fields, stamps, fillvalue=""):  # fields that came later
+    older_us = older_in(record)
+    by_time: dict[str, dict[str, str]] = {record.tracked_us: {}}
+    for field in Context.__struct_fields__:
         if value := getattr(record, field):
-            by_stamp.setdefault(stamp or record.context_us, {})[field] = value
-    return [(int(stamp), Context(**named)) for stamp, named in by_stamp.items()]
+            by_time.setdefault(older_us.get(field, record.tracked_us), {})[field] = value
+    return [(int(time_us), Context(**named)) for time_us, named in by_time.items()]
 
 
 EARLIEST_S = 1_230_768_000

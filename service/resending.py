@@ -20,9 +20,9 @@ from typing import NamedTuple
 from service.errors import Unavailable
 from service.keys import Position, Selection, ending_of
 from service.models.remedies import remedy_of
-from service.paging import position_of, readable
+from service.paging import Page, position_of
 from service.reports import Record
-from service.scripts import Query, Scan
+from service.scripts import Query
 from service.store import Store
 
 _MOST_LOOKS = 1_000
@@ -181,7 +181,7 @@ def _tries(send: _Send, since_us: int) -> Selection:
         filters.append(("template", send.template_name))
     else:
         lacks = (*lacks, "template_name")
-    return Selection(filters, has=["context_us"], lacks=lacks, since_us=since_us)
+    return Selection(filters, has=["tracked_us"], lacks=lacks, since_us=since_us)
 
 
 async def page_of_class(
@@ -257,20 +257,17 @@ async def _latest_in(
         if _now_s() > until_s:
             break
         some = slice(start, start + _SENDS_A_LOOK)
-        scans = await store.look_each(partition, queries[some])
-        for (send, tries), scan in zip(asked[some], scans, strict=True):
-            record = _first(send, scan)
-            while record is None and scan.stopped:
+        pages = await store.look_each(partition, queries[some])
+        for (send, tries), page in zip(asked[some], pages, strict=True):
+            record = _first(send, page)
+            while record is None and page.following:
                 if _now_s() > until_s:
                     return found
-                scan = await store.look(partition, Query.of(tries, _ROWS_A_LOOK, scan.stopped))  # noqa: PLW2901
-                record = _first(send, scan)
+                page = await store.look(partition, Query.of(tries, _ROWS_A_LOOK, page.following))  # noqa: PLW2901
+                record = _first(send, page)
             found.append(record)
     return found
 
 
-def _first(send: _Send, scan: Scan) -> Record | None:
-    for record in readable(scan.packed):
-        if _is_try_of(send, record):
-            return record
-    return None
+def _first(send: _Send, page: Page) -> Record | None:
+    return next((record for record in page.records if _is_try_of(send, record)), None)

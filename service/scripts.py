@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from hashlib import sha1
+from operator import attrgetter
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple, cast
@@ -47,10 +48,11 @@ from service.keys import (
     id_of,
     schema_key,
     tag_of,
+    value_of,
 )
 from service.models.remedies import KNOWN_CODES
 from service.permits import MERGES, Command, on_keys_of
-from service.reports import RANK, SEPARATOR, Context, Extras, Record, Report, Status
+from service.reports import ERROR_FIELDS, RANK, Context, Extras, Record, Report, Status
 
 MAX_BATCH = 256
 """Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so."""
@@ -69,6 +71,8 @@ MAX_RECHECKED = 100
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
 gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
+
+Test = Callable[[Record], bool]
 
 _PACKAGED = Path(__file__).parent / "lua"
 _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "lua"
@@ -93,11 +97,9 @@ class Query(msgspec.Struct, frozen=True):
     """One query of a partition; encodes to the JSON object that `list.lua` reads.
 
     Attributes:
-        filters: see `Selection`, which also explains the next ones, up to `but_codes`.
-        has: as in `Selection`, but as the fields' positions in the record, from 1.
-        lacks: see `has`.
+        filters: see `Selection`, which also explains the next ones, up to `lacks`.
         since_us: see `Selection`, `""` for any.
-        limit: rows wanted.
+        limit: messages wanted.
         after_us: `created_us` of the position to start behind, `""` at the newest.
         after_id: the message id of that position.
     """
@@ -107,8 +109,8 @@ class Query(msgspec.Struct, frozen=True):
     heads: str
     codes: Sequence[str]
     but_codes: Sequence[str]
-    has: Sequence[int]
-    lacks: Sequence[int]
+    has: Sequence[str]
+    lacks: Sequence[str]
     since_us: str
     limit: int
     after_us: str
@@ -124,16 +126,56 @@ class Query(msgspec.Struct, frozen=True):
             heads=selection.heads,
             codes=selection.codes,
             but_codes=selection.but_codes,
-            has=[_PLACES[field] for field in selection.has],
-            lacks=[_PLACES[field] for field in selection.lacks],
+            has=selection.has,
+            lacks=selection.lacks,
             since_us=str(selection.since_us or ""),
             limit=limit,
             after_us=after_us,
             after_id=after_id,
         )
 
+    def test(self) -> Test:
+        """Tells of a record whether it is one that the query looks for.
 
-_PLACES = {field: place for place, field in enumerate(Record._fields, start=1)}
+        A record is read after the script has found its message, and may have changed in between.
+        """
+        tests = [*map(_filter_test, self.filters), *self._further_tests()]
+
+        def test(record: Record) -> bool:
+            for each in tests:  # noqa: SIM110  `all` would take thrice as long
+                if not each(record):
+                    return False
+            return True
+
+        return test
+
+    def _further_tests(self) -> Iterator[Test]:
+        if self.status:
+            yield lambda record: record.status == self.status
+        if self.heads:
+            yield lambda record: f",{record.recipient_id[:-10]}," in self.heads
+        if self.codes:
+            yield lambda record: record.error_code in self.codes
+        if self.but_codes:
+            yield lambda record: record.error_code not in self.but_codes
+        if self.has:
+            yield lambda record: all(getattr(record, field) for field in self.has)
+        if self.lacks:
+            yield lambda record: not any(getattr(record, field) for field in self.lacks)
+        if self.since_us:
+            yield lambda record: int(record.created_us) >= int(self.since_us)
+
+
+def _filter_test(a_filter: tuple[str, str]) -> Test:
+    name, value = a_filter
+    dimension = _DIMENSIONS[name]
+    field = attrgetter(dimension.field)
+    if dimension.value is Value.FIELD:
+        return lambda record: bool(field(record) == value)
+    return lambda record: value_of(dimension, field(record)) == value
+
+
+_DIMENSIONS = {each.name: each for each in DIMENSIONS}
 
 _WRITERS = ("merge", "erase", "recount")
 """Of messages: they get `indexes.lua`."""
@@ -229,7 +271,7 @@ class Recounted(NamedTuple):
 class Scan(NamedTuple):
     """What one list call found in a partition, and where it stopped; None: nothing more there."""
 
-    packed: list[bytes]
+    found: list[Position]
     stopped: Position | None
 
 
@@ -259,8 +301,6 @@ class Layout(NamedTuple):
         return cls(int(version), int(partitions or 0), int(moving or 0), name)
 
 
-_ERROR = ("error_code", "error_message", "error_details", "error_href")
-
 _MERGED = {
     (status.encode(), outcome.encode()): Merged(status, outcome)
     for status in Status
@@ -270,12 +310,7 @@ _MERGED = {
 
 def _constants() -> dict[str, str]:
     """Names in the scripts for which `render` puts these literals."""
-    fields, separator = Record._fields, f"\\{ord(SEPARATOR)}"
-    return {field.upper(): str(place) for place, field in enumerate(fields, 1)} | {
-        "SEPARATOR": f"'{separator}'",
-        "FIELDS": str(len(fields)),
-        "CAPTURES": str(min(len(fields), _MOST_CAPTURES)),
-        "PACKED": f"'^{separator.join(_captures(len(fields), separator))}$'",
+    return {
         "EXACT_S": str(EXACT_S),
         "GROWTH": str(GROWTH),
         "LONGEST_S": str(WITHIN_S[-1]),
@@ -291,18 +326,19 @@ def _constants() -> dict[str, str]:
 
 
 def _rules() -> str:
-    """The order of statuses and the dimensions, as Lua."""
-    fields = Record._fields
+    """The order of statuses, the fields of a record and the dimensions, as Lua."""
     return "\n".join(
         [
             f"local RANK = {{{_list(f'{status} = {RANK[status]}' for status in Status)}}}",
-            f"local TIME_OF = {{{_list(f'{s} = {s.upper()}_MS' for s in Status)}}}",
-            f"local ERROR = {{{_list(f.upper() for f in fields if f in _ERROR)}}}",
-            f"local REACHED = {{{_list(map(repr, map(str, REACHED)))}}}",
-            f"local TIMED = {{{_list(f'{s.upper()}_MS' for s in TIMED)}}}",
+            _pairs("TIME_OF", {status: f"{status}_ms" for status in Status}),
+            _pairs("RECEIPT_OF", {status: f"{status}_received_ms" for status in Status}),
+            _texts("FIELDS", Record._fields),
+            _texts("CONTEXT", Context.__struct_fields__),
+            _texts("EXTRAS", Extras.__struct_fields__),
+            _texts("ERROR", ERROR_FIELDS),
+            _texts("REACHED", REACHED),
+            _texts("TIMED", [f"{status}_ms" for status in TIMED]),
             f"local SPANS = {{{_list(SPANS)}}}",
-            f"local EXTRAS = {{{_list(map(str.upper, Extras.__struct_fields__))}}}",
-            f"local CONTEXT = {{{_list(map(str.upper, Context.__struct_fields__))}}}",
             _dimensions("DIMENSIONS", DIMENSIONS),
             _dimensions("COUNTED", [each for each in DIMENSIONS if each.counted]),
             f"local function counted_by(record) return {_counted_by()} end",
@@ -311,44 +347,45 @@ def _rules() -> str:
     )
 
 
-_MOST_CAPTURES = 32
-"""Of a Lua pattern (https://www.lua.org/source/5.1/luaconf.h.html, LUA_MAXCAPTURES)."""
+def _texts(name: str, texts: Iterable[str]) -> str:
+    return f"local {name} = {{{_list(repr(str(text)) for text in texts)}}}"
 
 
-def _captures(fields: int, separator: str) -> list[str]:
-    """A capture for each field, up to Lua's limit; the last holds all further fields."""
-    each = [f"([^{separator}]*)"] * min(fields, _MOST_CAPTURES)
-    return each if fields <= _MOST_CAPTURES else [*each[:-1], "(.*)"]
+def _pairs(name: str, pairs: Mapping[Status, str]) -> str:
+    return f"local {name} = {{{_list(f'{key} = {text!r}' for key, text in pairs.items())}}}"
 
 
 def _counted_by() -> str:
-    """All that the counters of a record depend on, as one text."""
+    """All that the counters of a record depend on, as one text. None of it holds a line end."""
     fields = (each.field for each in DIMENSIONS if each.counted and each.value is not Value.ALWAYS)
-    return " .. SEPARATOR .. ".join(f"record[{field.upper()}]" for field in fields)
+    return " .. '\\n' .. ".join(f"(record.{field} or '')" for field in fields)
 
 
 def _stays() -> str:
     """Whether a message stays in all of its indexes."""
-    failed = "(old[{0}] == 'failed') == (new[{0}] == 'failed')"
+    failed = "(old.{0} == 'failed') == (new.{0} == 'failed')"
     return " and ".join(
-        (failed if each.value is Value.FAILED else "old[{0}] == new[{0}]").format(
-            each.field.upper()
-        )
+        (failed if each.value is Value.FAILED else "old.{0} == new.{0}").format(each.field)
         for each in DIMENSIONS
     )
 
 
 def _dimensions(name: str, dimensions: Iterable[Dimension]) -> str:
     rows = (
-        f"  {{name = '{each.name}', value = '{each.value}', field = {each.field.upper()},"
+        f"  {{name = '{each.name}', value = '{each.value}', field = '{each.field}',"
         f" listed = {str(each.listed).lower()}}},"
         for each in dimensions
     )
     return "\n".join([f"local {name} = {{", *rows, "}"])
 
 
-def _position_of(created_us: bytes, message_id: bytes) -> Position | None:
-    return Position(int(created_us), message_id.decode()) if created_us else None
+def _scan_of(reply: Sequence[bytes]) -> Scan:
+    """What one query found; fakeredis has scores like 1.7e+15."""
+    stopped, *found = [
+        Position(int(float(created_us or 0)), message_id.decode())
+        for created_us, message_id in zip(reply[::2], reply[1::2], strict=True)
+    ]
+    return Scan(found, stopped if stopped.created_us else None)
 
 
 def _numbers(flat: Sequence[bytes]) -> Counter[str]:
@@ -488,7 +525,7 @@ class Scripts:
         scan = max(MAX_SCAN // len(queries), _LEAST_SCAN)
         asked = msgspec.json.encode({"scan": scan, "queries": queries})
         replies = await self._run("list", partition, asked, until_s)
-        return [Scan(packed, _position_of(us, at)) for us, at, *packed in replies]
+        return [_scan_of(reply) for reply in replies]
 
     async def stats(
         self, partition: int, dimension: str, value: str, waits: Sequence[str], until_s: float

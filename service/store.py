@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
@@ -33,13 +34,16 @@ from service.keys import (
 )
 from service.models.remedies import KNOWN_CODES
 from service.paging import (
+    Fields,
     Page,
     PartitionScan,
     ValuePage,
     ValuePages,
-    page_of,
+    behind,
     position_of,
     readable,
+    records_at,
+    take,
 )
 from service.reports import Record, Report
 from service.scripts import (
@@ -53,6 +57,7 @@ from service.scripts import (
     Recounted,
     Scan,
     Scripts,
+    Test,
 )
 
 _REFUSED = "error"
@@ -75,10 +80,11 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
 """Why the store was unavailable, by what the driver raised; the first that fits."""
 
 MAX_READ = 1_000
-"""Records read in one MGET: as many as one look-up may ask for."""
+"""Records that one call reads: as many as one look-up may ask for."""
 
 _MAX_ROWS = 256
-"""Rows of one list call: Redis does nothing else meanwhile."""
+"""Messages found in one list call, and records read in one write: Redis does nothing else
+meanwhile."""
 
 _BRIDGED_S = 1.0
 """How long a merge may take where there is a journal to go to instead: a short absence is waited
@@ -87,15 +93,19 @@ out, and in a long one not too many requests pile up before it is known."""
 _LOOKS_AT_ONCE = 32
 """How many partitions are checked at the same time."""
 
-_FURTHER_BACK = 50
-"""Among so many messages `latest` looks for one that can be read, if the latest can't."""
-
 _QUERY_ROWS = 8
 """What a query of a list call costs beside its rows, in rows."""
 
 Answer = TypeVar("Answer")
 
 _FAULTS = tuple(fault for fault, _ in REASONS)
+
+
+_Read = tuple[str, ...]
+"""HGETALL and a key, or HMGET, a key and fields."""
+
+_ALWAYS_READ = ("status", "wamid", "created_us")
+"""Without these a hash is no record."""
 
 
 class Observer(NamedTuple):
@@ -324,27 +334,61 @@ class Store:
         async with self._available():
             await self._server.execute(until_s, tag, "MGET", fence_key(tag))
 
-    async def lookup(self, wamids: Iterable[str]) -> dict[str, Record]:
-        """The records of those of the messages that are known, by wamid."""
+    async def lookup(self, wamids: Iterable[str], fields: Sequence[str] = ()) -> dict[str, Record]:
+        """The records of those of the messages that are known, by wamid.
+
+        Args:
+            wamids: of the messages.
+            fields: that are read, beside those of every record; the rest stays `""`. None: all are.
+        """
         by_partition: dict[int, list[str]] = {}
         for wamid in wamids:
             ids = by_partition.setdefault(partition_of(wamid, self._partitions), [])
             ids.append(id_of(wamid))
-        found = await _all(self._reads.submit(p, ids, len(ids)) for p, ids in by_partition.items())
-        records = readable(packed for some in found for packed in some if packed)
-        return {record.wamid: record for record in records}
+        some = (*_ALWAYS_READ, *fields) if fields else ()
+        found = await _all(self._read_all(p, ids, some) for p, ids in by_partition.items())
+        return {record.wamid: record for each in found for record in readable(each)}
 
     async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
         """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
-        found = await self._reads.submit(partition, ids, len(ids))
-        return list(readable(filter(None, found)))
+        return list(readable(await self._read_all(partition, ids)))
 
-    async def _read(self, partition: int, ids: Sequence[str], until_s: float) -> list[Any]:
+    def _read_all(
+        self, partition: int, ids: Sequence[str], fields: Sequence[str] = ()
+    ) -> Awaitable[list[Fields | None]]:
+        """The hashes of up to `MAX_READ` messages: these fields of theirs, or all."""
         tag = tag_of(partition)
-        keys = [message_key(tag, message_id) for message_id in ids]
+        keys = (message_key(tag, message_id) for message_id in ids)
+        reads = [("HMGET", key, *fields) if fields else ("HGETALL", key) for key in keys]
+        return self._reads.submit(partition, reads, len(reads))
+
+    async def _read(
+        self, partition: int, reads: Sequence[_Read], until_s: float
+    ) -> list[Fields | None]:
+        found: list[Fields | None] = []
         async with self._reading(partition):
-            found: list[Any] = await self._server.execute(until_s, tag, "MGET", *keys)
+            for start in range(0, len(reads), _MAX_ROWS):
+                some = reads[start : start + _MAX_ROWS]
+                replies = await self._replies_to(partition, some, until_s)
+                found += map(_fields_in, some, replies)
         return found
+
+    async def _replies_to(
+        self, partition: int, reads: Sequence[_Read], until_s: float
+    ) -> Sequence[Any]:
+        """A reply to each; None where the key is of another kind."""
+        try:
+            return await self._server.execute_many(until_s, tag_of(partition), reads)
+        except faults.ResponseError as error:
+            if not _is_of_another_kind(error):
+                raise
+        if len(reads) == 1:
+            return [None]
+        half = len(reads) // 2  # as nearly always all others are sound
+        return [
+            *await self._replies_to(partition, reads[:half], until_s),
+            *await self._replies_to(partition, reads[half:], until_s),
+        ]
 
     async def _list(
         self, partition: int, queries: Sequence[Query], until_s: float
@@ -359,21 +403,61 @@ class Store:
             `limit` records if there are as many. Fewer with a position to go on from when a rare
             combination of filters takes too long to look for.
         """
-        wanted = limit + 1  # one more shows whether another page follows
-        scans = [PartitionScan(self.look, p, selection, after) for p in range(self._partitions)]
-        started_s = self._now_s()
+        scans = [PartitionScan(self.find, p, selection, after) for p in range(self._partitions)]
+        test = Query.of(selection, limit, after).test()
+        records: list[Record] = []
+        last, late_s = after, self._now_s() + self._scan_s
+        while True:
+            wanted = limit - len(records)
+            await self._advance(scans, wanted + 1, late_s)  # one more shows whether others follow
+            taken = take(scans, wanted)
+            records += await self._records_at(taken, test)
+            last = taken[-1][0] if taken else last
+            if len(records) == limit or not taken or self._now_s() > late_s:
+                return Page(records, behind(scans, last))
+
+    async def _advance(self, scans: Sequence[PartitionScan], wanted: int, late_s: float) -> None:
+        """Has each partition find so many messages, if it has them and that isn't too late."""
         while short := [scan for scan in scans if scan.lacks(wanted)]:
             await _all(scan.advance(wanted) for scan in short)
-            if self._now_s() > started_s + self._scan_s:
-                break
-        return page_of(scans, limit)
+            if self._now_s() > late_s:
+                return
 
-    async def look(self, partition: int, query: Query) -> Scan:
-        """One look at a partition, at a bounded number of entries."""
+    async def _records_at(
+        self, places: Iterable[tuple[Position, int]], test: Test
+    ) -> Sequence[Record]:
+        """The records of messages that were found, each with its partition; newest first."""
+        by_partition: dict[int, list[Position]] = {}
+        for at, partition in places:
+            by_partition.setdefault(partition, []).append(at)
+        some = await _all(self._rows(p, found, test) for p, found in by_partition.items())
+        if len(some) == 1:
+            return some[0][0]
+        records = (record for found, _ in some for record in found)
+        return sorted(records, key=position_of, reverse=True)
+
+    async def _rows(
+        self, partition: int, found: Sequence[Position], test: Test
+    ) -> tuple[list[Record], int]:
+        """The records of messages that were found, and how many can't be read."""
+        if not found:
+            return [], 0
+        hashes = await self._read_all(partition, [at.message_id for at in found])
+        return records_at(found, hashes, test)
+
+    async def find(self, partition: int, query: Query) -> Scan:
+        """One look at a partition, at a bounded number of entries: where messages are that match.
+
+        Their records have to be read and tested yet.
+        """
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
 
-    async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Scan]:
+    async def look(self, partition: int, query: Query) -> Page:
+        """One look at a partition, as `find`, and the records."""
+        return await self._page_of(partition, query, await self.find(partition, query))
+
+    async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Page]:
         """Runs each query once, a few of them in a call."""
         heaviest = max((query.limit for query in queries), default=0) + _QUERY_ROWS
         step = max(1, _MAX_ROWS // heaviest)
@@ -381,7 +465,11 @@ class Store:
         for start in range(0, len(queries), step):
             some = queries[start : start + step]
             scans += await self._lists.submit(partition, some, len(some) * heaviest)
-        return scans
+        return await _all(map(partial(self._page_of, partition), queries, scans))
+
+    async def _page_of(self, partition: int, query: Query, scan: Scan) -> Page:
+        records, unreadable = await self._rows(partition, scan.found, query.test())
+        return Page(records, scan.stopped, unreadable)
 
     async def scan(
         self, partition: int, selection: Selection, limit: int, after: Position | None = None
@@ -391,9 +479,7 @@ class Store:
         Cheaper than `page` for who wants all of them and minds no order: fewer than `limit`, none
         even, are no sign of the end.
         """
-        scan = await self.look(partition, Query.of(selection, limit, after))
-        records = list(readable(scan.packed))
-        return Page(records, scan.stopped, len(scan.packed) - len(records))
+        return await self.look(partition, Query.of(selection, limit, after))
 
     async def execute(self, partition: int, *command: Any, until_s: float = math.inf) -> Any:  # noqa: ANN401  as Redis has it
         """Runs an idempotent command on the partition's server.
@@ -409,14 +495,8 @@ class Store:
 
     async def latest(self, dimension: str, value: str) -> Record | None:
         """The most recent message of an index."""
-        selection = Selection([(dimension, value)])
-        query = Query.of(selection, 1, None)
-        scans = await _all(self.look(p, query) for p in range(self._partitions))
-        packed = [each for scan in scans for each in scan.packed]
-        found = list(readable(packed))
-        if len(found) < len(packed):  # an earlier one may be readable, and the latest of all
-            found = (await self.page(selection, _FURTHER_BACK)).records
-        return max(found, key=position_of, default=None)
+        page = await self.page(Selection([(dimension, value)]), 1)
+        return next(iter(page.records), None)
 
     async def stats(self, dimension: str, value: str, now_ms: int) -> Stats:
         """What the counters of a dimension's value say; each partition's are of one instant."""
@@ -525,6 +605,24 @@ class Store:
         reason = next(reason for fault, reason in REASONS if isinstance(error, fault))
         self._observer.failed(reason)
         return Unavailable(reason)
+
+
+def _fields_in(read: _Read, reply: Any) -> Fields | None:  # noqa: ANN401  as the driver has it
+    """The fields in a reply to a read."""
+    if reply is None:
+        return None
+    if read[0] == "HMGET":
+        return zip(_encoded(read[2:]), reply, strict=True) if any(reply) else ()
+    return reply.items() or ()
+
+
+@cache
+def _encoded(names: tuple[str, ...]) -> list[bytes]:
+    return [name.encode() for name in names]
+
+
+def _is_of_another_kind(error: faults.ResponseError) -> bool:
+    return str(error).startswith("WRONGTYPE")
 
 
 async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:

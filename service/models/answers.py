@@ -249,6 +249,10 @@ def message_type_of(record: Record) -> str:
     return record.flow_type or "rsvp" if record.event_id else "template"
 
 
+STATUS_FIELDS = ("sent_ms", "delivered_ms", "read_ms", "error_code", "error_message")
+"""What `message_status` shows of a record, beside what each has."""
+
+
 def message_status(record: Record) -> MessageStatus:
     """A record for `message-status-lookup`."""
     return {

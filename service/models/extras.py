@@ -13,6 +13,7 @@ import orjson
 from service.errors import BadRequest
 from service.models.meaning import text_of
 from service.models.pieces import Items
+from service.models.pricing import parts_of
 from service.models.reader import CONTROLS
 from service.models.recipients import recipient_of
 from service.models.requests import MAX_METAS_ID
@@ -122,7 +123,7 @@ def recipient_and_extras(
         parent_user_id=parent_user_id,
         participant_id=participant_id,
         callback_data=text_of(status.get("biz_opaque_callback_data"), _MAX_CALLBACK_DATA),
-        pricing=_pricing_of(status.get("pricing")),
+        **_pricing_parts(status.get("pricing")),
     )
     return recipient_id or recipient_in(user_id) or recipient_in(parent_user_id), extras
 
@@ -156,12 +157,11 @@ def recipient_in(value: object) -> str:
         return ""
 
 
-def _pricing_of(value: object) -> str:
-    """Meta's object as JSON; `""` for none, or for one longer than Meta's ever are."""
+def _pricing_parts(value: object) -> dict[str, str]:
+    """The fields of Meta's object; none of one that is longer than Meta's ever are."""
     if not isinstance(value, dict):
-        return ""
+        return {}
     try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        return parts_of(value) if len(orjson.dumps(value)) <= _MAX_PRICING else {}
     except TypeError:  # an integer of more than 64 bits
-        return ""
-    return text if len(text) <= _MAX_PRICING else ""
+        return {}

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import starmap
 from typing import Annotated, Any, NotRequired, TypedDict, cast
 
-import orjson
 from msgspec import Meta
 
 from service.counters import AGES_S, TOLERANCE_MS, Standing, Stats, Took
 from service.models.answers import MessageLog, Moment, iso, message_log
+from service.models.pricing import pricing_of
 from service.models.remedies import Remedy, RemedyClass, groups_of, remedy_of
 from service.reports import Record, Status, receipts_of
 
@@ -345,11 +345,11 @@ def message(record: Record) -> Message:
         **message_log(record),
         "flow_type": record.flow_type or None,
         "created_at": _iso_of_us(record.created_us),
-        "tracked_at": _iso_of_us(record.context_us),
+        "tracked_at": _iso_of_us(record.tracked_us),
         "error": _error(record),
         "timeline": _timeline(record),
         "conflicts": list(_conflicts(record)),
-        "pricing": orjson.loads(record.pricing) if record.pricing else None,
+        "pricing": pricing_of(record),
         **{name: getattr(record, name) or None for name in extras},
     }
     return cast("Message", found)

@@ -6,21 +6,29 @@ Times of statuses have milliseconds, times of receipt microseconds. What is not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 from msgspec import Meta
 
 from service.errors import BadRequest
 from service.models.answers import iso
+from service.models.pricing import parts_of, pricing_of
 from service.models.reader import Reader, refusal
 from service.models.recipients import recipient_of
 from service.models.requests import MAX_METAS_ID
-from service.reports import Context, Record, Report, Status, receipts_of, record_of, reports_of
+from service.reports import (
+    Context,
+    Record,
+    Report,
+    Status,
+    older_in,
+    receipts_of,
+    record_of,
+    reports_of,
+)
 
 _Wamid = Annotated[
     str, Meta(min_length=1, max_length=256, description="a text of 1 to 256 characters")
@@ -88,13 +96,10 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 _READER = Reader(RecordLine)
-_FIELDS = Context.__struct_fields__
 _TIMES = {f"{name}_at": f"{name}_ms" for name in (*Status, "error")}
-_RECEIPTS = {"created_at": "created_us", "tracked_at": "context_us"}
+_RECEIPTS = {"created_at": "created_us", "tracked_at": "tracked_us"}
 _TEXTS = [
-    name
-    for name in RecordLine.__struct_fields__
-    if name in Record._fields and name not in {"status", "pricing"}
+    name for name in RecordLine.__struct_fields__ if name in Record._fields and name != "status"
 ]
 
 
@@ -105,13 +110,11 @@ def line_of(record: Record) -> bytes:
         given[name] = iso(getattr(record, field)) or ""
     for name, field in _RECEIPTS.items():
         given[name] = _iso_us(getattr(record, field))
-    if record.stamps:
-        stamps = zip(_FIELDS, record.stamps.split(","), strict=False)
-        given["tracked_at_of"] = {field: _iso_us(stamp) for field, stamp in stamps if stamp}
+    older_us = older_in(record).items()
+    given["tracked_at_of"] = {field: _iso_us(time_us) for field, time_us in older_us}
     receipts = receipts_of(record).items()
     given["received_at_of"] = {status: iso(time_ms) for status, time_ms in receipts}
-    if record.pricing:
-        given["pricing"] = orjson.loads(record.pricing)
+    given["pricing"] = pricing_of(record)
     return msgspec.json.encode(RecordLine(record=1, status=record.status, **given))
 
 
@@ -138,14 +141,8 @@ def _record_in(line: RecordLine) -> Record:
         texts[field] = _us_of(getattr(line, name), name)[:-3]
     for name, field in _RECEIPTS.items():
         texts[field] = _us_of(getattr(line, name), name)
-    pricing = orjson.dumps(line.pricing or {}, option=orjson.OPT_SORT_KEYS).decode()
-    return Record(
-        status=line.status,
-        stamps=",".join(_stamps_in(line)) if line.tracked_at_of else "",
-        pricing="" if line.pricing is None else pricing,
-        received_ms=",".join(_receipts_in(line)).rstrip(","),
-        **texts,
-    )
+    texts |= _older_in(line) | _receipts_in(line) | parts_of(line.pricing or {})
+    return Record(status=line.status, **texts)
 
 
 def _recipient_in(line: RecordLine) -> str:
@@ -156,22 +153,23 @@ def _recipient_in(line: RecordLine) -> str:
         return line.recipient_id
 
 
-def _stamps_in(line: RecordLine) -> Iterator[str]:
-    if not line.tracked_at_of.keys() <= set(_FIELDS):
+def _older_in(line: RecordLine) -> dict[str, str]:
+    if not line.tracked_at_of.keys() <= set(Context.__struct_fields__):
         raise refusal("tracked_at_of", _ALLOWED_STAMPS)
-    for field in _FIELDS:
-        yield _us_of(line.tracked_at_of.get(field, ""), "tracked_at_of")
+    return {
+        f"{field}_us": _us_of(time, "tracked_at_of") for field, time in line.tracked_at_of.items()
+    }
 
 
-def _receipts_in(line: RecordLine) -> Iterator[str]:
+def _receipts_in(line: RecordLine) -> dict[str, str]:
     if not line.received_at_of.keys() <= set(Status):
         raise refusal("received_at_of", _ALLOWED_RECEIPTS)
+    found = {}
     for status in Status:
         if getattr(line, f"{status}_at"):
             received_us = _us_of(line.received_at_of.get(status, ""), "received_at_of")
-            yield (received_us or _first_received(line))[:-3]
-        else:
-            yield ""
+            found[f"{status}_received_ms"] = (received_us or _first_received(line))[:-3]
+    return found
 
 
 def _first_received(line: RecordLine) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from service.keys import Position, Selection, id_of, tag_of
-from service.reports import Status, unpack
+from service.reports import Status
 from service.scripts import MAX_SCAN, Query, Scan
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
@@ -11,8 +11,11 @@ from tests.factories import BASE_US, send_report, status_report
 EVERYTHING = Selection([("all", "")])
 
 
+NAMES = {id_of(wamid): wamid for wamid in (f"wamid.{n}" for n in range(MAX_SCAN + 200))}
+
+
 def wamids(scan: Scan) -> list[str]:
-    return [unpack(packed).wamid for packed in scan.packed]
+    return [NAMES[at.message_id] for at in scan.found]
 
 
 async def put(bench: Bench, number: int, received_us: int, **context: str) -> None:
@@ -67,7 +70,7 @@ async def test_a_position_outlives_its_message(store: Bench) -> None:
     selection = Selection([("event", "e")])
     scan = await look(store, selection, 2, None)
     before = wamids(scan)
-    moved = unpack(scan.packed[-1]).wamid
+    moved = before[-1]
     await store.scripts.merge(0, [send_report(wamid=moved, event_id="other")], soon_s())
     rest = await look(store, selection, 10, scan.stopped)
     assert sorted(before + wamids(rest)) == [f"wamid.{number}" for number in range(6)]
@@ -111,7 +114,7 @@ async def test_one_call_looks_at_a_bounded_number_of_entries(store: Bench) -> No
         await store.scripts.merge(0, reports[start : start + 200], soon_s())
     failed = Selection([("all", "")], status="failed")
     first = await look(store, failed, 50, None)
-    assert first.packed == []
+    assert first.found == []
     assert first.stopped == Position(BASE_US + 150, id_of("wamid.150"))
     second = await look(store, failed, 50, first.stopped)
     assert second == Scan([], None)
@@ -156,7 +159,7 @@ async def test_fields_are_given_or_lacking_and_codes_left_out(store: Bench) -> N
     all_of_it = [("all", "")]
     has = Selection(all_of_it, has=["template_name", "guest_id"])
     assert await walk(store, has, 1) == ["wamid.9", "wamid.3"]
-    lacks = Selection(all_of_it, has=["context_us"], lacks=["template_name", "guest_id"])
+    lacks = Selection(all_of_it, has=["tracked_us"], lacks=["template_name", "guest_id"])
     assert await walk(store, lacks, 1) == [f"wamid.{number}" for number in (10, 8, 4, 2)]
     for number, code in [(1, "131026"), (2, ""), (3, "7")]:
         failed = status_report(Status.FAILED, wamid=f"wamid.{number}", error_code=code)

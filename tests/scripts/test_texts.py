@@ -5,17 +5,14 @@ import string
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from service import scripts
-from service.keys import CATALOGUE, DIMENSIONS, Value, id_of, message_key, partition_of, tag_of
+from service.keys import CATALOGUE, DIMENSIONS, Value
 from service.permits import MERGES, OTHERS
-from service.reports import RANK, SEPARATOR, Record, Report, Status
+from service.reports import RANK, Status
 from service.scripts import render
-from tests.backends import Backend, open_store, soon_s
-from tests.factories import BASE_MS, send_report, status_report
 
 LUA = Path(__file__).parents[2] / "lua"
 SHARED = ["prelude", "indexes"]
@@ -69,11 +66,10 @@ def test_every_worker_renders_the_same() -> None:
 
 
 def test_the_linter_knows_the_rendered_names() -> None:
-    """`.luacheckrc` lists the names that rendering adds; a new field belongs there too."""
+    """`.luacheckrc` lists the names that rendering adds, and no others."""
     known = set(re.findall(r'"([A-Z_]+)"', (LUA.parent / ".luacheckrc").read_text()))
-    rendered = {name.upper() for name in Record._fields}
-    rendered |= set(re.findall(r"^local ([A-Z_]+) =", scripts._rules(), re.MULTILINE))
-    assert rendered <= known
+    rendered = set(re.findall(r"^local ([A-Z_]+) =", scripts._rules(), re.MULTILINE))
+    assert rendered | scripts._constants().keys() == known - {"KEYS", "ARGV"}
 
 
 def test_the_rules_are_those_of_python() -> None:
@@ -84,38 +80,6 @@ def test_the_rules_are_those_of_python() -> None:
         assert f"name = '{dimension.name}', value = '{dimension.value}'" in rules
     prelude = (LUA / "prelude.lua").read_text()
     assert set(re.findall(r"^  (\w+) = function", prelude, re.MULTILINE)) == set(Value)
-
-
-@pytest.mark.parametrize("number", [31, 32, 33, 40])
-async def test_a_record_may_have_more_fields_than_a_pattern_has_captures(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    """A later version adds some; records that have fewer, or more still, are merged too."""
-    more = [f"later_{place}" for place in range(number - len(Record._fields))]
-    fields = [(field, str) for field in (*Record._fields, *more)]
-    monkeypatch.setattr(scripts, "Record", NamedTuple("Record", fields))
-    async with open_store(backend) as bench:
-        place = partition_of("wamid.A", bench.partitions)
-        tag = tag_of(place)
-        key = message_key(tag, id_of("wamid.A"))
-
-        async def merge_and_read(*reports: Report) -> list[str]:
-            await bench.scripts.merge(place, reports, soon_s())
-            return str((await bench.execute(tag, "GET", key)).decode()).split(SEPARATOR)
-
-        first = await merge_and_read(send_report(event_id="e"))
-        assert len(first) == number
-        await bench.execute(tag, "SET", key, SEPARATOR.join([*first[:-1], "z"]))
-        second = await merge_and_read(status_report(Status.DELIVERED))
-        assert (second[0], len(second), second[-1]) == ("delivered", number, "z")
-        await bench.execute(tag, "SET", key, SEPARATOR.join([*second[:29]]))
-        third = await merge_and_read(status_report(Status.READ))
-        assert (third[0], len(third)) == ("read", number)
-        await bench.execute(tag, "SET", key, SEPARATOR.join([*third, "more", "still"]))
-        fourth = await merge_and_read(status_report(Status.FAILED))
-        assert fourth[:1] + fourth[number:] == ["failed", "more", "still"]
-        stats = await bench.store.stats("event", "e", BASE_MS)
-        assert stats.total == 1
 
 
 def test_no_script_compares_texts_by_locale() -> None:

@@ -1,0 +1,218 @@
+"""Records as Redis holds them: hashes, of which a merge writes what changed; on every backend."""
+
+from typing import Any
+
+import pytest
+
+from service.errors import Unavailable
+from service.keys import id_of, message_key, partition_of, tag_of
+from service.reports import Context, Extras, Record, Report, Status
+from service.scripts import Scripts
+from tests.backends import Bench, soon_s
+from tests.factories import BASE_MS, BASE_US, send_report, status_report
+
+
+def tag(bench: Bench) -> str:
+    return tag_of(partition_of("wamid.A", bench.partitions))
+
+
+def key(bench: Bench) -> str:
+    return message_key(tag(bench), id_of("wamid.A"))
+
+
+async def held(bench: Bench) -> dict[str, str]:
+    """The hash of the message, as a reader of Redis sees it."""
+    found = await bench.execute(tag(bench), "HGETALL", key(bench))
+    return {name.decode(): value.decode() for name, value in found.items()}
+
+
+WHOLE = Context("919876543210", "event-5", "r-1", "g-1", "t", "rsvp", "rsvp", "Jane")
+
+
+async def test_a_hash_reads_well_and_in_order(store: Bench) -> None:
+    sent = Report("wamid.A", Status.SENT, BASE_MS, BASE_US + 1_234, context=WHOLE)
+    extras = Extras("106", "US.1", pricing_category="utility", pricing_billable="true")
+    await store.merge(sent)
+    assert await held(store) == {
+        "status": "sent",
+        "wamid": "wamid.A",
+        "recipient_id": "919876543210",
+        "event_id": "event-5",
+        "registration_id": "r-1",
+        "guest_id": "g-1",
+        "guest_name": "Jane",
+        "template_name": "t",
+        "flow_type": "rsvp",
+        "message_type": "rsvp",
+        "created_us": str(BASE_US + 1_234),
+        "tracked_us": str(BASE_US + 1_234),
+        "sent_ms": str(BASE_MS),
+        "sent_received_ms": str(BASE_MS + 1),
+    }
+    names = list(await held(store))
+    assert names == [name for name in Record._fields if name in names]
+    failed = status_report(Status.FAILED, at_s=2, received_us=BASE_US + 9_000, error_code="131026")
+    later = status_report(Status.DELIVERED, at_s=3, received_us=BASE_US + 9_999)
+    for report in (failed, Report(*list_of(later, extras=extras))):
+        await store.merge(report)
+    found = await held(store)
+    assert {
+        name: text for name, text in found.items() if name not in names or name == "status"
+    } == {
+        "status": "failed",
+        "delivered_ms": str(BASE_MS + 3_000),
+        "failed_ms": str(BASE_MS + 2_000),
+        "delivered_received_ms": str(BASE_MS + 9),
+        "failed_received_ms": str(BASE_MS + 9),
+        "error_ms": str(BASE_MS + 2_000),
+        "error_code": "131026",
+        "phone_number_id": "106",
+        "user_id": "US.1",
+        "pricing_category": "utility",
+        "pricing_billable": "true",
+    }
+
+
+def list_of(report: Report, **fields: Any) -> list[Any]:
+    return [fields.get(name, getattr(report, name)) for name in Report.__struct_fields__]
+
+
+async def test_a_field_that_is_older_says_how_old(store: Bench) -> None:
+    """And no longer, once the latest track-send has named it too."""
+    await store.merge(send_report(received_us=BASE_US + 1, guest_name="Jane", event_id="e"))
+    await store.merge(send_report(received_us=BASE_US + 3, event_id="f"))
+    found = await held(store)
+    assert (found["tracked_us"], found["guest_name_us"]) == (str(BASE_US + 3), str(BASE_US + 1))
+    assert [name for name in found if name.endswith("_us")] == [
+        "created_us",
+        "tracked_us",
+        "guest_name_us",
+    ]
+    await store.merge(send_report(received_us=BASE_US + 2, guest_name="Joan", flow_type="rsvp"))
+    found = await held(store)
+    assert (found["guest_name"], found["guest_name_us"]) == ("Joan", str(BASE_US + 2))
+    assert found["flow_type_us"] == str(BASE_US + 2)
+    await store.merge(send_report(received_us=BASE_US + 3, guest_name="Ann", flow_type="rsvp"))
+    found = await held(store)
+    assert (found["guest_name"], "guest_name_us" in found, "flow_type_us" in found) == (
+        "Ann",
+        False,
+        False,
+    )
+    await store.check_invariants()
+
+
+async def test_what_an_error_lacks_leaves_no_field_behind(store: Bench) -> None:
+    """An earlier failure's error takes the place of another that said more."""
+    later = status_report(Status.FAILED, at_s=5, error_code="1", error_details="d", error_href="h")
+    await store.merge(later, status_report(Status.FAILED, at_s=4, error_message="m"))
+    found = await held(store)
+    assert {name: text for name, text in found.items() if name.startswith("error")} == {
+        "error_ms": str(BASE_MS + 4_000),
+        "error_message": "m",
+    }
+    await store.check_invariants()
+
+
+async def test_more_fields_than_a_pattern_of_lua_has_captures(store: Bench) -> None:
+    """All there are at once: more than the 32 that records of one text were limited to."""
+    full = Context(*["x"] * len(Context.__struct_fields__))
+    extras = Extras(*["y"] * len(Extras.__struct_fields__))
+    reports = [
+        Report("wamid.A", Status.SENT, BASE_MS, BASE_US, context=full, extras=extras),
+        Report("wamid.A", Status.SENT, BASE_MS, BASE_US + 1, context=Context("x")),
+        *map(status_report, Status),
+    ]
+    reports += [
+        status_report(
+            Status.FAILED, error_code="1", error_message="m", error_details="d", error_href="h"
+        )
+    ]
+    partition = partition_of("wamid.A", store.partitions)
+    await store.scripts.merge(partition, reports, soon_s())
+    found = await held(store)
+    assert len(found) == len(Record._fields) - 1  # the recipient is of the latest
+    assert found.keys() <= set(Record._fields)
+    [record] = await store.check_invariants()
+    assert {name: text for name, text in record._asdict().items() if text} == found
+
+
+async def test_a_field_of_a_later_version_survives(store: Bench) -> None:
+    await store.merge(send_report(event_id="e"))
+    await store.execute(tag(store), "HSET", key(store), "campaign_id", "run 7", "later_us", "soon")
+    await store.merge(status_report(Status.READ), send_report(event_id="f"))
+    found = await held(store)
+    assert (found["campaign_id"], found["later_us"]) == ("run 7", "soon")
+    record = await store.record("wamid.A")
+    assert record is not None
+    assert (record.status, record.event_id) == ("read", "f")
+
+
+class Spy:
+    """Stands between the scripts and the server, which stays the one it is."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def writes(self, *reports: Report) -> list[str]:
+        """What a merge of the reports does to the record: its calls of HSET, HDEL and SET."""
+        note = """(function()
+          local log = KEYS[1] .. ':spied'
+          return function(command, key, ...)
+            if string.find(key, ':msg:', 1, true) and command ~= 'HGETALL' then
+              redis.call('RPUSH', log, cjson.encode({command, ...}))
+            end
+            return redis.call(command, key, ...)
+          end
+        end)()"""
+        bench = self._bench
+        scripts = Scripts(bench.server.execute, shebang=bench.server.shebang, call=note)
+        partition = partition_of("wamid.A", bench.partitions)
+        await scripts.merge(partition, reports, soon_s())
+        log = f"{tag(bench)}:spied"
+        found = await bench.execute(tag(bench), "LRANGE", log, 0, -1)
+        await bench.execute(tag(bench), "DEL", log)
+        return [text.decode() for text in found]
+
+
+async def test_only_what_changed_is_written(store: Bench) -> None:
+    await store.merge(send_report(event_id="e", guest_name="Jane"))
+    spy = Spy(store)
+    delivered = status_report(Status.DELIVERED, at_s=1, received_us=BASE_US)
+    [call] = await spy.writes(delivered)
+    assert call.startswith('["HSET",')
+    assert all(name in call for name in ("status", "delivered_ms", "delivered_received_ms"))
+    assert call.count(",") == 6
+    assert await spy.writes(delivered, delivered) == []
+    several = [status_report(Status.DELIVERED, at_s=0), status_report(Status.READ, at_s=9)]
+    assert len(await spy.writes(*several)) == 1
+
+
+async def test_a_record_of_another_kind_stops_the_batch_before_its_first_write(
+    store: Bench,
+) -> None:
+    """As where somebody set the schema's version and left the records as they were."""
+    await store.merge(send_report(event_id="e"))
+    await store.execute(tag(store), "SET", key(store), "sent\x1f1700000000000000")
+    other = next(
+        report
+        for number in range(1_000)
+        if partition_of(
+            (report := status_report(Status.SENT, wamid=f"wamid.{number}")).wamid, store.partitions
+        )
+        == partition_of("wamid.A", store.partitions)
+    )
+    before = await contents_of(store)
+    with pytest.raises(Unavailable):
+        await store.store.write([other, status_report(Status.READ)])
+    assert await contents_of(store) == before
+    await store.execute(tag(store), "DEL", key(store))
+    await store.execute(tag(store), "HSET", key(store), "note", "no record")
+    before = await contents_of(store)
+    with pytest.raises(Unavailable):
+        await store.store.write([other, status_report(Status.READ)])
+    assert await contents_of(store) == before
+
+
+async def contents_of(bench: Bench) -> dict[str, Any]:
+    return await bench.contents()
