@@ -141,11 +141,11 @@ class Server(ABC):
 
     async def _replies(self, connection: AbstractConnection, number: int) -> list[Any]:
         """So many replies; a connection that hasn't read all of them is closed."""
-        parser: Any = connection._parser  # noqa: SLF001  connection.read_response has a time limit each
-        read = parser.read_response
+        # The connection's own way to read sets up a time limit for each reply.
+        parser: Any = connection._parser  # noqa: SLF001  see tests/unit/test_borrowed.py
         try:
             async with asyncio.timeout(connection.socket_timeout):
-                return [await read() for _ in range(number)]
+                return [await parser.read_response() for _ in range(number)]
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
