@@ -9,10 +9,14 @@ _CHUNK_BYTES = 2**16
 
 
 class Cut(NamedTuple):
-    """Breaks the connection of a command after so many bytes of it, or of its reply."""
+    """Breaks the connection of a command after so many bytes of it, or of its reply.
+
+    One that `hangs` stays open instead, and nothing more comes of the reply.
+    """
 
     request: int | None = None
     reply: int | None = None
+    hangs: bool = False
 
 
 class Proxy:
@@ -25,6 +29,7 @@ class Proxy:
     Attributes:
         url: of the proxy.
         cuts: what is still to be done to the next of those commands, one each.
+        hanging: is set when a connection has come to hang.
     """
 
     def __init__(self, port: int, marker: bytes) -> None:
@@ -32,6 +37,7 @@ class Proxy:
         self._marker = marker
         self._tasks: set[asyncio.Task[None]] = set()
         self.cuts: list[Cut] = []
+        self.hanging = asyncio.Event()
         self.url = ""
 
     def lead_to(self, port: int) -> None:
@@ -69,8 +75,10 @@ class Proxy:
             to_caller.close()
             return
         left: list[int] = []  # bytes of the reply until its cut
+        hangs = False
 
         async def requests() -> None:
+            nonlocal hangs
             while chunk := await caller.read(_CHUNK_BYTES):
                 marked = self.cuts and not left and self._marker in chunk
                 cut = self.cuts.pop(0) if marked else Cut()
@@ -78,11 +86,15 @@ class Proxy:
                 if cut.request is not None:
                     return
                 left.extend([] if cut.reply is None else [cut.reply])
+                hangs = hangs or cut.hangs
 
         async def replies() -> None:
             while chunk := await server.read(_CHUNK_BYTES):
                 to_caller.write(chunk[: left[0]] if left else chunk)
                 if left and left[0] <= len(chunk):
+                    if hangs:
+                        self.hanging.set()
+                        await asyncio.Event().wait()
                     return
                 left[:] = [bytes_left - len(chunk) for bytes_left in left]
 

