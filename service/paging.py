@@ -26,7 +26,7 @@ _MOST_VALUES = 200
 Find = Callable[[int, Query], Awaitable[Scan]]
 """`find(partition, query)`: one look at a partition."""
 
-Fields = Iterable[tuple[bytes, bytes | None]]
+Fields = Iterable[tuple[str, str]]
 """The fields of a hash; `()` where there is no such key. None stands for a key of another kind."""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -189,30 +190,27 @@ class Record(NamedTuple):
     message_type_us: str = ""
 
 
-_PLACES = {name.encode(): place for place, name in enumerate(Record._fields)}
-_NOTHING = [""] * len(Record._fields)
-_WAMID = Record._fields.index("wamid")
-_CREATED = Record._fields.index("created_us")
-_TIMES = [place for place, name in enumerate(Record._fields) if name.endswith(("_us", "_ms"))]
+_ABSENT: dict[str, Any] = dict.fromkeys(Record._fields, "")
+_texts_in = itemgetter(*Record._fields)
+_TIMES = slice(Record._fields.index("created_us"), Record._fields.index("error_code"))
+_OLDER = slice(Record._fields.index("recipient_id_us"), None)
 
 
-def record_in(fields: Iterable[tuple[bytes, bytes | None]]) -> Record:
-    """The record in the fields of a hash, by their names; None: the hash lacks the field.
+def record_in(fields: Iterable[tuple[str, str]]) -> Record:
+    """The record in the fields of a hash and their texts.
 
     Fields that only a later version knows are passed over; they stay in the hash.
 
     Raises:
         ValueError: it is no record, or one whose status only a later version knows.
     """
-    texts: list[Any] = _NOTHING.copy()
-    for name, value in fields:
-        place = _PLACES.get(name)
-        if place is not None and value is not None:
-            texts[place] = value.decode()
-    texts[0] = _STATUSES.get(texts[0])
-    if not (texts[0] and texts[_WAMID] and texts[_CREATED]):
+    found = _ABSENT.copy()
+    found.update(fields)
+    found["status"] = _STATUSES.get(found["status"])
+    if not (found["status"] and found["wamid"] and found["created_us"]):
         raise ValueError("no record that this version can read")
-    if not "".join([texts[place] for place in _TIMES]).isdecimal():
+    texts = _texts_in(found)
+    if not "".join((*texts[_TIMES], *texts[_OLDER])).isdecimal():
         raise ValueError("a time that is no number")
     return Record._make(texts)
 

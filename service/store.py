@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
@@ -83,8 +83,7 @@ MAX_READ = 1_000
 """Records that one call reads: as many as one look-up may ask for."""
 
 _MAX_ROWS = 256
-"""Messages found in one list call, and records read in one write: Redis does nothing else
-meanwhile."""
+"""Messages that one list call finds: Redis does nothing else meanwhile."""
 
 _BRIDGED_S = 1.0
 """How long a merge may take where there is a journal to go to instead: a short absence is waited
@@ -365,30 +364,9 @@ class Store:
     async def _read(
         self, partition: int, reads: Sequence[_Read], until_s: float
     ) -> list[Fields | None]:
-        found: list[Fields | None] = []
         async with self._reading(partition):
-            for start in range(0, len(reads), _MAX_ROWS):
-                some = reads[start : start + _MAX_ROWS]
-                replies = await self._replies_to(partition, some, until_s)
-                found += map(_fields_in, some, replies)
-        return found
-
-    async def _replies_to(
-        self, partition: int, reads: Sequence[_Read], until_s: float
-    ) -> Sequence[Any]:
-        """A reply to each; None where the key is of another kind."""
-        try:
-            return await self._server.execute_many(until_s, tag_of(partition), reads)
-        except faults.ResponseError as error:
-            if not _is_of_another_kind(error):
-                raise
-        if len(reads) == 1:
-            return [None]
-        half = len(reads) // 2  # as nearly always all others are sound
-        return [
-            *await self._replies_to(partition, reads[:half], until_s),
-            *await self._replies_to(partition, reads[half:], until_s),
-        ]
+            replies = await self._server.execute_many(until_s, tag_of(partition), reads)
+        return list(map(_fields_in, reads, replies))
 
     async def _list(
         self, partition: int, queries: Sequence[Query], until_s: float
@@ -607,22 +585,13 @@ class Store:
         return Unavailable(reason)
 
 
-def _fields_in(read: _Read, reply: Any) -> Fields | None:  # noqa: ANN401  as the driver has it
-    """The fields in a reply to a read."""
-    if reply is None:
+def _fields_in(read: _Read, reply: Any) -> Fields | None:  # noqa: ANN401  as the server has it
+    """The fields in a reply to a read; None where the key is of another kind."""
+    if isinstance(reply, Exception):
         return None
-    if read[0] == "HMGET":
-        return zip(_encoded(read[2:]), reply, strict=True) if any(reply) else ()
-    return reply.items() or ()
-
-
-@cache
-def _encoded(names: tuple[str, ...]) -> list[bytes]:
-    return [name.encode() for name in names]
-
-
-def _is_of_another_kind(error: faults.ResponseError) -> bool:
-    return str(error).startswith("WRONGTYPE")
+    if read[0] == "HGETALL":
+        return zip(reply[::2], reply[1::2], strict=True) if reply else ()
+    return [pair for pair in zip(read[2:], reply, strict=True) if pair[1]] or ()
 
 
 async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:

@@ -43,7 +43,7 @@ end"""
 
 Contents = dict[str, Any]
 """All keys and what they hold: text, hash or sorted set as Python has them; of a feed the ids; of a
-message the hash's bytes."""
+message the texts."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,10 @@ async def _held(node: Any, key: bytes) -> Any:
         return dict(times_in(held)) if b":times:" in key else held
     if kind in {b"hash", "hash"}:
         fields = await node.execute_command("HGETALL", key)
-        if b":msg:" in key:
-            assert all(fields.values()), "an empty text is never stored"
-            return fields
         known = {name.decode(): value.decode() for name, value in fields.items()}
+        if b":msg:" in key:
+            assert all(known.values()), "an empty text is never stored"
+            return known
         return {name: value if name == "id" else int(value) for name, value in known.items()}
     if kind in {b"stream", "stream"}:
         entries = await node.execute_command("XRANGE", key, "-", "+")
