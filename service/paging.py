@@ -65,26 +65,23 @@ def readable(found: Iterable[Fields | None]) -> Iterator[Record]:
     return (record for fields in found if fields != () and (record := _read(fields)))
 
 
-def records_at(
-    places: Iterable[Position], found: Iterable[Fields | None], test: Test
-) -> tuple[list[Record], int]:
+def records_that_pass(test: Test, found: Iterable[Fields | None]) -> tuple[list[Record], int]:
     """The records of messages that a script found a moment ago, and how many can't be read.
 
-    Those are left out that have gone since, don't pass the test any more, or have come anew.
+    Those are left out that have gone since, or don't pass the test any more.
 
     Args:
-        places: of the messages, by the script.
-        found: the hash of each.
         test: whether a record is wanted.
+        found: the hash of each.
     """
     records, unreadable = [], 0
-    for at, fields in zip(places, found, strict=True):
+    for fields in found:
         if fields == ():
             continue
         record = _read(fields)
         if record is None:
             unreadable += 1
-        elif int(record.created_us) == at.created_us and test(record):
+        elif test(record):
             records.append(record)
     return records, unreadable
 

@@ -42,7 +42,7 @@ from service.paging import (
     behind,
     position_of,
     readable,
-    records_at,
+    records_that_pass,
     take,
 )
 from service.reports import Record, Report
@@ -421,7 +421,7 @@ class Store:
         if not found:
             return [], 0
         hashes = await self._read_all(partition, [at.message_id for at in found])
-        return records_at(found, hashes, test)
+        return records_that_pass(test, hashes)
 
     async def find(self, partition: int, query: Query) -> Scan:
         """One look at a partition, at a bounded number of entries: where messages are that match.

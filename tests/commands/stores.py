@@ -74,7 +74,7 @@ def histories(number: int, seed: int = 1) -> list[Report]:
                 chance.choice(["", "Undeliverable"]) if failed else "",
             )
             if chance.random() < 0.2:
-                report = replace(report, extras=Extras(user_id="US.1", pricing='{"billable":true}'))
+                report = replace(report, extras=Extras(user_id="US.1", pricing_billable="true"))
             if chance.random() < 0.5:
                 context = Context(
                     recipient_id=f"91900000{message:04}",

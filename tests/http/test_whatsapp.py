@@ -211,7 +211,11 @@ class TestPayloads:
             "parent_user_id": "US.ENT.1",
             "participant_id": "919876500001",
             "callback_data": "run 7",
-            "pricing": '{"billable":true,"category":"utility","pricing_model":"PMP"}',
+            "pricing_category": "utility",
+            "pricing_type": "",
+            "pricing_model": "PMP",
+            "pricing_billable": "true",
+            "pricing_other": "",
         }
 
     async def test_the_error_keeps_its_details_and_its_link(self, client: Client) -> None:

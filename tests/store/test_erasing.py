@@ -7,8 +7,9 @@ import pytest
 from service.erasing import Erased, erase
 from service.errors import Unavailable
 from service.keys import Selection, crc16_of, id_of, index_key, partition_of, tag_of
+from service.paging import Page
 from service.reports import Report, Status
-from service.scripts import MAX_ERASED, Erasure, Merged, Outcome, Query, Scan
+from service.scripts import MAX_ERASED, Erasure, Merged, Outcome, Query
 from tests.backends import Backend, Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 
@@ -165,12 +166,12 @@ def after_the_first_look(bench: Bench, *reports: Report) -> None:
     """Has these reports come in when an erasure has found messages, and not yet removed any."""
     look, pending = bench.store.look, list(reports)
 
-    async def look_and_write(partition: int, query: Query) -> Scan:
-        scan = await look(partition, query)
-        if scan.packed:
+    async def look_and_write(partition: int, query: Query) -> Page:
+        page = await look(partition, query)
+        if page.records:
             await bench.merge(*pending)
             pending.clear()
-        return scan
+        return page
 
     bench.store.look = look_and_write  # type: ignore[method-assign]
 

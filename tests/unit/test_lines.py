@@ -10,9 +10,16 @@ from msgspec.structs import replace
 
 from service.errors import BadRequest
 from service.models.lines import RecordLine, line_of, reports_in
-from service.reports import Extras, Record, Report, Status, record_of
+from service.models.pricing import parts_of
+from service.reports import Context, Extras, Record, Report, Status, receipts_of, record_of
 from tests.factories import BASE_US, reports, send_report, status_report
 
+PRICINGS: list[dict[str, Any]] = [
+    {},
+    {"billable": True, "category": "utility", "pricing_model": "PMP", "type": "regular"},
+    {"billable": False, "category": "x\x7f\n", "z": [0.1, None], "A": {"b": ""}},
+    {"billable": None, "category": "", "pricing_model": 7, "type": ["regular"]},
+]
 ANY = reports.filter(lambda report: report.wamid == "wamid.A")
 
 
@@ -36,27 +43,34 @@ def refusal(line: object) -> BadRequest:
 @settings(max_examples=100)
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_a_record_comes_back_whole(some: list[Report]) -> None:
-    record = record_of(some)
-    record = record._replace(pricing='{"billable":true}' if record.pricing else "")
+    record = without_pricing(record_of(some))
     assert record_of(reports_in(line_of(record))) == record
 
 
-@pytest.mark.parametrize("pricing", ["{}", '{"billable":true,"category":"x\x7f","z":[0.1,null]}'])
-def test_pricing_is_an_object_and_comes_back_as_it_was_kept(pricing: str) -> None:
-    report = replace(status_report(Status.SENT), extras=Extras(user_id="u", pricing=pricing))
-    line = line_of(record_of([report]))
-    assert json.loads(line)["pricing"] == json.loads(pricing)
-    assert record_of(reports_in(line)).pricing == pricing
+def without_pricing(record: Record) -> Record:
+    """The factories give all fields any text, and these are parts of an object."""
+    known = record._asdict()
+    return Record(**{name: known[name] for name in known if not name.startswith("pricing")})
+
+
+@pytest.mark.parametrize("pricing", PRICINGS, ids=str)
+def test_pricing_is_an_object_and_comes_back_as_it_was_kept(pricing: dict[str, Any]) -> None:
+    extras = Extras(user_id="u", **parts_of(pricing))
+    record = record_of([replace(status_report(Status.SENT), extras=extras)])
+    line = line_of(record)
+    assert json.loads(line).get("pricing", {}) == pricing
+    assert record_of(reports_in(line)) == record
 
 
 def test_every_field_of_a_record_has_its_place() -> None:
-    times = {
+    own = {
         "created_us": "created_at",
-        "context_us": "tracked_at",
-        "stamps": "tracked_at_of",
-        "received_ms": "received_at_of",
+        "tracked_us": "tracked_at",
+        **{f"{name}_us": "tracked_at_of" for name in Context.__struct_fields__},
+        **{f"{status}_received_ms": "received_at_of" for status in Status},
+        **{name: "pricing" for name in Record._fields if name.startswith("pricing")},
     }
-    expected = {times.get(name, name.replace("_ms", "_at")) for name in Record._fields}
+    expected = {own.get(name, name.replace("_ms", "_at")) for name in Record._fields}
     assert set(RecordLine.__struct_fields__) == expected | {"record"}
 
 
@@ -130,13 +144,15 @@ def test_the_same_line_unchanged_is_taken() -> None:
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_every_older_line_is_taken(some: list[Report]) -> None:
     """Also of a message that a status made known here before its earlier track-send was merged."""
-    record = record_of(some)._replace(pricing="")
+    record = without_pricing(record_of(some))
     older = json.loads(line_of(record))
     del older["received_at_of"]
     read = record_of(reports_in(json.dumps(older).encode()))
-    assert read._replace(received_ms=record.received_ms) == record
+    receipts = {f"{s}_received_ms": getattr(record, f"{s}_received_ms") for s in Status}
+    assert read._replace(**receipts) == record
 
 
 def test_an_older_line_was_received_when_the_first_report_was() -> None:
     older = json.dumps(content(received_at_of=None)).encode()
-    assert record_of(reports_in(older)).received_ms == f"{BASE_US // 1000},,,{BASE_US // 1000}"
+    time_ms = str(BASE_US // 1000)
+    assert receipts_of(record_of(reports_in(older))) == {"sent": time_ms, "failed": time_ms}

@@ -46,7 +46,7 @@ def test_each_time_is_a_status_reached_then() -> None:
     assert found.read_ms == str(BASE_MS + 60_000)
     assert found.delivered_ms == ""
     assert found.recipient_id == "919876543210"
-    assert found.context_us == ""
+    assert found.tracked_us == ""
 
 
 def test_a_read_message_whose_sent_time_nobody_kept() -> None:
