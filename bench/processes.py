@@ -149,7 +149,8 @@ def redis(port: int, *options: str, binary: str) -> Iterator[str]:
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         path = f"{folder}/redis.sock"
         command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", path]
-        command += ["--dir", folder, "--save", "", "--appendonly", "yes", *options]
+        command += ["--dir", folder, "--save", "", "--appendonly", "yes"]
+        command += ["--hash-max-listpack-value", "512", *options]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

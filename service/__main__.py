@@ -19,7 +19,7 @@ import msgspec
 import uvloop
 
 from service.app import JOURNAL_OFF, create_app, serve
-from service.checks import check, describe, id_of_store
+from service.checks import check, describe, id_of_store, record_size
 from service.clocks import weaknesses_of_clocks
 from service.commands.adopt import adopt
 from service.commands.common import open_server, private_runs
@@ -168,6 +168,8 @@ async def _check(settings: Settings) -> None:
         async with open_server(settings) as (server, scripts):
             warnings = await check(server, scripts, settings)
             found += await describe(server, settings)
+            size = await record_size(server)
+            (warnings if size.is_known else found).extend(filter(None, [size.sentence]))
             warnings += await weaknesses_of_clocks(server)
             if settings.journal.enabled:
                 held = _held(settings, await id_of_store(scripts))

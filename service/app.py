@@ -18,10 +18,10 @@ from aiohttp import web
 
 from service.access import Access
 from service.admission import Admission, Strangers
-from service.checks import Unkept, check, claim, deleted_for_room, is_ours
+from service.checks import Unkept, check, claim, deleted_for_room, is_ours, record_size
 from service.clocks import Clocks
 from service.config import Settings, weaknesses
-from service.connect import address_of, connect
+from service.connect import Server, address_of, connect
 from service.errors import Unavailable
 from service.feed import Feed
 from service.handlers import (
@@ -106,8 +106,7 @@ def create_app(settings: Settings) -> web.Application:
             async def open_store(within_s: float | None = None) -> None:
                 warnings = await check(server, scripts, settings, within_s=within_s, keeper=keeper)
                 await claim(scripts, settings, keeper)
-                for warning in warnings:
-                    log.warning("store_may_lose_data", extra={"reason": warning})
+                await _say_weaknesses(server, warnings)
                 await clocks.look()
                 if journal:
                     await _say_held(journal)
@@ -139,6 +138,16 @@ def create_app(settings: Settings) -> web.Application:
     if settings.retention.days:
         app.cleanup_ctx.append(_retention)
     return app
+
+
+async def _say_weaknesses(server: Server, warnings: list[str]) -> None:
+    """Logs what may lose data, and that records take more memory than they need."""
+    for warning in warnings:
+        log.warning("store_may_lose_data", extra={"reason": warning})
+    size = await record_size(server)
+    if size.sentence:
+        level = logging.WARNING if size.is_known else logging.INFO
+        log.log(level, "records_large", extra={"reason": size.sentence})
 
 
 async def _say_held(journal: Journal) -> None:

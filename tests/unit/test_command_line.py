@@ -113,6 +113,18 @@ def test_what_may_lose_data_is_a_warning(tmp_path: Path, redis: RedisServer) -> 
     assert "maxmemory-policy is allkeys-lru" in ended.stdout
 
 
+def test_records_that_take_much_memory_are_a_warning(tmp_path: Path, redis: RedisServer) -> None:
+    """No refusal, even where the settings are strict: nothing is lost by it."""
+    redis.command("CONFIG", "SET", "hash-max-listpack-value", "64")
+    settings = {"TRACKER_REDIS__URL": redis.url}
+    ended = _check(tmp_path, **settings)
+    assert ended.returncode == 0
+    assert "warning: hash-max-listpack-value is 64" in ended.stdout
+    with Service(tmp_path, TRACKER_AUTH__TOKENS="t", **settings) as service:
+        [event] = service.events("records_large")
+    assert (event["level"], "512" in str(event["reason"])) == ("warning", True)
+
+
 def test_what_may_lose_data_is_refused_where_the_settings_are_strict(
     tmp_path: Path, redis: RedisServer
 ) -> None:
