@@ -26,16 +26,27 @@
 -- The answer is {'delivered', 'changed', 'sent', 'created'}. The same batch again changes nothing:
 -- the records say so.
 
+-- A hash as a table by its fields. Redis makes it of a map of RESP3, in C, which costs a sixth less
+-- of the processor for a status that is known already; fakeredis has no RESP3.
+local hash_at = redis.setresp and function(key)
+  redis.setresp(3)
+  local hash = call('HGETALL', key).map
+  redis.setresp(2)
+  return hash
+end or function(key)
+  local hash, flat = {}, call('HGETALL', key)
+  for i = 1, #flat, 2 do
+    hash[flat[i]] = flat[i + 1]
+  end
+  return hash
+end
+
 -- The stored record of a message, its fields by their names; nil if there is none. A key of another
 -- type stops the script here, before its first write, and so does a hash that is no record.
 local function record_at(key)
-  local flat = call('HGETALL', key)
-  if #flat == 0 then
+  local record = hash_at(key)
+  if not next(record) then
     return nil
-  end
-  local record = {}
-  for i = 1, #flat, 2 do
-    record[flat[i]] = flat[i + 1]
   end
   if not (record.status and record.created_us) then
     error(key .. ' holds no record')

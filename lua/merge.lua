@@ -89,8 +89,9 @@ end
 -- The context of a message's first track-send.
 local function put_context(record, context, received_us)
   for place = 1, #CONTEXT do
-    if context[place] ~= '' then
-      record[CONTEXT[place]] = context[place]
+    local value = context[place]
+    if value ~= '' then
+      record[CONTEXT[place]] = value
     end
   end
   record.tracked_us = digits(received_us)
@@ -140,12 +141,14 @@ end
 
 -- Writes a record: all of a new one, of another what changed.
 local function write_record(key, record, stored)
-  local words, gone = {}, {}
+  local words, gone, count = {}, {}, 0
   if not stored then
     for place = 1, #FIELDS do
-      local value = record[FIELDS[place]]
+      local field = FIELDS[place]
+      local value = record[field]
       if value then
-        words[#words + 1], words[#words + 2] = FIELDS[place], value
+        words[count + 1], words[count + 2] = field, value
+        count = count + 2
       end
     end
   else
