@@ -167,6 +167,8 @@ class Admission:
 
     Attributes:
         requests: of admitted callers, until their answers are written.
+        coming: requests that were read in a turn of the loop and begin in the next ones. They are
+            counted only while there are refusals.
         bytes: that those hold.
         listeners: how many are there.
     """
@@ -182,9 +184,10 @@ class Admission:
         self._most_requests = most_requests
         self._most_listeners = most_listeners
         self._depth = depth
-        self.requests = self.bytes = self.listeners = 0
+        self.requests = self.coming = self.bytes = self.listeners = 0
         self.strangers = strangers or Strangers(lambda: None)
-        self._refused_s: dict[float, float] = {}
+        self._refused_s: dict[float, float] = {}  # for want of room, by share
+        self._last_refused_s = -math.inf
 
     def enter(self, share: float) -> Ticket:
         """Lets a caller's request in; the ticket's `leave` must follow.
@@ -206,11 +209,12 @@ class Admission:
         Raises:
             Overloaded: it is.
         """
-        if self.is_full(share):
+        if self._in_use >= share:
+            self._refused_s[share] = self._last_refused_s = time.monotonic()
             raise Overloaded
 
     def is_full(self, share: float, callers: int = 0) -> bool:
-        """Whether a request is refused.
+        """Whether a request would be refused that comes now.
 
         One on a new connection is for a second after somebody was refused, if there are callers
         enough to fill the room: it would take the place of one that is served, which then had to
@@ -220,15 +224,17 @@ class Admission:
             share: as `enter` has it.
             callers: connections on which requests were let in; 0 if this is one of them.
         """
-        if self._in_use >= share:
-            self._refused_s[share] = time.monotonic()
-            return True
-        enough = callers >= share * self._most_requests
-        return enough and time.monotonic() - self._refused_s.get(share, -math.inf) < _CALM_AFTER_S
+        room, now_s = share * self._most_requests, time.monotonic()
+        if self.requests + self.coming >= room or self._in_use >= share:
+            self._refused_s[share] = now_s
+        elif callers < room or now_s - self._refused_s.get(share, -math.inf) >= _CALM_AFTER_S:
+            return False
+        self._last_refused_s = now_s
+        return True
 
     def is_calm(self) -> bool:
         """Whether nobody was refused within the last second."""
-        return time.monotonic() - max(self._refused_s.values(), default=-math.inf) >= _CALM_AFTER_S
+        return time.monotonic() - self._last_refused_s >= _CALM_AFTER_S
 
     @property
     def _in_use(self) -> float:
@@ -256,6 +262,9 @@ class Connection(Protocol):
 
     def admit(self) -> None:
         """A caller on it has proved who it is."""
+
+    def arrive(self) -> None:
+        """Its request begins: it is no longer coming."""
 
     def comes_anew_for_less(self) -> bool:
         """Whether a caller who is refused should come on a new connection."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 import orjson
@@ -92,15 +94,16 @@ async def write_each(
 
 async def in_turns(bodies: Iterable[bytes | None]) -> AsyncIterator[list[bytes | None]]:
     """The bodies, as many at a time as others may wait for; between two times these have a turn."""
-    turn, size = list[bytes | None](), 0
-    for body in bodies:
-        if len(turn) >= MOST_A_TURN or size > MOST_BYTES_A_TURN:
-            yield turn
+    waiting = list(bodies)
+    ends = list(accumulate(len(body or b"") for body in waiting))  # of each, in bytes
+    start = before = 0
+    while start < len(waiting):
+        fitting = bisect_right(ends, before + MOST_BYTES_A_TURN, start)
+        stop = min(max(fitting, start + 1), start + MOST_A_TURN)
+        if start:
             await asyncio.sleep(0)
-            turn, size = [], 0
-        turn.append(body)
-        size += len(body or b"")
-    yield turn
+        yield waiting[start:stop]
+        start, before = stop, ends[stop - 1]
 
 
 def is_queued(merged: Iterable[Merged]) -> bool:

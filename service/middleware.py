@@ -232,6 +232,8 @@ class Entrance:
     async def __call__(self, request: BaseRequest) -> web.StreamResponse:
         """Answers a request, whatever happens."""
         started_s = perf_counter()
+        if self._admission.coming:
+            connection_of(request).arrive()
         known = request_id_of(request)
         request_id.set(known)
         lasting = large = False

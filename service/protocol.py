@@ -63,15 +63,20 @@ class Protocol(RequestHandler):
 
     __slots__ = (
         "_admitted",
+        "_coming",
+        "_early",
         "_first_limit",
+        "_owes",
         "_patient_s",
         "_seen",
         "_whole",
+        "admission",
         "lines",
         "metrics",
         "receive_s",
     )
 
+    admission: Admission
     lines: LogLimit
     metrics: Metrics
     receive_s: float
@@ -79,6 +84,12 @@ class Protocol(RequestHandler):
     _admitted: bool
     _whole: bool
     """Whether all that came is known to be whole requests, so that what comes next begins one."""
+    _coming: bool
+    """Whether its request counts as `Admission.coming`."""
+    _owes: bool
+    """Whether a refusal waits to be sent."""
+    _early: bytes
+    """What came before it was sent."""
     _patient_s: float
     """When a caller that heeds `Retry-After` asks again."""
     _first_limit: asyncio.TimerHandle
@@ -87,6 +98,7 @@ class Protocol(RequestHandler):
         """Gives the caller so long for its first request, and for taking what it is sent."""
         self._seen = 0
         self._admitted, self._whole, self._patient_s = False, True, 0.0
+        self._coming, self._owes, self._early = False, False, b""
         super().connection_made(transport)
         opened = cast("socket.socket | None", transport.get_extra_info("socket"))
         if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -98,6 +110,7 @@ class Protocol(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Lets go: a timer would keep all this for as long as it runs."""
         self._first_limit.cancel()
+        self.arrive()
         super().connection_lost(exc)
 
     def _cut_off_the_silent(self) -> None:
@@ -117,7 +130,7 @@ class Protocol(RequestHandler):
         """A caller on it has proved who it is: it gives way after those that haven't."""
         if not self._admitted and self._manager is not None:  # it may have left
             self._admitted = True
-            cast("JsonServer", self._manager).forget_stranger(self)
+            self._server.forget_stranger(self)
 
     def data_received(self, data: bytes) -> None:
         """Refuses a request that would be refused anyway, at a tenth of what aiohttp takes for it.
@@ -127,15 +140,31 @@ class Protocol(RequestHandler):
         all before and has begun to read no other. All else is aiohttp's, which calls this without
         data to read on.
         """
+        if self._owes:
+            self._early += data
+            self._pause_transport_reading()
+            return
         if data and self._whole and not self.is_closing():
-            server = cast("JsonServer", self._manager)
-            share = None if self.is_busy() else server.share_of(data)
-            if share is not None and server.would_refuse(share, newcomer=not self._admitted):
+            share = None if self.is_busy() else self._server.share_of(data)
+            if share is not None and self._server.would_refuse(share, newcomer=not self._admitted):
                 self._refuse(data)
                 return
             # To look at each request costs something, so it is done only after refusals.
-            self._whole = share is not None and not server.admission.is_calm()
+            self._whole = share is not None and not self.admission.is_calm()
+            if self._whole:
+                self._coming = True
+                self.admission.coming += 1
         super().data_received(data)
+
+    @property
+    def _server(self) -> JsonServer:
+        return cast("JsonServer", self._manager)
+
+    def arrive(self) -> None:
+        """Its request begins: it is no longer coming."""
+        if self._coming:
+            self._coming = False
+            self.admission.coming -= 1
 
     def is_closing(self) -> bool:
         """Whether nothing more is read from it."""
@@ -143,7 +172,7 @@ class Protocol(RequestHandler):
 
     def is_busy(self) -> bool:
         """Whether a request on it waits for its answer."""
-        return self._request_in_progress or bool(self._messages)
+        return self._owes or self._request_in_progress or bool(self._messages)
 
     def comes_anew_for_less(self) -> bool:
         """Whether a caller who is refused should come on a new connection.
@@ -153,7 +182,7 @@ class Protocol(RequestHandler):
         return not self._whole
 
     def _refuse(self, data: bytes) -> None:
-        """Answers what would have been aiohttp's; meanwhile nothing more is read."""
+        """Answers what would have been aiohttp's, and nothing else until then."""
         if number := self.lines.due("overloaded"):
             log.warning("overloaded", extra={"number": number, "address": _peer_of(self.transport)})
         self.metrics.request("unknown", Overloaded.status, 0.0)
@@ -165,13 +194,18 @@ class Protocol(RequestHandler):
         at_s = min(max(self._patient_s, now_s + _FIRST_S), now_s + _PAUSE_S)
         self._patient_s = at_s + _PAUSE_S
         self._next_keepalive_close_time = at_s + self._keepalive_timeout
-        self._pause_transport_reading()
+        self._owes = True
         self._loop.call_at(at_s, self._send, answer)
 
     def _send(self, answer: bytes) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(answer)
+        self._owes = False
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.transport.write(answer)
+        if self._early:  # few callers don't wait for their answer
+            early, self._early = self._early, b""
             self._resume_transport_reading()
+            self.data_received(early)
 
     def cut_off(self) -> None:
         """Ends it at once, with what waits to be sent."""
@@ -188,6 +222,7 @@ class Protocol(RequestHandler):
         """As RequestHandler has it, save for the form; always closes the connection."""
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the response has been sent already")
+        self.arrive()
         known = request_id_of(request)
         self.metrics.request("unknown", status, 0.0)
         if number := self.lines.due("request_malformed", status):
@@ -271,6 +306,7 @@ class JsonServer(web.Server):
     def __call__(self) -> RequestHandler:
         """A connection's protocol."""
         protocol = Protocol(self, loop=self._loop, **self._kwargs)
+        protocol.admission = self.admission
         protocol.lines, protocol.metrics = self.lines, self.metrics
         protocol.receive_s = self.receive_s
         return protocol

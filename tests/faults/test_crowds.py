@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestClient
 from aiohttp.web_request import BaseRequest
 
 from service.admission import Admission
-from service.app import create_app
+from service.app import create_app, settle
 from service.config import Auth, Redis, Settings
 from service.errors import Overloaded
 from service.middleware import ADMISSION, OPEN, READ, WRITE
@@ -232,6 +232,25 @@ async def test_a_connection_that_is_gone_is_forgotten() -> None:
         await asyncio.sleep(0.05)
         gc.collect()
         assert not [each for each in gc.get_objects() if isinstance(each, Protocol)]
+
+
+def test_python_seldom_looks_for_garbage_that_hardly_arises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With thousands of connections each look takes long, and all requests wait meanwhile."""
+    looks: list[int] = []
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "collect", lambda: None)
+    before = gc.get_threshold()
+    settle("http://127.0.0.1:1")
+    gc.callbacks.append(lambda phase, _: looks.append(1) if phase == "start" else None)
+    try:
+        requests = [[number] for number in range(5_000)]
+        assert len(requests) == 5_000
+        assert not looks
+    finally:
+        gc.callbacks.pop()
+        gc.set_threshold(*before)
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def no_brake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @description.parametrize()
 @settings(max_examples=15, deadline=None)
 def test_the_service_does_as_it_says(

@@ -12,10 +12,10 @@ from service.models.reader import MOST_PARTS, check_parts, parts_of
 @pytest.mark.parametrize(
     ("bodies", "turns"),
     [
-        ([], [0]),
+        ([], []),
         ([b"{}"] * MOST_A_TURN, [MOST_A_TURN]),
         ([b"{}", None] * MOST_A_TURN, [MOST_A_TURN] * 2),
-        ([bytes(MOST_BYTES_A_TURN)] * 3, [2, 1]),
+        ([bytes(MOST_BYTES_A_TURN // 2)] * 3, [2, 1]),
         ([bytes(10 * MOST_BYTES_A_TURN)] * 2 + [b"{}"], [1, 1, 1]),
     ],
 )
