@@ -73,11 +73,11 @@ UPGRADES: tuple[Command, ...] = (
     ("HSET", "msg", "field", ""),
     ("PEXPIRE", "msg", "1"),
     ("PTTL", "msg"),
+    ("RENAME", "count", "{wa:0}:upgrading"),  # it is partition 0 that they are asked for in
     ("SET", "count", ""),
     ("TYPE", "msg"),
 )
-"""What `upgrade.lua` needs, which removes a record before it writes it anew; besides RENAME, which
-it begins with."""
+"""What `upgrade.lua` needs, which removes a record before it writes it anew."""
 
 _ONCE = "config|get", "eval", "evalsha", "info", "time"
 """What is called outside of these scripts, most of it at the start."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -114,7 +114,7 @@ async def upgrade_on(
     settings = with_store(settings, settings.redis.url, layout.partitions)
     async with store_on(server, scripts, settings) as store:
         await check_permission(scripts, UPGRADES)  # so that no record is removed and not written
-        work = _Upgrade(store, STEPS[origin], mend=mend)
+        work = _Upgrade(store, server.home_of, STEPS[origin], mend=mend)
         if layout.version != UPGRADING:  # else every service has noticed it since
             if not isinstance(server, Fake):  # nobody else can be on that one
                 await _check_unused(store)
@@ -220,12 +220,21 @@ class _Upgrade:
 
     Args:
         store: that nobody else uses.
+        home_of: names the server of a tag.
         fields_of: makes of an old record the fields of the new one.
         mend: whether an index that doesn't fit is no reason to stop.
     """
 
-    def __init__(self, store: Store, fields_of: Callable[[bytes], Fields], *, mend: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        home_of: Callable[[str], Awaitable[str]],
+        fields_of: Callable[[bytes], Fields],
+        *,
+        mend: bool,
+    ) -> None:
         self._store = store
+        self._home_of = home_of
         self._fields_of = fields_of
         self._mend = mend
 
@@ -376,11 +385,12 @@ class _Upgrade:
 
     async def _scanned(self) -> AsyncIterator[tuple[int, list[str]]]:
         """The ids of all records, some of a partition at a time; one may come twice."""
-        for server in await self._servers():
+        homes = {await self._home_of(tag_of(p)): p for p in range(self._store.partitions)}
+        for place in homes.values():  # a partition of each server, which is asked for all its keys
             cursor = 0
             while True:
                 command = "SCAN", cursor, "MATCH", "{wa:*}:msg:*", "COUNT", MAX_READ
-                cursor, keys = await patiently(lambda: self._store.execute(server, *command))  # noqa: B023
+                cursor, keys = await patiently(lambda: self._store.execute(place, *command))  # noqa: B023
                 by_partition: defaultdict[int, list[str]] = defaultdict(list)
                 for key in keys:
                     tag, _, message_id = key.decode().partition(":msg:")
@@ -390,11 +400,3 @@ class _Upgrade:
                         yield partition, ids
                 if not int(cursor):
                     break
-
-    async def _servers(self) -> list[int]:
-        """A partition of each server, so that each is asked once for all of its keys."""
-        found: dict[object, int] = {}
-        for partition in range(self._store.partitions):
-            info = await patiently(lambda: self._store.execute(partition, "INFO", "server"))  # noqa: B023
-            found.setdefault(info.get("run_id"), partition)
-        return list(found.values())

@@ -39,11 +39,11 @@ async def put(server: Server, sample: Sample) -> None:
         await node.execute_command("FLUSHALL")
     for key, (kind, content) in sample.keys.items():
         tag = key[: key.index("}") + 1]
-        for command in _writes(key, kind, content):
+        for command in writes_of(key, kind, content):
             await server.execute(soon_s(), tag, *command)
 
 
-def _writes(key: str, kind: str, content: Any) -> Iterator[Iterable[Any]]:
+def writes_of(key: str, kind: str, content: Any) -> Iterator[Iterable[Any]]:
     if kind == "string":
         yield "SET", key, base64.b64decode(content) if ":times:" in key else content
     elif kind == "hash":
