@@ -81,7 +81,14 @@ _SHOWN = (
     "pricing_model",
     "pricing_billable",
     "pricing_other",
-    *(f"{field}_us" for field in _CONTEXT),
+    "recipient_id_us",
+    "event_id_us",
+    "registration_id_us",
+    "guest_id_us",
+    "guest_name_us",
+    "template_name_us",
+    "flow_type_us",
+    "message_type_us",
 )
 """The fields of version 3, in the order for people."""
 
@@ -137,7 +144,7 @@ def _listed(text: str, names: list[str] | tuple[str, ...]) -> dict[str, str]:
 
 
 def pricing_parts(text: str) -> dict[str, str]:
-    """Meta's pricing object in its parts; a known key with another kind of value is kept as JSON.
+    """Meta's pricing object in its parts; a known key with an odd value is kept as JSON.
 
     Raises:
         ValueError: the text is no JSON object.
@@ -147,7 +154,7 @@ def pricing_parts(text: str) -> dict[str, str]:
         raise ValueError("pricing that is no object")  # noqa: TRY004  as of all that can't be read
     parts, other = {}, {}
     for key, value in pricing.items():
-        if key in _PRICING and isinstance(value, str):
+        if key in _PRICING and value and isinstance(value, str):
             parts[_PRICING[key]] = value
         elif key == "billable" and isinstance(value, bool):
             parts["pricing_billable"] = "true" if value else "false"

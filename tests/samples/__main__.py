@@ -2,9 +2,10 @@
 
 Run it before the schema changes: `store-<version>.json` then shows, for good, what `upgrade` finds.
 The file holds, of a small store with two partitions and of one with four: each key with its type
-and content, the reports that made it, as a journal holds them, and what the API answered. Some
-records were cut: they are as an earlier version of the same schema packed them. Beside it stand the
-scripts that write messages, as servers get them: they must not write during an upgrade.
+and content, the reports that made it, as a journal holds them, its export, and what the API
+answered. Of version 2 some records were cut: they are as an earlier service of that version packed
+them. Beside it stand the scripts that write messages, as servers get them: they must not write
+during an upgrade.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import base64
 import json
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import msgspec
 from aiohttp.test_utils import TestClient
 
 from service.app import create_app
+from service.commands.common import EVERYTHING, walk
 from service.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
 from service.models.lines import line_of, reports_in
 from service.models.webhook import Payload
@@ -46,6 +48,8 @@ PRICING = [
     {"category": 7, "billable": "yes", "type": None, "volume": 12345678901234},
     {},
 ]  # fmt: skip
+PACKED = 2
+"""The version in which a record was one text, whose last fields could be left out."""
 CUT = 10
 """How many records are cut."""
 
@@ -206,8 +210,9 @@ async def sample(server: RedisServer, partitions: int, number: int, seed: int) -
         for record in records[:2]:
             await _erase(bench, record.wamid)
         kept = [record.wamid for record in records[2:]]
-        cut = [wamid for wamid in kept if ".1" in wamid][:CUT]
+        cut = [wamid for wamid in kept if ".1" in wamid][:CUT] if SCHEMA_VERSION == PACKED else []
         await _cut(bench, cut)
+        lines = [line async for line in _exported(bench)]
         keys = {key: await _held(bench, key) for key in await _keys(bench)}
     settings = settings_of(backend)
     async with TestClient(JsonTestServer(create_app(settings))) as client:
@@ -216,7 +221,7 @@ async def sample(server: RedisServer, partitions: int, number: int, seed: int) -
     journal = json.loads(msgspec.json.encode(reports))
     return {
         "partitions": partitions, "wamids": kept, "cut": cut, "keys": keys, "journal": journal,
-        "answers": answers,
+        "lines": lines, "answers": answers,
     }  # fmt: skip
 
 
@@ -232,6 +237,14 @@ async def _cut(bench: Bench, wamids: Sequence[str]) -> None:
         key = message_key(tag, id_of(wamid))
         packed = (await bench.execute(tag, "GET", key)).rpartition(b"\x1f")[0].rstrip(b"\x1f")
         await bench.execute(tag, "SET", key, packed)
+
+
+async def _exported(bench: Bench) -> AsyncIterator[str]:
+    """The lines that `export` writes."""
+    for partition in range(bench.partitions):
+        async for page in walk(bench.store, EVERYTHING, partition):
+            for record in page.records:
+                yield line_of(record).decode()
 
 
 async def _keys(bench: Bench) -> list[str]:
@@ -294,7 +307,7 @@ def _store_in_lines(store: dict[str, Any]) -> str:
         if isinstance(part, dict):
             items = ",\n".join(f"{_json(key)}:{_json(item)}" for key, item in part.items())
             parts.append(f"{_json(name)}:{{\n{items}}}")
-        elif name == "journal":
+        elif name in {"journal", "lines"}:
             items = ",\n".join(map(_json, part))
             parts.append(f"{_json(name)}:[\n{items}]")
         else:

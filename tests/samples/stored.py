@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from service.connect import Server
-from tests.backends import nodes_of, soon_s
+from tests.backends import nodes_of
 
 FOLDER = Path(__file__).parent
 
@@ -20,6 +20,7 @@ class Sample(NamedTuple):
     cut: list[str]
     keys: dict[str, list[Any]]
     journal: list[list[Any]]
+    lines: list[str]
     answers: dict[str, Any]
 
 
@@ -37,10 +38,11 @@ async def put(server: Server, sample: Sample) -> None:
     """Empties the servers and puts the store there."""
     for node in await nodes_of(server):
         await node.execute_command("FLUSHALL")
+    by_tag: dict[str, list[Any]] = {}
     for key, (kind, content) in sample.keys.items():
-        tag = key[: key.index("}") + 1]
-        for command in writes_of(key, kind, content):
-            await server.execute(soon_s(), tag, *command)
+        by_tag.setdefault(key[: key.index("}") + 1], []).extend(writes_of(key, kind, content))
+    for tag, commands in by_tag.items():
+        await server._send_all(tag, commands)
 
 
 def writes_of(key: str, kind: str, content: Any) -> Iterator[Iterable[Any]]:
