@@ -8,10 +8,10 @@
 --          messages are: every merge and erasure reads them before its first write, and so fails
 --          without a trace; "open" puts the counters back; "" does neither. from: the version that
 --          the store is brought from, "" for none, set with the fields of schema in one step;
---          without fields it is left as it is. messages: up to 64, with the text that the record
+--          without fields it is left as it is. messages: up to 32, with the text that the record
 --          is as long as nobody else has changed it, and the fields to put in its place.
 -- Returns  how many records were replaced.
--- Cost     about 15 µs a message.
+-- Cost     about 20 µs a message.
 
 local asked = cjson.decode(ARGV[1])
 local counters, kept = tag .. ':count:all', tag .. ':upgrading'

@@ -68,7 +68,7 @@ MAX_ERASED = 50
 MAX_RECHECKED = 100
 """Index entries in one recount, for the same reason."""
 
-MAX_REPLACED = 64
+MAX_REPLACED = 32
 """Records that one upgrade replaces, for the same reason."""
 
 Execute = Callable[..., Awaitable[Any]]

@@ -38,7 +38,7 @@ from service.errors import CommandError, Unavailable
 from service.keys import SCHEMA_VERSION, UPGRADING, index_key, message_key, schema_key, tag_of
 from service.permits import UPGRADES
 from service.scripts import MAX_REPLACED, Change, Layout, Scripts
-from service.store import MAX_READ, Store
+from service.store import Store
 
 Fields = dict[str, str]
 
@@ -52,8 +52,10 @@ each second, and Redis tells the time since in whole seconds."""
 _NOTICED_S = 2.0
 """How long services that started meanwhile are given to notice that the store can't be used."""
 _TRIES = 15
-_CHANGE_BYTES = 65_536
+_CHANGE_BYTES = 32_768
 """Texts in one change at the most: keeps it as short as `MAX_REPLACED` does."""
+_PAGE = 500
+"""Messages that are read or looked for in one step."""
 _MOST_NAMED = 10
 
 
@@ -365,18 +367,18 @@ class _Upgrade:
             if numbers is not None:
                 numbers["unlisted"] += len(some)
             ids = sorted(some)
-            for start in range(0, len(ids), MAX_READ):
-                yield partition, ids[start : start + MAX_READ]
+            for start in range(0, len(ids), _PAGE):
+                yield partition, ids[start : start + _PAGE]
 
     async def _listed(self, partition: int) -> AsyncIterator[list[str]]:
         start = 0
         while True:
-            place = index_key(tag_of(partition), "all"), start, start + MAX_READ - 1
+            place = index_key(tag_of(partition), "all"), start, start + _PAGE - 1
             found = await patiently(lambda: self._store.execute(partition, "ZRANGE", *place))  # noqa: B023
             if not found:
                 return
             yield [each.decode() for each in found]
-            start += MAX_READ
+            start += _PAGE
 
     async def _not_listed(self, partition: int, ids: Sequence[str]) -> list[str]:
         key = index_key(tag_of(partition), "all")
@@ -389,7 +391,7 @@ class _Upgrade:
         for place in homes.values():  # a partition of each server, which is asked for all its keys
             cursor = 0
             while True:
-                command = "SCAN", cursor, "MATCH", "{wa:*}:msg:*", "COUNT", MAX_READ
+                command = "SCAN", cursor, "MATCH", "{wa:*}:msg:*", "COUNT", _PAGE
                 cursor, keys = await patiently(lambda: self._store.execute(place, *command))  # noqa: B023
                 by_partition: defaultdict[int, list[str]] = defaultdict(list)
                 for key in keys:

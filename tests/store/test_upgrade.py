@@ -278,7 +278,6 @@ async def test_broken_off_at_any_step_it_goes_on(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before a step was done, and after it, when its answer was lost."""
-    monkeypatch.setattr(upgrading, "MAX_REPLACED", 40)
     run, calls = Scripts.upgrade, count(1)
     ends = math.inf
 
