@@ -27,6 +27,7 @@ from service.commands.export import export
 from service.commands.imports import import_
 from service.commands.recount import recount
 from service.commands.repartition import repartition
+from service.commands.upgrade import upgrade
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weaknesses
 from service.connect import address_of
 from service.embedded import examine, is_private, prepare
@@ -80,7 +81,7 @@ def main(context: click.Context, config: Path | None, workers: int, *, only_chec
         sys.exit(1)
 
 
-for command in (adopt, export, import_, recount, repartition):
+for command in (adopt, export, import_, recount, repartition, upgrade):
     main.add_command(command)
 
 

@@ -15,8 +15,8 @@ from service.connect import HOPELESS, Fake, Server
 from service.durability import check_age, evicted, in_words, syncs_by_itself, weaknesses
 from service.embedded import LISTPACK_BYTES, is_private
 from service.errors import OtherStore, StartError, StoreAway
-from service.keys import SCHEMA_VERSION, tag_of
-from service.permits import MERGES, OTHERS
+from service.keys import SCHEMA_VERSION, UPGRADING, tag_of
+from service.permits import MERGES, OTHERS, Command
 from service.scripts import Layout, Scripts
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,17 @@ async def check(
     if warnings and settings.redis.strict:
         raise StartError(" ".join([*warnings, "redis.strict is set, so the service won't start."]))
     return warnings
+
+
+async def check_permission(scripts: Scripts, commands: tuple[Command, ...]) -> None:
+    """Makes sure that the user may run commands; one of the tables in `permits`.
+
+    Raises:
+        StartError: some aren't allowed. The text names them.
+        StoreAway: the store can't be reached, or takes no writes.
+    """
+    with _away():
+        await scripts.ask_for(commands, asyncio.get_running_loop().time() + _START_S)
 
 
 async def _lacking(scripts: Scripts, until_s: float) -> str:
@@ -271,6 +282,11 @@ def _away() -> Iterator[None]:
 
 
 def _check_layout(layout: Layout, partitions: int) -> None:
+    if layout.version == UPGRADING:  # over some time: see below
+        raise StoreAway(
+            f"The store is on the way to schema version {SCHEMA_VERSION}: run "
+            "`python -m service upgrade` until it is done."
+        )
     if layout.version != SCHEMA_VERSION:
         raise StartError(
             f"The store was written with schema version {layout.version}; this service has "

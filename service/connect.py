@@ -261,6 +261,10 @@ class Server(ABC):
     async def _send_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:
         """One try of several commands, on one connection; of each its answer, or the error."""
 
+    async def home_of(self, tag: str) -> str:  # noqa: ARG002  one server holds all partitions
+        """The name of the server that holds a partition."""
+        return ""
+
     @abstractmethod
     def _connection_of(self, tag: str) -> AbstractAsyncContextManager[AbstractConnection]:
         """A connection to the server that holds a partition."""
@@ -405,6 +409,11 @@ class Cluster(Server):
             # None of those that the driver remembers is there: all may have moved elsewhere.
             self._nodes.startup_nodes |= self._seeds
             raise
+
+    async def home_of(self, tag: str) -> str:
+        """The name of the server that holds a partition."""
+        await self._client.initialize()
+        return cast("ClusterNode", self._client.get_node_from_key(tag)).name
 
     async def ask(self, *command: Any) -> list[Any]:
         """The answer of every master."""

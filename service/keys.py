@@ -22,7 +22,11 @@ GONE_S = 30 * 86_400
 """How long, in seconds, reports that come late must not bring an erased message back."""
 
 SCHEMA_VERSION = 3
-"""Of what the keys hold. A store written by another version is refused at start."""
+"""Of what the keys hold. A store written by another version is refused at start. Each change of it
+comes with its step in `commands.upgrading`, and with a sample of the store before it."""
+
+UPGRADING = 0
+"""The version of a store that is on the way from one version to another: none can be used."""
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
@@ -87,6 +91,7 @@ CATALOGUE = (
     ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("fence", "string", "no data: written behind a batch whose durability is waited for"),
     ("schema", "hash", "the version, the partitions, those to come, the id; in partition 0 only"),
+    ("upgrading", "hash", "`count:all` as long as the command `upgrade` runs"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
 

@@ -66,6 +66,19 @@ OTHERS: tuple[Command, ...] = (
 )
 """What reading, erasing, retention and the command `recount` need besides."""
 
+UPGRADES: tuple[Command, ...] = (
+    ("DEL", "msg"),
+    ("GET", "msg"),
+    ("HDEL", "schema", "field"),
+    ("HSET", "msg", "field", ""),
+    ("PEXPIRE", "msg", "1"),
+    ("PTTL", "msg"),
+    ("RENAME", "count", "{wa:0}:upgrading"),  # it is partition 0 that they are asked for in
+    ("SET", "count", ""),
+    ("TYPE", "msg"),
+)
+"""What `upgrade.lua` needs, which removes a record before it writes it anew."""
+
 _ONCE = "config|get", "eval", "evalsha", "info", "time"
 """What is called outside of these scripts, most of it at the start."""
 
@@ -76,6 +89,7 @@ BESIDES = {
     "a database other than 0": "+select",
     "the command `repartition`": "+pttl +scan",
     "the command `recount`": "+scan +zscan",
+    "the command `upgrade`": "+object|idletime +pexpire +pttl +rename +scan +type +zmscore",
 }
 """What is needed besides, and for what."""
 

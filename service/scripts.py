@@ -68,6 +68,9 @@ MAX_ERASED = 50
 MAX_RECHECKED = 100
 """Index entries in one recount, for the same reason."""
 
+MAX_REPLACED = 32
+"""Records that one upgrade replaces, for the same reason."""
+
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
 gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
@@ -88,6 +91,7 @@ _SHEBANGS = {
     "values": "#!lua flags=no-writes\n",
     "erase": "#!lua flags=allow-oom\n",  # of a full server, too, messages may be removed
     "recount": "#!lua\n",
+    "upgrade": "#!lua\n",
 }
 """Makes a full or read-only server refuse a script before its first write, and answer reads still
 (https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags)."""
@@ -266,6 +270,22 @@ class Recounted(NamedTuple):
     numbers: dict[bytes, bytes]
     times: bytes
     waits: dict[bytes, bytes]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one upgrade of a partition does; encodes to the JSON object that `upgrade.lua` reads.
+
+    Attributes:
+        door: `shut`, `open` or "", as `upgrade.lua` has them.
+        schema: fields and values of the layout to be set, one after the other; empty: none.
+        origin: the version that the store is brought from; "" where it isn't on the way any more.
+        messages: id, packed record and fields with their values, up to `MAX_REPLACED` of them.
+    """
+
+    door: str = ""
+    schema: Sequence[str] = ()
+    origin: str = msgspec.field(default="", name="from")
+    messages: Sequence[tuple[str, str, Sequence[str]]] = ()
 
 
 class Scan(NamedTuple):
@@ -580,6 +600,10 @@ class Scripts:
         return Recounted(
             entries, lists, place.decode(), state.decode(), _fields(count), times, _fields(waits)
         )
+
+    async def upgrade(self, partition: int, change: Change, until_s: float) -> int:
+        """Brings a part of a partition to another schema; returns how many records it replaced."""
+        return int(await self._run("upgrade", partition, msgspec.json.encode(change), until_s))
 
     async def layout(self, until_s: float) -> Layout | None:
         """The layout that the store has; None for an empty one."""

@@ -49,6 +49,7 @@ from service.reports import Record, Report
 from service.scripts import (
     MAX_BATCH,
     MAX_ERASED,
+    Change,
     Erasure,
     Merged,
     Outcome,
@@ -541,6 +542,11 @@ class Store:
         until_s = self._now_s() + self._patience_s
         async with self._reading(partition):
             return await self._scripts.recount(partition, recount, until_s)
+
+    async def upgrade(self, partition: int, change: Change) -> int:
+        """Brings a part of a partition to another schema; returns how many records it replaced."""
+        async with self._reading(partition):
+            return await self._scripts.upgrade(partition, change, self._now_s() + self._patience_s)
 
     async def probe(self) -> None:
         """Makes sure that every partition answers, has the scripts and takes writes.

@@ -17,12 +17,14 @@ from service.permits import BESIDES, MERGES, OTHERS, rules
 from service.scripts import Scripts
 from tests.backends import Backend
 from tests.commands.stores import fill, histories
+from tests.commands.test_upgrade import put
 from tests.conftest import TOKEN, Client, need_server
 from tests.factories import event_send, status_update
 from tests.faults.scenes import LOGS, SEND, STATUS, readiness, service_on
 from tests.http import test_endpoints, test_erase, test_insight
 from tests.listening import Ear
 from tests.process import Service, run
+from tests.samples.stored import samples
 from tests.servers import RedisCluster, RedisServer, Replicated, Sentinels, wheel_binary
 
 USER = "tracker"
@@ -183,3 +185,12 @@ def test_the_commands_need_some_rights_more(tmp_path: Path) -> None:
         for arguments in (["adopt"], ["recount", "--mend"], ["repartition", "--partitions", "4"]):
             ended = run(*arguments, cwd=tmp_path, **settings(url))
             assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_upgrade_needs_some_rights_more(tmp_path: Path) -> None:
+    need_server()
+    with RedisServer(appendonly=True) as server:
+        put(server, samples(2)[0])
+        url = let_in(server, _of("upgrade"))
+        ended = run("upgrade", cwd=tmp_path, **settings(url))
+        assert (ended.returncode, ended.stderr) == (0, "")

@@ -10,7 +10,7 @@ import pytest
 
 from service import scripts
 from service.keys import CATALOGUE, DIMENSIONS, Value
-from service.permits import MERGES, OTHERS
+from service.permits import BESIDES, MERGES, OTHERS, UPGRADES, rules
 from service.reports import RANK, Status
 from service.scripts import render
 
@@ -43,7 +43,17 @@ def test_a_probe_asks_for_the_permissions_that_a_merge_needs() -> None:
 
 
 def test_the_commands_that_a_user_needs_are_all_listed() -> None:
-    assert called_in(*NAMES, *SHARED) <= {name for name, *_ in (*MERGES, *OTHERS)}
+    served = [name for name in NAMES if name != "upgrade"]
+    assert called_in(*served, *SHARED) <= {name for name, *_ in (*MERGES, *OTHERS)}
+    known = {name for name, *_ in (*MERGES, *OTHERS, *UPGRADES)}
+    assert called_in("upgrade", "prelude") <= known
+
+
+def test_the_upgrade_needs_what_is_listed() -> None:
+    """Its user has the rights of the service, and those that are listed besides."""
+    own = {name.lower() for name, *_ in UPGRADES} | {"mget", "zrange", "zmscore", "scan"}
+    allowed = rules() + " " + BESIDES["the command `upgrade`"]
+    assert {f"+{name}" for name in own} <= set(allowed.split())
 
 
 def test_every_script_is_loaded() -> None:

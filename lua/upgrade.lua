@@ -1,0 +1,60 @@
+-- Replaces records by hashes, and keeps the scripts of earlier versions from writing meanwhile.
+-- Repeating it changes nothing.
+--
+-- KEYS[1]  the partition's tag. Reads and writes behind it
+--            :msg:<id>  :count:<dimension>[:<value>]  :upgrading  :schema
+-- ARGV[1]  JSON {"door": "shut", "schema": ["version", "3", …], "from": "2", "messages": [[id,
+--          held, [field, value, …]], …]}. door: "shut" puts a text where the counters of all
+--          messages are: every merge and erasure reads them before its first write, and so fails
+--          without a trace; "open" puts the counters back; "" does neither. from: the version that
+--          the store is brought from, "" for none, set with the fields of schema in one step;
+--          without fields it is left as it is. messages: up to 32, with the text that the record
+--          is as long as nobody else has changed it, and the fields to put in its place.
+-- Returns  how many records were replaced.
+-- Cost     about 20 µs a message.
+
+local asked = cjson.decode(ARGV[1])
+local counters, kept = tag .. ':count:all', tag .. ':upgrading'
+
+local function type_of(key)
+  local kind = call('TYPE', key)
+  return kind.ok or kind
+end
+
+if asked.door == 'shut' and type_of(counters) ~= 'string' then
+  if call('EXISTS', counters) == 1 then
+    call('RENAME', counters, kept)
+  end
+  call('SET', counters, 'python -m service upgrade is under way: nothing else writes.')
+elseif asked.door == 'open' and type_of(counters) == 'string' then
+  if call('EXISTS', kept) == 1 then
+    call('RENAME', kept, counters)
+  else
+    call('DEL', counters)
+  end
+end
+
+if #asked.schema > 0 then
+  call('HSET', tag .. ':schema', unpack(asked.schema))
+  if asked.from == '' then
+    call('HDEL', tag .. ':schema', 'upgrading')
+  else
+    call('HSET', tag .. ':schema', 'upgrading', asked.from)
+  end
+end
+
+local replaced = 0
+for _, message in ipairs(asked.messages) do
+  local id, held, fields = unpack(message)
+  local key = tag .. ':msg:' .. id
+  if type_of(key) == 'string' and call('GET', key) == held then
+    local left_ms = call('PTTL', key)
+    call('DEL', key)
+    call('HSET', key, unpack(fields))
+    if left_ms > 0 then
+      call('PEXPIRE', key, digits(left_ms))
+    end
+    replaced = replaced + 1
+  end
+end
+return replaced

