@@ -16,6 +16,7 @@ from bench import (
     durability,
     growth,
     insight,
+    life,
     live,
     loads,
     mixed,
@@ -29,6 +30,7 @@ PARTS = (
     *("ceiling", "insight", "status", "send", "reads", "workers"),
     *("mixed", "live", "overload", "outage", "durability", "memory", "growth"),
 )
+AGAINST = ("before", "life")
 SIZES, LARGE = (10_000, 100_000), 1_000_000
 MIXED, LIVE, OVERLOAD, OUTAGE = 10, 10, 20, 10
 """So many times `--seconds`."""
@@ -60,24 +62,30 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="See bench/__init__.py.")
     add = parser.add_argument
-    add("--only", default=",".join(PARTS), help="parts, comma-separated (all: %(default)s)")
+    against = ",".join(AGAINST)
+    add("--only", help=f"parts, comma-separated (all: {','.join(PARTS)}; against: {against})")
     add("--rounds", type=int, default=5, help="of each measurement (%(default)s)")
     length = f"a round (%(default)s); mixed, live, outage: {MIXED} times as long"
     length += f", overload: {OVERLOAD} times"
     add("--seconds", type=int, default=3, help=length)
     add("--large", action="store_true", help=f"growth up to {LARGE:,} messages")
-    add("--against", metavar="COMMIT", help="measure only this: the service against that commit")
+    add("--against", metavar="COMMIT", help="measure only the service against that commit")
     add("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
-    options.only = options.only.split(",")
-    if not set(options.only) <= set(PARTS) or options.rounds < 1 or options.seconds < 1:
-        parser.error(f"--only takes {', '.join(PARTS)}; --rounds and --seconds at least 1")
+    parts = AGAINST if options.against else PARTS
+    options.only = options.only.split(",") if options.only else parts
+    if not set(options.only) <= set(parts) or options.rounds < 1 or options.seconds < 1:
+        parser.error(f"--only takes {', '.join(parts)}; --rounds and --seconds at least 1")
     return options
 
 
 def _against(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
     commit, rounds, seconds = options.against, options.rounds, options.seconds
-    yield "before", uvloop.run(before.compare(commit, rounds, seconds, _say))
+    if "before" in options.only:
+        yield "before", uvloop.run(before.compare(commit, rounds, seconds, _say))
+    if "life" in options.only:
+        took, kept = uvloop.run(life.compare(commit, rounds, _say))
+        yield from (("life", took), ("kept", kept))
 
 
 def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  # noqa: C901  flat

@@ -18,10 +18,10 @@ from bench.bodies import (
     TRACK_SENDS,
     batches,
     message,
+    news_of,
     post,
     send_body,
     status_body,
-    tracked_news,
 )
 from bench.client import client_of
 from bench.duels import WARM_UP_S, Duel, one_round, row
@@ -68,7 +68,7 @@ def _statuses(first: int, count: int) -> Iterator[dict[str, str]]:
     """Of tracked messages, in an order that jumps from event to event."""
     numbers = list(range(first, first + count))
     Random(first).shuffle(numbers)
-    return map(status_body, tracked_news(numbers))
+    return map(status_body, news_of(numbers))
 
 
 def _sends(first: int) -> Iterator[dict[str, str]]:
@@ -86,7 +86,7 @@ async def compare(revision: str, rounds: int, seconds: int, say: Say) -> list[Ro
     """
     tracked, loads = _loads(rounds * seconds + WARM_UP_S)
     with (
-        _checkout(revision) as tree,
+        checkout(revision) as tree,
         TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
         serve("service", tree=tree) as before,
         serve("service") as now,
@@ -110,7 +110,7 @@ async def compare(revision: str, rounds: int, seconds: int, say: Say) -> list[Ro
 
 
 @contextmanager
-def _checkout(revision: str) -> Iterator[str]:
+def checkout(revision: str) -> Iterator[str]:
     """The files of a commit in a folder of their own."""
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         archive = subprocess.run(["git", "archive", revision], capture_output=True, check=False)
