@@ -23,12 +23,14 @@ from bench import (
     outage,
     overload,
     reads,
+    steps,
     stored,
 )
 
 PARTS = (
-    *("ceiling", "insight", "status", "send", "reads", "workers"),
+    *("ceiling", "insight", "status", "untracked", "send", "reads", "workers"),
     *("mixed", "live", "overload", "outage", "durability", "memory", "growth"),
+    "steps",
 )
 AGAINST = ("before", "life")
 SIZES, LARGE = (10_000, 100_000), 1_000_000
@@ -68,7 +70,7 @@ def _options() -> argparse.Namespace:
     length = f"a round (%(default)s); mixed, live, outage: {MIXED} times as long"
     length += f", overload: {OVERLOAD} times"
     add("--seconds", type=int, default=3, help=length)
-    add("--large", action="store_true", help=f"growth up to {LARGE:,} messages")
+    add("--large", action="store_true", help=f"growth and steps up to {LARGE:,} messages")
     add("--against", metavar="COMMIT", help="measure only the service against that commit")
     add("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
@@ -88,7 +90,7 @@ def _against(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
         yield from (("life", took), ("kept", kept))
 
 
-def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  # noqa: C901  flat
+def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  # noqa: C901, PLR0912  flat
     rounds, seconds = options.rounds, options.seconds
     if "ceiling" in options.only:
         yield "ceiling", uvloop.run(ceiling.compare(rounds, seconds, _say))
@@ -116,6 +118,8 @@ def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  #
     if "growth" in options.only:
         sizes = (*SIZES, LARGE) if options.large else SIZES
         yield "growth", uvloop.run(growth.compare(sizes, rounds, _say))
+    if "steps" in options.only:
+        yield "steps", uvloop.run(steps.measure(LARGE if options.large else SIZES[-1], _say))
 
 
 def _say(progress: str) -> None:

@@ -30,6 +30,7 @@ MESSAGES = "/api/webhooks/messages/"
 STATS = "/api/webhooks/message-stats/"
 EVENTS = "/api/webhooks/events/"
 FAILURES = "/api/webhooks/failures/"
+ERASE = "/api/webhooks/erase/"
 
 JSON, LINES = "application/json", "application/x-ndjson"
 
