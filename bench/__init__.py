@@ -18,9 +18,11 @@ other half of a core. Compare ratios between machines and days, the rest only wi
 - `insight`: the merge script as it is by itself without counters, times, lists of values and the
   feed, on Redis alone, which is where they cost: reports a second of its main thread's processor
   time, by the same reports, 256 at a time.
-- `status`, `send` (table `loads`): one report a request, 64 connections of wrk, by `bench/bare.py`,
-  a handler on the same aiohttp and uvloop that stores nothing. The same news as above; the store is
-  emptied before each round. `wrk us` is what wrk takes of the two cores, a request.
+- `status`, `untracked`, `send` (table `loads`): one report a request, 64 connections of wrk, by
+  `bench/bare.py`, a handler on the same aiohttp and uvloop that stores nothing. `status` is what
+  callers have: news of messages that were tracked, now of one event and now of another. `untracked`
+  is cheaper: the same news as above, of messages that nobody tracked. The store is emptied before
+  each round, and for `status` filled. `wrk us` is what wrk takes of the two cores, a request.
 - `reads`: `cpu ratio` is processor time a request, Redis included. Look-ups and pages are measured
   against `bench/obvious.py`, a hash a message and an HGETALL a row, which answers the same, as is
   checked; `latest` against the bare handler, which answers one and the same from memory.
@@ -50,12 +52,19 @@ other half of a core. Compare ratios between machines and days, the rest only wi
   by the smallest, about 1 where a request costs the same in both. One at a time each costs more
   than under load, where requests share trips to Redis. Updates are news of messages that are
   there; sends are new and let the smallest store grow by a tenth or two.
+- `steps`: Redis notes (SLOWLOG) each step that keeps it for more than 2 ms, by the clock: on a busy
+  machine another process may have had the core meanwhile. How often that happens the last row says.
 
 With `--against COMMIT` none of these is measured, but the service as that commit has it (the rival)
-against the service as it stands here, by what callers send: statuses of messages that were tracked
-before, in an order that jumps from event to event, and sends; one by one and in batches. Each
-service has a store of its own, filled over HTTP with the same messages. `--seconds 1 --rounds 15`
-gives short turns, so that a busy minute meets both.
+against the service as it stands here. Each has a store of its own, filled over HTTP.
+
+- `before`: what callers send: statuses of messages that were tracked before, in an order that jumps
+  from event to event, and sends; one by one and in batches; then pages and look-ups. `--seconds 1
+  --rounds 15` gives short turns, so that a busy minute meets both.
+- `life`, `kept`: messages are tracked, then sent, delivered and read, 256 reports a request, by a
+  redis-server with default settings and an append-only file. `redis us` is its main thread's
+  processor time for a report, `file bytes` by how much its file grows; `bytes a message` what
+  its memory grows by, with indexes and counters.
 
 `failed` counts answers that nobody should get and broken connections. A single one ends the run
 with exit status 1, since a refusal is cheaper than an answer and would improve the figures. Nothing

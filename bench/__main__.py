@@ -16,19 +16,23 @@ from bench import (
     durability,
     growth,
     insight,
+    life,
     live,
     loads,
     mixed,
     outage,
     overload,
     reads,
+    steps,
     stored,
 )
 
 PARTS = (
-    *("ceiling", "insight", "status", "send", "reads", "workers"),
+    *("ceiling", "insight", "status", "untracked", "send", "reads", "workers"),
     *("mixed", "live", "overload", "outage", "durability", "memory", "growth"),
+    "steps",
 )
+AGAINST = ("before", "life")
 SIZES, LARGE = (10_000, 100_000), 1_000_000
 MIXED, LIVE, OVERLOAD, OUTAGE = 10, 10, 20, 10
 """So many times `--seconds`."""
@@ -60,27 +64,33 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="See bench/__init__.py.")
     add = parser.add_argument
-    add("--only", default=",".join(PARTS), help="parts, comma-separated (all: %(default)s)")
+    against = ",".join(AGAINST)
+    add("--only", help=f"parts, comma-separated (all: {','.join(PARTS)}; against: {against})")
     add("--rounds", type=int, default=5, help="of each measurement (%(default)s)")
     length = f"a round (%(default)s); mixed, live, outage: {MIXED} times as long"
     length += f", overload: {OVERLOAD} times"
     add("--seconds", type=int, default=3, help=length)
-    add("--large", action="store_true", help=f"growth up to {LARGE:,} messages")
-    add("--against", metavar="COMMIT", help="measure only this: the service against that commit")
+    add("--large", action="store_true", help=f"growth and steps up to {LARGE:,} messages")
+    add("--against", metavar="COMMIT", help="measure only the service against that commit")
     add("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
-    options.only = options.only.split(",")
-    if not set(options.only) <= set(PARTS) or options.rounds < 1 or options.seconds < 1:
-        parser.error(f"--only takes {', '.join(PARTS)}; --rounds and --seconds at least 1")
+    parts = AGAINST if options.against else PARTS
+    options.only = options.only.split(",") if options.only else parts
+    if not set(options.only) <= set(parts) or options.rounds < 1 or options.seconds < 1:
+        parser.error(f"--only takes {', '.join(parts)}; --rounds and --seconds at least 1")
     return options
 
 
 def _against(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
     commit, rounds, seconds = options.against, options.rounds, options.seconds
-    yield "before", uvloop.run(before.compare(commit, rounds, seconds, _say))
+    if "before" in options.only:
+        yield "before", uvloop.run(before.compare(commit, rounds, seconds, _say))
+    if "life" in options.only:
+        took, kept = uvloop.run(life.compare(commit, rounds, _say))
+        yield from (("life", took), ("kept", kept))
 
 
-def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  # noqa: C901  flat
+def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  # noqa: C901, PLR0912  flat
     rounds, seconds = options.rounds, options.seconds
     if "ceiling" in options.only:
         yield "ceiling", uvloop.run(ceiling.compare(rounds, seconds, _say))
@@ -108,6 +118,8 @@ def _measure(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:  #
     if "growth" in options.only:
         sizes = (*SIZES, LARGE) if options.large else SIZES
         yield "growth", uvloop.run(growth.compare(sizes, rounds, _say))
+    if "steps" in options.only:
+        yield "steps", uvloop.run(steps.measure(LARGE if options.large else SIZES[-1], _say))
 
 
 def _say(progress: str) -> None:

@@ -1,7 +1,7 @@
 """The service against an earlier commit of itself, by what callers send, in turns."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
@@ -18,57 +18,75 @@ from bench.bodies import (
     TRACK_SENDS,
     batches,
     message,
+    news_of,
     post,
     send_body,
     status_body,
-    tracked_news,
 )
 from bench.client import client_of
 from bench.duels import WARM_UP_S, Duel, one_round, row
+from bench.endpoints import lookups, pages
 from bench.processes import Server, save_requests, serve
 
 BATCH = 500
-CONNECTIONS, BATCHES = 64, 8
-TARGET = "ratio >= 0.97"
+CONNECTIONS, BATCHES, READERS = 64, 8, 16
+READ, REQUESTS = 20_000, 1_000
+"""Messages that are read, and different requests for them."""
+TARGET = "req/s ratio >= 0.97, cpu ratio <= 1.05"
 PER_S = {STATUS: 24_000, STATUSES: 40_000, TRACK_SEND: 12_000, TRACK_SENDS: 25_000}
 """Reports that are made for a second, by path: more than a server takes on two cores. Past the last
 wrk would begin anew, with what is no news."""
 
 
 class Load(NamedTuple):
-    """What is sent: so many reports a request, to a path."""
+    """What is sent: requests for so many seconds that were not given before."""
 
     name: str
-    path: str
-    batch: int
+    target: str
     connections: int
-    bodies: Iterator[dict[str, str]]
-
-    def requests(self, seconds: int) -> Iterator[bytes]:
-        """Requests for so many seconds that were not given before."""
-        some = islice(self.bodies, PER_S[self.path] * seconds)
-        if self.batch == 1:
-            return (post(self.path, body) for body in some)
-        name = "updates" if self.path == STATUSES else "messages"
-        return (post(self.path, {name: each}) for each in batches(some, self.batch))
+    requests: Callable[[int], Iterable[bytes]]
 
 
 def _loads(seconds: int) -> tuple[int, list[Load]]:
     """How many messages are tracked beforehand, and what is sent in so many seconds."""
     alone, batched = (PER_S[path] * seconds // len(STEPS) for path in (STATUS, STATUSES))
-    return alone + batched, [
-        Load("status, tracked", STATUS, 1, CONNECTIONS, _statuses(0, alone)),
-        Load(f"statuses, tracked, by {BATCH}", STATUSES, BATCH, BATCHES, _statuses(alone, batched)),
-        Load("send", TRACK_SEND, 1, CONNECTIONS, _sends(10**7)),
-        Load(f"sends by {BATCH}", TRACK_SENDS, BATCH, BATCHES, _sends(2 * 10**7)),
+    many = f"by {BATCH}"
+    return READ + alone + batched, [
+        _reports("status, tracked", STATUS, 1, _statuses(READ, alone)),
+        _reports(f"statuses, tracked, {many}", STATUSES, BATCH, _statuses(READ + alone, batched)),
+        _reports("send", TRACK_SEND, 1, _sends(10**7)),
+        _reports(f"sends {many}", TRACK_SENDS, BATCH, _sends(2 * 10**7)),
+        _reads("page of 50", pages(READ, "event")),
+        _reads("look-up of 100", lookups(READ)),
     ]
+
+
+def _reports(name: str, path: str, batch: int, bodies: Iterator[dict[str, str]]) -> Load:
+    """Reports, so many a request."""
+
+    def requests(seconds: int) -> Iterator[bytes]:
+        return _posts(path, batch, islice(bodies, PER_S[path] * seconds))
+
+    return Load(name, TARGET, CONNECTIONS if batch == 1 else BATCHES, requests)
+
+
+def _posts(path: str, batch: int, bodies: Iterable[dict[str, str]]) -> Iterator[bytes]:
+    if batch == 1:
+        return (post(path, body) for body in bodies)
+    name = "updates" if path == STATUSES else "messages"
+    return (post(path, {name: each}) for each in batches(bodies, batch))
+
+
+def _reads(name: str, requests: Iterator[bytes]) -> Load:
+    some = list(islice(requests, REQUESTS))
+    return Load(name, "cpu ratio <= 1.15", READERS, lambda _seconds: some)
 
 
 def _statuses(first: int, count: int) -> Iterator[dict[str, str]]:
     """Of tracked messages, in an order that jumps from event to event."""
     numbers = list(range(first, first + count))
     Random(first).shuffle(numbers)
-    return map(status_body, tracked_news(numbers))
+    return map(status_body, news_of(numbers))
 
 
 def _sends(first: int) -> Iterator[dict[str, str]]:
@@ -86,7 +104,7 @@ async def compare(revision: str, rounds: int, seconds: int, say: Say) -> list[Ro
     """
     tracked, loads = _loads(rounds * seconds + WARM_UP_S)
     with (
-        _checkout(revision) as tree,
+        checkout(revision) as tree,
         TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
         serve("service", tree=tree) as before,
         serve("service") as now,
@@ -96,9 +114,8 @@ async def compare(revision: str, rounds: int, seconds: int, say: Say) -> list[Ro
             await _track(server, tracked)
         rows = []
         for load in loads:
-            duel = Duel(
-                load.name, "ratio >= 0.97", before, now, Path(folder, "-"), load.connections
-            )
+            file = Path(folder, "requests")
+            duel = Duel(load.name, load.target, before, now, file, load.connections)
             pairs = []
             for number in range(rounds + 1):
                 say(f"{load.name}: round {number} of {rounds}")
@@ -110,7 +127,7 @@ async def compare(revision: str, rounds: int, seconds: int, say: Say) -> list[Ro
 
 
 @contextmanager
-def _checkout(revision: str) -> Iterator[str]:
+def checkout(revision: str) -> Iterator[str]:
     """The files of a commit in a folder of their own."""
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         archive = subprocess.run(["git", "archive", revision], capture_output=True, check=False)
@@ -121,11 +138,16 @@ def _checkout(revision: str) -> Iterator[str]:
 
 
 async def _track(server: Server, tracked: int) -> None:
-    """Over HTTP, since another commit may lay its store out otherwise."""
-    bodies = islice(_sends(0), tracked)
-    requests = (post(TRACK_SENDS, {"messages": some}) for some in batches(bodies, BATCH))
+    """Over HTTP, since another commit may lay its store out otherwise.
+
+    The first of the messages, which are read later, have reached every status.
+    """
+    sends = _posts(TRACK_SENDS, BATCH, islice(_sends(0), tracked))
+    statuses = _posts(STATUSES, BATCH, map(status_body, news_of(range(READ))))
     async with client_of(server) as client:
-        answers = await client.ask_all(requests, BATCHES)
+        answers = [
+            answer for some in (sends, statuses) for answer in await client.ask_all(some, BATCHES)
+        ]
     with wire.client(server.socket) as redis:
         redis.config_set("auto-aof-rewrite-percentage", 0)  # a rewrite takes a core now and then
     if odd := [answer for answer in answers if answer.status != 200]:

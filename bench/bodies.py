@@ -30,6 +30,7 @@ MESSAGES = "/api/webhooks/messages/"
 STATS = "/api/webhooks/message-stats/"
 EVENTS = "/api/webhooks/events/"
 FAILURES = "/api/webhooks/failures/"
+ERASE = "/api/webhooks/erase/"
 
 JSON, LINES = "application/json", "application/x-ndjson"
 
@@ -85,20 +86,20 @@ def news(count: int, first: int = 0) -> Iterator[News]:
 
     Nothing comes twice, so every one of the `3 * count` is news.
     """
-    return _news(range(first, first + count), _START_S - 86_400)
+    return news_of(range(first, first + count))
 
 
-def tracked_news(numbers: Iterable[int]) -> Iterator[News]:
-    """As `news`, of these messages and in their order, later than they can have been tracked."""
-    return _news(numbers, _START_S + 3_600)
+def news_of(numbers: Iterable[int]) -> Iterator[News]:
+    """As `news`, of these messages and in their order.
 
-
-def _news(numbers: Iterable[int], from_s: int) -> Iterator[News]:
+    All of it happened before the bench began. So of a message that the bench has tracked even
+    `sent` is news, as it is where Meta has sent a message a moment before it is tracked.
+    """
     for some in batches(numbers, BLOCK):
         block = [(n, message(n)) for n in some]
         for step, status in enumerate(STEPS):
             for n, (wamid, context) in block:
-                at_s = from_s + n * 37 % 80_000 + 30 * step
+                at_s = _START_S - 86_400 + n * 37 % 80_000 + 30 * step
                 yield News(wamid, context.recipient_id, status, at_s)
 
 

@@ -66,6 +66,13 @@ async def _tried(send: Callable[[], Awaitable[Any]]) -> Any:
         raise faults.ConnectionError(str(error)) from error
 
 
+async def _write(connection: AbstractConnection, packed: bytes) -> None:
+    """The driver's own way to write makes a task for it."""
+    writer: Any = connection._writer  # noqa: SLF001  see tests/unit/test_borrowed.py
+    writer.writelines([packed])
+    await writer.drain()
+
+
 def _packed(name: str, key: str, *more: str) -> str:
     """A command as Redis reads it."""
     head, tail = _around_key(name, more)
@@ -152,8 +159,9 @@ class Server(ABC):
         packed = "".join([_packed(*command) for command in commands]).encode()
         async with self._connection_of(tag) as connection:
             try:
-                await connection.send_packed_command(packed)
+                await connection.connect()  # unless it is
                 async with asyncio.timeout(connection.socket_timeout):
+                    await _write(connection, packed)
                     replies = await self._replies(connection, len(commands))
             except BaseException:  # what is left of the replies must not be taken for others
                 await connection.disconnect(nowait=True)

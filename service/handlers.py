@@ -53,12 +53,13 @@ from service.middleware import (
     invite,
 )
 from service.models.answers import (
-    STATUS_FIELDS,
+    LOG_ROWS,
+    STATUS_ROWS,
     EraseResponse,
     JournalState,
     cursor_of,
     latest_log,
-    message_log,
+    log_of,
     message_status,
     value_cursor_of,
 )
@@ -315,19 +316,19 @@ def _admit(request: web.Request) -> None:
 async def status_lookup(request: web.Request) -> web.Response:
     """POST message-status-lookup: the statuses of many messages."""
     body = _status_lookup.body(await body_of(request, MIB), request.app[METRICS])
-    records = await request.app[STORE].lookup(wamids_of(body), STATUS_FIELDS)
-    return _json({"statuses": {w: message_status(record) for w, record in records.items()}})
+    rows = await request.app[STORE].look_up(wamids_of(body), STATUS_ROWS)
+    return _json({"statuses": {wamid: message_status(row) for wamid, row in rows.items()}})
 
 
 async def message_logs(request: web.Request) -> web.Response:
     """GET message-logs: a page of messages, newest first."""
     query = _message_logs.query(list(request.query.items()))
-    page = await request.app[STORE].page(
-        selection_of(query), int(query.limit), position_of(query.cursor)
-    )
-    response = _json({"logs": [message_log(record) for record in page.records]})
-    if page.following:
-        _add_next(request, response, cursor_of(page.following))
+    selection, after = selection_of(query), position_of(query.cursor)
+    limit = int(query.limit)
+    rows, following = await request.app[STORE].page_of(LOG_ROWS, selection, limit, after)
+    response = _json({"logs": list(map(log_of, rows))})
+    if following:
+        _add_next(request, response, cursor_of(following))
     return response
 
 

@@ -145,7 +145,7 @@ def crc16_of(wamid: str) -> int:
 
 def partition_of(wamid: str, partitions: int) -> int:
     """The partition that everything about this message lives in (CRC16, as Redis Cluster has)."""
-    return crc16_of(wamid) % partitions
+    return crc16_of(wamid) % partitions if partitions > 1 else 0
 
 
 def tag_of(partition: int) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from heapq import merge as merge_sorted
 from itertools import islice
 from operator import itemgetter
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from service.counters import Standing, ValuePosition
 from service.keys import Position, Selection, id_of
-from service.reports import Record, record_in
+from service.reports import Kind, Record
 from service.scripts import Query, Scan, Test
 
 Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[Standing]]]]
@@ -26,8 +27,7 @@ _MOST_VALUES = 200
 Find = Callable[[int, Query], Awaitable[Scan]]
 """`find(partition, query)`: one look at a partition."""
 
-Fields = Iterable[tuple[str, str]]
-"""The fields of a hash; `()` where there is no such key. None stands for a key of another kind."""
+Row = TypeVar("Row")
 
 
 class Page(NamedTuple):
@@ -60,43 +60,51 @@ class _Unreadable:
 _unreadable = _Unreadable()
 
 
-def readable(found: Iterable[Fields | None]) -> Iterator[Record]:
-    """The records among hashes that were read, as far as this version can read them."""
-    return (record for fields in found if fields != () and (record := _read(fields)))
+def rows_of(kind: Kind[Row], replies: Iterable[Any]) -> Iterator[Row | None]:
+    """The row of each reply; None where there is none, or none that this version can read."""
+    for reply in replies:
+        try:
+            yield kind.row(reply)
+        except (ValueError, TypeError):
+            _note_unreadable(reply)
+            yield None
 
 
-def records_that_pass(test: Test, found: Iterable[Fields | None]) -> tuple[list[Record], int]:
-    """The records of messages that a script found a moment ago, and how many can't be read.
+def rows_that_pass(
+    test: Test, kind: Kind[Row], places: Iterable[Position], replies: Iterable[Any]
+) -> tuple[list[tuple[Position, Row]], int]:
+    """The rows of messages that a script found a moment ago, and how many can't be read.
 
     Those are left out that have gone since, or don't pass the test any more.
 
     Args:
-        test: whether a record is wanted.
-        found: the hash of each.
+        test: whether a row is wanted.
+        kind: what was read.
+        places: of the messages.
+        replies: of each message.
     """
-    records, unreadable = [], 0
-    for fields in found:
-        if fields == ():
-            continue
-        record = _read(fields)
-        if record is None:
-            unreadable += 1
-        elif test(record):
-            records.append(record)
-    return records, unreadable
+    rows, unreadable, row_of = list[tuple[Position, Row]](), 0, kind.row
+    for at, reply in zip(places, replies, strict=True):
+        try:
+            row = row_of(reply)
+        except (ValueError, TypeError):
+            unreadable += _note_unreadable(reply)
+        else:
+            if test(row):
+                rows.append((at, row))
+    return rows, unreadable
 
 
-def _read(fields: Fields | None) -> Record | None:
-    """The record in a hash, or a line in the log.
+def _note_unreadable(reply: Any) -> bool:  # noqa: ANN401  texts, None among them, or an error
+    """Whether there is a record, for which a line is in the log: it can't be read.
 
-    One that this version can't read is left out: a later version wrote it, say, and the others must
-    not be lost for it.
+    One that this version can't read is left out: a later version wrote it, say, or it is no hash.
+    The others must not be lost for it.
     """
-    try:
-        return record_in(fields or ())
-    except ValueError:
-        _unreadable.note()
-        return None
+    if isinstance(reply, list) and not any(reply):
+        return False
+    _unreadable.note()
+    return True
 
 
 class PartitionScan:
@@ -121,6 +129,11 @@ class PartitionScan:
         """Whether it has found fewer messages than wanted, and may find more."""
         return len(self.found) < wanted and not self._through
 
+    def take(self, number: int) -> list[Position]:
+        """Takes the first so many of those found."""
+        taken, self.found = self.found[:number], self.found[number:]
+        return taken
+
     async def advance(self, wanted: int) -> None:
         """One more look, at a bounded number of entries."""
         query = Query.of(self._selection, wanted - len(self.found), self.stopped)
@@ -130,18 +143,19 @@ class PartitionScan:
         self._through = scan.stopped is None
 
 
-def take(scans: Sequence[PartitionScan], number: int) -> list[tuple[Position, int]]:
-    """Takes the newest that were found: up to so many, each with its partition.
+def take(scans: Sequence[PartitionScan], number: int) -> dict[int, list[Position]]:
+    """Takes the newest that were found, up to so many: those of each partition, newest first.
 
     None of them is farther back than every partition has been looked through.
     """
+    if len(scans) == 1:
+        number = min(number, len(scans[0].found))
+        return {scans[0].partition: scans[0].take(number)} if number else {}
     back = horizon(scans)
-    each = ([(at, scan.partition) for at in scan.found] for scan in scans)
-    newest = merge_sorted(*each, key=itemgetter(0), reverse=True)
-    taken = [place for place in islice(newest, number) if back is None or place[0] >= back]
-    for scan in scans:
-        scan.found = scan.found[sum(partition == scan.partition for _, partition in taken) :]
-    return taken
+    each = ([(at, scan) for at in scan.found] for scan in scans)
+    newest = islice(merge_sorted(*each, key=itemgetter(0), reverse=True), number)
+    taken = Counter(scan for at, scan in newest if back is None or at >= back)
+    return {scan.partition: scan.take(some) for scan, some in taken.items()}
 
 
 def horizon(scans: Iterable[PartitionScan]) -> Position | None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from operator import itemgetter
-from typing import Any, NamedTuple
+from operator import attrgetter, itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -213,6 +213,45 @@ def record_in(fields: Iterable[tuple[str, str]]) -> Record:
     if not "".join((*texts[_TIMES], *texts[_OLDER])).isdecimal():
         raise ValueError("a time that is no number")
     return Record._make(texts)
+
+
+Row = TypeVar("Row")
+
+
+class Kind(NamedTuple, Generic[Row]):
+    """What is read of messages, and what becomes of it.
+
+    Attributes:
+        fields: that are read of each message; `()`: all.
+        row: makes a row of the texts of these fields, None for one that isn't there, or of all
+            fields and their texts in turns. Raises ValueError or TypeError: they are no record that
+            this version can read.
+        getter: makes what gets a field, by its name, from a row.
+    """
+
+    fields: tuple[str, ...]
+    row: Callable[[Sequence[Any]], Row]
+    getter: Callable[[str], Callable[[Row], str | None]]
+
+
+WHOLE = Kind((), lambda flat: record_in(zip(flat[::2], flat[1::2], strict=True)), attrgetter)
+"""Whole records."""
+
+Texts = Sequence[str | None]
+"""Some fields of a record; None is what isn't known. A page has hundreds, so they stay as they came
+until they are shown."""
+
+
+def texts_of(*fields: str) -> Kind[Texts]:
+    """Some fields, beginning with `status`."""
+    times = itemgetter(*(place for place, field in enumerate(fields) if field.endswith("_ms")))
+
+    def checked(texts: Texts) -> Texts:
+        if texts[0] not in _STATUSES or not "".join(filter(None, times(texts))).isdecimal():
+            raise ValueError("no record that this version can read")
+        return texts
+
+    return Kind(fields, checked, lambda field: itemgetter(fields.index(field)))
 
 
 def record_of(reports: Sequence[Report]) -> Record:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from enum import StrEnum
 from functools import cache
 from hashlib import sha1
-from operator import attrgetter
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple, cast
@@ -52,7 +51,7 @@ from service.keys import (
 )
 from service.models.remedies import KNOWN_CODES
 from service.permits import MERGES, Command, on_keys_of
-from service.reports import ERROR_FIELDS, RANK, Context, Extras, Record, Report, Status
+from service.reports import ERROR_FIELDS, RANK, Context, Extras, Kind, Record, Report, Row, Status
 
 MAX_BATCH = 256
 """Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so."""
@@ -75,7 +74,9 @@ Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
 gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
 
-Test = Callable[[Record], bool]
+_Getter = Callable[[str], Callable[[Row], str | None]]
+
+Test = Callable[[Any], bool]
 
 _PACKAGED = Path(__file__).parent / "lua"
 _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "lua"
@@ -138,45 +139,56 @@ class Query(msgspec.Struct, frozen=True):
             after_id=after_id,
         )
 
-    def test(self) -> Test:
-        """Tells of a record whether it is one that the query looks for.
+    def test(self, kind: Kind[Row]) -> Callable[[Row], bool]:
+        """Tells of a row whether it is of a message that the query looks for.
 
-        A record is read after the script has found its message, and may have changed in between.
+        It is read after the script has found its message, and that may have changed in between.
+
+        Args:
+            kind: of the rows.
         """
-        tests = [*map(_filter_test, self.filters), *self._further_tests()]
+        by_filters = (_filter_test(each, kind.getter) for each in self.filters)
+        tests = [*by_filters, *self._further_tests(kind.getter)]
 
-        def test(record: Record) -> bool:
+        def test(row: Row) -> bool:
             for each in tests:  # noqa: SIM110  `all` would take thrice as long
-                if not each(record):
+                if not each(row):
                     return False
             return True
 
-        return test
+        return tests[0] if len(tests) == 1 else test
 
-    def _further_tests(self) -> Iterator[Test]:
+    def _further_tests(self, getter: _Getter[Row]) -> Iterator[Callable[[Row], bool]]:
         if self.status:
-            yield lambda record: record.status == self.status
+            status = getter("status")
+            yield lambda row: status(row) == self.status
         if self.heads:
-            yield lambda record: f",{record.recipient_id[:-10]}," in self.heads
+            recipient_id = getter("recipient_id")
+            yield lambda row: f",{(recipient_id(row) or '')[:-10]}," in self.heads
         if self.codes:
-            yield lambda record: record.error_code in self.codes
+            code = getter("error_code")
+            yield lambda row: (code(row) or "") in self.codes
         if self.but_codes:
-            yield lambda record: record.error_code not in self.but_codes
+            other_code = getter("error_code")
+            yield lambda row: (other_code(row) or "") not in self.but_codes
         if self.has:
-            yield lambda record: all(getattr(record, field) for field in self.has)
+            given = list(map(getter, self.has))
+            yield lambda row: all(get(row) for get in given)
         if self.lacks:
-            yield lambda record: not any(getattr(record, field) for field in self.lacks)
+            absent = list(map(getter, self.lacks))
+            yield lambda row: not any(get(row) for get in absent)
         if self.since_us:
-            yield lambda record: int(record.created_us) >= int(self.since_us)
+            created_us = getter("created_us")
+            yield lambda row: int(created_us(row) or 0) >= int(self.since_us)
 
 
-def _filter_test(a_filter: tuple[str, str]) -> Test:
+def _filter_test(a_filter: tuple[str, str], getter: _Getter[Row]) -> Callable[[Row], bool]:
     name, value = a_filter
     dimension = _DIMENSIONS[name]
-    field = attrgetter(dimension.field)
+    field = getter(dimension.field)
     if dimension.value is Value.FIELD:
-        return lambda record: bool(field(record) == value)
-    return lambda record: value_of(dimension, field(record)) == value
+        return lambda row: field(row) == value
+    return lambda row: value_of(dimension, field(row) or "") == value
 
 
 _DIMENSIONS = {each.name: each for each in DIMENSIONS}
@@ -400,12 +412,17 @@ def _dimensions(name: str, dimensions: Iterable[Dimension]) -> str:
 
 
 def _scan_of(reply: Sequence[bytes]) -> Scan:
-    """What one query found; fakeredis has scores like 1.7e+15."""
-    stopped, *found = [
-        Position(int(float(created_us or 0)), message_id.decode())
-        for created_us, message_id in zip(reply[::2], reply[1::2], strict=True)
-    ]
+    """What one query found, behind where it stopped."""
+    ids = map(bytes.decode, reply[1::2])
+    stopped, *found = map(Position, map(_score, reply[::2]), ids)
     return Scan(found, stopped if stopped.created_us else None)
+
+
+def _score(text: bytes) -> int:
+    try:
+        return int(text or 0)
+    except ValueError:  # fakeredis has scores like 1.7e+15
+        return int(float(text))
 
 
 def _numbers(flat: Sequence[bytes]) -> Counter[str]:

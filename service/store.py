@@ -11,6 +11,8 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
@@ -34,18 +36,16 @@ from service.keys import (
 )
 from service.models.remedies import KNOWN_CODES
 from service.paging import (
-    Fields,
     Page,
     PartitionScan,
     ValuePage,
     ValuePages,
     behind,
-    position_of,
-    readable,
-    records_that_pass,
+    rows_of,
+    rows_that_pass,
     take,
 )
-from service.reports import Record, Report
+from service.reports import WHOLE, Kind, Record, Report
 from service.scripts import (
     MAX_BATCH,
     MAX_ERASED,
@@ -97,15 +97,13 @@ _QUERY_ROWS = 8
 """What a query of a list call costs beside its rows, in rows."""
 
 Answer = TypeVar("Answer")
+Row = TypeVar("Row")
 
 _FAULTS = tuple(fault for fault, _ in REASONS)
 
 
-_Read = tuple[str, ...]
+_Command = tuple[str, ...]
 """HGETALL and a key, or HMGET, a key and fields."""
-
-_ALWAYS_READ = ("status", "wamid", "created_us")
-"""Without these a hash is no record."""
 
 
 class Observer(NamedTuple):
@@ -334,40 +332,42 @@ class Store:
         async with self._available():
             await self._server.execute(until_s, tag, "MGET", fence_key(tag))
 
-    async def lookup(self, wamids: Iterable[str], fields: Sequence[str] = ()) -> dict[str, Record]:
-        """The records of those of the messages that are known, by wamid.
+    async def lookup(self, wamids: Iterable[str]) -> dict[str, Record]:
+        """The records of those of the messages that are known, by wamid."""
+        return await self.look_up(wamids, WHOLE)
 
-        Args:
-            wamids: of the messages.
-            fields: that are read, beside those of every record; the rest stays `""`. None: all are.
-        """
+    async def look_up(self, wamids: Iterable[str], kind: Kind[Row]) -> dict[str, Row]:
+        """As `lookup`, with what is read of each message."""
         by_partition: dict[int, list[str]] = {}
         for wamid in wamids:
-            ids = by_partition.setdefault(partition_of(wamid, self._partitions), [])
-            ids.append(id_of(wamid))
-        some = (*_ALWAYS_READ, *fields) if fields else ()
-        found = await _all(self._read_all(p, ids, some) for p, ids in by_partition.items())
-        return {record.wamid: record for each in found for record in readable(each)}
+            by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
+        found = await _all(
+            self._replies(p, map(id_of, some), kind) for p, some in by_partition.items()
+        )
+        asked = chain.from_iterable(by_partition.values())
+        rows = rows_of(kind, chain.from_iterable(found))
+        return {wamid: row for wamid, row in zip(asked, rows, strict=True) if row is not None}
 
     async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
         """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
-        return list(readable(await self._read_all(partition, ids)))
+        rows = rows_of(WHOLE, await self._replies(partition, ids, WHOLE))
+        return [row for row in rows if row is not None]
 
-    def _read_all(
-        self, partition: int, ids: Sequence[str], fields: Sequence[str] = ()
-    ) -> Awaitable[list[Fields | None]]:
-        """The hashes of up to `MAX_READ` messages: these fields of theirs, or all."""
-        tag = tag_of(partition)
-        keys = (message_key(tag, message_id) for message_id in ids)
-        reads = [("HMGET", key, *fields) if fields else ("HGETALL", key) for key in keys]
-        return self._reads.submit(partition, reads, len(reads))
+    def _replies(self, partition: int, ids: Iterable[str], kind: Kind[Any]) -> Awaitable[list[Any]]:
+        """What Redis has of up to `MAX_READ` messages."""
+        tag, fields = tag_of(partition), kind.fields
+        keys = [message_key(tag, message_id) for message_id in ids]
+        if fields:
+            commands: list[_Command] = [("HMGET", key, *fields) for key in keys]
+        else:
+            commands = [("HGETALL", key) for key in keys]
+        return self._reads.submit(partition, commands, len(commands))
 
     async def _read(
-        self, partition: int, reads: Sequence[_Read], until_s: float
-    ) -> list[Fields | None]:
+        self, partition: int, commands: Sequence[_Command], until_s: float
+    ) -> list[Any]:
         async with self._reading(partition):
-            replies = await self._server.execute_many(until_s, tag_of(partition), reads)
-        return list(map(_fields_in, reads, replies))
+            return await self._server.execute_many(until_s, tag_of(partition), commands)
 
     async def _list(
         self, partition: int, queries: Sequence[Query], until_s: float
@@ -382,18 +382,24 @@ class Store:
             `limit` records if there are as many. Fewer with a position to go on from when a rare
             combination of filters takes too long to look for.
         """
+        return Page(*await self.page_of(WHOLE, selection, limit, after))
+
+    async def page_of(
+        self, kind: Kind[Row], selection: Selection, limit: int, after: Position | None
+    ) -> tuple[list[Row], Position | None]:
+        """As `page`, with what is read of each message: all at least that the selection is by."""
         scans = [PartitionScan(self.find, p, selection, after) for p in range(self._partitions)]
-        test = Query.of(selection, limit, after).test()
-        records: list[Record] = []
+        test = Query.of(selection, limit, after).test(kind)
+        rows: list[Row] = []
         last, late_s = after, self._now_s() + self._scan_s
         while True:
-            wanted = limit - len(records)
+            wanted = limit - len(rows)
             await self._advance(scans, wanted + 1, late_s)  # one more shows whether others follow
             taken = take(scans, wanted)
-            records += await self._records_at(taken, test)
-            last = taken[-1][0] if taken else last
-            if len(records) == limit or not taken or self._now_s() > late_s:
-                return Page(records, behind(scans, last))
+            rows += await self._rows_at(taken, test, kind)
+            last = min((found[-1] for found in taken.values()), default=last)
+            if len(rows) == limit or not taken or self._now_s() > late_s:
+                return rows, behind(scans, last)
 
     async def _advance(self, scans: Sequence[PartitionScan], wanted: int, late_s: float) -> None:
         """Has each partition find so many messages, if it has them and that isn't too late."""
@@ -402,27 +408,24 @@ class Store:
             if self._now_s() > late_s:
                 return
 
-    async def _records_at(
-        self, places: Iterable[tuple[Position, int]], test: Test
-    ) -> Sequence[Record]:
-        """The records of messages that were found, each with its partition; newest first."""
-        by_partition: dict[int, list[Position]] = {}
-        for at, partition in places:
-            by_partition.setdefault(partition, []).append(at)
-        some = await _all(self._rows(p, found, test) for p, found in by_partition.items())
-        if len(some) == 1:
-            return some[0][0]
-        records = (record for found, _ in some for record in found)
-        return sorted(records, key=position_of, reverse=True)
+    async def _rows_at(
+        self, places: dict[int, list[Position]], test: Test, kind: Kind[Row]
+    ) -> list[Row]:
+        """The rows of messages that were found in some partitions; newest first."""
+        some = await _all(self._rows(p, found, test, kind) for p, found in places.items())
+        rows = list(chain.from_iterable(rows for rows, _ in some))
+        if len(some) > 1:
+            rows.sort(key=itemgetter(0), reverse=True)
+        return [row for _, row in rows]
 
     async def _rows(
-        self, partition: int, found: Sequence[Position], test: Test
-    ) -> tuple[list[Record], int]:
-        """The records of messages that were found, and how many can't be read."""
+        self, partition: int, found: Sequence[Position], test: Test, kind: Kind[Row]
+    ) -> tuple[list[tuple[Position, Row]], int]:
+        """The rows of messages that were found, and how many can't be read."""
         if not found:
             return [], 0
-        hashes = await self._read_all(partition, [at.message_id for at in found])
-        return records_that_pass(test, hashes)
+        replies = await self._replies(partition, [at.message_id for at in found], kind)
+        return rows_that_pass(test, kind, found, replies)
 
     async def find(self, partition: int, query: Query) -> Scan:
         """One look at a partition, at a bounded number of entries: where messages are that match.
@@ -447,8 +450,8 @@ class Store:
         return await _all(map(partial(self._page_of, partition), queries, scans))
 
     async def _page_of(self, partition: int, query: Query, scan: Scan) -> Page:
-        records, unreadable = await self._rows(partition, scan.found, query.test())
-        return Page(records, scan.stopped, unreadable)
+        rows, unreadable = await self._rows(partition, scan.found, query.test(WHOLE), WHOLE)
+        return Page([record for _, record in rows], scan.stopped, unreadable)
 
     async def scan(
         self, partition: int, selection: Selection, limit: int, after: Position | None = None
@@ -589,15 +592,6 @@ class Store:
         reason = next(reason for fault, reason in REASONS if isinstance(error, fault))
         self._observer.failed(reason)
         return Unavailable(reason)
-
-
-def _fields_in(read: _Read, reply: Any) -> Fields | None:  # noqa: ANN401  as the server has it
-    """The fields in a reply to a read; None where the key is of another kind."""
-    if isinstance(reply, Exception):
-        return None
-    if read[0] == "HGETALL":
-        return zip(reply[::2], reply[1::2], strict=True) if reply else ()
-    return [pair for pair in zip(read[2:], reply, strict=True) if pair[1]] or ()
 
 
 async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:

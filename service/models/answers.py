@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
 from service.keys import Position, uuid_of
 from service.models.schema import one_of
-from service.reports import Record, Status
+from service.reports import Record, Status, Texts, texts_of
 
 Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
 No = Annotated[bool, Meta(extra_json_schema={"const": False})]
@@ -224,11 +225,11 @@ def value_cursor_of(position: tuple[int, str]) -> str:
     return f"{latest_us}.{value}"
 
 
-def iso(time_ms: str) -> str | None:
+def iso(time_ms: str | None) -> str | None:
     """A time as the guide has it; with milliseconds only where they aren't zero.
 
     Args:
-        time_ms: ms since the epoch in digits; `""` is no time.
+        time_ms: ms since the epoch in digits; `""` and None are no time.
     """
     if not time_ms:
         return None
@@ -242,52 +243,73 @@ def _second(digits: str) -> str:
     return datetime.fromtimestamp(int(digits), UTC).isoformat()[:19]
 
 
-def message_type_of(record: Record) -> str:
-    """The type that a track-send gave, or the one that follows from the rest."""
-    if record.message_type:
-        return record.message_type
-    return record.flow_type or "rsvp" if record.event_id else "template"
+STATUS_ROWS = texts_of(
+    "status", "sent_ms", "delivered_ms", "read_ms", "failed_ms", "error_code", "error_message"
+)
+"""What `message-status-lookup` reads of a message; `message_status` makes an answer of it."""
 
 
-STATUS_FIELDS = ("sent_ms", "delivered_ms", "read_ms", "error_code", "error_message")
-"""What `message_status` shows of a record, beside what each has."""
-
-
-def message_status(record: Record) -> MessageStatus:
-    """A record for `message-status-lookup`."""
+def message_status(texts: Texts) -> MessageStatus:
+    """A row of `STATUS_ROWS` for `message-status-lookup`."""
+    status, sent_ms, delivered_ms, read_ms, _, error_code, error_message = texts
     return {
-        "status": record.status,
-        "sent_at": iso(record.sent_ms),
-        "delivered_at": iso(record.delivered_ms),
-        "read_at": iso(record.read_ms),
-        "error_code": record.error_code or None,
-        "error": record.error_message or None,
+        "status": cast("Status", status),
+        "sent_at": iso(sent_ms),
+        "delivered_at": iso(delivered_ms),
+        "read_at": iso(read_ms),
+        "error_code": error_code,
+        "error": error_message,
     }
 
 
-def latest_log(record: Record) -> LatestLog:
-    """A record for `message-logs/latest`."""
+_LOG_FIELDS = (
+    *("status", "wamid", "recipient_id", "event_id", "registration_id", "guest_id", "guest_name"),
+    *("template_name", "flow_type", "message_type", "sent_ms", "delivered_ms", "read_ms"),
+    *("failed_ms", "error_code", "error_message"),
+)
+LOG_ROWS = texts_of(*_LOG_FIELDS)
+"""What `message-logs` reads of a message: what `log_of` shows, and what filters are by."""
+
+
+def log_of(texts: Texts) -> MessageLog:
+    """A row of `LOG_ROWS` for `message-logs`."""
+    (  # as in _LOG_FIELDS
+        status, wamid, recipient_id, event_id, registration_id, guest_id, guest_name,
+        template_name, flow_type, message_type, sent_ms, delivered_ms, read_ms,
+        failed_ms, error_code, error_message,
+    ) = texts  # fmt: skip
+    if not message_type:  # no track-send gave one: it follows from the rest
+        message_type = (flow_type or "rsvp") if event_id else "template"
+    wamid = wamid or ""
     return {
-        "id": uuid_of(record.wamid),
-        "wamid": record.wamid,
-        "recipient_id": record.recipient_id,
-        "status": record.status,
-        "message_type": message_type_of(record),
-        "template_name": record.template_name or None,
-        "sent_at": iso(record.sent_ms),
-        "delivered_at": iso(record.delivered_ms),
-        "read_at": iso(record.read_ms),
-        "error_code": record.error_code or None,
-        "error_message": record.error_message or None,
+        "id": uuid_of(wamid),
+        "wamid": wamid,
+        "recipient_id": recipient_id or "",
+        "status": cast("Status", status),
+        "message_type": message_type,
+        "template_name": template_name,
+        "sent_at": iso(sent_ms) if sent_ms else None,
+        "delivered_at": iso(delivered_ms) if delivered_ms else None,
+        "read_at": iso(read_ms) if read_ms else None,
+        "error_code": error_code,
+        "error_message": error_message,
+        "event_id": event_id,
+        "registration_id": registration_id,
+        "guest_id": guest_id,
+        "guest_name": guest_name,
+        "failed_at": iso(failed_ms) if failed_ms else None,
     }
+
+
+_log_texts = attrgetter(*_LOG_FIELDS)
 
 
 def message_log(record: Record) -> MessageLog:
     """A record for `message-logs`."""
-    log = cast("MessageLog", latest_log(record))
-    log["event_id"] = record.event_id or None
-    log["registration_id"] = record.registration_id or None
-    log["guest_id"] = record.guest_id or None
-    log["guest_name"] = record.guest_name or None
-    log["failed_at"] = iso(record.failed_ms)
-    return log
+    return log_of([text or None for text in _log_texts(record)])
+
+
+def latest_log(record: Record) -> LatestLog:
+    """A record for `message-logs/latest`."""
+    log = message_log(record)
+    return cast("LatestLog", {name: log[name] for name in LatestLog.__annotations__})  # type: ignore[literal-required]

@@ -9,9 +9,10 @@ from service.checks import check
 from service.config import Auth, Redis, Settings
 from service.connect import connect
 from service.errors import StartError, Unavailable
-from service.keys import Position, Selection, id_of, message_key, partition_of, tag_of
+from service.keys import DIMENSIONS, Position, Selection, id_of, message_key, partition_of, tag_of
+from service.models.answers import LOG_ROWS
 from service.paging import Page
-from service.reports import Report, Status
+from service.reports import Report, Status, texts_of
 from service.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
 from service.store import Observer, Store
 from tests.backends import Backend, Bench, nodes_of
@@ -274,8 +275,35 @@ async def test_a_page_is_filled_though_rows_are_lost(store: Bench) -> None:
 
 async def test_a_lookup_may_ask_for_some_fields(store: Bench) -> None:
     await store.merge(send_report(event_id="e"), status_report(Status.DELIVERED, at_s=1))
-    found = await store.store.lookup(["wamid.A", "wamid.none"], ["delivered_ms", "error_code"])
-    assert found.keys() == {"wamid.A"}
-    record = found["wamid.A"]
-    assert (record.status, record.delivered_ms) == ("delivered", str(BASE_MS + 1_000))
-    assert (record.event_id, record.error_code) == ("", "")
+    kind = texts_of("status", "delivered_ms", "error_code")
+    found = await store.store.look_up(["wamid.none", "wamid.A"], kind)
+    assert found == {"wamid.A": ["delivered", str(BASE_MS + 1_000), None]}
+
+
+async def test_of_a_page_some_fields_are_read_and_what_cannot_be_read_is_left_out(
+    store: Bench,
+) -> None:
+    wamids = await fill(store, 20, event_id="e")
+    for wamid, field, text in (
+        (wamids[1], "status", "seen"),  # as of a later version
+        (wamids[3], "sent_ms", "soon"),
+    ):
+        tag = tag_of(partition_of(wamid, store.partitions))
+        await store.execute(tag, "HSET", message_key(tag, id_of(wamid)), field, text)
+    tag = tag_of(partition_of(wamids[5], store.partitions))
+    await store.execute(tag, "DEL", message_key(tag, id_of(wamids[5])))
+    await store.execute(tag, "SET", message_key(tag, id_of(wamids[5])), "no hash")
+    kind = texts_of("status", "wamid", "event_id", "sent_ms", "guest_id")
+    of_event = Selection([("event", "e")])
+    first, following = await store.store.page_of(kind, of_event, 10, None)
+    rest, last = await store.store.page_of(kind, of_event, 20, following)
+    assert last is None
+    assert [texts[1] for texts in [*first, *rest]] == [
+        wamid for place, wamid in enumerate(wamids) if place not in (1, 3, 5)
+    ]
+    assert len(first) == 10
+    assert {(texts[0], texts[2]) for texts in first} == {("sent", "e")}
+
+
+def test_pages_read_all_that_they_are_filtered_by() -> None:
+    assert {each.field for each in DIMENSIONS} <= set(LOG_ROWS.fields)

@@ -95,8 +95,8 @@ BORROWED = [
     Borrowed(
         "redis",
         connection.AbstractConnection,
-        ("self._reader: Optional[asyncio.StreamReader]", "return self._reader is not None"),
-        "connect: many replies are read at once, by a parser of our own",
+        ("self._reader: Optional[asyncio.StreamReader]", "self._writer.writelines(command)"),
+        "connect: many commands are written, and their replies parsed, at once",
     ),
     Borrowed(
         "redis",
