@@ -3,7 +3,7 @@
 local rules = {
   "BOUNDS", "CONTEXT", "COUNTED", "DIMENSIONS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES", "FEED_IDS", "FIELDS",
   "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MOST_CODES", "OTHER_CODE", "RANK", "REACHED", "RECEIPT_OF",
-  "SPANS", "TIMED", "TIME_OF", "TOLERANCE_MS", "counted_by", "stays",
+  "SHARED", "SPANS", "TIMED", "TIME_OF", "TOLERANCE_MS", "counted_by", "stays",
 }
 
 local prelude = {}

@@ -78,10 +78,14 @@ local function merge_text(record, field, text)
   return true
 end
 
+-- A field that track-sends name too counts here only while none has.
 local function merge_extras(record, extras)
   local changed = false
   for place, field in ipairs(EXTRAS) do
-    changed = merge_text(record, field, extras[place]) or changed
+    local stamp = SHARED[field]
+    if not (stamp and record[stamp]) then
+      changed = merge_text(record, field, extras[place]) or changed
+    end
   end
   return changed
 end
@@ -91,7 +95,12 @@ local function put_context(record, context, received_us)
   for place = 1, #CONTEXT do
     local value = context[place]
     if value ~= '' then
-      record[CONTEXT[place]] = value
+      local field = CONTEXT[place]
+      local stamp = SHARED[field]
+      record[field] = value
+      if stamp then
+        record[stamp] = digits(received_us)
+      end
     end
   end
   record.tracked_us = digits(received_us)
@@ -99,21 +108,23 @@ end
 
 -- Of two track-sends the later received fills and replaces what it names, the earlier fills what
 -- is missing; received in the same microsecond, the greater text stays. Of a field that isn't from
--- the latest of all, <field>_us says when it was received.
+-- the latest of all, <field>_us says when it was received; of one that Meta's statuses have too it
+-- says so always, and without it the text is Meta's, which a track-send's replaces.
 local function merge_context(record, context, received_us)
   local tracked_us = tonumber(record.tracked_us)
   local latest_us = math.max(tracked_us, received_us)
   local changed = received_us > tracked_us
   record.tracked_us = digits(latest_us)
   for place, field in ipairs(CONTEXT) do
-    local value, known = context[place], record[field]
-    local named_us = known and tonumber(record[field .. '_us'] or tracked_us) or -1
+    local value, known, shared = context[place], record[field], SHARED[field]
+    local named_us = known and tonumber(record[field .. '_us'] or not shared and tracked_us) or -1
     if value ~= '' and (received_us > named_us
         or (received_us == named_us and precedes(known, value))) then
       record[field], named_us = value, received_us
       changed = true
     end
-    record[field .. '_us'] = named_us ~= -1 and named_us ~= latest_us and digits(named_us)
+    record[field .. '_us'] = named_us ~= -1 and (shared or named_us ~= latest_us)
+      and digits(named_us)
   end
   return changed
 end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -37,7 +38,7 @@ from service.intake import (
     write_all,
     write_each,
 )
-from service.keys import uuid_of
+from service.keys import Dimension, uuid_of
 from service.listeners import Listener
 from service.live import Live
 from service.middleware import (
@@ -63,7 +64,13 @@ from service.models.answers import (
     message_status,
     value_cursor_of,
 )
-from service.models.insights import counted_failures, failures_answer, message, value_counts
+from service.models.insights import (
+    counted_failures,
+    failures_answer,
+    list_name,
+    message,
+    values_answer,
+)
 from service.models.insights import message_stats as stats_answer
 from service.models.meaning import (
     failed_selection,
@@ -371,7 +378,7 @@ async def message_details(request: web.Request) -> web.Response:
 
 
 async def message_stats(request: web.Request) -> web.Response:
-    """GET message-stats: how the messages of an event, of a template, or all, stand in numbers."""
+    """GET message-stats: how all messages stand in numbers, or those of an event, say."""
     chosen = filter_of(_message_stats.query(list(request.query.items())))
     return _json(stats_answer(await _stats(request, chosen)))
 
@@ -380,25 +387,22 @@ async def _stats(request: web.Request, chosen: tuple[str, str]) -> Stats:
     return await request.app[STORE].stats(*chosen, clock() // 1000)
 
 
-async def events(request: web.Request) -> web.Response:
-    """GET events: those that have messages, the one with the latest message first."""
-    return await _values(request, "events", "event", "event_id")
+def lister_of(dimension: Dimension) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler that lists a dimension's values, under the name of the list."""
 
+    async def values(request: web.Request) -> web.Response:
+        query = _list_values.query(list(request.query.items()))
+        page = await request.app[STORE].values(
+            dimension.name, int(query.limit), value_position_of(query.cursor)
+        )
+        response = _json(values_answer(dimension, page.standings))
+        if page.following:
+            _add_next(request, response, value_cursor_of(page.following))
+        return response
 
-async def templates(request: web.Request) -> web.Response:
-    """GET templates: those that have messages, the one with the latest message first."""
-    return await _values(request, "templates", "template", "template_name")
-
-
-async def _values(request: web.Request, name: str, dimension: str, field: str) -> web.Response:
-    query = _list_values.query(list(request.query.items()))
-    page = await request.app[STORE].values(
-        dimension, int(query.limit), value_position_of(query.cursor)
-    )
-    response = _json({name: [value_counts(field, standing) for standing in page.standings]})
-    if page.following:
-        _add_next(request, response, value_cursor_of(page.following))
-    return response
+    values.__name__ = name = list_name(dimension)
+    values.__doc__ = f"GET {name}: those that have messages, the one with the latest message first."
+    return values
 
 
 async def failures(request: web.Request) -> web.StreamResponse:
@@ -430,7 +434,7 @@ def _wants_csv(request: web.Request) -> bool:
 
 
 async def erase(request: web.Request) -> web.Response:
-    """POST erase: the messages of a person or of an event are to be forgotten."""
+    """POST erase: the messages of a person, an event, a campaign, say, are to be forgotten."""
     body = _erase.body(await body_of(request, MIB), request.app[METRICS])
     selection = selection_to_erase(body)
     replay = request.app.get(REPLAY)

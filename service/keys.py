@@ -71,10 +71,19 @@ DIMENSIONS = (
     Dimension("guest", Value.FIELD, "guest_id"),
     Dimension("recipient", Value.ENDING, "recipient_id"),
     Dimension("template", Value.FIELD, "template_name", counted=True),
+    Dimension("campaign", Value.FIELD, "campaign_id", counted=True),
+    Dimension("phone_number", Value.FIELD, "phone_number_id", counted=True),
     Dimension("standalone", Value.ABSENT, "event_id"),
     Dimension("all", Value.ALWAYS, "wamid", counted=True),
     Dimension("failed", Value.FAILED, "status"),
 )
+
+FILTERS = {each.field: each.name for each in DIMENSIONS if each.value is Value.FIELD}
+"""The dimensions that are asked for by a field's text, by the name of the field: requests, queries
+and options of commands call it the same."""
+
+LISTED = tuple(each for each in DIMENSIONS if each.listed)
+"""The dimensions whose values are listed and counted; each has an endpoint that lists them."""
 
 CATALOGUE = (
     ("msg:<id>", "hash", "the record, its fields as `reports.Record` names them"),

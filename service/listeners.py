@@ -17,13 +17,17 @@ from typing import NamedTuple, Protocol, TypeVar
 import orjson
 
 from service.feed import Changes, Feed, Place, name_of
+from service.keys import FILTERS
 from service.models.answers import message_log
+from service.models.requests import LiveQuery
 from service.reports import Record
 
 Filter = tuple[str, str]
 """A dimension and a value; of all messages `ALL`."""
 
 ALL: Filter = ("all", "")
+
+_FILTERS = [each for each in FILTERS.items() if each[0] in LiveQuery.__struct_fields__]
 
 Found = TypeVar("Found")
 
@@ -132,9 +136,7 @@ class _Change:
         """Those whose listeners want to know."""
         record = self.record
         return (
-            ("event", record.event_id),
-            ("template", record.template_name),
-            ("registration", record.registration_id),
+            *((dimension, getattr(record, field)) for field, dimension in _FILTERS),
             ALL,
         )
 

@@ -45,10 +45,12 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     flow_type: str = ""
     message_type: str = ""
     guest_name: str = ""
+    campaign_id: str = ""
+    phone_number_id: str = ""
 
 
 class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The fields that only Meta's own status has; `""` if it lacks one.
+    """The fields of Meta's own status that the guide's lacks; `""` if it lacks one.
 
     A further field goes to the end: journals hold these as arrays.
 
@@ -75,6 +77,10 @@ class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pricing_model: str = ""
     pricing_billable: str = ""
     pricing_other: str = ""
+
+
+SHARED = tuple(field for field in Context.__struct_fields__ if field in Extras.__struct_fields__)
+"""The fields that a track-send may name and Meta's status too: a track-send's text beats Meta's."""
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -114,7 +120,8 @@ class Record(NamedTuple):
     order is the one in which a new message's fields are written, for people who look at them. The
     fields of `Context` are each as the latest track-send has it that names it; without any
     track-send `recipient_id` is the smallest text among the status updates. Those of `Extras` are
-    the smallest text of each, where statuses differ. Times are in decimal digits.
+    the smallest text of each, where statuses differ; one of `SHARED` only while no track-send has
+    named it. Times are in decimal digits.
 
     Attributes:
         status: the highest status ever reported.
@@ -135,7 +142,8 @@ class Record(NamedTuple):
         error_details: see `error_code`.
         error_href: see `error_code`.
         recipient_id_us: `received_us` of the track-send that `recipient_id` is from, if that is an
-            earlier one than the latest; else `""`, as nearly always. So for all of `Context`.
+            earlier one than the latest; else `""`, as nearly always. So for all of `Context`, but
+            for `phone_number_id_us`.
         event_id_us: see `recipient_id_us`.
         registration_id_us: see `recipient_id_us`.
         guest_id_us: see `recipient_id_us`.
@@ -143,6 +151,9 @@ class Record(NamedTuple):
         template_name_us: see `recipient_id_us`.
         flow_type_us: see `recipient_id_us`.
         message_type_us: see `recipient_id_us`.
+        campaign_id_us: see `recipient_id_us`.
+        phone_number_id_us: `received_us` of the track-send that `phone_number_id` is from; `""`: no
+            track-send named one. So for all of `SHARED`.
     """
 
     status: Status
@@ -153,6 +164,7 @@ class Record(NamedTuple):
     guest_id: str = ""
     guest_name: str = ""
     template_name: str = ""
+    campaign_id: str = ""
     flow_type: str = ""
     message_type: str = ""
     created_us: str = ""
@@ -188,6 +200,8 @@ class Record(NamedTuple):
     template_name_us: str = ""
     flow_type_us: str = ""
     message_type_us: str = ""
+    campaign_id_us: str = ""
+    phone_number_id_us: str = ""
 
 
 _ABSENT: dict[str, Any] = dict.fromkeys(Record._fields, "")
@@ -267,8 +281,7 @@ def record_of(reports: Sequence[Report]) -> Record:
         created_us=str(reports[0].received_us),
         **_times_of(reports),
         **_error_of(reports),
-        **_extras_of(reports),
-        **_context_of(reports),
+        **(_extras_of(reports) | _context_of(reports)),
     )
 
 
@@ -307,7 +320,7 @@ def _extras_of(reports: Sequence[Report]) -> dict[str, str]:
 
 
 def _context_of(reports: Sequence[Report]) -> dict[str, str]:
-    """The context, `tracked_us`, and when each field was received that is older.
+    """The fields that track-sends name, `tracked_us`, and when each was received that needs it.
 
     Each field is from the latest track-send that names it (equal times: the greater text).
     """
@@ -319,8 +332,10 @@ def _context_of(reports: Sequence[Report]) -> dict[str, str]:
     found = {"tracked_us": str(latest_us)}
     for field in Context.__struct_fields__:
         named = [(us, getattr(context, field)) for us, context in sends if getattr(context, field)]
-        received_us, found[field] = max(named, default=(latest_us, ""))
-        if received_us < latest_us:
+        if not named:
+            continue
+        received_us, found[field] = max(named)
+        if received_us < latest_us or field in SHARED:
             found[f"{field}_us"] = str(received_us)
     return found
 
@@ -356,7 +371,7 @@ def reports_of(record: Record) -> list[Report]:
     reports = sorted(sends + updates, key=lambda report: report.received_us != known.created_us)
     if reports[0].received_us != known.created_us:  # what came first was reported as of earlier
         reports.insert(0, known.report(known.created_us))
-    extras = Extras(*(getattr(record, field) for field in Extras.__struct_fields__))
+    extras = _extras_in(record)
     if extras != Extras():
         reports[0] = msgspec.structs.replace(reports[0], extras=extras)
     return reports
@@ -368,8 +383,19 @@ def receipts_of(record: Record) -> dict[Status, str]:
     return {status: time_ms for status, time_ms in received_ms if time_ms}
 
 
+def _extras_in(record: Record) -> Extras:
+    """What statuses of Meta's say of the record: of a shared field what no track-send named."""
+    named = [field for field in SHARED if getattr(record, f"{field}_us")]
+    fields = (field for field in Extras.__struct_fields__ if field not in named)
+    return Extras(**{field: getattr(record, field) for field in fields})
+
+
 def older_in(record: Record) -> dict[str, str]:
-    """The context fields that are older than the latest track-send, each with its time in µs."""
+    """The context fields that the record has a time in µs for, each with it.
+
+    These are the fields that are older than the latest track-send, and those of `SHARED` that a
+    track-send named.
+    """
     times_us = ((field, getattr(record, f"{field}_us")) for field in Context.__struct_fields__)
     return {field: time_us for field, time_us in times_us if time_us}
 
@@ -423,8 +449,9 @@ def _contexts_of(record: Record) -> list[tuple[int, Context]]:
     older_us = older_in(record)
     by_time: dict[str, dict[str, str]] = {record.tracked_us: {}}
     for field in Context.__struct_fields__:
-        if value := getattr(record, field):
-            by_time.setdefault(older_us.get(field, record.tracked_us), {})[field] = value
+        time_us = older_us.get(field, "" if field in SHARED else record.tracked_us)
+        if time_us and (value := getattr(record, field)):
+            by_time.setdefault(time_us, {})[field] = value
     return [(int(time_us), Context(**named)) for time_us, named in by_time.items()]
 
 

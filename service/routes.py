@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service import handlers, pages
 from service.errors import BadRequest, NotFound, RequestError, Unavailable
+from service.keys import LISTED
 from service.middleware import (
     LIVE,
     META,
@@ -38,11 +39,11 @@ from service.models.answers import (
     TrackSendResponse,
 )
 from service.models.insights import (
-    EventsResponse,
     FailuresResponse,
     MessageResponse,
     MessageStatsResponse,
-    TemplatesResponse,
+    list_name,
+    values_response,
 )
 from service.models.requests import (
     Erase,
@@ -125,10 +126,8 @@ ROUTES = (
           answers=MessageResponse, refusals=(NotFound, BadRequest)),
     Route("GET", f"{WEBHOOKS}/message-stats/", handlers.message_stats, READ,
           takes=MessageStatsQuery, answers=MessageStatsResponse),
-    Route("GET", f"{WEBHOOKS}/events/", handlers.events, READ,
-          takes=ValuesQuery, answers=EventsResponse),
-    Route("GET", f"{WEBHOOKS}/templates/", handlers.templates, READ,
-          takes=ValuesQuery, answers=TemplatesResponse),
+    *(Route("GET", f"{WEBHOOKS}/{list_name(each).replace('_', '-')}/", handlers.lister_of(each),
+            READ, takes=ValuesQuery, answers=values_response(each)) for each in LISTED),
     Route("GET", f"{WEBHOOKS}/failures/", handlers.failures, READ,
           takes=FailuresQuery, answers=FailuresResponse, sheet=True),
     Route("POST", f"{WEBHOOKS}/erase/", handlers.erase, WRITE,

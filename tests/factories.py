@@ -109,6 +109,8 @@ _sends = st.builds(
         flow_type=_NAMES,
         message_type=_NAMES,
         guest_name=_NAMES,
+        campaign_id=_NAMES,
+        phone_number_id=_NAMES,
     ),
 )
 

@@ -234,6 +234,7 @@ class Fuzzer:
 
     def _query(self) -> list[tuple[str, str]]:
         names = ["event_id", "registration_id", "guest_id", "recipient_id", "template_name"]
+        names += ["campaign_id", "phone_number_id"]
         names += ["standalone", "status", "limit", "cursor", "hub.mode", "hub.challenge", "x"]
         names += ["code", "class", "format"]
         values = ["event-1", "registration-1", "guest-1", "919876500001", "true", "read", "50"]

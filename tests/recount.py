@@ -20,12 +20,20 @@ from service.keys import Position, Selection, id_of
 from service.reports import Record, Status
 from service.store import Store
 
+FIELDS = {
+    "event": "event_id",
+    "template": "template_name",
+    "campaign": "campaign_id",
+    "phone_number": "phone_number_id",
+}
+"""The fields of the dimensions whose values are counted and listed."""
+
 WAY = (Status.SENT, Status.DELIVERED, Status.READ)
 
 
 def only(records: Iterable[Record], dimension: str, value: str) -> list[Record]:
-    """Those of an event or of a template, or `all`."""
-    field = {"event": "event_id", "template": "template_name"}.get(dimension)
+    """Those of a value of a listed dimension, or `all`."""
+    field = FIELDS.get(dimension)
     return [each for each in records if field is None or getattr(each, field) == value]
 
 
@@ -101,8 +109,8 @@ def _by_age(sent_ms: Iterable[int], now_ms: int) -> list[int]:
 
 
 def standings(records: Iterable[Record], dimension: str) -> list[Standing]:
-    """The values of events or templates, the one with the latest message first."""
-    field = {"event": "event_id", "template": "template_name"}[dimension]
+    """The values of a listed dimension, the one with the latest message first."""
+    field = FIELDS[dimension]
     by_value: dict[str, list[Record]] = {}
     for each in records:
         if value := getattr(each, field):
@@ -157,8 +165,8 @@ async def walk(store: Store, selection: Selection, limit: int) -> list[Record]:
 
 async def check_insight(store: Store, records: Sequence[Record], now_ms: int) -> None:
     """All that the store says of these messages, which are all that it has, is a recount."""
-    chosen = [("all", ""), ("event", "nobody's"), ("template", "nobody's")]
-    for dimension in ("event", "template"):
+    chosen = [("all", ""), *((dimension, "nobody's") for dimension in FIELDS)]
+    for dimension in FIELDS:
         expected = standings(records, dimension)
         assert (await store.values(dimension, 200)).standings == expected
         assert await walk_values(store, dimension, 2) == expected

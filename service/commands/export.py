@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
@@ -25,7 +25,7 @@ from service.commands.common import (
 )
 from service.config import Settings
 from service.errors import BadRequest, CommandError
-from service.keys import Selection
+from service.keys import FILTERS, Selection
 from service.models.lines import line_of
 from service.models.meaning import selection_of
 from service.models.reader import Reader
@@ -35,13 +35,18 @@ from service.reports import Record
 _QUERY = Reader(MessageLogsQuery)
 
 
+def _by_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command an option for each filter by a field."""
+    for field, dimension in reversed(FILTERS.items()):
+        name, word = field.replace("_", "-"), dimension.replace("_", " ")
+        command = click.option(f"--{name}", help=f"Only messages of this {word}.")(command)
+    return command
+
+
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("--event-id", help="Only messages of this event.")
-@click.option("--registration-id", help="Only those of this registration.")
-@click.option("--guest-id", help="Only those of this guest.")
+@_by_filters
 @click.option("--recipient-id", help="Only those to this recipient.")
-@click.option("--template-name", help="Only those of this template.")
 @click.option("--standalone", is_flag=True, flag_value="true", default=None, help="Without event.")
 @click.option("--status", help="Only those that are sent, delivered, read or failed now.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")

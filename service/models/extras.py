@@ -136,11 +136,16 @@ def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
     return ""
 
 
-def id_of(value: object) -> str:
-    """The id, or `""` if the value is none. It is never cut: a part would be another id."""
+def id_of(value: object, most: int = MAX_METAS_ID) -> str:
+    """The id, or `""` if the value is none. It is never cut: a part would be another id.
+
+    Args:
+        value: as it came.
+        most: characters that it may have.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or len(value) > MAX_METAS_ID or CONTROLS.search(value):
+    if not isinstance(value, str) or len(value) > most or CONTROLS.search(value):
         return ""
     return value
 

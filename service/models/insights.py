@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import starmap
-from typing import Annotated, Any, NotRequired, TypedDict, cast
+from typing import Annotated, Any, NotRequired, TypedDict, cast, get_type_hints
 
 from msgspec import Meta
 
 from service.counters import AGES_S, TOLERANCE_MS, Standing, Stats, Took
+from service.keys import Dimension
 from service.models.answers import MessageLog, Moment, iso, message_log
 from service.models.pricing import pricing_of
 from service.models.remedies import Remedy, RemedyClass, groups_of, remedy_of
@@ -123,34 +124,28 @@ class MessageStatsResponse(TypedDict):
     awaiting: Awaiting
 
 
-class EventCounts(TypedDict):
-    """An event that has messages."""
+class ValueCounts(TypedDict):
+    """What the list of a dimension's values has of each, beside the value."""
 
-    event_id: str
     latest_at: Annotated[Moment, Meta(description="when its latest message was created")]
     total: Count
     statuses: StatusCounts
 
 
-class TemplateCounts(TypedDict):
-    """A template that has messages."""
-
-    template_name: str
-    latest_at: Annotated[Moment, Meta(description="when its latest message was created")]
-    total: Count
-    statuses: StatusCounts
+def list_name(dimension: Dimension) -> str:
+    """What the list of a dimension's values is called: `phone_numbers`, say."""
+    return f"{dimension.name}s"
 
 
-class EventsResponse(TypedDict):
-    """Answer of `events`."""
-
-    events: list[EventCounts]
-
-
-class TemplatesResponse(TypedDict):
-    """Answer of `templates`."""
-
-    templates: list[TemplateCounts]
+def values_response(dimension: Dimension) -> Any:  # noqa: ANN401  a TypedDict that is made here
+    """The model of the answer that lists a dimension's values: `EventsResponse`, say."""
+    word = dimension.name.title().replace("_", "")
+    shown = {dimension.field: str} | get_type_hints(ValueCounts, include_extras=True)
+    counts = TypedDict(f"{word}Counts", shown)  # type: ignore[misc]  # its keys follow the table
+    counts.__doc__ = f"A value of `{dimension.field}` that has messages."
+    answer = TypedDict(f"{word}sResponse", {list_name(dimension): list[counts]})  # type: ignore[misc]
+    answer.__doc__ = f"Answer of `{list_name(dimension)}`."
+    return answer
 
 
 MessageError = TypedDict(
@@ -187,6 +182,7 @@ class Message(MessageLog):
     timeline: list[TimelineEntry]
     conflicts: Annotated[list[str], Meta(description="what was reported that doesn't go together")]
     pricing: dict[str, Any] | None
+    campaign_id: str | None
     phone_number_id: str | None
     user_id: str | None
     parent_user_id: str | None
@@ -324,8 +320,12 @@ def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
     }
 
 
-def value_counts(field: str, standing: Standing) -> dict[str, object]:
-    """A value of a dimension, for `events` and `templates`."""
+def values_answer(dimension: Dimension, standings: Iterable[Standing]) -> dict[str, object]:
+    """The answer that lists values of a dimension."""
+    return {list_name(dimension): [_value_counts(dimension.field, each) for each in standings]}
+
+
+def _value_counts(field: str, standing: Standing) -> dict[str, object]:
     return {
         field: standing.value,
         "latest_at": _iso_of_us(str(standing.latest_us)),
@@ -340,7 +340,7 @@ def _iso_of_us(time_us: str) -> str | None:
 
 def message(record: Record) -> Message:
     """Everything known of a message."""
-    extras = ("phone_number_id", "user_id", "parent_user_id", "participant_id", "callback_data")
+    ids = ("campaign_id", "phone_number_id", "user_id", "parent_user_id", "participant_id")
     found = {
         **message_log(record),
         "flow_type": record.flow_type or None,
@@ -350,7 +350,7 @@ def message(record: Record) -> Message:
         "timeline": _timeline(record),
         "conflicts": list(_conflicts(record)),
         "pricing": pricing_of(record),
-        **{name: getattr(record, name) or None for name in extras},
+        **{name: getattr(record, name) or None for name in (*ids, "callback_data")},
     }
     return cast("Message", found)
 

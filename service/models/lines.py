@@ -57,7 +57,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         error_at: when the failure was that the error is from.
         tracked_at: when the latest track-send was received.
         tracked_at_of: the fields of the context that are from an earlier track-send, each with
-            when that was received.
+            when that was received; `phone_number_id` always if a track-send named it.
         received_at_of: when the service first received a report of each status; where a line lacks
             it, when it received the first of all.
         pricing: Meta's object.
@@ -87,6 +87,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     flow_type: _Name = ""
     message_type: _Name = ""
     guest_name: _Name = ""
+    campaign_id: _Id = ""
     phone_number_id: _Id = ""
     user_id: _Id = ""
     parent_user_id: _Id = ""

@@ -13,7 +13,7 @@ import msgspec
 
 from service.counters import OTHER_CODE
 from service.errors import BadRequest
-from service.keys import Position, Selection, ending_of
+from service.keys import FILTERS, Position, Selection, ending_of
 from service.models.reader import CONTROLS, clean, cut_int, description, refusal
 from service.models.recipients import heads_of, recipient_of
 from service.models.remedies import KNOWN_CODES, RemedyClass, classes_of, codes_of
@@ -165,6 +165,8 @@ def send_report(
             flow_type=request.flow_type or "",
             message_type=request.message_type or "",
             guest_name=request.guest_name or "",
+            campaign_id=_text(request.campaign_id, "campaign_id"),
+            phone_number_id=_text(request.phone_number_id, "phone_number_id"),
         ),
     )
 
@@ -302,15 +304,11 @@ def selection_of(query: MessageLogsQuery) -> Selection:
     recipient_id = recipient_of(query.recipient_id, "recipient_id") if query.recipient_id else ""
     filters = [
         (dimension, value)
-        for dimension, value in (
-            ("registration", query.registration_id),
-            ("event", query.event_id),
-            ("guest", query.guest_id),
-            ("recipient", ending_of(recipient_id)),
-            ("template", query.template_name),
-        )
-        if value
+        for field, dimension in FILTERS.items()
+        if (value := getattr(query, field))
     ]
+    if recipient_id:
+        filters.append(("recipient", ending_of(recipient_id)))
     if query.standalone == "true":
         filters.append(("standalone", ""))
     if query.status == Status.FAILED.value:  # of these there are few, and an index
@@ -330,15 +328,12 @@ def filter_of(query: LiveQuery | MessageStatsQuery | FailuresQuery) -> tuple[str
     """
     given = {
         name: value
-        for name in _FILTERS
+        for name in FILTERS
         if (value := getattr(query, name, None))  # not every query has them all
     }
     if len(given) > 1:
         raise BadRequest(f"At most one of {', '.join(given)} may be given.", list(given)[-1])
-    return next(((_FILTERS[name], value) for name, value in given.items()), ("all", ""))
-
-
-_FILTERS = {"event_id": "event", "template_name": "template", "registration_id": "registration"}
+    return next(((FILTERS[name], value) for name, value in given.items()), ("all", ""))
 
 
 def failed_selection(query: FailuresQuery, groups: Iterable[str]) -> Selection | None:
@@ -373,7 +368,7 @@ def value_position_of(cursor: str | None) -> tuple[int, str] | None:
 
 
 def selection_to_erase(request: EraseRequest) -> Selection:
-    """The messages to erase: of a recipient (the whole number or id), a guest, or an event.
+    """The messages to erase: of a recipient (the whole number or id), a guest, an event, say.
 
     Raises:
         BadRequest: none or several of these are given, or the recipient can't be one.
@@ -386,7 +381,7 @@ def selection_to_erase(request: EraseRequest) -> Selection:
         raise BadRequest(f"Exactly one of {', '.join(names)} must be given.")
     [(name, text)] = given.items()
     if name != "recipient_id":
-        return Selection([(name.removesuffix("_id"), text)])
+        return Selection([(FILTERS[name], text)])
     recipient_id = recipient_of(text, name)
     return Selection([("recipient", ending_of(recipient_id))], recipient_id=recipient_id)
 

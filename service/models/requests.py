@@ -24,6 +24,9 @@ RECIPIENT = (
     "characters"
 )
 
+MAX_ID = 128
+"""The longest id of a caller's, or of a number that sends."""
+
 MAX_METAS_ID = 140
 """The longest id of Meta's: up to 128 characters after a country and perhaps `ENT.`."""
 
@@ -70,7 +73,7 @@ _TIME_OR_NONE = {"pattern": f"^({ISO_TIME}|0*[1-9][0-9]{{9}})?$"}
 # Ten digits: milliseconds, the likeliest mistake, have more.
 _SECONDS = {"minimum": int(EARLIEST.timestamp()), "maximum": 9_999_999_999}
 
-_Text128 = Annotated[str, Meta(max_length=128, extra_json_schema=PLAIN)]
+_TextId = Annotated[str, Meta(max_length=MAX_ID, extra_json_schema=PLAIN)]
 _TextWamid = Annotated[str, Meta(max_length=256, extra_json_schema=PLAIN | _GIVEN)]
 _TextRecipient = Annotated[str, Meta(max_length=MAX_METAS_ID, extra_json_schema=_RECIPIENT)]
 _TextRecipientOrNone = Annotated[
@@ -92,7 +95,7 @@ Wamid = Annotated[
     ),
 ]
 Id = Annotated[
-    _Text128 | _Digits,
+    _TextId | _Digits,
     Meta(description="a text of up to 128 characters without control characters, or an integer"),
 ]
 Recipient = Annotated[
@@ -151,7 +154,7 @@ FilterId = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=128,
+        max_length=MAX_ID,
         description="a text of 1 to 128 characters without control characters",
         extra_json_schema=PLAIN,
     ),
@@ -234,6 +237,8 @@ class TrackSendRequest(msgspec.Struct, frozen=True, gc=False):
     message_type: Word | None = None
     guest_name: Name | None = None
     sent_at: TimeOrNone | None = None
+    campaign_id: Id | None = None
+    phone_number_id: Id | None = None
 
 
 class StatusRequired(msgspec.Struct, frozen=True, gc=False):
@@ -346,7 +351,7 @@ class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class EraseRequest(msgspec.Struct, frozen=True, gc=False):
-    """Whose messages are to be erased: body of `erase`; exactly one is given.
+    """Which messages are to be erased: body of `erase`; exactly one is given.
 
     Give the recipient's whole number or id: a number that only ends alike is another person's.
     """
@@ -354,6 +359,9 @@ class EraseRequest(msgspec.Struct, frozen=True, gc=False):
     recipient_id: RecipientOrNone | None = None
     guest_id: Id | None = None
     event_id: Id | None = None
+    template_name: Name | None = None
+    campaign_id: Id | None = None
+    phone_number_id: Id | None = None
 
 
 Erase = Annotated[
@@ -369,41 +377,43 @@ Erase = Annotated[
 ]
 
 
-class MessageLogsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CountedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of every query of messages: those by which they are counted."""
+
+    event_id: FilterId | None = None
+    template_name: FilterName | None = None
+    campaign_id: FilterId | None = None
+    phone_number_id: FilterId | None = None
+
+
+class MessageLogsQuery(CountedQuery, frozen=True, forbid_unknown_fields=True):
     """Parameters of `message-logs`; a filter that is not given lets everything through."""
 
     registration_id: FilterId | None = None
-    event_id: FilterId | None = None
     guest_id: FilterId | None = None
     recipient_id: FilterRecipient | None = None
-    template_name: FilterName | None = None
     standalone: Flag | None = None
     status: ListedStatus | None = None
     limit: Limit = "50"
     cursor: Cursor | None = None
 
 
-class MessageStatsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MessageStatsQuery(CountedQuery, frozen=True, forbid_unknown_fields=True):
     """Parameters of `message-stats`: one of them at the most; without any all messages count."""
-
-    event_id: FilterId | None = None
-    template_name: FilterName | None = None
 
 
 class ValuesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of `events` and `templates`."""
+    """Parameters of `events` and the other lists of values."""
 
     limit: Limit = "50"
     cursor: ValueCursor | None = None
 
 
 class FailuresQuery(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"remedy_class": "class"}
+    CountedQuery, frozen=True, forbid_unknown_fields=True, rename={"remedy_class": "class"}
 ):
-    """Parameters of `failures`: one of event and template at the most, and which recipients."""
+    """Parameters of `failures`: whose messages, by one of them at the most, and which of them."""
 
-    event_id: FilterId | None = None
-    template_name: FilterName | None = None
     code: FilterCode | None = None
     remedy_class: FilterClass | None = None
     sent_since: Flag | None = None
@@ -413,11 +423,9 @@ class FailuresQuery(
     format: SheetFormat | None = None
 
 
-class LiveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LiveQuery(CountedQuery, frozen=True, forbid_unknown_fields=True):
     """Parameters of `live`: one of them at the most; without any it tells of all messages."""
 
-    event_id: FilterId | None = None
-    template_name: FilterName | None = None
     registration_id: FilterId | None = None
 
 

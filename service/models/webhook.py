@@ -17,6 +17,7 @@ from service.models.extras import NO_CONTACT, Contacts, id_of, recipient_and_ext
 from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, any_time, error_of, time_of
 from service.models.pieces import Items, is_large, json_in_pieces
 from service.models.reader import CONTROLS, any_json
+from service.models.requests import MAX_ID
 from service.reports import LONGEST_AHEAD_MS, Extras, Report, Status
 
 _KNOWN_LISTS = frozenset(("statuses", "messages", "errors"))
@@ -85,7 +86,7 @@ class Payload:
     def _take_all(self, value: Mapping[str, Any], clock: Callable[[], int]) -> None:
         metadata = value.get("metadata")
         number_id = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-        phone_number_id = id_of(number_id)
+        phone_number_id = id_of(number_id, MAX_ID)  # so that it can be asked for
         contacts = None
         if "contacts" in value:
             statuses = (each for each in _listed(value, "statuses") if isinstance(each, dict))

@@ -20,6 +20,8 @@ from yarl import URL
 from service.__main__ import main
 from service.app import create_app
 from service.config import Auth, MetaApp, Redis, Settings
+from service.keys import LISTED
+from service.models.insights import list_name
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.process import Service, run
 
@@ -330,20 +332,21 @@ NAMES = [
 
 @pytest.mark.parametrize("backend", ["redis"], indirect=True)
 async def test_no_two_names_share_anything(client: Client) -> None:
-    """Each event, template and guest is by itself in lists, counts and erasures."""
+    """Each event, guest and so on is by itself in lists, counts and erasures."""
     items = [
         {"wa_id": PHONE, "template_wamid": f"w{number}", "event_id": name, "guest_id": name}
-        | {"template_name": name}
+        | {"template_name": name, "campaign_id": name, "phone_number_id": name}
         for number, name in enumerate(NAMES)
     ]
     sent = await asked(client, "POST", "track-send/batch/", {"messages": items})
     assert sent["ok"] is True
-    for listed, field in (("events", "event_id"), ("templates", "template_name")):
-        found = await asked(client, "GET", f"{listed}/?limit=200")
+    for dimension in LISTED:
+        listed, field = list_name(dimension), dimension.field
+        found = await asked(client, "GET", f"{listed.replace('_', '-')}/?limit=200")
         assert sorted(each[field] for each in found[listed]) == sorted(NAMES)
         assert {each["total"] for each in found[listed]} == {1}
     for number, name in enumerate(NAMES):
-        for field in ("event_id", "guest_id", "template_name"):
+        for field in ("guest_id", *(dimension.field for dimension in LISTED)):
             page = await asked(client, "GET", f"message-logs/?{field}={quote(name, safe='')}")
             assert [log["wamid"] for log in page["logs"]] == [f"w{number}"], field
         stats = await asked(client, "GET", f"message-stats/?event_id={quote(name, safe='')}")

@@ -74,13 +74,17 @@ def histories(number: int, seed: int = 1) -> list[Report]:
                 chance.choice(["", "Undeliverable"]) if failed else "",
             )
             if chance.random() < 0.2:
-                report = replace(report, extras=Extras(user_id="US.1", pricing_billable="true"))
+                report = replace(
+                    report, extras=Extras("106", user_id="US.1", pricing_billable="true")
+                )
             if chance.random() < 0.5:
                 context = Context(
                     recipient_id=f"91900000{message:04}",
                     event_id=chance.choice(["", "e-1", "e-2"]),
                     template_name=chance.choice(["", "t{1}"]),
                     guest_name=chance.choice(["", 'Jö "=1+1", ,', "B"]),
+                    campaign_id=chance.choice(["", "", "run 1", "run 2"]),
+                    phone_number_id=chance.choice(["", "", "106", "107"]),
                 )
                 report = replace(report, status=Status.SENT, context=context)
                 report = replace(report, error_code="", error_message="")

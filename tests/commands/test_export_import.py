@@ -78,6 +78,8 @@ def test_a_cluster_is_exported_and_merged_into_a_store_that_lives(
     [
         (["--event-id", "e-1"], lambda r: r.event_id == "e-1"),
         (["--standalone"], lambda r: not r.event_id),
+        (["--campaign-id", "run 1"], lambda r: r.campaign_id == "run 1"),
+        (["--phone-number-id", "107"], lambda r: r.phone_number_id == "107"),
         (
             ["--template-name", "t{1}", "--status", "read"],
             lambda r: (r.template_name, r.status) == ("t{1}", "read"),

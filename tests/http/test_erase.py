@@ -120,7 +120,8 @@ class TestRequests:
             assert response.status == 400
             assert await response.json() == {
                 "ok": False,
-                "error": "Exactly one of recipient_id, guest_id, event_id must be given.",
+                "error": "Exactly one of recipient_id, guest_id, event_id, template_name, "
+                "campaign_id, phone_number_id must be given.",
             }
         assert await wamids(client) == ["wamid.1"]
 

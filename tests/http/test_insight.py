@@ -15,6 +15,8 @@ from tests.factories import event_send, status_update
 
 API = "/api/webhooks"
 STATS, EVENTS, TEMPLATES = f"{API}/message-stats/", f"{API}/events/", f"{API}/templates/"
+CAMPAIGNS, NUMBERS = f"{API}/campaigns/", f"{API}/phone-numbers/"
+LISTS = [EVENTS, TEMPLATES, CAMPAIGNS, NUMBERS]
 FAILURES, LOGS = f"{API}/failures/", f"{API}/message-logs/"
 COLUMNS = [
     *("recipient_id", "guest_name", "guest_id", "registration_id", "event_id", "template_name"),
@@ -122,9 +124,7 @@ async def sheet(
 
 
 class TestEach:
-    @pytest.mark.parametrize(
-        "path", [STATS, EVENTS, TEMPLATES, FAILURES, f"{API}/messages/wamid.1/"]
-    )
+    @pytest.mark.parametrize("path", [STATS, *LISTS, FAILURES, f"{API}/messages/wamid.1/"])
     async def test_it_answers_with_and_without_its_slash_and_to_head(
         self, client: Client, path: str
     ) -> None:
@@ -139,9 +139,7 @@ class TestEach:
                 assert await response.read() == b""
 
     @pytest.mark.parametrize("backend", ["fake"], indirect=True)
-    @pytest.mark.parametrize(
-        "path", [STATS, EVENTS, TEMPLATES, FAILURES, f"{API}/messages/wamid.1/"]
-    )
+    @pytest.mark.parametrize("path", [STATS, *LISTS, FAILURES, f"{API}/messages/wamid.1/"])
     async def test_nobody_gets_it_without_a_token(self, anyone: Client, path: str) -> None:
         assert "X-Webhook-Token" in (await get(anyone, path, expected=401))["error"]
         async with anyone.get(path, headers={"X-Webhook-Token": TOKEN[:-1]}) as response:
@@ -152,6 +150,14 @@ class TestEach:
         ("query", "field"),
         [
             ("message-stats/?event_id=a&template_name=b", "template_name"),
+            ("message-stats/?campaign_id=a&event_id=b", "campaign_id"),
+            (f"message-stats/?campaign_id={'x' * 129}", "campaign_id"),
+            ("message-stats/?campaign_id=%0A", "campaign_id"),
+            ("message-stats/?phone_number_id=", "phone_number_id"),
+            ("message-stats/?phone_number_id=%00", "phone_number_id"),
+            ("failures/?phone_number_id=a&campaign_id=b", "phone_number_id"),
+            ("campaigns/?campaign_id=a", "campaign_id"),
+            ("phone-numbers/?cursor=a", "cursor"),
             ("message-stats/?event_id=a&event_id=b", "event_id"),
             ("message-stats/?event_id=", "event_id"),
             ("message-stats/?template_name=", "template_name"),
@@ -313,7 +319,12 @@ class TestMessageStats:
 
 @pytest.mark.parametrize(
     ("path", "name", "field"),
-    [(EVENTS, "events", "event_id"), (TEMPLATES, "templates", "template_name")],
+    [
+        (EVENTS, "events", "event_id"),
+        (TEMPLATES, "templates", "template_name"),
+        (CAMPAIGNS, "campaigns", "campaign_id"),
+        (NUMBERS, "phone_numbers", "phone_number_id"),
+    ],
 )
 class TestValues:
     async def test_each_has_its_counts_and_its_latest_time_the_latest_first(
@@ -366,7 +377,7 @@ class TestValues:
     async def test_the_longest_name_has_a_link_too(
         self, client: Client, path: str, name: str, field: str
     ) -> None:
-        longest = "🎉" * (128 if field == "event_id" else 512)
+        longest = "🎉" * (512 if field == "template_name" else 128)
         for number, text in enumerate(["a", longest]):
             await send(client, number, **{field: text})
         found = [page[name] async for page in pages(client, path, limit="1")]
@@ -437,6 +448,7 @@ class TestMessage:
             ],
             "conflicts": [],
             "pricing": pricing,
+            "campaign_id": None,
             "phone_number_id": "106540352242922",
             "user_id": "US.1349",
             "parent_user_id": "US.ENT.7",

@@ -378,7 +378,9 @@ HANDSHAKE = {
     "hub.verify_token": VERIFY_TOKEN,
 }
 STANDALONE = {"wa_id": "919876543210", "template_wamid": "wamid.9"}
-OTHER = event_send(3, event_id="event-2", template_name="another")
+OTHER = event_send(
+    3, event_id="event-2", template_name="another", campaign_id="run-1", phone_number_id="106"
+)
 FAILED = status_update(2, "failed", errors=[{"code": 131026, "title": "Message undeliverable"}])
 METAS = {"id": "wamid.9", "status": "read", "timestamp": "1768473005"}
 CHANGE = {"field": "messages", "value": {"messages": [{}], "statuses": [METAS]}}
@@ -405,6 +407,8 @@ GOOD: list[tuple[str, str, object, dict[str, str]]] = [
     ("GET", f"{API}/message-stats/", {"event_id": "event-1"}, {}),
     ("GET", f"{API}/events/", {"limit": "1"}, {}),
     ("GET", f"{API}/templates/", {"limit": "1"}, {}),
+    ("GET", f"{API}/campaigns/", {"limit": "1"}, {}),
+    ("GET", f"{API}/phone-numbers/", {"limit": "1"}, {}),
     ("GET", f"{API}/failures/", {}, {}),
     ("GET", f"{API}/failures/", {"template_name": "none"}, {}),
     ("GET", f"{API}/failures/", {"class": "never", "code": "131026", "format": "csv"}, {}),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from service.erasing import erase
 from service.keys import Selection
@@ -24,6 +25,9 @@ erasures = (
     st.builds(EraseRequest, recipient_id=_NUMBERS)
     | st.builds(EraseRequest, guest_id=_NAMES)
     | st.builds(EraseRequest, event_id=_NAMES)
+    | st.builds(EraseRequest, template_name=_NAMES)
+    | st.builds(EraseRequest, campaign_id=_NAMES)
+    | st.builds(EraseRequest, phone_number_id=_NAMES)
 )
 sweeps = STAMPS_US.map(lambda stamp_us: stamp_us + 1)
 """By when the messages were created that have grown old."""
@@ -59,8 +63,8 @@ class Model:
 
 def is_meant(request: EraseRequest, record: Record) -> bool:
     if not request.recipient_id:
-        asked = request.guest_id, request.event_id
-        return asked in {(record.guest_id, None), (None, record.event_id)}
+        [(field, value)] = ((f, v) for f, v in asdict(request).items() if v)
+        return bool(getattr(record, field) == value)
     return request.recipient_id == record.recipient_id
 
 

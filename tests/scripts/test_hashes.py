@@ -102,6 +102,34 @@ async def test_a_field_that_is_older_says_how_old(store: Bench) -> None:
     await store.check_invariants()
 
 
+async def test_a_sending_number_says_when_a_send_named_it(store: Bench) -> None:
+    """Without that time it is Meta's, and a track-send's takes its place, however early it was."""
+
+    async def number() -> tuple[str, str]:
+        found = await held(store)
+        return found["phone_number_id"], found.get("phone_number_id_us", "")
+
+    await store.merge(of_metas("107"), of_metas("108"))
+    assert await number() == ("107", "")
+    await store.merge(send_report(received_us=BASE_US + 5))
+    assert await number() == ("107", "")
+    await store.merge(of_metas("106"))
+    assert await number() == ("106", "")
+    await store.merge(send_report(received_us=BASE_US + 2, phone_number_id="900"))
+    assert await number() == ("900", str(BASE_US + 2))
+    await store.merge(of_metas("100"), send_report(received_us=BASE_US + 9))
+    assert await number() == ("900", str(BASE_US + 2))
+    await store.merge(send_report(received_us=BASE_US + 9, phone_number_id="800"))
+    assert await number() == ("800", str(BASE_US + 9))
+    await store.merge(send_report(received_us=BASE_US + 8, phone_number_id="700"))
+    assert await number() == ("800", str(BASE_US + 9))
+    await store.check_invariants()
+
+
+def of_metas(number_id: str) -> Report:
+    return Report(*list_of(status_report(Status.DELIVERED), extras=Extras(number_id)))
+
+
 async def test_what_an_error_lacks_leaves_no_field_behind(store: Bench) -> None:
     """An earlier failure's error takes the place of another that said more."""
     later = status_report(Status.FAILED, at_s=5, error_code="1", error_details="d", error_href="h")

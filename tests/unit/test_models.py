@@ -160,7 +160,7 @@ def test_a_track_send_says_sent_now() -> None:
 
 
 def test_a_query_names_what_is_allowed() -> None:
-    with pytest.raises(BadRequest, match="allowed are registration_id, event_id"):
+    with pytest.raises(BadRequest, match="allowed are event_id, template_name, "):
         Reader(MessageLogsQuery).query([("evnt_id", "x")])
     with pytest.raises(BadRequest, match="limit must be a whole number from 1 to 200"):
         Reader(MessageLogsQuery).query([("limit", "many")])
