@@ -15,7 +15,7 @@ from service.models.meaning import text_of
 from service.models.pieces import Items
 from service.models.pricing import parts_of
 from service.models.reader import CONTROLS
-from service.models.recipients import recipient_of
+from service.models.recipients import ids_in, recipient_of
 from service.models.requests import MAX_METAS_ID
 from service.reports import Extras
 
@@ -117,10 +117,11 @@ def recipient_and_extras(
         recipient_id = recipient_in(status.get("recipient_id")) or recipient_in(person.get("wa_id"))
     else:
         recipient_id = recipient_in(status.get("recipient_id"))
+    ids = {"user_id": user_id, "parent_user_id": parent_user_id}
+    ids |= {name: found for name, found in ids_in(recipient_id).items() if not ids[name]}
     extras = Extras(
         phone_number_id=phone_number_id,
-        user_id=user_id,
-        parent_user_id=parent_user_id,
+        **ids,
         participant_id=participant_id,
         callback_data=text_of(status.get("biz_opaque_callback_data"), _MAX_CALLBACK_DATA),
         **_pricing_parts(status.get("pricing")),

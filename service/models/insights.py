@@ -10,6 +10,7 @@ from typing import Annotated, Any, NotRequired, TypedDict, cast
 from msgspec import Meta
 
 from service.counters import AGES_S, TOLERANCE_MS, Standing, Stats, Took
+from service.keys import RECIPIENT_FIELDS
 from service.models.answers import MessageLog, Moment, iso, message_log
 from service.models.pricing import pricing_of
 from service.models.remedies import Remedy, RemedyClass, groups_of, remedy_of
@@ -187,6 +188,10 @@ class Message(MessageLog):
     timeline: list[TimelineEntry]
     conflicts: Annotated[list[str], Meta(description="what was reported that doesn't go together")]
     pricing: dict[str, Any] | None
+    metas_recipient_id: Annotated[
+        str | None,
+        Meta(description="the recipient as Meta names it, where that is another than recipient_id"),
+    ]
     phone_number_id: str | None
     user_id: str | None
     parent_user_id: str | None
@@ -338,9 +343,11 @@ def _iso_of_us(time_us: str) -> str | None:
     return iso(time_us[:-3])
 
 
+_IDS = (*RECIPIENT_FIELDS[1:], "phone_number_id", "participant_id", "callback_data")
+
+
 def message(record: Record) -> Message:
     """Everything known of a message."""
-    extras = ("phone_number_id", "user_id", "parent_user_id", "participant_id", "callback_data")
     found = {
         **message_log(record),
         "flow_type": record.flow_type or None,
@@ -350,7 +357,7 @@ def message(record: Record) -> Message:
         "timeline": _timeline(record),
         "conflicts": list(_conflicts(record)),
         "pricing": pricing_of(record),
-        **{name: getattr(record, name) or None for name in extras},
+        **{name: getattr(record, name) or None for name in _IDS},
     }
     return cast("Message", found)
 

@@ -218,7 +218,7 @@ CHANGES = {
     "the event": (Selection([("event", "e")]), send_report(event_id="f")),
     "that it has one": (Selection([("standalone", "")]), send_report(event_id="f")),
     "the recipient": (
-        Selection([("recipient", "9876543210")], heads=",91,"),
+        Selection([("recipient", "76543210")], heads=",9198,"),
         send_report(recipient_id="449876543210"),
     ),
     "the code": (
