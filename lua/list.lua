@@ -56,16 +56,21 @@ local function set_of(texts)
   return set
 end
 
--- Whether a text is one of the numbers that a query's filter by recipient means.
+-- Whether a text is one of the numbers that a query's filter by recipient means. Looking for a head
+-- takes 2 µs or so, and a person's messages all have the same few numbers.
 local function number_test(query)
   local ending
   for _, filter in ipairs(query.filters) do
     ending = filter[1] == 'recipient' and filter[2] or ending
   end
+  local known = {[false] = false}
   return function(text)
-    local head = ',' .. string.sub(text or '', 1, -1 - ENDING_DIGITS) .. ','
-    return text and string.sub(text, -ENDING_DIGITS) == ending
-      and string.find(query.heads, head, 1, true)
+    if known[text] == nil then
+      local head = ',' .. string.sub(text, 1, -1 - ENDING_DIGITS) .. ','
+      known[text] = string.sub(text, -ENDING_DIGITS) == ending
+        and string.find(query.heads, head, 1, true) ~= nil
+    end
+    return known[text]
   end
 end
 
