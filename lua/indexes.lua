@@ -55,8 +55,8 @@ local function record_at(key)
 end
 
 -- Counter changes of this batch, grouped by the values of all counted dimensions, which the
--- messages of one send share. A group holds the suffixes of these values' keys, such as
--- ':event:5', as a set, and the sums to add: to fields of `count`, to error codes, to spans of `waits`, and
+-- messages of one send share. A group holds a set of the suffixes of these values' keys, such as
+-- ':event:5', and the sums to add: to fields of `count`, to error codes, to spans of `waits`, and
 -- to the numbers in `times`, by their positions.
 local groups = {}
 

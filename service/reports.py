@@ -336,7 +336,7 @@ def _recipients_of(reports: Sequence[Report]) -> dict[str, str]:
     """
     sent, others = (0, ""), set[str]()
     for report in reports:
-        if report.context:
+        if report.context and report.context.recipient_id:
             sent = max(sent, (report.received_us, report.context.recipient_id))
         elif report.recipient_id:
             others.add(report.recipient_id)

@@ -109,8 +109,8 @@ def recipient_and_extras(
     if contact or not _IDS.isdisjoint(status):
         of_group = _is_of_group(status)
         person = NO_CONTACT if of_group else contact
-        user_id = first_id(status, _USER) or first_id(person, _USER)
-        parent_user_id = first_id(status, _PARENT_USER) or first_id(person, _PARENT_USER)
+        user_id = _person_id(status, person, _USER)
+        parent_user_id = _person_id(status, person, _PARENT_USER)
         participant_id = first_id(status, _PARTICIPANT) or (
             first_id(contact, _OF_PERSON) if of_group else ""
         )
@@ -127,6 +127,12 @@ def recipient_and_extras(
         **_pricing_parts(status.get("pricing")),
     )
     return recipient_id or recipient_in(user_id) or recipient_in(parent_user_id), extras
+
+
+def _person_id(status: Mapping[str, Any], person: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The id of a person, in the form in which recipients are asked for, if it can be one."""
+    found = first_id(status, names) or first_id(person, names)
+    return recipient_in(found) or found
 
 
 def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
