@@ -299,13 +299,14 @@ class Change(msgspec.Struct, frozen=True):
         door: `shut`, `open` or "", as `upgrade.lua` has them.
         schema: fields and values of the layout to be set, one after the other; empty: none.
         origin: the version that the store is brought from; "" where it isn't on the way any more.
-        messages: id, packed record and fields with their values, up to `MAX_REPLACED` of them.
+        messages: id, packed record, fields with their values, and the value of the recipient's
+            index that it leaves; up to `MAX_REPLACED` of them.
     """
 
     door: str = ""
     schema: Sequence[str] = ()
     origin: str = msgspec.field(default="", name="from")
-    messages: Sequence[tuple[str, str, Sequence[str]]] = ()
+    messages: Sequence[tuple[str, str, Sequence[str], str]] = ()
 
 
 class Scan(NamedTuple):
