@@ -173,4 +173,4 @@ def indexed_by(fields: Mapping[str, str]) -> str:
     """
     recipient_id = fields.get("recipient_id", "")
     is_number = recipient_id.isascii() and recipient_id.isdigit()
-    return recipient_id[-10:] if is_number and 10 <= len(recipient_id) <= 15 else recipient_id  # noqa: PLR2004
+    return recipient_id[-10:] if is_number and 10 <= len(recipient_id) <= 15 else recipient_id
