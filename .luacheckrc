@@ -1,9 +1,9 @@
 -- What runs is prelude.lua, with the rules rendered from Python in its middle, then one script. So a
 -- script sees the prelude's locals, read here from the file itself, and the rules, named here.
 local rules = {
-  "BOUNDS", "CONTEXT", "COUNTED", "DIMENSIONS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES", "FEED_IDS", "FIELDS",
-  "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MOST_CODES", "OTHER_CODE", "RANK", "REACHED", "RECEIPT_OF",
-  "SHARED", "SPANS", "TIMED", "TIME_OF", "TOLERANCE_MS", "counted_by", "stays",
+  "BOUNDS", "CONTEXT", "COUNTED", "DIMENSIONS", "ENDING_DIGITS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES",
+  "FEED_IDS", "FIELDS", "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MOST_CODES", "OTHER_CODE", "RANK", "REACHED",
+  "RECEIPT_OF", "SHARED", "SPANS", "TIMED", "TIME_OF", "TOLERANCE_MS", "counted_by", "stays",
 }
 
 local prelude = {}

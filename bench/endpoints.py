@@ -29,7 +29,7 @@ from bench.bodies import (
     status_body,
 )
 from bench.stored import FIRST_US
-from service.keys import Position, ending_of, id_of
+from service.keys import Position, id_of
 from service.models.answers import cursor_of
 from service.reports import Status
 
@@ -92,7 +92,7 @@ def pages(size: int, *filters: str) -> Iterator[bytes]:
             "event": f"event_id={context.event_id}",
             "registration": f"registration_id={context.registration_id}",
             "guest": f"guest_id={context.guest_id}",
-            "recipient": f"recipient_id={ending_of(context.recipient_id)}",
+            "recipient": f"recipient_id={context.recipient_id}",
             "template": f"template_name={TEMPLATE}",
             "status": "status=read",
             "deep": f"cursor={cursor_of(Position(FIRST_US + n, id_of(wamid)))}",

@@ -4,12 +4,12 @@
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
 --          and writes  :gone:<id>  :feed
--- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipient_id":
---          "", "before_us": "", "gone_s": 0}: 1 to 50 messages, each once, with the CRC16 of its
---          wamid as text. Only those go that are in that dimension's index for the value, have
---          exactly that recipient_id ('' for any) and were created before before_us (µs as text,
---          '' for any): they may have changed since they were looked for. gone_s: how long, in
---          seconds, reports must not bring them back; 0: they may.
+-- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipients":
+--          [], "before_us": "", "gone_s": 0}: 1 to 50 messages, each once, with the CRC16 of its
+--          wamid as text. Only those go that are in that dimension's index for the value, have one
+--          of these recipients ([] for any) and were created before before_us (µs as text, '' for
+--          any): they may have changed since they were looked for. gone_s: how long, in seconds,
+--          reports must not bring them back; 0: they may.
 -- Returns  how many were there and went, as an integer. An entry of that index whose record is lost
 --          goes too, and counts.
 -- Cost     O(log N) a message and index; about 30 µs a message.
@@ -17,16 +17,23 @@
 local asked = cjson.decode(ARGV[1])
 local before_us = tonumber(asked.before_us)
 
-local value_of, field
-for _, dimension in ipairs(DIMENSIONS) do
-  if dimension.name == asked.dimension then
-    value_of, field = VALUE_OF[dimension.value], dimension.field
+local rows = rows_of(asked.dimension)
+
+-- Only asked of messages under a recipient: it is the rows of that dimension that are looked at.
+local function is_for(record)
+  for _, recipient in ipairs(asked.recipients) do
+    for _, row in ipairs(rows) do
+      if record[row.field] == recipient then
+        return true
+      end
+    end
   end
+  return #asked.recipients == 0
 end
 
 local function is_meant(record)
-  return value_of(record[field]) == asked.value
-    and (asked.recipient_id == '' or record.recipient_id == asked.recipient_id)
+  return has_value(rows, record, asked.value)
+    and is_for(record)
     and (not before_us or tonumber(record.created_us) < before_us)
 end
 
@@ -39,12 +46,12 @@ end
 -- Reads all that `move` and `write_values` write to: a key of another kind stops the script here.
 -- Later it would leave a record that is in no index, and nobody could find it to erase it.
 local function read_indexes(record)
-  for _, dimension in ipairs(DIMENSIONS) do
-    local value = VALUE_OF[dimension.value](record[dimension.field])
+  for _, each in ipairs(DIMENSIONS) do
+    local value = VALUE_OF[each.value](record[each.field])
     if value then
-      read(key_of('by', dimension.name, value))
-      if dimension.listed then
-        read(key_of('values', dimension.name, ''))
+      read(key_of('by', each.name, value))
+      if each.listed then
+        read(key_of('values', each.name, ''))
       end
     end
   end

@@ -55,7 +55,7 @@ local function record_at(key)
 end
 
 -- Counter changes of this batch, grouped by the values of all counted dimensions, which the
--- messages of one send share. A group holds the suffixes of these values' keys, such as
+-- messages of one send share. A group holds a set of the suffixes of these values' keys, such as
 -- ':event:5', and the sums to add: to fields of `count`, to error codes, to spans of `waits`, and
 -- to the numbers in `times`, by their positions.
 local groups = {}
@@ -68,7 +68,7 @@ local function group_of(record)
     for _, dimension in ipairs(COUNTED) do
       local value = VALUE_OF[dimension.value](record[dimension.field])
       if value then
-        table.insert(group.suffixes, suffix_of(dimension.name, value))
+        group.suffixes[suffix_of(dimension.name, value)] = true
       end
     end
     groups[name] = group
@@ -178,21 +178,23 @@ local function note_value(dimension, from, to, record)
 end
 
 -- Moves a message from the index entries of its old record to those of its new one; either may be
--- nil, as in `recount`. A repetition changes nothing.
+-- nil, as in `recount`. A repetition changes nothing. A dimension of several fields has a row for
+-- each: what one of them takes away may be there by another.
 local function move(id, old, new)
   for _, dimension in ipairs(DIMENSIONS) do
     local value_of, field = VALUE_OF[dimension.value], dimension.field
     local before = old and value_of(old[field]) or nil
     local after = new and value_of(new[field]) or nil
     if before ~= after then
-      if before then
-        call('ZREM', key_of('by', dimension.name, before), id)
+      local name = dimension.name
+      if before and not (new and dimension.further and has_value(rows_of(name), new, before)) then
+        call('ZREM', key_of('by', name, before), id)
       end
       if after then
-        call('ZADD', key_of('by', dimension.name, after), new.created_us, id)
+        call('ZADD', key_of('by', name, after), new.created_us, id)
       end
       if dimension.listed then
-        note_value(dimension.name, before, after, new)
+        note_value(name, before, after, new)
       end
     end
   end
@@ -211,7 +213,7 @@ end
 local function totals_of()
   local totals, joined = {}, {}
   for _, group in pairs(groups) do
-    for _, suffix in ipairs(group.suffixes) do
+    for suffix in pairs(group.suffixes) do
       local total = totals[suffix]
       if not total then
         totals[suffix] = group

@@ -6,7 +6,8 @@
 --          "limit": 50, "after_us": "", "after_id": ""}, …]}: of each query at most scan index
 --          entries are looked at and limit of them returned. At least one filter, all must hold,
 --          value '' for a dimension of a single index; status '' for any; heads: what may stand
---          before the last ten digits of the recipient, each between commas, '' for anything;
+--          before the last eight digits of a recipient's number, each between commas, '' for
+--          anything;
 --          codes: any of these error codes, [] for all; but_codes: none of these; has and lacks:
 --          fields of the record that are given, and fields that are not; since_us: only messages
 --          created then or later, '' for all; after_us and after_id: start behind this position, ''
@@ -55,21 +56,41 @@ local function set_of(texts)
   return set
 end
 
--- What a query asks of records: some of their fields, and the test that each of them must pass. A
--- test gets false for a field that isn't there.
+-- Whether a text is one of the numbers that a query's filter by recipient means. Looking for a head
+-- takes 2 µs or so, and a person's messages all have the same few numbers.
+local function number_test(query)
+  local ending
+  for _, filter in ipairs(query.filters) do
+    ending = filter[1] == 'recipient' and filter[2] or ending
+  end
+  local known = {[false] = false}
+  return function(text)
+    if known[text] == nil then
+      local head = ',' .. string.sub(text, 1, -1 - ENDING_DIGITS) .. ','
+      known[text] = string.sub(text, -ENDING_DIGITS) == ending
+        and string.find(query.heads, head, 1, true) ~= nil
+    end
+    return known[text]
+  end
+end
+
+-- What a query asks of records: some of their fields, and tests. A record must pass all: one of its
+-- fields from the test's first to its last does. A test gets false for a field that isn't there.
 local function sieve_of(query)
   local fields, tests = {}, {}
   local function must(field, test)
-    fields[#fields + 1], tests[#tests + 1] = field, test
+    fields[#fields + 1] = field
+    tests[#tests + 1] = {test, #fields, #fields}
   end
   if query.status ~= '' then
     must('status', function(text) return text == query.status end)
   end
   if query.heads ~= '' then
-    must('recipient_id', function(text)
-      local head = ',' .. string.sub(text or '', 1, -11) .. ','
-      return string.find(query.heads, head, 1, true)
-    end)
+    local first = #fields + 1
+    for _, row in ipairs(rows_of('recipient')) do
+      fields[#fields + 1] = row.field
+    end
+    tests[#tests + 1] = {number_test(query), first, #fields}
   end
   if #query.codes > 0 then
     local codes = set_of(query.codes)
@@ -90,9 +111,13 @@ end
 
 local function passes(id, fields, tests)
   local texts = call('HMGET', tag .. ':msg:' .. id, unpack(fields))
-  for place, test in ipairs(tests) do
-    if not test(texts[place]) then
-      return false
+  for _, each in ipairs(tests) do
+    local test, place, last = each[1], each[2], each[3]
+    while not test(texts[place]) do
+      if place == last then
+        return false
+      end
+      place = place + 1
     end
   end
   return true

@@ -78,6 +78,19 @@ local function merge_text(record, field, text)
   return true
 end
 
+-- Of the recipients that status updates name, the smallest counts while no track-send has named
+-- one; beside it, or beside that of the track-send, the smallest other one is kept.
+local function merge_recipient(record, recipient_id)
+  local known = record.recipient_id
+  if recipient_id == '' or recipient_id == known then
+    return false
+  elseif record.tracked_us or (known and precedes(known, recipient_id)) then
+    return merge_text(record, 'metas_recipient_id', recipient_id)
+  end
+  record.recipient_id, record.metas_recipient_id = recipient_id, known
+  return true
+end
+
 -- A field that track-sends name too counts here only while none has.
 local function merge_extras(record, extras)
   local changed = false
@@ -90,8 +103,9 @@ local function merge_extras(record, extras)
   return changed
 end
 
--- The context of a message's first track-send.
+-- The context of a message's first track-send. Its recipient comes before those of statuses.
 local function put_context(record, context, received_us)
+  local metas = record.recipient_id
   for place = 1, #CONTEXT do
     local value = context[place]
     if value ~= '' then
@@ -104,6 +118,9 @@ local function put_context(record, context, received_us)
     end
   end
   record.tracked_us = digits(received_us)
+  if metas and metas ~= record.recipient_id then
+    record.metas_recipient_id = metas
+  end
 end
 
 -- Of two track-sends the later received fills and replaces what it names, the earlier fills what
@@ -126,6 +143,9 @@ local function merge_context(record, context, received_us)
     record[field .. '_us'] = named_us ~= -1 and (shared or named_us ~= latest_us)
       and digits(named_us)
   end
+  if record.metas_recipient_id == record.recipient_id then
+    record.metas_recipient_id = false
+  end
   return changed
 end
 
@@ -140,14 +160,13 @@ local function merge(record, report)
   if #extras > 0 then
     changed = merge_extras(record, extras) or changed
   end
-  if record.tracked_us then
-    return #context > 0 and merge_context(record, context, received_us) or changed
-  elseif #context > 0 then
-    put_context(record, context, received_us)
-    return true
+  if #context == 0 then
+    return merge_recipient(record, recipient_id) or changed
+  elseif record.tracked_us then
+    return merge_context(record, context, received_us) or changed
   end
-  -- The recipient of status updates counts while no track-send has named one.
-  return merge_text(record, 'recipient_id', recipient_id) or changed
+  put_context(record, context, received_us)
+  return true
 end
 
 -- Writes a record: all of a new one, of another what changed.

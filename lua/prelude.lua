@@ -33,8 +33,8 @@ local VALUE_OF = {
     return text
   end,
   ending = function(text)
-    if text and #text >= 10 and #text <= 15 and not string.find(text, '[^0-9]') then
-      return string.sub(text, -10)
+    if text and #text >= ENDING_DIGITS and #text <= 15 and not string.find(text, '[^0-9]') then
+      return string.sub(text, -ENDING_DIGITS)
     end
     return text
   end,
@@ -52,6 +52,27 @@ local VALUE_OF = {
     end
   end,
 }
+
+-- The rows of a dimension in DIMENSIONS, which has one for each field that gives it values.
+local function rows_of(name)
+  local rows = {}
+  for _, dimension in ipairs(DIMENSIONS) do
+    if dimension.name == name then
+      rows[#rows + 1] = dimension
+    end
+  end
+  return rows
+end
+
+-- Whether a record has a value by one of these rows.
+local function has_value(rows, record, value)
+  for _, row in ipairs(rows) do
+    if VALUE_OF[row.value](record[row.field]) == value then
+      return true
+    end
+  end
+  return false
+end
 
 -- How the keys of a dimension's value end.
 local function suffix_of(name, value)

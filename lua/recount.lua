@@ -19,25 +19,20 @@
 
 local asked = cjson.decode(ARGV[1])
 
-local dimensions = {}
-for _, dimension in ipairs(DIMENSIONS) do
-  dimensions[dimension.name] = dimension
-end
-
--- The score that a message has in an index if it belongs there, else nil.
-local function score_of(id, dimension, value)
-  local key = tag .. ':msg:' .. id
-  local text, created_us = unpack(call('HMGET', key, dimension.field, 'created_us'))
-  if created_us and VALUE_OF[dimension.value](text) == value then
-    return created_us
+-- The score that a message has in an index if it belongs there, else false.
+local function score_of(id, rows, value)
+  local key, record = tag .. ':msg:' .. id, {}
+  for _, row in ipairs(rows) do
+    record[row.field] = call('HGET', key, row.field)
   end
+  return has_value(rows, record, value) and call('HGET', key, 'created_us')
 end
 
 local wrong_entries = 0
 for _, entry in ipairs(asked.entries) do
   local id, name, value = unpack(entry)
-  local dimension, key = dimensions[name], key_of('by', name, value)
-  local expected, found = score_of(id, dimension, value), call('ZSCORE', key, id)
+  local key = key_of('by', name, value)
+  local expected, found = score_of(id, rows_of(name), value), call('ZSCORE', key, id)
   if tonumber(expected or -1) ~= tonumber(found or -1) then
     wrong_entries = wrong_entries + 1
     if asked.mend and expected then

@@ -2,14 +2,16 @@
 -- Repeating it changes nothing.
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
---            :msg:<id>  :count:<dimension>[:<value>]  :upgrading  :schema
+--            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]  :upgrading
+--            :schema
 -- ARGV[1]  JSON {"door": "shut", "schema": ["version", "3", …], "from": "2", "messages": [[id,
---          held, [field, value, …]], …]}. door: "shut" puts a text where the counters of all
+--          held, [field, value, …], left], …]}. door: "shut" puts a text where the counters of all
 --          messages are: every merge and erasure reads them before its first write, and so fails
 --          without a trace; "open" puts the counters back; "" does neither. from: the version that
 --          the store is brought from, "" for none, set with the fields of schema in one step;
 --          without fields it is left as it is. messages: up to 32, with the text that the record
---          is as long as nobody else has changed it, and the fields to put in its place.
+--          is as long as nobody else has changed it, the fields to put in its place, and the value
+--          of the recipient's index that it leaves for those of its fields, '' for none.
 -- Returns  how many records were replaced.
 -- Cost     about 20 µs a message.
 
@@ -43,12 +45,30 @@ if #asked.schema > 0 then
   end
 end
 
+-- Brings a message from one value of the recipient's index to all that its fields have.
+local function index_again(id, fields, left)
+  local record = {}
+  for i = 1, #fields, 2 do
+    record[fields[i]] = fields[i + 1]
+  end
+  if left ~= '' then
+    call('ZREM', key_of('by', 'recipient', left), id)
+  end
+  for _, row in ipairs(rows_of('recipient')) do
+    local value = VALUE_OF[row.value](record[row.field])
+    if value then
+      call('ZADD', key_of('by', 'recipient', value), record.created_us, id)
+    end
+  end
+end
+
 local replaced = 0
 for _, message in ipairs(asked.messages) do
-  local id, held, fields = unpack(message)
+  local id, held, fields, left = unpack(message)
   local key = tag .. ':msg:' .. id
   if type_of(key) == 'string' and call('GET', key) == held then
     local left_ms = call('PTTL', key)
+    index_again(id, fields, left)
     call('DEL', key)
     call('HSET', key, unpack(fields))
     if left_ms > 0 then

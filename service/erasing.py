@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from service.keys import GONE_S, Position, Selection, crc16_of, id_of
-from service.models.recipients import same_person
+from service.keys import GONE_S, Position, Selection, crc16_of, id_of, recipients_in
+from service.models.recipients import nationals_of, numbers_of
 from service.reports import Record
 from service.scripts import MAX_ERASED, Erasure, Query
 from service.store import Store
@@ -21,8 +21,8 @@ class Erased(NamedTuple):
     Attributes:
         number: how many messages were removed.
         complete: whether no matching message is left, nor one that can't be read.
-        ends_alike: how many messages stay because the recipient's number only ends like the erased
-            one. If not complete, it counts those met so far.
+        ends_alike: how many messages stay because the recipient's number differs from the erased
+            one by its calling code. If not complete, it counts those met so far.
     """
 
     number: int
@@ -63,7 +63,8 @@ class _Walk:
     Attributes:
         through: whether the last full pass removed none. A pass may miss a message that comes in
             behind it, so a pass that removed some is followed by another.
-        ends_alike: how many messages to other recipients the current or last pass has met.
+        ends_alike: how many messages to numbers that only end alike the current or last pass has
+            met.
         unreadable: likewise, how many that can't be read, and so may be meant.
     """
 
@@ -71,6 +72,8 @@ class _Walk:
         self._store = store
         self._partition = partition
         self._selection = selection
+        self._recipients = numbers_of(selection.recipient_id)
+        self._nationals = nationals_of(selection.recipient_id)
         self._gone_s = gone_s
         self._after: Position | None = None
         self._removed = 0
@@ -85,7 +88,8 @@ class _Walk:
         page = await self._store.look(self._partition, query)
         self.unreadable += page.unreadable
         wamids = [record.wamid for record in page.records if self._is_meant(record)]
-        self.ends_alike += len(page.records) - len(wamids)
+        others = (record for record in page.records if not self._is_meant(record))
+        self.ends_alike += sum(map(self._ends_alike, others))
         removed = await self._remove(wamids) if wamids else 0
         self._removed += removed
         self._after = page.following
@@ -93,8 +97,10 @@ class _Walk:
         return removed
 
     def _is_meant(self, record: Record) -> bool:
-        asked = self._selection.recipient_id
-        return not asked or same_person(record.recipient_id, asked)
+        return not self._recipients or not self._recipients.isdisjoint(recipients_in(record))
+
+    def _ends_alike(self, record: Record) -> bool:
+        return any(self._nationals & nationals_of(each) for each in recipients_in(record))
 
     async def _remove(self, wamids: list[str]) -> int:
         [(dimension, value)] = self._selection.filters
@@ -102,7 +108,7 @@ class _Walk:
             [(id_of(wamid), str(crc16_of(wamid))) for wamid in wamids],
             dimension,
             value,
-            self._selection.recipient_id,
+            sorted(self._recipients),
             gone_s=self._gone_s,
         )
         return await self._store.remove(self._partition, erasure, "erased")

@@ -55,6 +55,7 @@ from service.middleware import (
 )
 from service.models.answers import (
     LOG_ROWS,
+    PERSON_ROWS,
     STATUS_ROWS,
     EraseResponse,
     JournalState,
@@ -332,7 +333,8 @@ async def message_logs(request: web.Request) -> web.Response:
     query = _message_logs.query(list(request.query.items()))
     selection, after = selection_of(query), position_of(query.cursor)
     limit = int(query.limit)
-    rows, following = await request.app[STORE].page_of(LOG_ROWS, selection, limit, after)
+    kind = PERSON_ROWS if query.recipient_id else LOG_ROWS
+    rows, following = await request.app[STORE].page_of(kind, selection, limit, after)
     response = _json({"logs": list(map(log_of, rows))})
     if following:
         _add_next(request, response, cursor_of(following))

@@ -10,7 +10,7 @@ script may touch any of them.
 from __future__ import annotations
 
 from binascii import b2a_base64, crc_hqx
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from hashlib import sha1
 from typing import NamedTuple
@@ -39,7 +39,11 @@ class Value(StrEnum):
     FIELD = "field"
     """The field's text; without one the message is not in the index."""
     ENDING = "ending"
-    """The last ten digits of the phone number in the field, or the whole of another text."""
+    """The last eight digits of the phone number in the field, or the whole of another text.
+
+    These are the same with and without a country's calling code, and with and without the digit
+    that Meta adds or drops.
+    """
     ABSENT = "absent"
     """One index of all messages that lack the field."""
     ALWAYS = "always"
@@ -51,13 +55,27 @@ class Value(StrEnum):
 class Dimension(NamedTuple):
     """One way to find messages: an index, and counters where `counted`.
 
-    Of one that is counted and has many values, these are listed too.
+    Of one that is counted and has many values, these are listed too. A message may have several
+    values in one: it is in the index of each, once.
+
+    Attributes:
+        name: as keys have it.
+        value: how it takes a value from a field.
+        field: of the record.
+        counted: whether the messages of a value are counted.
+        further: fields that further values are taken from.
     """
 
     name: str
     value: Value
     field: str
     counted: bool = False
+    further: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All fields that it takes values from."""
+        return (self.field, *self.further)
 
     @property
     def listed(self) -> bool:
@@ -65,11 +83,14 @@ class Dimension(NamedTuple):
         return self.counted and self.value is Value.FIELD
 
 
+RECIPIENT_FIELDS = ("recipient_id", "metas_recipient_id", "user_id", "parent_user_id")
+"""The fields of a record that name its recipient: that of the track-send, then those of Meta."""
+
 DIMENSIONS = (
     Dimension("event", Value.FIELD, "event_id", counted=True),
     Dimension("registration", Value.FIELD, "registration_id"),
     Dimension("guest", Value.FIELD, "guest_id"),
-    Dimension("recipient", Value.ENDING, "recipient_id"),
+    Dimension("recipient", Value.ENDING, RECIPIENT_FIELDS[0], further=RECIPIENT_FIELDS[1:]),
     Dimension("template", Value.FIELD, "template_name", counted=True),
     Dimension("campaign", Value.FIELD, "campaign_id", counted=True),
     Dimension("phone_number", Value.FIELD, "phone_number_id", counted=True),
@@ -118,9 +139,9 @@ class Selection(msgspec.Struct, frozen=True):
     Attributes:
         filters: dimension and value, at least one; all must hold.
         status: only messages now at this status, `""` for all.
-        heads: the digits that may come before the last ten of the recipient's number, as
+        heads: the digits that may come before the last eight of the recipient's number, as
             `models.recipients.heads_of` returns them; `""` for any.
-        recipient_id: an erasure removes only messages to exactly this recipient; `""` for all.
+        recipient_id: an erasure removes only messages to this person; `""` for all.
         codes: only messages that failed with one of these codes; `""` among them means without a
             code; empty: any.
         but_codes: only messages that failed with none of these.
@@ -208,24 +229,41 @@ def schema_key() -> str:
     return f"{tag_of(0)}:schema"
 
 
+ENDING_DIGITS = 8
+"""Numbers of so many digits or more are indexed by their last ones."""
+
+_MOST_DIGITS = 15
+
+
 def ending_of(recipient_id: str) -> str:
-    """The value of `Value.ENDING`: what a number shares with and without its country code."""
-    if recipient_id.isascii() and recipient_id.isdigit() and 10 <= len(recipient_id) <= 15:
-        return recipient_id[-10:]
+    """The value of `Value.ENDING`: what the numbers of a person have in common."""
+    is_number = recipient_id.isascii() and recipient_id.isdigit()
+    if is_number and ENDING_DIGITS <= len(recipient_id) <= _MOST_DIGITS:
+        return recipient_id[-ENDING_DIGITS:]
     return recipient_id
 
 
-def value_of(dimension: Dimension, text: str) -> str | None:
-    """The value by which a message is in the dimension's index; None if it isn't.
+def values_of(dimension: Dimension, texts: Iterable[str | None]) -> set[str]:
+    """The values by which a message is in the dimension's indexes.
 
     Args:
-        dimension: of the index; `prelude.lua` says the same of it to the scripts.
-        text: what the message's record holds in the dimension's field.
+        dimension: of the indexes; `prelude.lua` says the same of it to the scripts.
+        texts: what the message's record holds in the dimension's fields.
     """
-    if dimension.value is Value.ALWAYS:
+    values = (_value_of(dimension.value, text or "") for text in texts)
+    return {value for value in values if value is not None}
+
+
+def recipients_in(record: object) -> set[str]:
+    """The numbers and ids of a message's recipient."""
+    return {text for field in RECIPIENT_FIELDS if (text := getattr(record, field))}
+
+
+def _value_of(kind: Value, text: str) -> str | None:
+    if kind is Value.ALWAYS:
         return ""
-    if dimension.value is Value.ABSENT:
+    if kind is Value.ABSENT:
         return None if text else ""
-    if dimension.value is Value.FAILED:
+    if kind is Value.FAILED:
         return "" if text == "failed" else None
-    return (ending_of(text) if dimension.value is Value.ENDING else text) or None
+    return (ending_of(text) if kind is Value.ENDING else text) or None

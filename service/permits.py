@@ -76,6 +76,8 @@ UPGRADES: tuple[Command, ...] = (
     ("RENAME", "count", "{wa:0}:upgrading"),  # it is partition 0 that they are asked for in
     ("SET", "count", ""),
     ("TYPE", "msg"),
+    ("ZADD", "by", "1", "id"),
+    ("ZREM", "by", "id"),
 )
 """What `upgrade.lua` needs, which removes a record before it writes it anew."""
 

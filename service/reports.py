@@ -126,6 +126,8 @@ class Record(NamedTuple):
     Attributes:
         status: the highest status ever reported.
         wamid: Meta's id of the message.
+        metas_recipient_id: the recipient as status updates name it, where that is another text than
+            `recipient_id`; the smallest of several.
         created_us: `received_us` of the report that was merged first; never changes.
         tracked_us: `received_us` of the latest track-send, `""`: nobody tracked the message.
         sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
@@ -159,6 +161,7 @@ class Record(NamedTuple):
     status: Status
     wamid: str
     recipient_id: str = ""
+    metas_recipient_id: str = ""
     event_id: str = ""
     registration_id: str = ""
     guest_id: str = ""
@@ -272,8 +275,8 @@ def record_of(reports: Sequence[Report]) -> Record:
     """The record that all reports on one message make together.
 
     Args:
-        reports: at least one, in the order in which they were merged; only `created_us` depends
-            on that order.
+        reports: at least one, in the order in which they were merged. Only `created_us` depends
+            on that order, and `metas_recipient_id` where track-sends name different recipients.
     """
     return Record(
         status=max((report.status for report in reports), key=RANK.__getitem__),
@@ -325,11 +328,11 @@ def _context_of(reports: Sequence[Report]) -> dict[str, str]:
     Each field is from the latest track-send that names it (equal times: the greater text).
     """
     sends = [(report.received_us, report.context) for report in reports if report.context]
+    found = _recipients_of(reports)
     if not sends:
-        seen = (report.recipient_id for report in reports if report.recipient_id)
-        return {"recipient_id": min(seen, default="")}
+        return found
     latest_us = max(received_us for received_us, _ in sends)
-    found = {"tracked_us": str(latest_us)}
+    found["tracked_us"] = str(latest_us)
     for field in Context.__struct_fields__:
         named = [(us, getattr(context, field)) for us, context in sends if getattr(context, field)]
         if not named:
@@ -338,6 +341,23 @@ def _context_of(reports: Sequence[Report]) -> dict[str, str]:
         if received_us < latest_us or field in SHARED:
             found[f"{field}_us"] = str(received_us)
     return found
+
+
+def _recipients_of(reports: Sequence[Report]) -> dict[str, str]:
+    """The recipient of the track-send, and the smallest other one that a status names.
+
+    Without a track-send they are the two smallest that statuses name. What a status names and a
+    later track-send replaces isn't kept.
+    """
+    sent, others = (0, ""), set[str]()
+    for report in reports:
+        if report.context and report.context.recipient_id:
+            sent = max(sent, (report.received_us, report.context.recipient_id))
+        elif report.recipient_id:
+            others.add(report.recipient_id)
+        others = set(sorted(others - {sent[1]})[: 1 if sent[1] else 2])
+    found = [sent[1], *others] if sent[1] else sorted(others)
+    return dict(zip(("recipient_id", "metas_recipient_id"), found, strict=False))
 
 
 def reports_of(record: Record) -> list[Report]:
@@ -371,6 +391,9 @@ def reports_of(record: Record) -> list[Report]:
     reports = sorted(sends + updates, key=lambda report: report.received_us != known.created_us)
     if reports[0].received_us != known.created_us:  # what came first was reported as of earlier
         reports.insert(0, known.report(known.created_us))
+    if record.metas_recipient_id:
+        again = {"context": (), "recipient_id": record.metas_recipient_id}
+        reports.append(msgspec.structs.replace(reports[-1], **again))
     extras = _extras_in(record)
     if extras != Extras():
         reports[0] = msgspec.structs.replace(reports[0], extras=extras)

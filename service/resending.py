@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from service.errors import Unavailable
 from service.keys import Position, Selection, ending_of
+from service.models.recipients import person_of
 from service.models.remedies import remedy_of
 from service.paging import Page, position_of
 from service.reports import Record
@@ -150,12 +151,12 @@ def _send_of(record: Record) -> _Send | None:
     if record.guest_id:
         return _Send("guest", record.guest_id, *sent)
     if record.recipient_id:
-        return _Send("recipient", record.recipient_id, *sent)
+        return _Send("recipient", person_of(record.recipient_id), *sent)
     return None
 
 
 def _is_try_of(send: _Send, record: Record) -> bool:
-    """Whether two recipients are one person: their stored forms are equal."""
+    """Whether it is of the same send and to the same person."""
     return _send_of(record) == send
 
 

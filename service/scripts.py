@@ -37,8 +37,10 @@ from service.counters import (
 )
 from service.keys import (
     DIMENSIONS,
+    ENDING_DIGITS,
     FEED_ENTRIES,
     FEED_IDS,
+    RECIPIENT_FIELDS,
     SCHEMA_VERSION,
     Dimension,
     Position,
@@ -47,7 +49,7 @@ from service.keys import (
     id_of,
     schema_key,
     tag_of,
-    value_of,
+    values_of,
 )
 from service.models.remedies import KNOWN_CODES
 from service.permits import MERGES, Command, on_keys_of
@@ -174,8 +176,13 @@ class Query(msgspec.Struct, frozen=True):
             status = getter("status")
             yield lambda row: status(row) == self.status
         if self.heads:
-            recipient_id = getter("recipient_id")
-            yield lambda row: f",{(recipient_id(row) or '')[:-10]}," in self.heads
+            ending = dict(self.filters)["recipient"]
+            getters = list(map(getter, RECIPIENT_FIELDS))
+            yield lambda row: any(
+                number.endswith(ending) and f",{number[:-ENDING_DIGITS]}," in self.heads
+                for get in getters
+                if (number := get(row))
+            )
         if self.codes:
             code = getter("error_code")
             yield lambda row: (code(row) or "") in self.codes
@@ -196,10 +203,11 @@ class Query(msgspec.Struct, frozen=True):
 def _filter_test(a_filter: tuple[str, str], getter: _Getter[Row]) -> Callable[[Row], bool]:
     name, value = a_filter
     dimension = _DIMENSIONS[name]
-    field = getter(dimension.field)
-    if dimension.value is Value.FIELD:
+    if dimension.value is Value.FIELD and not dimension.further:
+        field = getter(dimension.field)
         return lambda row: field(row) == value
-    return lambda row: value_of(dimension, field(row) or "") == value
+    getters = list(map(getter, dimension.fields))
+    return lambda row: value in values_of(dimension, (get(row) for get in getters))
 
 
 _DIMENSIONS = {each.name: each for each in DIMENSIONS}
@@ -215,7 +223,7 @@ class Erasure(msgspec.Struct, frozen=True):
         messages: id and CRC16 of the wamid of each, at most `MAX_ERASED`.
         dimension: only messages in this index go, under `value`.
         value: see `dimension`.
-        recipient_id: see `Selection`.
+        recipients: only messages to one of these numbers and ids go; none: to anybody.
         before_us: only messages that were created earlier, in µs as text; `""` for any.
         gone_s: how long reports must not bring them back, in seconds; 0: they may.
     """
@@ -223,7 +231,7 @@ class Erasure(msgspec.Struct, frozen=True):
     messages: Sequence[tuple[str, str]]
     dimension: str
     value: str = ""
-    recipient_id: str = ""
+    recipients: Sequence[str] = ()
     before_us: str = ""
     gone_s: int = 0
 
@@ -302,13 +310,14 @@ class Change(msgspec.Struct, frozen=True):
         door: `shut`, `open` or "", as `upgrade.lua` has them.
         schema: fields and values of the layout to be set, one after the other; empty: none.
         origin: the version that the store is brought from; "" where it isn't on the way any more.
-        messages: id, packed record and fields with their values, up to `MAX_REPLACED` of them.
+        messages: id, packed record, fields with their values, and the value of the recipient's
+            index that it leaves; up to `MAX_REPLACED` of them.
     """
 
     door: str = ""
     schema: Sequence[str] = ()
     origin: str = msgspec.field(default="", name="from")
-    messages: Sequence[tuple[str, str, Sequence[str]]] = ()
+    messages: Sequence[tuple[str, str, Sequence[str], str]] = ()
 
 
 class Scan(NamedTuple):
@@ -365,6 +374,7 @@ def _constants() -> dict[str, str]:
         "KNOWN_CODES": f"' {' '.join(KNOWN_CODES)} '",
         "FEED_ENTRIES": f"'{FEED_ENTRIES}'",
         "FEED_IDS": str(FEED_IDS),
+        "ENDING_DIGITS": str(ENDING_DIGITS),
     }
 
 
@@ -401,7 +411,8 @@ def _pairs(name: str, pairs: Mapping[str, str]) -> str:
 
 def _counted_by() -> str:
     """All that the counters of a record depend on, as one text. None of it holds a line end."""
-    fields = (each.field for each in DIMENSIONS if each.counted and each.value is not Value.ALWAYS)
+    counted = (each for each in DIMENSIONS if each.counted and each.value is not Value.ALWAYS)
+    fields = (field for each in counted for field in each.fields)
     return " .. '\\n' .. ".join(f"(record.{field} or '')" for field in fields)
 
 
@@ -409,18 +420,25 @@ def _stays() -> str:
     """Whether a message stays in all of its indexes."""
     failed = "(old.{0} == 'failed') == (new.{0} == 'failed')"
     return " and ".join(
-        (failed if each.value is Value.FAILED else "old.{0} == new.{0}").format(each.field)
+        (failed if each.value is Value.FAILED else "old.{0} == new.{0}").format(field)
         for each in DIMENSIONS
+        for field in each.fields
     )
 
 
 def _dimensions(name: str, dimensions: Iterable[Dimension]) -> str:
+    """A row for each field of each. `further` says whether there are several."""
     rows = (
-        f"  {{name = '{each.name}', value = '{each.value}', field = '{each.field}',"
-        f" listed = {str(each.listed).lower()}}},"
+        f"  {{name = '{each.name}', value = '{each.value}', field = '{field}',"
+        f" listed = {_bool(each.listed)}, further = {_bool(each.further)}}},"
         for each in dimensions
+        for field in each.fields
     )
     return "\n".join([f"local {name} = {{", *rows, "}"])
+
+
+def _bool(truth: object) -> str:
+    return str(bool(truth)).lower()
 
 
 def _scan_of(reply: Sequence[bytes]) -> Scan:

@@ -16,6 +16,7 @@ from service.counters import counted, times_in
 from service.keys import (
     DIMENSIONS,
     SCHEMA_VERSION,
+    Dimension,
     Value,
     ending_of,
     feed_key,
@@ -180,10 +181,7 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
         message_id, tag = id_of(record.wamid), tag_of(partition_of(record.wamid, partitions))
         key = message_key(tag, message_id)
         expected[key] = contents.get(key)
-        for dimension in DIMENSIONS:
-            value = _value_of(dimension.value, _field(record, dimension.field))
-            if value is None:
-                continue
+        for dimension, value in _places_of(record):
             name = f"{dimension.name}:{value}" if value else dimension.name
             expected[f"{tag}:by:{name}"][message_id] = int(record.created_us)
             if dimension.counted:
@@ -196,8 +194,14 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
     return dict(expected)
 
 
-def _field(record: Record, name: str) -> str:
-    return str(getattr(record, name))
+def _places_of(record: Record) -> set[tuple[Dimension, str]]:
+    """The dimensions of a message, with each value that it has there."""
+    return {
+        (dimension, value)
+        for dimension in DIMENSIONS
+        for field in dimension.fields
+        if (value := _value_of(dimension.value, str(getattr(record, field)))) is not None
+    }
 
 
 def _value_of(kind: Value, text: str) -> str | None:

@@ -6,6 +6,7 @@ of both versions stand here once more, since those of the service go on changing
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -163,3 +164,13 @@ def pricing_parts(text: str) -> dict[str, str]:
     if other:
         parts["pricing_other"] = orjson.dumps(other, option=orjson.OPT_SORT_KEYS).decode()
     return parts
+
+
+def indexed_by(fields: Mapping[str, str]) -> str:
+    """The value of the recipient's index that a record of version 2 is under, `""` for none.
+
+    There it was the last ten digits of a number.
+    """
+    recipient_id = fields.get("recipient_id", "")
+    is_number = recipient_id.isascii() and recipient_id.isdigit()
+    return recipient_id[-10:] if is_number and 10 <= len(recipient_id) <= 15 else recipient_id

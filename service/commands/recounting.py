@@ -27,7 +27,7 @@ from service.counters import (
 )
 from service.errors import CommandError
 from service.feed import START, Feed
-from service.keys import DIMENSIONS, id_of, tag_of, value_of
+from service.keys import DIMENSIONS, id_of, tag_of, values_of
 from service.models.remedies import KNOWN_CODES
 from service.reports import Record
 from service.scripts import MAX_RECHECKED, Recount, Recounted
@@ -176,8 +176,11 @@ class _Messages:
 
 def _places_of(record: Record) -> list[Place]:
     """The dimensions and values of a message."""
-    values = ((each.name, value_of(each, getattr(record, each.field))) for each in DIMENSIONS)
-    return [(name, value) for name, value in values if value is not None]
+    return [
+        (each.name, value)
+        for each in DIMENSIONS
+        for value in values_of(each, (getattr(record, field) for field in each.fields))
+    ]
 
 
 class _Checker:

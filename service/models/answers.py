@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
-from service.keys import Position, uuid_of
+from service.keys import RECIPIENT_FIELDS, Position, uuid_of
 from service.models.schema import one_of
 from service.reports import Record, Status, Texts, texts_of
 
@@ -269,14 +269,16 @@ _LOG_FIELDS = (
 )
 LOG_ROWS = texts_of(*_LOG_FIELDS)
 """What `message-logs` reads of a message: what `log_of` shows, and what filters are by."""
+PERSON_ROWS = texts_of(*_LOG_FIELDS, *RECIPIENT_FIELDS[1:])
+"""What it reads where it filters by recipient."""
 
 
 def log_of(texts: Texts) -> MessageLog:
-    """A row of `LOG_ROWS` for `message-logs`."""
+    """A row of `LOG_ROWS` or `PERSON_ROWS` for `message-logs`."""
     (  # as in _LOG_FIELDS
         status, wamid, recipient_id, event_id, registration_id, guest_id, guest_name,
         template_name, flow_type, message_type, sent_ms, delivered_ms, read_ms,
-        failed_ms, error_code, error_message,
+        failed_ms, error_code, error_message, *_,
     ) = texts  # fmt: skip
     if not message_type:  # no track-send gave one: it follows from the rest
         message_type = (flow_type or "rsvp") if event_id else "template"

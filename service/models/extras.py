@@ -15,7 +15,7 @@ from service.models.meaning import text_of
 from service.models.pieces import Items
 from service.models.pricing import parts_of
 from service.models.reader import CONTROLS
-from service.models.recipients import recipient_of
+from service.models.recipients import ids_in, recipient_of
 from service.models.requests import MAX_METAS_ID
 from service.reports import Extras
 
@@ -109,23 +109,30 @@ def recipient_and_extras(
     if contact or not _IDS.isdisjoint(status):
         of_group = _is_of_group(status)
         person = NO_CONTACT if of_group else contact
-        user_id = first_id(status, _USER) or first_id(person, _USER)
-        parent_user_id = first_id(status, _PARENT_USER) or first_id(person, _PARENT_USER)
+        user_id = _person_id(status, person, _USER)
+        parent_user_id = _person_id(status, person, _PARENT_USER)
         participant_id = first_id(status, _PARTICIPANT) or (
             first_id(contact, _OF_PERSON) if of_group else ""
         )
         recipient_id = recipient_in(status.get("recipient_id")) or recipient_in(person.get("wa_id"))
     else:
         recipient_id = recipient_in(status.get("recipient_id"))
+    ids = {"user_id": user_id, "parent_user_id": parent_user_id}
+    ids |= {name: found for name, found in ids_in(recipient_id).items() if not ids[name]}
     extras = Extras(
         phone_number_id=phone_number_id,
-        user_id=user_id,
-        parent_user_id=parent_user_id,
+        **ids,
         participant_id=participant_id,
         callback_data=text_of(status.get("biz_opaque_callback_data"), _MAX_CALLBACK_DATA),
         **_pricing_parts(status.get("pricing")),
     )
     return recipient_id or recipient_in(user_id) or recipient_in(parent_user_id), extras
+
+
+def _person_id(status: Mapping[str, Any], person: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The id of a person, in the form in which recipients are asked for, if it can be one."""
+    found = first_id(status, names) or first_id(person, names)
+    return recipient_in(found) or found
 
 
 def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NotRequired, TypedDict, cast, get_type_hints
 from msgspec import Meta
 
 from service.counters import AGES_S, TOLERANCE_MS, Standing, Stats, Took
-from service.keys import Dimension
+from service.keys import RECIPIENT_FIELDS, Dimension
 from service.models.answers import MessageLog, Moment, iso, message_log
 from service.models.pricing import pricing_of
 from service.models.remedies import Remedy, RemedyClass, groups_of, remedy_of
@@ -183,6 +183,10 @@ class Message(MessageLog):
     conflicts: Annotated[list[str], Meta(description="what was reported that doesn't go together")]
     pricing: dict[str, Any] | None
     campaign_id: str | None
+    metas_recipient_id: Annotated[
+        str | None,
+        Meta(description="the recipient as Meta names it, where that is another than recipient_id"),
+    ]
     phone_number_id: str | None
     user_id: str | None
     parent_user_id: str | None
@@ -338,9 +342,17 @@ def _iso_of_us(time_us: str) -> str | None:
     return iso(time_us[:-3])
 
 
+_IDS = (
+    *RECIPIENT_FIELDS[1:],
+    "campaign_id",
+    "phone_number_id",
+    "participant_id",
+    "callback_data",
+)
+
+
 def message(record: Record) -> Message:
     """Everything known of a message."""
-    ids = ("campaign_id", "phone_number_id", "user_id", "parent_user_id", "participant_id")
     found = {
         **message_log(record),
         "flow_type": record.flow_type or None,
@@ -350,7 +362,7 @@ def message(record: Record) -> Message:
         "timeline": _timeline(record),
         "conflicts": list(_conflicts(record)),
         "pricing": pricing_of(record),
-        **{name: getattr(record, name) or None for name in (*ids, "callback_data")},
+        **{name: getattr(record, name) or None for name in _IDS},
     }
     return cast("Message", found)
 

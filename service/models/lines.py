@@ -80,6 +80,7 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     tracked_at_of: _Stamps = {}
     received_at_of: _Receipts = {}
     recipient_id: _Id = ""
+    metas_recipient_id: _Id = ""
     event_id: _Id = ""
     registration_id: _Id = ""
     guest_id: _Id = ""

@@ -15,7 +15,7 @@ from service.counters import OTHER_CODE
 from service.errors import BadRequest
 from service.keys import FILTERS, Position, Selection, ending_of
 from service.models.reader import CONTROLS, clean, cut_int, description, refusal
-from service.models.recipients import heads_of, recipient_of
+from service.models.recipients import heads_of, ids_in, recipient_of
 from service.models.remedies import KNOWN_CODES, RemedyClass, classes_of, codes_of
 from service.models.requests import (
     EARLIEST,
@@ -183,13 +183,15 @@ def status_report(
     recipient_id = _text(request.recipient_id, "recipient_id", MAX_METAS_ID)
     if recipient_id:
         recipient_id = recipient_of(recipient_id, "recipient_id")
+    ids = ids_in(recipient_id)
     return Report(
         _required(request.wamid, "wamid", 256),
         status,
         time_of(request.timestamp, received_us // 1000, latest_ms=latest_ms),
         received_us,
         recipient_id,
-        *(_raw_error_of(request.errors) if status is Status.FAILED else ()),
+        *(_raw_error_of(request.errors) if status is Status.FAILED else NO_ERROR),
+        extras=Extras(**ids) if ids else (),
     )
 
 

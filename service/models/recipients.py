@@ -12,14 +12,11 @@ from pathlib import Path
 from unicodedata import category, normalize
 
 from service.errors import BadRequest
-from service.keys import ending_of
+from service.keys import ENDING_DIGITS, ending_of
 from service.models.reader import CONTROLS, refusal
 from service.models.requests import RECIPIENT
 
 _LEAST_DIGITS, _MOST_DIGITS = 6, 15
-_NATIONAL_DIGITS = 10
-"""Numbers with at least so many digits are indexed by their last ten."""
-
 _CODES = tomllib.loads((Path(__file__).parent / "calling_codes.toml").read_text())
 CALLING_CODES = frozenset(map(str, _CODES["codes"]))
 """The calling codes of countries, which stand before a national number."""
@@ -35,14 +32,59 @@ _METAS_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[0-9A-Za-z]{1,128}")
 """Meta's business-scoped id of a person: a country, and letters and digits of any kind."""
 
 
+def ids_in(recipient_id: str) -> dict[str, str]:
+    """Meta's id of a person among a message's fields, under its name; empty for another recipient.
+
+    Of the recipients that statuses name only one is kept, and its ids beside it.
+    """
+    found = None if recipient_id.isdigit() else _METAS_ID.fullmatch(recipient_id)
+    return {"parent_user_id" if found[1] else "user_id": recipient_id} if found else {}
+
+
 def calling_code_of(number: str) -> str:
     """The country's calling code that a number begins with, `""` for none."""
     return next((number[:n] for n in _CODE_LENGTHS if number[:n] in CALLING_CODES), "")
 
 
+_REWRITTEN = re.compile(r"(55\d\d)9?(\d{8})|(52)1?(\d{10})|(54)9?(\d{10})", re.ASCII)
+"""Numbers of Brazil, Mexico and Argentina, in which Meta adds or drops the digit with a `?`."""
+_REWRITTEN_CODES = ("52", "54", "55")
+
+
+def numbers_of(recipient_id: str) -> frozenset[str]:
+    """The texts that stand for the same person as this recipient; none for `""`.
+
+    They are itself, and the number with or without the digit that Meta adds or drops.
+    """
+    if found := _REWRITTEN.fullmatch(recipient_id):
+        head, ending = filter(None, found.groups())
+        added = "1" if head == "52" else "9"
+        return frozenset((head + ending, head + added + ending))
+    return frozenset(filter(None, [recipient_id]))
+
+
+def person_of(recipient_id: str) -> str:
+    """One text for all of a person's numbers: the shortest."""
+    return min(numbers_of(recipient_id), key=len, default="")
+
+
 def same_person(a: str, b: str) -> bool:
     """Whether two recipients, as `recipient_of` returns them, are one person."""
-    return a == b
+    return a == b or person_of(a) == person_of(b)
+
+
+def nationals_of(recipient_id: str) -> frozenset[str]:
+    """What may be the national part of a person's numbers; none for what is no number.
+
+    Two persons whose numbers have one in common end alike: one number is the other behind a
+    country's calling code, or both stand behind different ones.
+    """
+    if not _is_number(recipient_id):
+        return frozenset()
+    forms = numbers_of(recipient_id) | numbers_of(recipient_id.removeprefix("0"))
+    parts = forms | {form.removeprefix(calling_code_of(form)) for form in forms}
+    bare = (part.removeprefix("0") for part in parts)
+    return frozenset(part for part in bare if len(part) >= ENDING_DIGITS)
 
 
 def recipient_of(text: str, field: str) -> str:
@@ -78,20 +120,20 @@ def recipient_of(text: str, field: str) -> str:
 
 
 def heads_of(number: str) -> str:
-    """The digits that may come before the last ten of the numbers that a filter for this one finds.
+    """The digits that may come before the last eight of the numbers that a filter for this finds.
 
-    The filter finds the number itself, the number with a country's calling code before it, and the
-    number without its calling code. It also ignores one 0 before a national number.
+    The filter finds the same person's numbers, these with a country's calling code before them, and
+    without their calling code. It also ignores one 0 before a national number.
 
     Returns:
         these heads, each between commas, so that a search for a head with its commas is exact;
-        `""` for a recipient that isn't indexed by its last ten digits.
+        `""` for a recipient that isn't indexed by its last eight digits.
     """
     ending = ending_of(number)
-    if not _is_number(number) or len(number) < _NATIONAL_DIGITS:
+    if not _is_number(number) or len(number) < ENDING_DIGITS:
         return ""
     heads = {
-        each[:-_NATIONAL_DIGITS]
+        each[:-ENDING_DIGITS]
         for each in _forms_of(number)
         if each.endswith(ending) and len(each) <= _MOST_DIGITS
     }
@@ -101,12 +143,15 @@ def heads_of(number: str) -> str:
 def _forms_of(number: str) -> Iterator[str]:
     """The ways in which a number may be written: with or without a calling code and a leading 0."""
     bare = number.removeprefix("0")
-    yield from (number, bare, f"0{bare}")
+    for form in numbers_of(number) | numbers_of(bare):
+        yield from (form, form.removeprefix("0"), f"0{form.removeprefix('0')}")
     for form in {number, bare}:
         yield from (code + form for code in CALLING_CODES)
-    for length in _CODE_LENGTHS:
-        if number[:length] in CALLING_CODES:
-            yield from (number[length:], f"0{number[length:]}")
+        for code in _REWRITTEN_CODES:
+            yield from numbers_of(code + form)
+    for form in numbers_of(number):
+        national = form.removeprefix(calling_code_of(form))
+        yield from (national, f"0{national}")
 
 
 def _is_number(digits: str) -> bool:

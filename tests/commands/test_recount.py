@@ -56,6 +56,8 @@ SPOILT = {
     "an entry of no message": ("ZADD", ":by:event:e-1", 5, "x" * 22),
     "an index of no message": ("ZADD", ":by:guest:nobody", 5, "x" * 22),
     "an index is gone": ("DEL", ":by:template:t{1}"),
+    "an index of further values is gone": ("DEL", ":by:recipient:US.1"),
+    "an entry of a value that its message hasn't": ("ZADD", ":by:recipient:US.9", 5, "<id>"),
     "a value isn't listed": ("ZREM", ":values:event", "e-1"),
     "a value has another time": ("ZADD", ":values:event", 5, "e-1"),
     "a value of no message is listed": ("ZADD", ":values:event", 5, "e-9"),

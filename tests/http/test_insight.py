@@ -449,6 +449,7 @@ class TestMessage:
             "conflicts": [],
             "pricing": pricing,
             "campaign_id": None,
+            "metas_recipient_id": None,
             "phone_number_id": "106540352242922",
             "user_id": "US.1349",
             "parent_user_id": "US.ENT.7",

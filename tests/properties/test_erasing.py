@@ -65,12 +65,20 @@ def is_meant(request: EraseRequest, record: Record) -> bool:
     if not request.recipient_id:
         [(field, value)] = ((f, v) for f, v in asdict(request).items() if v)
         return bool(getattr(record, field) == value)
-    return request.recipient_id == record.recipient_id
+    return request.recipient_id in recipients_of(record)
+
+
+def recipients_of(record: Record) -> set[str]:
+    """All by which a message's recipient is named; the numbers below have no second form."""
+    ids = record.user_id, record.parent_user_id
+    return {record.recipient_id, record.metas_recipient_id, *ids} - {""}
 
 
 def ends_alike(request: EraseRequest, record: Record) -> bool:
-    asked, known = str(request.recipient_id or ""), record.recipient_id
-    return asked != known and asked.isdigit() and len(asked) >= 10 and known[-10:] == asked[-10:]
+    asked, known = str(request.recipient_id or ""), recipients_of(record)
+    if asked in known or not asked.isdigit() or len(asked) < 10:
+        return False
+    return any(each[-10:] == asked[-10:] for each in known)
 
 
 async def do(bench: Bench, step: Step) -> None:

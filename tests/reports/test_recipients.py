@@ -126,6 +126,67 @@ async def test_forgetting_one_person_forgets_nobody_else(client: Client) -> None
     assert await found(client, "449876543210") == ["wamid.other"]
 
 
+@pytest.mark.parametrize(
+    ("written", "metas", "others"),
+    [
+        ("+55 (11) 98765-4321", "551187654321", ["11987654321", "011 8765-4321", "1187654321"]),
+        ("551187654321", "5511987654321", ["11987654321", "1187654321"]),
+        ("+52 55 1234 5678", "5215512345678", ["5512345678", "15512345678"]),
+        ("+54 11 2345 6789", "5491123456789", ["1123456789", "91123456789"]),
+    ],
+)
+async def test_a_number_that_meta_writes_with_another_digit_is_the_same_person_s(
+    client: Client, written: str, metas: str, others: list[str]
+) -> None:
+    """Statuses named a number that nobody had sent to, and "forget me" forgot half."""
+    await send(client, "wamid.1", written)
+    await post(client, "message-status", update("wamid.1", recipient_id=metas))
+    await post(client, "message-status", update("wamid.2", recipient_id=metas))
+    await send(client, "wamid.3", written)
+    await send(client, "wamid.other", written[:-1] + "0")
+    for each in (written, metas, *others):
+        assert await found(client, each) == ["wamid.3", "wamid.2", "wamid.1"]
+    async with client.get(f"{API}/messages/wamid.1/") as response:
+        message = (await response.json())["message"]
+    assert message["metas_recipient_id"] == metas
+    assert message["recipient_id"] == "".join(filter(str.isdecimal, written))
+    answer = await post(client, "erase", {"recipient_id": metas})
+    assert answer == {"ok": True, "erased": 3, "complete": True, "ends_alike": 0}
+    assert await found(client, written) == await found(client, metas) == []
+    assert await found(client, written[:-1] + "0") == ["wamid.other"]
+
+
+async def test_a_message_is_found_and_forgotten_by_every_id_that_it_carries(client: Client) -> None:
+    """Whoever hides their number was found by it alone, and their ids stayed behind."""
+    ids = {"recipient_user_id": "IN.1", "recipient_parent_user_id": "IN.ENT.1"}
+    names = ["919876543210", "IN.1", "IN.ENT.1", "447700900123"]
+    await send(client, "wamid.other", "IN.11")
+    for name in names:
+        wamid = f"wamid.{name}"
+        await send(client, wamid, "919876543210")
+        await post(client, "message-status", update(wamid, recipient_id="447700900123", **ids))
+        await post(client, "message-status", update(wamid, status="read"))
+        for each in names:
+            assert await found(client, each) == [wamid]
+        answer = await post(client, "erase", {"recipient_id": name})
+        assert (answer["erased"], answer["complete"]) == (1, True)
+        for each in names:
+            assert await found(client, each) == []
+    assert await found(client, "IN.11") == ["wamid.other"]
+
+
+async def test_eight_digits_find_a_number_behind_a_calling_code_alone(client: Client) -> None:
+    """Norway's and Singapore's numbers have eight, and were found in full only."""
+    await send(client, "wamid.norway", "+47 912 34 567")
+    await send(client, "wamid.home", "91234567")
+    await send(client, "wamid.india", "+91 91912 34567")
+    for asked in ("91234567", "4791234567", "091234567"):
+        assert await found(client, asked) == ["wamid.home", "wamid.norway"]
+    assert await found(client, "1234567") == []
+    answer = await post(client, "erase", {"recipient_id": "91234567"})
+    assert answer == {"ok": True, "erased": 1, "complete": True, "ends_alike": 1}
+
+
 async def test_an_id_of_140_characters_is_a_recipient(client: Client) -> None:
     """Meta's ids of people and groups may be as long, and their messages were refused."""
     longest = "US." + "1" * 137

@@ -149,6 +149,7 @@ async def test_more_fields_than_a_pattern_of_lua_has_captures(store: Bench) -> N
     reports = [
         Report("wamid.A", Status.SENT, BASE_MS, BASE_US, context=full, extras=extras),
         Report("wamid.A", Status.SENT, BASE_MS, BASE_US + 1, context=Context("x")),
+        Report("wamid.A", Status.SENT, BASE_MS, BASE_US + 1, "z"),
         *map(status_report, Status),
     ]
     reports += [

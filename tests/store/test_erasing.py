@@ -63,7 +63,7 @@ async def test_numbers_that_only_end_alike_stay_and_are_counted(store: Bench) ->
     numbers = ["919876543210", *alike, "9198765432109876543210", "6543210"]
     for number in numbers:
         await store.merge(send_report(wamid=f"wamid.{number}", recipient_id=number))
-    selection = Selection([("recipient", "9876543210")], recipient_id="919876543210")
+    selection = Selection([("recipient", "76543210")], recipient_id="919876543210")
     assert await erase(store.store, selection) == Erased(1, complete=True, ends_alike=3)
     left = {record.recipient_id for record in await store.check_invariants()}
     assert left == set(numbers[1:])
@@ -85,7 +85,7 @@ async def test_many_that_end_alike_are_counted_in_steps(
             for i in range(100)
         ]
     )
-    selection = Selection([("recipient", "9876543210")], recipient_id="919876543210")
+    selection = Selection([("recipient", "76543210")], recipient_id="919876543210")
     first = await erase(store.store, selection, most_s=0)
     assert (first.complete, first.number + first.ends_alike) == (False, 5)
     rest = Erased(25 - first.number, complete=True, ends_alike=75)
@@ -191,7 +191,7 @@ async def test_what_becomes_another_s_meanwhile_stays(store: Bench) -> None:
     """Its number is put right, which leaves it in the same index."""
     await store.merge(send_report(recipient_id="919876543210"))
     after_the_first_look(store, send_report(recipient_id="449876543210"))
-    selection = Selection([("recipient", "9876543210")], recipient_id="919876543210")
+    selection = Selection([("recipient", "76543210")], recipient_id="919876543210")
     assert await erase(store.store, selection) == Erased(0, complete=True)
     assert [record.recipient_id for record in await store.check_invariants()] == ["449876543210"]
 
@@ -202,8 +202,8 @@ async def test_what_becomes_another_s_meanwhile_stays(store: Bench) -> None:
         (Erasure([], "event", "e"), 1),
         (Erasure([], "event", "other"), 0),
         (Erasure([], "standalone"), 0),
-        (Erasure([], "recipient", "9876543210", "919876543210"), 1),
-        (Erasure([], "recipient", "9876543210", "449876543210"), 0),
+        (Erasure([], "recipient", "76543210", ["919876543210"]), 1),
+        (Erasure([], "recipient", "76543210", ["449876543210"]), 0),
         (Erasure([], "all", before_us=str(BASE_US + 1)), 1),
         (Erasure([], "all", before_us=str(BASE_US)), 0),
     ],
@@ -216,7 +216,7 @@ async def test_a_message_that_changed_since_it_was_found_stays(
     await store.merge(send_report(received_us=BASE_US, event_id="e"))
     messages = [(id_of("wamid.A"), "1"), (id_of("wamid.B"), "2")]
     asked = Erasure(
-        messages, erasure.dimension, erasure.value, erasure.recipient_id, erasure.before_us
+        messages, erasure.dimension, erasure.value, erasure.recipients, erasure.before_us
     )
     assert await store.store.remove(partition, asked, "erased") == removed
     assert len(await store.check_invariants()) == 1 - removed

@@ -10,7 +10,7 @@ from service.config import Auth, Redis, Settings
 from service.connect import connect
 from service.errors import StartError, Unavailable
 from service.keys import DIMENSIONS, Position, Selection, id_of, message_key, partition_of, tag_of
-from service.models.answers import LOG_ROWS
+from service.models.answers import LOG_ROWS, PERSON_ROWS
 from service.paging import Page
 from service.reports import Report, Status, texts_of
 from service.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
@@ -218,7 +218,7 @@ CHANGES = {
     "the event": (Selection([("event", "e")]), send_report(event_id="f")),
     "that it has one": (Selection([("standalone", "")]), send_report(event_id="f")),
     "the recipient": (
-        Selection([("recipient", "9876543210")], heads=",91,"),
+        Selection([("recipient", "76543210")], heads=",9198,"),
         send_report(recipient_id="449876543210"),
     ),
     "the code": (
@@ -306,4 +306,6 @@ async def test_of_a_page_some_fields_are_read_and_what_cannot_be_read_is_left_ou
 
 
 def test_pages_read_all_that_they_are_filtered_by() -> None:
-    assert {each.field for each in DIMENSIONS} <= set(LOG_ROWS.fields)
+    others = [field for each in DIMENSIONS if each.name != "recipient" for field in each.fields]
+    assert set(others) <= set(LOG_ROWS.fields) <= set(PERSON_ROWS.fields)
+    assert {field for each in DIMENSIONS for field in each.fields} <= set(PERSON_ROWS.fields)

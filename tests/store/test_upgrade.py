@@ -112,12 +112,16 @@ def fields_of(record: Record, *, cut: bool) -> dict[str, str]:
 
 
 def expected_of(sample: Sample) -> dict[str, dict[str, str]]:
-    """Each message's key and hash, from the reports that made the sample."""
+    """Each message's key and hash, from the reports that made the sample.
+
+    The recipient as statuses name it wasn't kept in version 2.
+    """
     expected = {}
     for wamid, reports in reports_in(sample).items():
         if wamid in sample.wamids:
             key = message_key(tag_of(partition_of(wamid, sample.partitions)), id_of(wamid))
-            expected[key] = fields_of(record_of(reports), cut=wamid in sample.cut)
+            record = record_of(reports)._replace(metas_recipient_id="")
+            expected[key] = fields_of(record, cut=wamid in sample.cut)
     return expected
 
 
@@ -141,7 +145,12 @@ async def test_each_message_becomes_a_hash_and_all_else_stays(
         kind, held = after.pop(key)
         assert (kind, texts_of(held)) == ("hash", fields)
         del before[key]
-    assert after == before
+    assert without_recipients(after) == without_recipients(before)
+
+
+def without_recipients(dump: dict[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
+    """All but the index that the upgrade writes anew."""
+    return {key: held for key, held in dump.items() if ":by:recipient:" not in key}
 
 
 @BOTH
@@ -154,7 +163,10 @@ def test_the_fields_are_in_the_order_for_people(sample: Sample) -> None:
 
 @BOTH
 async def test_the_store_is_sound_and_goes_on(backend: Backend, sample: Sample) -> None:
-    """Indexes, lists and counters fit the messages, and merging all once more changes nothing."""
+    """Indexes, lists and counters fit the messages, and merging all once more changes nothing.
+
+    But for the recipient as statuses name it, which version 2 didn't keep.
+    """
     async with old_store(backend, sample) as old:
         await old.upgrade()
         settings = with_store(old.settings, old.settings.redis.url, sample.partitions)
@@ -168,10 +180,12 @@ async def test_the_store_is_sound_and_goes_on(backend: Backend, sample: Sample) 
                 if wamid not in sample.cut
                 for report in reports
             ]
-            assert {each.outcome for each in await store.write(again)} == {
-                Outcome.UNCHANGED,
-                Outcome.ERASED,
-            }
+            merged = zip(await store.write(again), again, strict=True)
+            assert {
+                answer.outcome
+                for answer, report in merged
+                if report.context or answer.outcome is not Outcome.CHANGED
+            } == {Outcome.UNCHANGED, Outcome.ERASED}
             found = await store.lookup(sample.wamids)
             assert {wamid: found[wamid] for wamid in sample.wamids} == found
             delivered = [
@@ -323,7 +337,8 @@ async def test_what_an_earlier_version_would_write_meanwhile_fails_without_a_tra
             batch = msgspec.json.encode(([id_of(report.wamid)], later))
             crc16 = str(crc16_of(report.wamid))
             erasure = Erasure([(id_of(report.wamid), crc16)], "all", gone_s=9)
-            for name, argument in (("merge", batch), ("erase", msgspec.json.encode(erasure))):
+            asked = msgspec.json.encode(msgspec.to_builtins(erasure) | {"recipient_id": ""})
+            for name, argument in (("merge", batch), ("erase", asked)):
                 command = "EVAL", script(name, 2), 1, tag_of(place), argument
                 if name == "erase" and await is_hash(old, report.wamid):
                     continue  # no record to the old script, whose entry in the index it may remove
@@ -491,7 +506,7 @@ async def test_no_step_is_long(backend: Backend, monkeypatch: pytest.MonkeyPatch
     run, sizes = Scripts.upgrade, []
 
     async def measures(scripts: Scripts, partition: int, change: Change, until_s: float) -> int:
-        sizes.append([len(packed) for _, packed, _ in change.messages])
+        sizes.append([len(packed) for _, packed, *_ in change.messages])
         return await run(scripts, partition, change, until_s)
 
     monkeypatch.setattr(Scripts, "upgrade", measures)

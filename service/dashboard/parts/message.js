@@ -98,6 +98,7 @@ function timesOf({ at, received_at: received }) {
 function Facts({ message }) {
   const pairs = [
     ['Recipient', message.recipient_id],
+    ['Recipient as Meta names it', message.metas_recipient_id],
     ['Guest', message.guest_name],
     ['Guest id', message.guest_id],
     ['Event', message.event_id],
