@@ -1,6 +1,9 @@
 # The first stage downloads what constraints-run.txt names, checks every hash, and installs from
 # these files alone; the second takes the finished environment and none of the tools.
-FROM python:3.11-slim-bookworm AS build
+#
+# A tag may be another image tomorrow, so the digest decides. It is what 3.11-slim-bookworm (3.11.16)
+# was on 2026-09-22. For the present one: docker buildx imagetools inspect python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS build
 WORKDIR /src
 COPY constraints-run.txt .
 RUN pip wheel --no-cache-dir --no-deps --require-hashes --wheel-dir /wheels -r constraints-run.txt
@@ -11,7 +14,7 @@ RUN pip wheel --no-cache-dir --no-deps --no-index --find-links /wheels --wheel-d
  && python -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --no-index --find-links /wheels message-tracker
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 RUN useradd --system --uid 10001 --user-group --no-create-home tracker \
  && install -d -o tracker -g tracker -m 0700 /data
 COPY --from=build /opt/venv /opt/venv

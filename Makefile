@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env demo screenshot test quick lint types bench lock vendor codes clean
+.PHONY: help install run env demo screenshot test quick attack lint types bench lock vendor codes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ test: install ## the whole suite, with coverage
 
 quick: install ## the suite without what is slow
 	$(BIN)/python -m pytest -m 'not slow' $(SPREAD)
+
+attack: install ## send 350,000 hostile requests to a service of its own; ARGS=--help tells more
+	$(BIN)/python -m tests.attacks.attack $(ARGS)
 
 lint: install ## ruff, hadolint and, where it is installed, luacheck
 	$(BIN)/ruff check

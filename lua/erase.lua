@@ -3,7 +3,7 @@
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
---          and writes  :gone:<id>
+--          and writes  :gone:<id>  :feed
 -- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipient_id":
 --          "", "before_us": "", "gone_s": 0}: 1 to 50 messages, each once, with the CRC16 of its
 --          wamid as text. Only those go that are in that dimension's index for the value, have
@@ -50,7 +50,7 @@ local function read_indexes(record)
   end
 end
 
-local keys, doomed, lost = {}, {}, {}
+local keys, doomed, going, lost = {}, {}, {}, {}
 for i, message in ipairs(asked.messages) do
   keys[i] = tag .. ':msg:' .. message[1]
 end
@@ -62,6 +62,7 @@ for i, packed in ipairs(call('MGET', unpack(keys))) do
   elseif is_meant(record) then
     read_indexes(record)
     recount(record, nil)
+    going[#going + 1] = id
     doomed[#doomed + 1] = {id = id, crc16 = crc16, key = keys[i], record = record}
   end
 end
@@ -72,6 +73,7 @@ for _, each in ipairs(doomed) do
   move(each.id, each.record, nil)
 end
 write_values()
+publish(going)
 write_counters(counters)
 for _, each in ipairs(doomed) do
   if asked.gone_s > 0 then

@@ -314,6 +314,14 @@ local function write_values()
   end
 end
 
+-- Tells those who follow the feed which messages changed or went.
+local function publish(ids)
+  for start = 1, #ids, FEED_IDS do
+    local some = table.concat(ids, '', start, math.min(start + FEED_IDS - 1, #ids))
+    call('XADD', tag .. ':feed', 'MAXLEN', '~', FEED_ENTRIES, '*', 'ids', some)
+  end
+end
+
 -- What the batch writes to the counters of each value: the keys, the sums, and where the text of
 -- times changes and to what. All keys are read now, so that one of another type stops the batch
 -- before its first write: a script that fails later isn't rolled back.

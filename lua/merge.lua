@@ -9,8 +9,8 @@
 --          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message,
 --          error_details, error_href, context, extras] as reports.Report has it: ms and µs as
 --          integers, texts '' where not given, context and extras [] or the texts of
---          reports.Context and reports.Extras. An empty batch shows whether the server takes
---          writes, and the user may do what a merge does.
+--          reports.Context and reports.Extras. A batch without ids shows whether the server takes
+--          writes, and whether the user may run the commands that stand for its reports.
 -- Returns  for each report, in order: the message's status after it, and its outcome: 'created',
 --          'changed' or 'unchanged'; or the report's own status, and 'erased'.
 -- Cost     O(1) a report save for its indexes, O(log N) of the index where it enters one.
@@ -169,32 +169,25 @@ local function merge(record, report)
   return changed
 end
 
--- Tells those who follow the feed which messages changed.
-local function publish(changed)
-  for start = 1, #changed, FEED_IDS do
-    local some = table.concat(changed, '', start, math.min(start + FEED_IDS - 1, #changed))
-    call('XADD', tag .. ':feed', 'MAXLEN', '~', FEED_ENTRIES, '*', 'ids', some)
-  end
-end
-
--- The answer to an empty batch: none, or the error that tells what the user may not do. A user may
--- be allowed to run scripts, and not what they call.
-local function permission()
-  local called = {
-    'DEL', 'EXISTS', 'GETRANGE', 'HDEL', 'HGET', 'HINCRBY', 'HLEN', 'HSET', 'MGET', 'SET',
-    'SETRANGE', 'XADD', 'ZADD', 'ZREM', 'ZREVRANGE',
-  }
-  for _, command in ipairs(called) do
-    if redis.acl_check_cmd and not redis.acl_check_cmd(command, tag .. ':feed', '0', '0') then
-      return redis.error_reply('NOPERM this user has no permission to run ' .. command)
+-- Nothing, or an error that names all commands that the user may not run. fakeredis has no users.
+local function permission(commands)
+  local lacking = {}
+  for _, words in ipairs(commands) do
+    if redis.acl_check_cmd and not redis.acl_check_cmd(unpack(words))
+        and lacking[#lacking] ~= words[1] then
+      lacking[#lacking + 1] = words[1]
     end
+  end
+  if #lacking > 0 then
+    local names = table.concat(lacking, ', ')
+    return redis.error_reply('NOPERM the user lacks ' .. names .. ' on the keys ' .. tag .. ':*')
   end
   return {}
 end
 
 local ids, reports = unpack(cjson.decode(ARGV[1]))
 if #ids == 0 then
-  return permission()
+  return permission(reports)
 end
 
 local keys = {}

@@ -1,14 +1,19 @@
--- Claims an empty store for this layout, or says which layout it has.
+-- Claims an empty store for this layout, gives a store its id, or says which it has.
 --
 -- KEYS[1]  the tag of partition 0. Reads and writes behind it  :schema
--- ARGV[1]  JSON {"version": 1, "partitions": 1}
--- Returns  the version and the number of partitions that the store has, as integers.
+-- ARGV[1]  JSON {"version": 1, "partitions": 1, "moving": 0, "id": "5f0c…"}: the layout for an
+--          empty store, and the id for one that has none
+-- Returns  the version, the number of partitions, the number that a move leads to (0: there is
+--          none), as integers, and the id that the store has
 -- Cost     O(1)
 
 local wanted = cjson.decode(ARGV[1])
 local key = tag .. ':schema'
-if call('EXISTS', key) == 0 then
-  call('HSET', key, 'version', digits(wanted.version), 'partitions', digits(wanted.partitions))
+local version, partitions, moving, id =
+  unpack(call('HMGET', key, 'version', 'partitions', 'moving', 'id'))
+if not id then
+  id = wanted.id
+  version, partitions = version or wanted.version, partitions or wanted.partitions
+  call('HSET', key, 'version', digits(version), 'partitions', digits(partitions), 'id', id)
 end
-local found = call('HMGET', key, 'version', 'partitions')
-return {tonumber(found[1]), tonumber(found[2])}
+return {tonumber(version), tonumber(partitions), tonumber(moving or 0), id}

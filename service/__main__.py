@@ -19,16 +19,21 @@ import msgspec
 import uvloop
 
 from service.app import JOURNAL_OFF, create_app, serve
-from service.checks import check, describe
+from service.checks import check, describe, id_of_store
+from service.clocks import weaknesses_of_clocks
+from service.commands.adopt import adopt
 from service.commands.common import open_server, private_runs
 from service.commands.export import export
 from service.commands.imports import import_
+from service.commands.recount import recount
 from service.commands.repartition import repartition
-from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load
+from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weaknesses
+from service.connect import address_of
 from service.embedded import examine, is_private, prepare
 from service.errors import ConfigError, StartError
-from service.journal import check_folder
+from service.journal import check_folder, foreign_in
 from service.telemetry import log_to_stderr
+from service.tenants import held_back
 from service.workers.master import run_workers
 from service.workers.supervisor import Supervisor
 
@@ -75,7 +80,7 @@ def main(context: click.Context, config: Path | None, workers: int, *, only_chec
         sys.exit(1)
 
 
-for command in (export, import_, repartition):
+for command in (adopt, export, import_, recount, repartition):
     main.add_command(command)
 
 
@@ -105,6 +110,7 @@ def with_token(settings: Settings) -> Settings:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as text:
             text.write(token_urlsafe(32))
+    file.chmod(0o600)  # whoever wrote it by hand may have left it open
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))
 
 
@@ -150,7 +156,8 @@ async def _check(settings: Settings) -> None:
     if settings.embedded:
         # Before the journal: it is in the same folder, but the server can't do without one.
         found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
-    found.append(_about_journal(settings))
+    found += _about_journal(settings)
+    held = 0
     with ExitStack() as stack:
         if settings.embedded and not private_runs(settings):
             found.append(
@@ -161,21 +168,31 @@ async def _check(settings: Settings) -> None:
         async with open_server(settings) as (server, scripts):
             warnings = await check(server, scripts, settings)
             found += await describe(server, settings)
-    found += [f"warning: {warning}" for warning in warnings]
+            warnings += await weaknesses_of_clocks(server)
+            if settings.journal.enabled:
+                held = _held(settings, await id_of_store(scripts))
+    warnings += [held_back(held)] if held else []
+    found += [f"warning: {warning}" for warning in weaknesses(settings) + warnings]
     click.echo("\n".join([*found, "The settings and the store are usable."]))
 
 
-def _about_journal(settings: Settings) -> str:
-    """Whether the journal would be on, in a sentence.
+def _about_journal(settings: Settings) -> list[str]:
+    """Whether the journal would be on, and what is wrong with it, a sentence for each.
 
     Raises:
         StartError: it should be, and can't.
     """
     if not settings.journal.enabled:
-        return f"The journal is off: {JOURNAL_OFF}"
+        return [f"The journal is off: {JOURNAL_OFF}"]
     folder = Path(settings.data_dir).absolute()
-    check_folder(folder)
-    return f"The journal is on: while Redis is away reports are kept in {folder}."
+    odd = check_folder(folder)
+    on = f"The journal is on: while Redis is away reports are kept in {folder}."
+    return [on, f"warning: {odd}"] if odd else [on]
+
+
+def _held(settings: Settings, store: str) -> int:
+    """How many reports in the journal are for another store than the one with this id."""
+    return foreign_in(Path(settings.data_dir).absolute(), address_of(settings), store)
 
 
 if __name__ == "__main__":

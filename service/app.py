@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import cache
+from contextlib import asynccontextmanager, suppress
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,25 +17,41 @@ import orjson
 from aiohttp import web
 
 from service.access import Access
-from service.admission import Admission
-from service.checks import check, claim, has_our_layout
-from service.config import Settings
-from service.connect import connect
+from service.admission import Admission, Strangers
+from service.checks import Unkept, check, claim, deleted_for_room, is_ours
+from service.clocks import Clocks
+from service.config import Settings, weaknesses
+from service.connect import address_of, connect
+from service.errors import Unavailable
 from service.feed import Feed
-from service.handlers import ACCESS, HEALTH, LIVE, METRICS, OPENAPI, REPLAY, STORE
+from service.handlers import (
+    ACCESS,
+    CLOCKS,
+    HEALTH,
+    LIVE,
+    METRICS,
+    OPENAPI,
+    READINESS,
+    REPLAY,
+    STORE,
+    clock,
+    look_ready,
+)
 from service.journal import Journal, open_journal
 from service.listener import Listener, bind
 from service.live import Live
-from service.middleware import MOST_BODY_BYTES, SETTINGS, Entrance
+from service.middleware import ADMISSION, LOG_LIMIT, SETTINGS, Entrance
 from service.openapi import document
 from service.protocol import JsonServer
+from service.refusals import LogLimit
 from service.replay import Replay
 from service.retention import Sweeper
-from service.routes import ROUTES, add_routes, policies, probes
+from service.routes import ROUTES, add_routes, policies
 from service.scripts import Scripts
 from service.store import Observer, Store
-from service.telemetry import Health, Metrics
-from service.watch import Watch, running
+from service.telemetry import Glance, Health, Metrics
+from service.tenants import held_back
+from service.watch import Watch, running, watch_evictions
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +62,28 @@ JOURNAL_OFF = "journal.enabled is false: while Redis is away reports are refused
 """The reason in the log and in `--check` when the journal is off."""
 
 _MOST_A_TURN = 256
+_OTHER_FILES = 96
 _SOON_S = 2.0
 
 
 def create_app(settings: Settings) -> web.Application:
     """The application. Its store is opened when it starts and closed when it has stopped."""
     metrics = Metrics()
-    app = web.Application(client_max_size=MOST_BODY_BYTES)
+    app = web.Application()
     app[SETTINGS] = settings
-    app[ACCESS] = Access(settings)
+    app[LOG_LIMIT] = lines = LogLimit()
+    app[ACCESS] = Access(settings, lines)
     app[METRICS] = metrics
     app[HEALTH] = Health()
+    app[READINESS] = Glance(partial(look_ready, app))
     app[OPENAPI] = _description()
+    app[ADMISSION] = Admission(
+        settings.http.requests,
+        depth=lambda: app[STORE].depth,
+        most_listeners=settings.http.listeners,
+        strangers=Strangers(lambda: metrics.connection_closed("stranger")),
+    )
+    metrics.watch_listeners(lambda: app[ADMISSION].listeners)
     add_routes(app)
 
     async def store(app: web.Application) -> AsyncIterator[None]:
@@ -72,37 +98,54 @@ def create_app(settings: Settings) -> web.Application:
                 journal=journal,
             )
             metrics.watch_queue(lambda: store.depth)
+            clocks = app[CLOCKS] = Clocks(server)
+            clock.latest_ms = clocks.latest_ms
+            metrics.watch_clocks(lambda: clocks.apart_s)
+            keeper = journal or Unkept()
 
             async def open_store(within_s: float | None = None) -> None:
-                warnings = await check(server, scripts, settings, within_s=within_s)
-                await claim(scripts, settings)
+                warnings = await check(server, scripts, settings, within_s=within_s, keeper=keeper)
+                await claim(scripts, settings, keeper)
                 for warning in warnings:
                     log.warning("store_may_lose_data", extra={"reason": warning})
+                await clocks.look()
+                if journal:
+                    await _say_held(journal)
 
             watch = Watch(
                 store,
                 lambda: open_store(_SOON_S),
-                lambda: has_our_layout(scripts, settings, within_s=_SOON_S / 2),
+                lambda: is_ours(server, scripts, settings, keeper, within_s=_SOON_S / 2),
             )
+            evictions = partial(watch_evictions, lambda: deleted_for_room(server))
             if journal is None:
                 await open_store()
-                async with running(watch.run()):
+                async with running(watch.run(), clocks.run(), evictions()):
                     yield
             else:
                 replay = app[REPLAY] = Replay(store, journal)
                 metrics.watch_journal(replay.held)
-                await replay.look()
+                with suppress(Unavailable):  # the journal has logged it, and the store may be well
+                    await replay.look()
                 await watch.open()
-                async with running(watch.run()), running(replay.run()):
+                async with running(watch.run(), clocks.run(), evictions(), replay.run()):
                     yield
             await store.close()
 
     app.cleanup_ctx.append(store)
     app.cleanup_ctx.append(_live)
+    app.on_startup.append(_warn)
     app.on_shutdown.append(_end_streams)
     if settings.retention.days:
         app.cleanup_ctx.append(_retention)
     return app
+
+
+async def _say_held(journal: Journal) -> None:
+    """Logs how many reports in the journal are for other stores, if there are any."""
+    with suppress(Unavailable):
+        if foreign := (await journal.waiting()).foreign:
+            log.error("journal_held", extra={"reason": held_back(foreign)})
 
 
 @asynccontextmanager
@@ -113,7 +156,7 @@ async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
         yield None
         return
     folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
-    async with open_journal(folder, settings.journal.most_mib) as journal:
+    async with open_journal(folder, settings.journal.most_mib, address_of(settings)) as journal:
         yield journal
 
 
@@ -125,6 +168,12 @@ async def _live(app: web.Application) -> AsyncIterator[None]:
     await live.close()
 
 
+async def _warn(app: web.Application) -> None:
+    """Tells the operator what strangers could make use of, once the store is open."""
+    for weakness in weaknesses(app[SETTINGS]):
+        log.warning("setting_weak", extra={"reason": weakness})
+
+
 async def _end_streams(app: web.Application) -> None:
     """Before aiohttp waits for requests under way: these would go on for ever."""
     app[LIVE].end()
@@ -132,8 +181,8 @@ async def _end_streams(app: web.Application) -> None:
 
 async def _retention(app: web.Application) -> AsyncIterator[None]:
     """Has old messages removed as long as the application runs."""
-    days = app[SETTINGS].retention.days
-    sweeper = Sweeper(app[STORE], days=days, now_us=lambda: time.time_ns() // 1000)
+    sweeper = Sweeper(app[STORE], app[CLOCKS], days=app[SETTINGS].retention.days)
+    app[METRICS].watch_retention(lambda: sweeper.stopped)
     sweeper.start()
     yield
     await sweeper.close()
@@ -150,31 +199,36 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         settings = self.app[SETTINGS]
-        admission = Admission(
-            settings.http.requests,
-            depth=lambda: self.app[STORE].depth,
-            connections=lambda: served.size,
-            most_listeners=settings.http.listeners,
-        )
-        self.app[METRICS].watch_listeners(lambda: admission.listeners)
-        admission.watch(asyncio.get_running_loop())
         handle = Entrance(
             server.request_handler,
             access=self.app[ACCESS],
-            admission=admission,
+            admission=self.app[ADMISSION],
             policies=policies(),
             metrics=self.app[METRICS],
             settings=settings.http,
+            lines=self.app[LOG_LIMIT],
         )
-        served = JsonServer.like(
+        return JsonServer.like(
             server,
             handle,
-            admission=admission,
+            admission=self.app[ADMISSION],
+            lines=self.app[LOG_LIMIT],
+            policies=policies(),
             metrics=self.app[METRICS],
-            probes=probes(),
             receive_s=settings.http.receive_s,
+            most=partial(most_connections, settings),
         )
-        return served
+
+
+def most_connections(settings: Settings) -> int:
+    """How many connections this process may have now.
+
+    Twice as many as may have something under way, so that the rest are idle; fewer where the
+    descriptor limit leaves no more beside those for Redis, the journal and what else is open.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reserve = min(_OTHER_FILES + settings.redis.connections, most // 2)
+    return min(most - reserve, 2 * (settings.http.requests + settings.http.listeners))
 
 
 async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
@@ -223,6 +277,12 @@ async def _listen(runner: Runner) -> str:
     return address
 
 
+_COLLECTIONS = 10_000, 1_000, 10
+"""When Python looks for cyclic garbage (https://docs.python.org/3/library/gc.html#gc.set_threshold).
+A request leaves next to none. With thousands of connections the defaults took a third of the time,
+and single collections half a second."""
+
+
 def settle(address: str, **more: object) -> None:
     """Readies this process for a long life, once it listens, and logs that it has started.
 
@@ -232,4 +292,5 @@ def settle(address: str, **more: object) -> None:
     """
     gc.collect()
     gc.freeze()  # what is there now stays: collections needn't look through it again
+    gc.set_threshold(*_COLLECTIONS)
     log.info("started", extra={"address": address, **more})

@@ -9,8 +9,11 @@ from service.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-_UNOPENED = "unopened"
-SILENT = ("timeout", "connection", "cluster", _UNOPENED)
+UNOPENED = "unopened"
+OTHER = "other_store"
+_CLOSED = (UNOPENED, OTHER)
+"""Reasons for which nothing at all is written to the store, or read from it."""
+SILENT = ("timeout", "connection", "cluster", *_CLOSED)
 """Reasons for which a partition that takes no writes answers no reads either."""
 
 
@@ -44,12 +47,12 @@ class Availability:
         if not self._said:
             self.say()
 
-    def note_unopened(self, partitions: int) -> None:
+    def note_closed(self, partitions: int, reason: str) -> None:
         """All partitions count as away until the store was checked. The caller logs why."""
         self._since_s = time.monotonic()
-        self.away = dict.fromkeys(range(partitions), _UNOPENED)
+        self.away = dict.fromkeys(range(partitions), reason)
         self.mute = set(self.away)
-        self._said = {*self.away, _UNOPENED}
+        self._said = {*self.away, reason}
 
     def note_unread(self, partition: int, reason: str) -> None:
         """A call to the partition failed that can't wait in a journal: a read, or an erasure."""
@@ -75,13 +78,13 @@ class Availability:
             raise Unavailable(self.away[partition])
 
     def check_opened(self, partition: int) -> None:
-        """Nothing is written to a store that may be another one.
+        """Nothing is written to a store that is another one, or may be.
 
         Raises:
-            Unavailable: it may be.
+            Unavailable: it is, or may be.
         """
-        if self.away.get(partition) == _UNOPENED:
-            raise Unavailable(_UNOPENED)
+        if (reason := self.away.get(partition)) in _CLOSED:
+            raise Unavailable(reason)
 
     def say(self) -> None:
         """Logs what has changed since it was last called."""

@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
@@ -25,8 +26,8 @@ PREFIX = "TRACKER_"
 SHARED_TOKEN = "DJANGO_RSVP_SECRET"  # noqa: S105  the name of a variable, not a secret
 """The variable that the guide's callers hold their token in: one more token, if set."""
 
-_LISTS = {"auth.tokens", "meta.app_secret", "meta.verify_token"}
-_SECRETS = {*_LISTS, "redis.url"}
+_SECRETS = {"auth.tokens", "meta.app_secret", "meta.verify_token", "redis.url"}
+_NETWORKS = "http.trusted_proxies"
 _FILE = "_file"
 _MOST_SHOWN = 60
 
@@ -41,7 +42,11 @@ _KUBERNETES = re.compile(
 """Variables that Kubernetes sets in every pod beside a Service called `tracker` or `tracker-…`.
 There `_PORT` is a URL. Any other `_PORT` is a mistake for `__PORT`, and is reported."""
 
-_Secrets = list[Annotated[str, Meta(min_length=1)]]
+_SHORTEST_TOKEN = 16
+
+# What a header can carry: HTTP cuts off blanks around a value.
+_SENDABLE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?\Z"
+_Secrets = list[Annotated[str, Meta(pattern=_SENDABLE)]]
 
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +73,13 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="how long a request, or a line of a stream, may take to come, in seconds",
         ),
     ] = 20.0
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            description="addresses or networks of proxies whose X-Forwarded-For tells the log and "
+            "the brake on wrong tokens who calls"
+        ),
+    ] = []
     drain_s: Annotated[
         float, Meta(gt=0, description="how long a stop waits for requests under way, in seconds")
     ] = 10.0
@@ -243,9 +255,18 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     settings = msgspec.convert(tables, Settings)
     _check_durability(settings.redis)
     if shared := environment.get(SHARED_TOKEN, "").strip():
-        auth = Auth(tokens=[*settings.auth.tokens, shared])
+        added = _converted("auth.tokens", _Given([shared], SHARED_TOKEN))
+        auth = Auth(tokens=settings.auth.tokens + added)
         return msgspec.structs.replace(settings, auth=auth)
     return settings
+
+
+def weaknesses(settings: Settings) -> list[str]:
+    """What strangers could make use of in the settings, in sentences for the operator."""
+    if all(len(token) >= _SHORTEST_TOKEN for token in settings.auth.tokens):
+        return []
+    short = f"A token has fewer than {_SHORTEST_TOKEN} characters (auth.tokens, {SHARED_TOKEN})"
+    return [f"{short}, so it can be guessed: make one with `openssl rand -hex 32`."]
 
 
 def _converted(name: str, given: _Given) -> Any:  # noqa: ANN401  of the setting's type
@@ -257,12 +278,15 @@ def _converted(name: str, given: _Given) -> Any:  # noqa: ANN401  of the setting
     """
     try:
         value = msgspec.convert(given.value, _TYPES[name], strict=False)
+        if name == _NETWORKS:
+            for network in value:
+                ip_network(network, strict=False)
         if not isinstance(value, float) or math.isfinite(value):
             return value
-    except msgspec.ValidationError:
-        pass  # its text speaks of `$` and of Python's types
+    except (msgspec.ValidationError, ValueError):
+        pass  # their texts speak of `$` and of Python's types
     shown = "" if name in _SECRETS else f" is {_shown(given.value)}, but"
-    raise ConfigError(f"{given.source}{shown} must be {_allowed(_TYPES[name])}.")
+    raise ConfigError(f"{given.source}{shown} must be {_allowed(name)}.")
 
 
 def _shown(value: object) -> str:
@@ -270,9 +294,9 @@ def _shown(value: object) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
-def _allowed(annotation: Any) -> str:  # noqa: ANN401  annotations have no type in common
+def _allowed(name: str) -> str:
     """Describes the allowed values of a setting."""
-    kind, meta = get_args(annotation)
+    kind, meta = get_args(_TYPES[name])
     if kind in {int, float}:
         least = f"at least {meta.ge}" if meta.gt is None else f"above {meta.gt}"
         most = "" if meta.le is None else f" and at most {meta.le}"
@@ -281,7 +305,11 @@ def _allowed(annotation: Any) -> str:  # noqa: ANN401  annotations have no type 
         return f"one of {', '.join(get_args(kind))}"
     if kind is str:
         return "a text that isn't empty" if meta.min_length else "a text"
-    return "true or false" if kind is bool else "a list of texts that aren't empty"
+    if kind is bool:
+        return "true or false"
+    if name == _NETWORKS:
+        return "a list of texts, each an address or a network such as 10.0.0.0/8"
+    return "a list of texts that aren't empty, without blanks around them or control characters"
 
 
 def _no_setting(source: str, name: str, write: Callable[[str], str]) -> str:
@@ -382,7 +410,7 @@ def _from_variable(variable: str, value: str) -> tuple[str, _Given]:
     source = f"{variable} ({name})"
     if name not in _TYPES:
         raise ConfigError(_no_setting(source, name, _variable_of))
-    if name in _LISTS:
+    if get_origin(get_args(_TYPES[name])[0]) is list:
         return name, _Given([part for part in re.split(r"[,\s]+", value) if part], source)
     return name, _Given(value, source)
 

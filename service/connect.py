@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from redis import asyncio as driver
 from redis import exceptions as faults
@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 
 from service import config
 from service.durability import Command, NotDurable, Wait, wait_of
-from service.embedded import embedded_server
+from service.embedded import embedded_server, is_private
 from service.errors import ConfigError
 from service.sentinel import client_of, nodes_of
 
@@ -139,6 +139,11 @@ class Server(ABC):
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         raise missing or TimeoutError
+
+    @property
+    def falters(self) -> bool:
+        """Whether a call was lost, and none for the same partition has succeeded since."""
+        return bool(self._lost)
 
     def _note_loss(self, tag: str, error: Exception) -> None:
         if not self._lost:
@@ -309,6 +314,16 @@ async def connect(settings: config.Settings) -> AsyncIterator[Server]:
         yield server
 
 
+def address_of(settings: config.Settings) -> str:
+    """Where the store is, fit for a log: the URL, in which no user, password and option is left."""
+    if is_private(settings.redis.url, settings.data_dir):
+        return "the private server"
+    parts = urlsplit(settings.redis.url)
+    database = parse_qs(parts.query).get("db", [""])[-1]
+    path = parts.path.rstrip("/") + (f"?db={database}" if database else "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+
+
 def _server_of(url: str, settings: config.Redis) -> Server:
     # Short enough that even a last try that overstays its time is over within 5 s.
     timeout_s = min(settings.patience_s / 2, _ANSWER_S - settings.patience_s)
@@ -328,7 +343,8 @@ def _server_of(url: str, settings: config.Redis) -> Server:
             "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
             "redis+sentinel://host:port,host:port/name, rediss+sentinel://…, "
             "redis+cluster://host:port,host:port, rediss+cluster://… or fakeredis://, and so must "
-            "--to-url. A user and a password in it are percent-encoded: p%40ss for p@ss."
+            "--to-url or REPARTITION_TO_URL. A user and a password in it are percent-encoded: "
+            "p%40ss for p@ss."
         ) from None
     server.wait = wait_of(settings, timeout_s)
     return server

@@ -229,6 +229,11 @@ def times_in(packed: bytes) -> Counter[str]:
     )
 
 
+def position_in_times(field: str) -> int:
+    """The position, from 1, of a field of `Tallies.times` among the numbers of the text."""
+    return _TIMES.index(field) + 1
+
+
 def together(parts: Iterable[Tallies], known_codes: Iterable[str] = ()) -> Tallies:
     """The sum of all parts.
 

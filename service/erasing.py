@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from service.keys import GONE_S, Position, Selection, crc16_of, id_of
 from service.models.recipients import same_person
-from service.reports import Record, unpack
+from service.paging import readable
+from service.reports import Record
 from service.scripts import MAX_ERASED, Erasure, Query
 from service.store import Store
 
@@ -20,7 +21,7 @@ class Erased(NamedTuple):
 
     Attributes:
         number: how many messages were removed.
-        complete: whether no matching message is left.
+        complete: whether no matching message is left, nor one that can't be read.
         ends_alike: how many messages stay because the recipient's number only ends like the erased
             one. If not complete, it counts those met so far.
     """
@@ -45,7 +46,7 @@ async def erase(
         Unavailable: some may have been removed; the rest is there.
     """
     loop = asyncio.get_running_loop()
-    until_s, number, ends_alike = loop.time() + most_s, 0, 0
+    until_s, number, ends_alike, unreadable = loop.time() + most_s, 0, 0, 0
     for partition in range(store.partitions):
         walk = _Walk(store, partition, selection, gone_s)
         while not walk.through:
@@ -53,7 +54,8 @@ async def erase(
             if loop.time() > until_s and not walk.through:
                 return Erased(number, complete=False, ends_alike=ends_alike + walk.ends_alike)
         ends_alike += walk.ends_alike
-    return Erased(number, complete=True, ends_alike=ends_alike)
+        unreadable += walk.unreadable
+    return Erased(number, complete=not unreadable, ends_alike=ends_alike)
 
 
 class _Walk:
@@ -63,6 +65,7 @@ class _Walk:
         through: whether the last full pass removed none. A pass may miss a message that comes in
             behind it, so a pass that removed some is followed by another.
         ends_alike: how many messages to other recipients the current or last pass has met.
+        unreadable: likewise, how many that can't be read, and so may be meant.
     """
 
     def __init__(self, store: Store, partition: int, selection: Selection, gone_s: int) -> None:
@@ -73,15 +76,16 @@ class _Walk:
         self._after: Position | None = None
         self._removed = 0
         self.through = False
-        self.ends_alike = 0
+        self.ends_alike = self.unreadable = 0
 
     async def step(self) -> int:
         """Removes a few; returns how many."""
         if self._after is None:
-            self._removed = self.ends_alike = 0
+            self._removed = self.ends_alike = self.unreadable = 0
         query = Query.of(self._selection, MAX_ERASED, self._after)
         scan = await self._store.look(self._partition, query)
-        records = [unpack(packed) for packed in scan.packed]
+        records = list(readable(scan.packed))
+        self.unreadable += len(scan.packed) - len(records)
         wamids = [record.wamid for record in records if self._is_meant(record)]
         self.ends_alike += len(records) - len(wamids)
         removed = await self._remove(wamids) if wamids else 0

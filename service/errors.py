@@ -3,16 +3,19 @@
 TrackerError
 ├── RequestError            the caller is answered with `status` and the sentence
 │   ├── BadRequest          400: something in the body or the query, `field` names it
+│   │   └── TooManyParts    413: the body's JSON has more parts than are read at once
 │   ├── Unauthorized        401: no token
 │   ├── Forbidden           403: a token or a signature that isn't one of ours
 │   ├── NotFound            404: there is no such message
 │   ├── TooSlow             408: the request took too long to come
 │   ├── TooLarge            413: the body is larger than the endpoint takes
+│   ├── Packed              415: the body is compressed
 │   ├── Overloaded          503: more requests than the service takes on at once; try again
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
 │       └── Rejected        503: the store takes writes, but not this batch
 ├── StartError              the service doesn't start; the operator reads the sentence
 │   ├── StoreAway           the store can't be reached now; with a journal it starts all the same
+│   ├── OtherStore          another store stands where the service had its own
 │   └── ConfigError         a setting is missing, unknown or out of its range
 └── CommandError            a command can't do its work; the operator reads the sentence
 """
@@ -87,6 +90,31 @@ class TooLarge(RequestError):
         super().__init__(f"The body is too large; at most {most_mib} MiB is allowed.")
 
 
+class TooManyParts(BadRequest):
+    """413: the body's JSON would take long to read, while all other requests wait.
+
+    Args:
+        most: parts that it may have.
+    """
+
+    status = 413
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The body has too many parts: at most {most:,} commas, opening brackets and quarters "
+            "of the halves of surrogate pairs are allowed."
+        )
+
+
+class Packed(RequestError):
+    """415: the body is compressed; it stays so, since a little may unpack to very much."""
+
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("The body must not be compressed: send it without Content-Encoding.")
+
+
 class Overloaded(RequestError):
     """503: refused before anything was done, since too much is under way; try again."""
 
@@ -101,14 +129,17 @@ class Unavailable(RequestError):
 
     Args:
         reason: a short word for the operator's log and metrics: one of `store.REASONS`, `fault`
-            where the fault is ours, or `journal` or `journal_full` where a report couldn't be
-            kept either.
+            where the fault is ours, `journal` or `journal_full` where a report couldn't be kept
+            either, or `second_tries` where there are too many to look at.
+        sentence: for the caller.
     """
 
     status = 503
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("The store is not available at the moment; try again.")
+    def __init__(
+        self, reason: str, sentence: str = "The store is not available at the moment; try again."
+    ) -> None:
+        super().__init__(sentence)
         self.reason = reason
 
 
@@ -122,6 +153,10 @@ class StartError(TrackerError):
 
 class StoreAway(StartError):
     """The store can't be reached, or takes no writes, at the moment."""
+
+
+class OtherStore(StartError):
+    """Another store stands where the service, which goes on running, had its own."""
 
 
 class ConfigError(StartError):

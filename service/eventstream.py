@@ -13,7 +13,6 @@ from service.telemetry import request_id
 EVENT_STREAM = "text/event-stream"
 HEADERS = {
     "Content-Type": EVENT_STREAM,
-    "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would keep what is small until there is more
 }
 

@@ -1,4 +1,4 @@
-"""The feed: of each partition a stream of the ids of messages that changed, in order.
+"""The feed: of each partition a stream of the ids of messages that changed or went, in order.
 
 It holds the latest changes only. A reader is at a place in the feed of each partition; from there
 it can go on as long as the entry at that place is still there.
@@ -39,11 +39,13 @@ class Changes(NamedTuple):
     """What was found behind a place.
 
     Attributes:
-        records: of messages that changed, as they are now, each once; those erased are left out.
+        ids: of the messages that changed or went, each once.
+        records: of those of them that there still are, as they are now.
         place: to go on from.
         more: whether more was there already.
     """
 
+    ids: list[str]
     records: list[Record]
     place: Place
     more: bool
@@ -103,7 +105,7 @@ class Feed:
         self, partition: int, ids: dict[str, None], place: Place, *, more: bool
     ) -> Changes:
         records = await self._store.records(partition, list(ids)) if ids else []
-        return Changes(records, place, more)
+        return Changes(list(ids), records, place, more)
 
     async def _ask(self, until_s: float, command: str, partition: int, *more: Any) -> Any:  # noqa: ANN401
         key = feed_key(tag_of(partition))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import orjson
@@ -13,25 +15,46 @@ from multidict import istr
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.access import Access
+from service.admission import Stranger, ticket
+from service.clocks import Clocks
 from service.counters import Stats
 from service.erasing import erase as erase_messages
-from service.errors import BadRequest, NotFound, TooLarge, Unauthorized, Unavailable
+from service.errors import (
+    BadRequest,
+    NotFound,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
 from service.eventstream import HEADERS, answer_with_events
-from service.intake import NDJSON, Intake, answer_stream, is_queued, note_refused, write_each
+from service.intake import (
+    NDJSON,
+    Intake,
+    answer_stream,
+    aside,
+    note_refused,
+    payload_of,
+    write_all,
+    write_each,
+)
 from service.keys import uuid_of
 from service.listeners import Listener
 from service.live import Live
 from service.middleware import (
+    ADMISSION,
+    META,
     MIB,
     MOST_BODY_BYTES,
     SETTINGS,
     TOKEN,
-    UNKEPT,
     body_of,
+    connection_of,
     error_response,
+    invite,
 )
 from service.models.answers import (
     EraseResponse,
+    JournalState,
     cursor_of,
     latest_log,
     message_log,
@@ -68,14 +91,14 @@ from service.models.requests import (
     ValuesQuery,
 )
 from service.models.updates import update_in
-from service.models.webhook import Item, Payload
+from service.models.webhook import Item
 from service.replay import Replay
 from service.reports import Clock, Context, Report, Status
 from service.resending import count_failed, failed_page, page_of_class
 from service.scripts import Merged, Outcome
 from service.spreadsheet import CSV, answer_sheet
 from service.store import Store
-from service.telemetry import Health, Metrics
+from service.telemetry import Glance, Health, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +110,21 @@ LIVE = web.AppKey("live", Live)
 METRICS = web.AppKey("metrics", Metrics)
 OPENAPI = web.AppKey("openapi", bytes)
 
-_now_us = Clock(time.time_ns)
+CLOCKS = web.AppKey("clocks", Clocks)
+
+clock = Clock(time.time_ns)
+"""Stamps all reports of this process. The application has it know Redis' clock."""
+
+
+class Readiness(NamedTuple):
+    """What `/readyz` answers: a state, or the sentence that says why not."""
+
+    state: dict[str, object]
+    sentence: str = ""
+
+
+READINESS = web.AppKey("readiness", Glance[Readiness])
+
 _track_send = Reader(TrackSendRequest)
 _track_sends = Reader(TrackSendBatch)
 _message_statuses = Reader(MessageStatusBatch)
@@ -102,12 +139,11 @@ _failures = Reader(FailuresQuery)
 
 _AS_LINES = f"Lines of JSON, in any number, need the Content-Type {NDJSON}."
 _JSON = {"Content-Type": "application/json"}
-_CHALLENGE = {"X-Content-Type-Options": "nosniff"}
 _NOTHING_KNOWN = (
     "The body has nothing that Meta's webhook sends. Statuses must be in "
     "entry[].changes[].value.statuses[], with the field messages."
 )
-_ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS)
+_ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS, Item.AHEAD)
 LAST_EVENT_ID = istr("Last-Event-ID")
 SIGNATURE = istr("X-Hub-Signature-256")
 _WRITTEN, _QUEUED = 200, 202
@@ -116,7 +152,7 @@ _QUEUED_ANSWERS = {s: orjson.dumps({"ok": True, "status": s, "queued": True}) fo
 
 
 def _json(body: object, status: int = 200) -> web.Response:
-    return web.json_bytes_response(body, dumps=orjson.dumps, status=status, headers=UNKEPT)
+    return web.json_bytes_response(body, dumps=orjson.dumps, status=status)
 
 
 def _send_answer(report: Report, merged: Merged) -> bytes:
@@ -135,9 +171,12 @@ def _status_answer(_: Report, merged: Merged) -> bytes:
 
 
 _SENDS = Intake(
-    lambda body, notes: send_report(_track_send.body(body, notes), _now_us()), _send_answer
+    lambda body, notes: send_report(_track_send.body(body, notes), clock(), clock.latest_ms),
+    _send_answer,
 )
-_STATUSES = Intake(lambda body, notes: update_in(body, _now_us(), notes), _status_answer)
+_STATUSES = Intake(
+    lambda body, notes: update_in(body, clock(), notes, clock.latest_ms), _status_answer
+)
 
 
 async def _take_one(request: web.Request, intake: Intake) -> web.Response:
@@ -175,7 +214,9 @@ async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
     if "jsonl" in request.content_type or "ndjson" in request.content_type:
         raise BadRequest(_AS_LINES)
     try:
-        return reader.body(await body_of(request, MOST_BODY_BYTES), request.app[METRICS])
+        body = await body_of(request, MOST_BODY_BYTES)
+        read = partial(reader.body, body, request.app[METRICS])
+        return read() if len(body) <= MIB else await aside(read)
     except (BadRequest, TooLarge) as error:
         error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
         raise
@@ -194,6 +235,9 @@ async def _take_many(
 
 
 async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
+    if (held := ticket.get()) is not None:
+        held.hold(MIB)  # what it may hold at a time, as long as it lasts
+    await invite(request)
     return await answer_stream(
         request,
         intake,
@@ -213,36 +257,58 @@ async def whatsapp_verify(request: web.Request) -> web.Response:
     except msgspec.ValidationError:
         sentence = "hub.mode must be subscribe, and hub.challenge is required."
         raise BadRequest(sentence) from None
-    return web.Response(
-        text=query.challenge, content_type="text/plain", charset="utf-8", headers=_CHALLENGE
-    )
+    return web.Response(text=query.challenge, content_type="text/plain", charset="utf-8")
 
 
 async def whatsapp(request: web.Request) -> web.Response:
     """POST whatsapp: Meta's webhook, as it comes."""
-    access = request.app[ACCESS]
-    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
-    if token:
-        access.check_token(token)
-    elif not signature:
-        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
-    body = await body_of(request, MOST_BODY_BYTES)
-    signed = bool(signature) and (access.checks_signatures or not token)
-    if signature and signed:
-        access.check_signature(signature, body)
-    payload = Payload(body, _now_us)
-    queued = is_queued(await request.app[STORE].write(payload.reports))
+    body, signed = await _webhook_body(request)
+    payload = await payload_of(body, clock)
+    queued = await write_all(request.app[STORE], payload, clock)
     request.app[METRICS].webhook(payload.items)
     if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
         log.warning("webhook_items_odd", extra=odd)
     if not signed and not payload.is_known:
         raise BadRequest(_NOTHING_KNOWN)
     answer: dict[str, object] = {"ok": True}
-    if token:  # Meta doesn't read the answer
+    if request.headers.get(TOKEN):  # Meta doesn't read the answer
         answer |= {"taken": len(payload.reports), "passed_over": payload.passed_over}
     if queued:  # to Meta 202 is no success: it sends the same again, and finds Redis back or not
         return _json(answer | {"queued": True}, _QUEUED)
     return _json(answer)
+
+
+async def _webhook_body(request: web.Request) -> tuple[bytes, bool]:
+    """The body of a webhook that is let in, and whether its signature was checked."""
+    access = request.app[ACCESS]
+    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
+    if token:
+        access.check_token(token)
+        _admit(request)
+    elif not signature:
+        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
+    if not signature or (token and not access.checks_signatures):
+        return await body_of(request, MOST_BODY_BYTES), False
+    access.check_form(signature)
+    body = await body_of(request, MOST_BODY_BYTES)
+    access.check_signature(signature, body)
+    _admit(request)
+    return body, True
+
+
+def _admit(request: web.Request) -> None:
+    """Counts a request that has proved whose it is on the callers' account from now on.
+
+    Raises:
+        Overloaded: there is no room on it.
+    """
+    before = ticket.get()
+    if isinstance(before, Stranger):
+        admitted = request.app[ADMISSION].enter(META.refused_at)
+        ticket.set(admitted)
+        before.leave()
+        connection_of(request).admit()
+        admitted.hold(before.bytes)
 
 
 async def status_lookup(request: web.Request) -> web.Response:
@@ -309,7 +375,7 @@ async def message_stats(request: web.Request) -> web.Response:
 
 
 async def _stats(request: web.Request, chosen: tuple[str, str]) -> Stats:
-    return await request.app[STORE].stats(*chosen, _now_us() // 1000)
+    return await request.app[STORE].stats(*chosen, clock() // 1000)
 
 
 async def events(request: web.Request) -> web.Response:
@@ -366,9 +432,9 @@ async def erase(request: web.Request) -> web.Response:
     body = _erase.body(await body_of(request, MIB), request.app[METRICS])
     selection = selection_to_erase(body)
     replay = request.app.get(REPLAY)
-    waits = replay is not None and (await replay.look()).reports > 0
+    wiped = replay is None or await replay.wipe()
     number, complete, ends_alike = await erase_messages(request.app[STORE], selection)
-    complete = complete and not waits  # some of what waits may be of theirs
+    complete = complete and wiped  # some of what is in the journal may be of theirs
     [(dimension, _)] = selection.filters
     log.info("messages_erased", extra={"by": dimension, "messages": number, "complete": complete})
     answer: EraseResponse = {"ok": True, "erased": number, "complete": complete}
@@ -386,18 +452,37 @@ async def readyz(request: web.Request) -> web.Response:
     """GET readyz: requests would be served."""
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
-    store, replay = request.app[STORE], request.app.get(REPLAY)
-    state: dict[str, object] = {"ok": True, "store": "up", "journal": {"on": replay is not None}}
+    state, sentence = await request.app[READINESS].seen(request.app[STORE].absent)
+    return error_response(503, sentence) if sentence else _json(state)
+
+
+async def look_ready(app: web.Application) -> Readiness:
+    """Looks at the journal and, by a write, at every partition."""
+    store, replay = app[STORE], app.get(REPLAY)
+    state: dict[str, object] = {"ok": True, "store": "up", "journal": await _state_of(replay)}
     try:
-        if replay is not None:
-            reports, age_s = await replay.look()
-            state["journal"] = {"on": True, "reports": reports, "age_s": round(age_s, 3)}
+        if ahead_s := app[CLOCKS].apart_s:
+            state["clock_ahead_s"] = round(ahead_s)
         await store.probe()
     except Unavailable as error:
         if replay is None or replay.fault:
-            return error_response(503, f"The store is not available: {error.reason}.")
+            return Readiness({}, f"The store is not available: {error.reason}.")
         state |= {"store": "away", "reason": error.reason}
-    return _json(state)
+    return Readiness(state)
+
+
+async def _state_of(replay: Replay | None) -> JournalState:
+    if replay is None:
+        return {"on": False}
+    state: JournalState = {"on": True}
+    with suppress(Unavailable):
+        waiting = await replay.look()
+        state |= {"reports": waiting.reports, "age_s": round(waiting.age_s, 3)}
+        if waiting.foreign:
+            state["for_other_stores"] = waiting.foreign
+    if replay.fault:
+        state["fault"] = replay.fault
+    return state
 
 
 async def metrics(request: web.Request) -> web.Response:

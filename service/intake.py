@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from typing import NamedTuple, TypeVar
 
 import orjson
 from aiohttp import web
+from msgspec.structs import replace
 
 from service.errors import BadRequest, Unavailable
 from service.middleware import label
+from service.models.pieces import is_large
 from service.models.reader import Notes
+from service.models.webhook import Payload
 from service.ndjson import Lines
-from service.reports import Report
+from service.reports import Clock, Report
 from service.scripts import Merged, Outcome
 from service.store import Store
 from service.telemetry import Metrics, request_id
@@ -22,6 +28,24 @@ from service.telemetry import Metrics, request_id
 log = logging.getLogger(__name__)
 
 NDJSON = "application/x-ndjson"
+
+MOST_A_TURN = 256
+"""Bodies that are read without a pause; a batch of the store takes as many."""
+
+MOST_BYTES_A_TURN = 64 * 1024
+"""After so many bytes of bodies there is a pause too."""
+
+_MOST_PIECE_BYTES = 64 * 1024
+"""Of a stream that are cut into lines without a pause."""
+
+_AT_ONCE = 10 * MOST_A_TURN
+"""Reports of Meta's that are written together."""
+
+_aside = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
+"""Reads bodies that take long. Of these there is one at a time: threads share the processor."""
+
+
+Read = TypeVar("Read")
 
 
 class Intake(NamedTuple):
@@ -58,12 +82,28 @@ async def write_each(
     Raises:
         Unavailable: not every report that was readable is known to be written.
     """
-    read = [_read(intake, body, notes) for body in bodies]
+    read: list[Report | BadRequest] = []
+    async for some in in_turns(bodies):
+        read += [_read(intake, body, notes) for body in some]
     reports = [report for report in read if isinstance(report, Report)]
     merged = await store.write(reports)
     taken = map(intake.answer, reports, merged)
     answers = [next(taken) if isinstance(each, Report) else _refusal(each) for each in read]
     return Counted(answers, len(read) - len(reports), is_queued(merged))
+
+
+async def in_turns(bodies: Iterable[bytes | None]) -> AsyncIterator[list[bytes | None]]:
+    """The bodies, as many at a time as others may wait for; between two times these have a turn."""
+    waiting = list(bodies)
+    ends = list(accumulate(len(body or b"") for body in waiting))  # of each, in bytes
+    start = before = 0
+    while start < len(waiting):
+        fitting = bisect_right(ends, before + MOST_BYTES_A_TURN, start)
+        stop = min(max(fitting, start + 1), start + MOST_A_TURN)
+        if start:
+            await asyncio.sleep(0)
+        yield waiting[start:stop]
+        start, before = stop, ends[stop - 1]
 
 
 def is_queued(merged: Iterable[Merged]) -> bool:
@@ -77,7 +117,8 @@ def _read(intake: Intake, body: bytes | None, notes: Notes) -> Report | BadReque
     try:
         return intake.read(body, notes)
     except BadRequest as error:
-        return error
+        error.__context__ = None  # it would keep all that its frames hold, as the traceback would
+        return error.with_traceback(None)
 
 
 def _refusal(error: BadRequest | Unavailable) -> bytes:
@@ -92,8 +133,9 @@ async def answer_stream(
 ) -> web.StreamResponse:
     """Answers a stream of lines with a stream of lines, as they come.
 
-    What is held at a time is what aiohttp reads ahead, so the memory is bounded, and so is the
-    caller's speed by what the store takes. A caller must read answers while it sends.
+    What is held at a time is what aiohttp reads ahead and the answers to `MOST_A_TURN` lines, so
+    the memory is bounded, and so is the caller's speed by what the store takes and by how fast it
+    reads the answers.
     """
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     label(response, request_id.get())
@@ -103,10 +145,11 @@ async def answer_stream(
         while True:
             async with asyncio.timeout(receive_s):
                 bodies, ended = await _next_lines(request, lines)
-            counted = await _write_lines(store, intake, bodies, metrics)
-            refused += counted.refused
-            async with asyncio.timeout(receive_s):
-                await response.write(b"".join(answer + b"\n" for answer in counted.answers))
+            async for some in in_turns(bodies):
+                counted = await _write_lines(store, intake, some, metrics)
+                refused += counted.refused
+                async with asyncio.timeout(receive_s):
+                    await response.write(b"".join(answer + b"\n" for answer in counted.answers))
             if ended:
                 break
     except (ConnectionError, web.RequestPayloadError, TimeoutError) as error:
@@ -118,10 +161,10 @@ async def answer_stream(
 
 async def _next_lines(request: web.Request, lines: Lines) -> tuple[list[bytes | None], bool]:
     """At least one line, or the rest of the stream; and whether it has ended."""
-    while piece := await request.content.readany():
+    while piece := await request.content.read(_MOST_PIECE_BYTES):
         if ready := lines.feed(piece):
             return ready, False
-        await asyncio.sleep(0)  # a little that unpacks to very much would have the loop to itself
+        await asyncio.sleep(0)  # what has come is read without a pause: blank lines, say
     return lines.end(), True
 
 
@@ -138,6 +181,42 @@ async def _write_lines(
 def _cut(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.close()
+
+
+async def aside(read: Callable[[], Read]) -> Read:
+    """Reads a large body in a thread, so that all others have their turns meanwhile."""
+    return await asyncio.get_running_loop().run_in_executor(_aside, read)
+
+
+async def payload_of(body: bytes, clock: Clock) -> Payload:
+    """Reads Meta's webhook, `aside` if it is large.
+
+    Raises:
+        BadRequest: it is no JSON object.
+    """
+    if not is_large(body):
+        return Payload(body, clock)
+    now_us = clock()  # which isn't for other threads: `write_all` stamps the reports
+    return await aside(lambda: Payload(body, lambda: now_us))
+
+
+async def write_all(store: Store, payload: Payload, clock: Clock) -> bool:
+    """Writes what a payload reports.
+
+    Returns:
+        whether any of it is in the journal and not yet in the store.
+
+    Raises:
+        Unavailable: not all of it is known to be written.
+    """
+    queued, reports = False, payload.reports
+    alike = len(reports) > 1 and reports[0].received_us == reports[-1].received_us
+    for start in range(0, len(reports), _AT_ONCE):
+        some = reports[start : start + _AT_ONCE]
+        if alike:
+            some = [replace(report, received_us=clock()) for report in some]
+        queued = is_queued(await store.write(some)) or queued
+    return queued
 
 
 def note_refused(metrics: Metrics, refused: int) -> None:

@@ -83,10 +83,10 @@ CATALOGUE = (
     ("times:<dimension>[:<value>]", "string", "how long messages took to be delivered and read"),
     ("waits:<dimension>[:<value>]", "hash", "messages that are only sent, by when they were"),
     ("values:<dimension>", "sorted set", "the values that have messages, scored by the latest"),
-    ("feed", "stream", "ids of the messages that changed, the latest 10,000 entries or so"),
+    ("feed", "stream", "ids of the messages that changed or went, the latest 10,000 entries or so"),
     ("gone:<id>", "string", "the CRC16 of an erased message's wamid; expires after 30 days"),
     ("fence", "string", "no data: written behind a batch whose durability is waited for"),
-    ("schema", "hash", "the version, the partitions, those to come; in partition 0 only"),
+    ("schema", "hash", "the version, the partitions, those to come, the id; in partition 0 only"),
 )
 """Every key there may be, behind its tag and a colon: name, type, what it holds."""
 
@@ -199,3 +199,19 @@ def ending_of(recipient_id: str) -> str:
     if recipient_id.isascii() and recipient_id.isdigit() and 10 <= len(recipient_id) <= 15:
         return recipient_id[-10:]
     return recipient_id
+
+
+def value_of(dimension: Dimension, text: str) -> str | None:
+    """The value by which a message is in the dimension's index; None if it isn't.
+
+    Args:
+        dimension: of the index; `prelude.lua` says the same of it to the scripts.
+        text: what the message's record holds in the dimension's field.
+    """
+    if dimension.value is Value.ALWAYS:
+        return ""
+    if dimension.value is Value.ABSENT:
+        return None if text else ""
+    if dimension.value is Value.FAILED:
+        return "" if text == "failed" else None
+    return (ending_of(text) if dimension.value is Value.ENDING else text) or None

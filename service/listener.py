@@ -15,6 +15,8 @@ from aiohttp import web
 
 from service.config import Http
 from service.errors import StartError
+from service.protocol import JsonServer
+from service.refusals import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +60,12 @@ class Listener(web.SockSite):
         super().__init__(runner, sock)
         self._most_a_turn = most_a_turn
         self._loop = asyncio.get_running_loop()
+        self._lines = LogLimit()
         self._taking: set[asyncio.Task[object]] = set()
 
     async def start(self) -> None:
         """From now on connections are taken."""
+        self._service = cast("JsonServer", self._runner.server)
         await web.BaseSite.start(self)
         self._sock.settimeout(0)
         self._resume()
@@ -80,25 +84,34 @@ class Listener(web.SockSite):
 
     def _take_some(self) -> None:
         for _ in range(self._most_a_turn):
+            if not self._service.has_room(len(self._taking)):
+                self._pause("all connections are busy")
+                return
             try:
                 taken, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return  # another process was faster, or the caller has left
             except OSError as error:  # no descriptor or no memory is left
-                log.error("accept_failed", extra={"error": error.strerror})  # noqa: TRY400
-                self._loop.remove_reader(self._sock)
-                self._loop.call_later(_PAUSE_S, self._resume)
+                if not self._service.close_idle():  # else its descriptor is free in a moment
+                    self._pause(error.strerror)
                 return
             self._serve(taken)
 
+    def _pause(self, reason: str | None) -> None:
+        """Leaves newcomers in the kernel's queue for a moment."""
+        log.error("accept_failed", extra={"error": reason})
+        self._loop.remove_reader(self._sock)
+        self._loop.call_later(_PAUSE_S, self._resume)
+
     def _serve(self, taken: socket.socket) -> None:
         taken.settimeout(0)
-        made = self._loop.connect_accepted_socket(cast("web.Server", self._runner.server), taken)
+        made = self._loop.connect_accepted_socket(self._service, taken)
         task = self._loop.create_task(made)
         self._taking.add(task)
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._taking.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.info("caller_left")
+        failed = not task.cancelled() and task.exception() is not None
+        if failed and (number := self._lines.due("caller_left")):
+            log.info("caller_left", extra={"number": number})

@@ -23,7 +23,7 @@ class Lines:
         *whole, rest = others
         lines = [self._join(first), *map(_limited, whole)]
         self._keep(rest)
-        return [line for line in lines if line is None or line.removeprefix(_BOM).strip()]
+        return [line for line in lines if line is None or not _is_blank(line)]
 
     def end(self) -> list[bytes | None]:
         """The last line, if no newline ended it."""
@@ -41,6 +41,10 @@ class Lines:
         self._rest.clear()
         self._too_long = False
         return line
+
+
+def _is_blank(line: bytes) -> bool:
+    return not (line and line.removeprefix(_BOM).strip())
 
 
 def _limited(line: bytes) -> bytes | None:

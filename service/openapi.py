@@ -20,8 +20,10 @@ from service.errors import (
     BadRequest,
     Forbidden,
     Overloaded,
+    Packed,
     RequestError,
     TooLarge,
+    TooManyParts,
     TooSlow,
     Unauthorized,
     Unavailable,
@@ -65,6 +67,11 @@ _HEADERS: Json = {
         "required": True,
         "schema": {"type": "integer"},
     },
+    "Accept-Encoding": {
+        "description": "The one encoding of bodies that is taken.",
+        "required": True,
+        "schema": {"type": "string", "const": "identity"},
+    },
     "WWW-Authenticate": {
         "description": "The header that a token goes into.",
         "required": True,
@@ -73,6 +80,7 @@ _HEADERS: Json = {
 }
 _HEADERS_OF_STATUS = {
     Unauthorized.status: ["WWW-Authenticate"],
+    Packed.status: ["Accept-Encoding"],
     Unavailable.status: ["Retry-After"],
 }
 _RESUMING: Json = {
@@ -258,6 +266,8 @@ def _refusals(route: Route) -> list[type[RequestError]]:
         Forbidden: bool(keys),
         TooSlow: _has_body(route),
         TooLarge: _has_body(route),
+        TooManyParts: _has_body(route) and route.policy is not META,
+        Packed: _has_body(route),
         Overloaded: limited,
         Unavailable: limited,
     }

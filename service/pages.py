@@ -11,13 +11,8 @@ from typing import NamedTuple
 
 from aiohttp import ETag, hdrs, web
 
-from service.middleware import Policy
-
 FOLDER = Path(__file__).parent / "dashboard"
 INDEX = "index.html"
-
-PAGE = Policy(by_token=False, refused_at=0.8)
-"""Anyone may see the files: what they show they ask for with a token."""
 
 _TYPES = {
     ".css": "text/css",
@@ -36,7 +31,6 @@ _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
     "Vary": "Accept-Encoding",
-    "X-Content-Type-Options": "nosniff",
 }
 
 

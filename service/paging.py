@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from heapq import merge as merge_sorted
 from itertools import islice
 from operator import itemgetter
+from time import monotonic
 from typing import NamedTuple
 
 from service.counters import Standing, ValuePosition
@@ -16,6 +18,8 @@ from service.scripts import Query, Scan
 Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[Standing]]]]
 Standings = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[Standing]]]]
 
+log = logging.getLogger(__name__)
+
 _MOST_VALUES = 200
 """That one partition is asked for at once."""
 
@@ -24,10 +28,46 @@ Look = Callable[[int, Query], Awaitable[Scan]]
 
 
 class Page(NamedTuple):
-    """Records, newest first, and the position behind which more follow; None: none do."""
+    """Records, newest first, and the position behind which more follow; None: none do.
+
+    Attributes:
+        unreadable: how many more there were that can't be read; only `Store.scan` counts them.
+    """
 
     records: list[Record]
     following: Position | None
+    unreadable: int = 0
+
+
+class _Unreadable:
+    """Says how many records can't be read, in a line a second at the most."""
+
+    def __init__(self) -> None:
+        self._number, self._next_s = 0, 0.0
+
+    def note(self) -> None:
+        """One more."""
+        self._number += 1
+        now_s = monotonic()
+        if now_s >= self._next_s:
+            log.warning("records_unreadable", extra={"records": self._number})
+            self._number, self._next_s = 0, now_s + 1.0
+
+
+_unreadable = _Unreadable()
+
+
+def readable(packed: Iterable[bytes]) -> Iterator[Record]:
+    """The records among them that this version can read.
+
+    One that it can't is left out and logged: a later version wrote it, say, and the others must
+    not be lost for it.
+    """
+    for each in packed:
+        try:
+            yield unpack(each)
+        except ValueError:
+            _unreadable.note()
 
 
 class PartitionScan:
@@ -57,7 +97,7 @@ class PartitionScan:
 
     def records(self) -> Iterator[Record]:
         """What it found. Unpacked one by one, since of many partitions' rows few make a page."""
-        return map(unpack, self._packed)
+        return readable(self._packed)
 
     def rows(self) -> Iterator[tuple[Position, Record]]:
         """What it found, each with its position."""

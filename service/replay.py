@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 from service.errors import Rejected, Unavailable
 from service.journal import Entry, Journal, Waiting
@@ -23,6 +24,7 @@ _IDLE_S = 1.0
 _AGAIN_S = 5.0
 _REFUSED_AGAIN_S = 1.0
 _LONGEST_S = 60.0
+_FIRST_FREE_S = 1.0
 
 _MOST_A_TURN = 4 * MAX_BATCH
 """Reports that are read, merged and removed together, since each turn syncs the disk once."""
@@ -52,10 +54,19 @@ class Replay:
         """The number of the last entry that was merged or skipped."""
         self._skipped: set[int] = set()
         """The partitions whose entries were skipped."""
+        self._foreign = 0
+        """Reports that were for other stores, and so not given to it, when it went through last."""
         self._refused: dict[int, tuple[float, float]] = {}
         """Entries that can't be merged although the store takes writes: when to try again, in s of
         the loop's clock, and how long the wait before that is."""
         self._merged = 0
+        self._stuck: list[int] = []
+        """Entries that were merged and couldn't be removed, the first of several."""
+        self._stuck_reports = 0
+        """Reports that were merged since, and are still in the journal."""
+        self._free_s = _FIRST_FREE_S
+        self._free_at_s = 0.0
+        """When to try again to remove them, and how long the wait before that is, in s."""
         self._now_s = asyncio.get_running_loop().time
         self.waiting = Waiting(0, 0.0)
         """What the journal held at the last look."""
@@ -75,8 +86,18 @@ class Replay:
         Raises:
             Unavailable: it can't be used.
         """
-        self.waiting = await self._journal.waiting()
+        reports, age_s, foreign, _ = await self._journal.waiting()
+        reports = max(0, reports - self._stuck_reports)
+        age_s = age_s if reports else 0.0
+        self.waiting = Waiting(reports, age_s, foreign, self._stuck_reports)
         return self.waiting
+
+    async def wipe(self) -> bool:
+        """Whether nothing waits, and nothing of what was merged is left in the journal's files."""
+        with suppress(Unavailable):
+            waits = (await self.look()).reports or self._stuck
+            return not waits and await self._journal.wipe()
+        return False
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -84,12 +105,14 @@ class Replay:
             pause_s = LOOK_S
             try:
                 self._ours = self._ours or self._journal.claim()
-                if (await self.look()).reports:
+                await self._free()
+                waiting = await self.look()
+                if waiting.reports > waiting.foreign:
                     await self._replay()
                 elif not self._store.away:
                     pause_s = _IDLE_S
-            except Unavailable:
-                pass  # the store or the journal has logged it
+            except Unavailable:  # the store or the journal has logged it
+                pause_s = _IDLE_S if self.fault else LOOK_S
             except Exception:
                 log.exception("replay_failed")
                 pause_s = _AGAIN_S
@@ -104,9 +127,10 @@ class Replay:
         absent = self._store.absent
         if not self._ours or len(absent) == self._store.partitions:
             return
-        if self._skipped - absent:  # some skipped entries can be merged now
-            self._passed = 0
-            self._skipped.clear()
+        foreign = self.waiting.foreign
+        if self._skipped - absent or foreign < self._foreign:  # some can be merged now
+            self._begin_again()
+        self._foreign = foreign
         while entries := await self._journal.after(self._passed, _MOST_A_TURN):
             await self._merge([each for each in entries if each.number not in self._refused])
             self._passed = entries[-1].number
@@ -116,6 +140,10 @@ class Replay:
             extra = {"reports": self._merged, "entries_refused": len(self._refused)}
             log.warning("replay_ended", extra=extra)
             self._merged = 0
+
+    def _begin_again(self) -> None:
+        self._passed = self._stuck_reports = 0
+        self._skipped.clear()
 
     async def _merge(self, entries: Sequence[Entry]) -> None:
         """Merges entries together; what Redis refuses of them stays in the journal."""
@@ -173,7 +201,8 @@ class Replay:
             left.setdefault(entry.number, []).append(report)
         for entry, reports in entries:
             if len(left[entry.number]) < len(reports):
-                await self._journal.replace(entry.number, left[entry.number])
+                with suppress(Unavailable):  # no room: then it is tried again with the others
+                    await self._journal.replace(entry.number, left[entry.number])
             _, waited_s = self._refused.get(entry.number, (0.0, _REFUSED_AGAIN_S / 2))
             pause_s = min(2 * waited_s, _LONGEST_S)
             self._refused[entry.number] = (self._now_s() + pause_s, pause_s)
@@ -190,12 +219,35 @@ class Replay:
                 del self._refused[number]
 
     async def _remove(self, merged: Sequence[_Read]) -> None:
-        """Removes entries that are in the store now."""
+        """Removes entries that are in the store now, unless the disk lets nothing be removed."""
         if not merged:
             return
-        await self._journal.remove([entry.number for entry, _ in merged])
+        numbers, reports = [entry.number for entry, _ in merged], sum(len(r) for _, r in merged)
         if not self._merged:
             log.warning("replay_started", extra={"reports": self.waiting.reports})
-        for entry, reports in merged:
-            self._refused.pop(entry.number, None)
-            self._merged += len(reports)
+        for number in numbers:
+            self._refused.pop(number, None)
+        self._merged += reports
+        if not self._stuck:
+            try:
+                await self._journal.remove(numbers)
+            except Unavailable as error:
+                log.error("journal_not_emptied", extra={"reason": error.reason})  # noqa: TRY400
+                self._stuck, self._free_s = numbers, _FIRST_FREE_S
+                self._free_at_s = self._now_s() + self._free_s
+        if self._stuck:
+            self._stuck_reports += reports
+
+    async def _free(self) -> None:
+        """Tries, ever more rarely, to remove what couldn't be removed.
+
+        If that succeeds all is merged once more, which changes nothing, and removed.
+        """
+        if not self._stuck or self._now_s() < self._free_at_s:
+            return
+        self._free_s = min(2 * self._free_s, _LONGEST_S)
+        self._free_at_s = self._now_s() + self._free_s
+        with suppress(Unavailable):
+            await self._journal.remove(self._stuck)
+            self._stuck = []
+            self._begin_again()

@@ -9,6 +9,7 @@ Pure: no clock, no I/O.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import zip_longest
@@ -160,12 +161,25 @@ class Record(NamedTuple):
     received_ms: str
 
 
+_FIELDS = len(Record._fields)
+
+
 def unpack(packed: bytes) -> Record:
-    """The record that `merge.lua` packed; what was packed before a field was there lacks it."""
+    """The record that `merge.lua` packed.
+
+    What an earlier version packed lacks the last fields. What a later one packed may have more of
+    them; these are passed over, and `merge.lua` keeps them.
+
+    Raises:
+        ValueError: it is no record, or one whose status only a later version knows.
+    """
     fields = packed.decode().split(SEPARATOR)
-    if len(fields) < len(Record._fields):
-        fields += [""] * (len(Record._fields) - len(fields))
-    fields[0] = _STATUSES[fields[0]]
+    if len(fields) != _FIELDS:
+        fields = (fields + [""] * _FIELDS)[:_FIELDS]
+    status = _STATUSES.get(fields[0])
+    if status is None or not (fields[1] and "".join(fields[1:7]).isdecimal()):
+        raise ValueError("no record that this version can read")
+    fields[0] = status
     return Record._make(fields)
 
 
@@ -332,21 +346,42 @@ def _contexts_of(record: Record) -> list[tuple[int, Context]]:
     return [(int(stamp), Context(**named)) for stamp, named in by_stamp.items()]
 
 
+EARLIEST_S = 1_230_768_000
+"""The start of 2009, in seconds since the epoch: no message is older."""
+
+LONGEST_AHEAD_MS = 86_400_000
+"""How far ahead of the clock a reported time may lie."""
+
+_EARLIEST_US = EARLIEST_S * 1_000_000
+_MOST_AHEAD_US = 1_000_000
+
+
 class Clock:
-    """Stamps reports: µs since the epoch, never the same twice, never backwards.
+    """Stamps reports: µs since the epoch, no two in a row the same.
+
+    Stamps go backwards only where the time of day does, by more than a second: a clock that was far
+    ahead for a moment must not leave its mark on all that follows. None is before 2009, as on a
+    machine that has lost its clock.
 
     Args:
         wall_ns: the time of day in ns, `time.time_ns` save in tests.
+
+    Attributes:
+        latest_ms: tells the latest time that a report may have by another clock than this one, in
+            ms since the epoch. Without one, no time is known to be too late.
     """
 
     def __init__(self, wall_ns: Callable[[], int]) -> None:
         self._wall_ns = wall_ns
         self._last_us = 0
+        self.latest_ms: Callable[[], float] = lambda: math.inf
 
     def __call__(self) -> int:
         """The next stamp."""
         now_us = self._wall_ns() // 1000
-        if now_us <= self._last_us:
+        if now_us < _EARLIEST_US:  # noqa: PLR1730  `max` would cost each report 0.1 µs more
+            now_us = _EARLIEST_US
+        if now_us <= self._last_us < now_us + _MOST_AHEAD_US:
             now_us = self._last_us + 1
         self._last_us = now_us
         return now_us

@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
+from service.errors import Unavailable
 from service.keys import Position, Selection, ending_of
 from service.models.remedies import remedy_of
-from service.paging import position_of
-from service.reports import Record, unpack
+from service.paging import position_of, readable
+from service.reports import Record
 from service.scripts import Query, Scan
 from service.store import Store
 
@@ -30,6 +32,14 @@ _ROWS_A_LOOK = 1
 _ROWS_A_PAGE = 200
 _PAGE_S = 2.0
 """How long a page may look for second tries, in seconds; then it is short."""
+
+_ROW_S = 4.0
+"""How long it may look for those of its first message, without which it would be empty."""
+
+_SENDS_A_LOOK = 32
+"""Sends whose second tries are looked for between two looks at the clock."""
+
+_TOO_LONG = "Looking for messages that were sent again takes too long: these people have too many."
 
 _COUNT_S = 5.0
 """How long counting may take, in seconds; then it gives up."""
@@ -72,6 +82,9 @@ async def failed_page(
     Returns:
         up to `limit` messages. Fewer, with a position to go on from, if `sent_since` leaves some
         out or if looking for second tries takes too long.
+
+    Raises:
+        Unavailable: not even the first message's second tries could be looked for in time.
     """
     if selection is None:
         return FailedPage([], None)
@@ -81,9 +94,14 @@ async def failed_page(
     step = max(1, _MOST_LOOKS // store.partitions)
     for start in range(0, len(page.records), step):
         some = page.records[start : start + step]
-        rows += map(Failed, some, await _latest_of_each(store, some))
-        if _now_s() > until_s and start + step < len(page.records):
-            following = position_of(some[-1])
+        latest = await _latest_of_each(store, some, until_s)
+        if not latest and not rows:
+            latest = await _latest_of_each(store, some[:1], until_s - _PAGE_S + _ROW_S)
+            if not latest:
+                raise Unavailable("second_tries", _TOO_LONG)
+        rows += map(Failed, some, latest)
+        if len(rows) < len(page.records) and (len(latest) < len(some) or _now_s() > until_s):
+            following = position_of(rows[-1].record)
             break
     wanted = [row for row in rows if sent_since in (None, row.since is not None)]
     return FailedPage(wanted, following)
@@ -188,24 +206,35 @@ def _class_of(record: Record) -> str:
     return remedy_of(record.error_code, record.error_details).remedy_class
 
 
-async def _latest_of_each(store: Store, records: Sequence[Record]) -> list[Record | None]:
-    """The latest second try of each record; the records come newest first."""
+async def _latest_of_each(
+    store: Store, records: Sequence[Record], until_s: float
+) -> list[Record | None]:
+    """The latest second try of each record; the records come newest first.
+
+    Returns:
+        those of the first records alone, if looking for the others would take longer than
+        `until_s` of the loop's clock.
+    """
     sends = [_send_of(record) for record in records]
     earliest_us = {
         send: int(record.created_us) for send, record in zip(sends, records, strict=True) if send
     }
     asked = [(send, _tries(send, since_us)) for send, since_us in earliest_us.items()]
     queries = [Query.of(tries, _ROWS_A_LOOK, None) for _, tries in asked]
+    partitions = range(store.partitions)
     found = await asyncio.gather(
-        *(_latest_in(store, partition, asked, queries) for partition in range(store.partitions))
+        *(_latest_in(store, p, asked, queries, until_s) for p in partitions)
     )
     latest: dict[_Send | None, Record] = {}
-    for (send, _), tries in zip(asked, zip(*found, strict=True), strict=True):
+    for (send, _), tries in zip(asked, zip(*found, strict=False), strict=False):
         if known := [record for record in tries if record]:
             latest[send] = max(known, key=position_of) if len(known) > 1 else known[0]
+    late = {send for send, _ in asked[min(map(len, found)) :]}
     return [
         later if (later := latest.get(send)) and _is_later(later, record) else None
-        for send, record in zip(sends, records, strict=True)
+        for send, record in takewhile(
+            lambda each: each[0] not in late, zip(sends, records, strict=True)
+        )
     ]
 
 
@@ -220,22 +249,28 @@ async def _latest_in(
     partition: int,
     asked: Sequence[tuple[_Send, Selection]],
     queries: Sequence[Query],
+    until_s: float,
 ) -> list[Record | None]:
-    """The latest try of each send in a partition."""
-    scans = await store.look_each(partition, queries)
+    """The latest try of each send in a partition, as far as there is time to look for them."""
     found: list[Record | None] = []
-    for (send, tries), scan in zip(asked, scans, strict=True):
-        record = _first(send, scan)
-        while record is None and scan.stopped:
-            scan = await store.look(partition, Query.of(tries, _ROWS_A_LOOK, scan.stopped))  # noqa: PLW2901
+    for start in range(0, len(asked), _SENDS_A_LOOK):
+        if _now_s() > until_s:
+            break
+        some = slice(start, start + _SENDS_A_LOOK)
+        scans = await store.look_each(partition, queries[some])
+        for (send, tries), scan in zip(asked[some], scans, strict=True):
             record = _first(send, scan)
-        found.append(record)
+            while record is None and scan.stopped:
+                if _now_s() > until_s:
+                    return found
+                scan = await store.look(partition, Query.of(tries, _ROWS_A_LOOK, scan.stopped))  # noqa: PLW2901
+                record = _first(send, scan)
+            found.append(record)
     return found
 
 
 def _first(send: _Send, scan: Scan) -> Record | None:
-    for packed in scan.packed:
-        record = unpack(packed)
+    for record in readable(scan.packed):
         if _is_try_of(send, record):
             return record
     return None

@@ -10,7 +10,18 @@ from aiohttp import web
 
 from service import handlers, pages
 from service.errors import BadRequest, NotFound, RequestError, Unavailable
-from service.middleware import LIVE, META, OPEN, READ, WRITE, Policies, Policy
+from service.middleware import (
+    LIVE,
+    META,
+    OPEN,
+    READ,
+    STRANGER,
+    WRITE,
+    WRITE_MANY,
+    Policies,
+    Policy,
+    check_expectation,
+)
 from service.models.answers import (
     Description,
     Done,
@@ -95,11 +106,11 @@ class Route(NamedTuple):
 ROUTES = (
     Route("POST", f"{WEBHOOKS}/track-send/", handlers.track_send, WRITE,
           takes=TrackSend, answers=TrackSendResponse, queued=True),
-    Route("POST", f"{WEBHOOKS}/track-send/batch/", handlers.track_send_batch, WRITE,
+    Route("POST", f"{WEBHOOKS}/track-send/batch/", handlers.track_send_batch, WRITE_MANY,
           takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True, queued=True),
     Route("POST", f"{WEBHOOKS}/message-status/", handlers.status_update, WRITE,
           takes=ForwardedStatusRequest, answers=MessageStatusResponse, queued=True),
-    Route("POST", f"{WEBHOOKS}/message-status/batch/", handlers.status_update_batch, WRITE,
+    Route("POST", f"{WEBHOOKS}/message-status/batch/", handlers.status_update_batch, WRITE_MANY,
           takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True,
           queued=True),
     Route("POST", f"{WEBHOOKS}/message-status-lookup/", handlers.status_lookup, READ,
@@ -129,7 +140,7 @@ ROUTES = (
     Route("GET", "/healthz", handlers.healthz, OPEN, answers=Done),
     Route("GET", "/readyz", handlers.readyz, OPEN, answers=Ready, refusals=(Unavailable,)),
     Route("GET", "/metrics", handlers.metrics, OPEN, answers=str),
-    Route("GET", "/openapi.json", handlers.openapi, OPEN, answers=Description),
+    Route("GET", "/openapi.json", handlers.openapi, STRANGER, answers=Description),
 )
 # fmt: on
 
@@ -145,19 +156,13 @@ def policies(routes: Iterable[Route] = ROUTES) -> Policies:
     if lost := [route.path for route in routes if "{" in route.path and route.policy is not READ]:
         raise ValueError(f"{', '.join(lost)}: a path with a parameter is let in as READ alone.")
     paths = [DASHBOARD, *(f"{DASHBOARD}/{file}" for file in pages.pages())]
-    shown = {(method, path): pages.PAGE for method in ("GET", "HEAD") for path in paths}
+    shown = {(method, path): STRANGER for method in ("GET", "HEAD") for path in paths}
     return shown | {
         (method, form): route.policy
         for route in routes
         for form in route.forms
         for method in ([route.method, "HEAD"] if route.method == "GET" else [route.method])
     }
-
-
-def probes() -> tuple[bytes, ...]:
-    """How requests begin that an operator must be able to make at any time."""
-    paths = [form for route in ROUTES if route.policy is OPEN for form in route.forms]
-    return tuple(f"{method} {path} ".encode() for method in ("GET", "HEAD") for path in paths)
 
 
 def add_routes(app: web.Application) -> None:
@@ -169,7 +174,9 @@ def add_routes(app: web.Application) -> None:
             if route.method == "GET":
                 app.router.add_get(form, route.handler)
             else:
-                app.router.add_route(route.method, form, route.handler)
+                app.router.add_route(
+                    route.method, form, route.handler, expect_handler=check_expectation
+                )
     app.router.add_get(DASHBOARD, pages.to_dashboard)
     app.router.add_get(f"{DASHBOARD}/", pages.dashboard)
     app.router.add_get(f"{DASHBOARD}/{{file:.+}}", pages.dashboard)

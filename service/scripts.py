@@ -10,9 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, NamedTuple
+from secrets import token_hex
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from redis.exceptions import NoScriptError
@@ -47,6 +49,7 @@ from service.keys import (
     tag_of,
 )
 from service.models.remedies import KNOWN_CODES
+from service.permits import MERGES, Command, on_keys_of
 from service.reports import RANK, SEPARATOR, Context, Extras, Record, Report, Status
 
 MAX_BATCH = 256
@@ -60,8 +63,8 @@ _LEAST_SCAN = 100
 MAX_ERASED = 50
 """Messages in one erase, for the same reason."""
 
-_EMPTY = b"[[], []]"
-"""A batch without reports: the server refuses it where it takes no writes."""
+MAX_RECHECKED = 100
+"""Index entries in one recount, for the same reason."""
 
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
@@ -80,6 +83,7 @@ _SHEBANGS = {
     "stats": "#!lua flags=no-writes\n",
     "values": "#!lua flags=no-writes\n",
     "erase": "#!lua flags=allow-oom\n",  # of a full server, too, messages may be removed
+    "recount": "#!lua\n",
 }
 """Makes a full or read-only server refuse a script before its first write, and answer reads still
 (https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags)."""
@@ -131,7 +135,7 @@ class Query(msgspec.Struct, frozen=True):
 
 _PLACES = {field: place for place, field in enumerate(Record._fields, start=1)}
 
-_WRITERS = ("merge", "erase")
+_WRITERS = ("merge", "erase", "recount")
 """Of messages: they get `indexes.lua`."""
 
 
@@ -177,6 +181,51 @@ class Merged(NamedTuple):
     outcome: Outcome
 
 
+class Recount(msgspec.Struct, frozen=True):
+    """What to hold against the records; encodes to the JSON object that `recount.lua` reads.
+
+    Attributes:
+        mend: whether entries and lists that are wrong are made right.
+        entries: id, dimension and value of index entries that may be wrong, up to `MAX_RECHECKED`.
+        lists: dimension and value of as many values that may be listed wrongly.
+        add: sums for the counters of `dimension` and `value`: fields or positions and numbers, of
+            count, times and waits; empty: none.
+        state: of these counters, as it must still be for the sums to be added.
+        dimension: whose counters are read.
+        value: of the dimension.
+    """
+
+    mend: bool = False
+    entries: Sequence[tuple[str, str, str]] = ()
+    lists: Sequence[tuple[str, str]] = ()
+    add: Sequence[Sequence[tuple[str | int, int]]] = ()
+    state: str = ""
+    dimension: str = "all"
+    value: str = ""
+
+
+class Recounted(NamedTuple):
+    """What was wrong, and what the counters hold.
+
+    Attributes:
+        entries: how many of those asked for were wrong.
+        lists: likewise.
+        place: the id of the feed's last entry at that instant; `""`: it has none.
+        state: of the counters: another one when they have changed.
+        numbers: the fields of count, as they are.
+        times: the text, as it is.
+        waits: the fields of it, as they are.
+    """
+
+    entries: int
+    lists: int
+    place: str
+    state: str
+    numbers: dict[bytes, bytes]
+    times: bytes
+    waits: dict[bytes, bytes]
+
+
 class Scan(NamedTuple):
     """What one list call found in a partition, and where it stopped; None: nothing more there."""
 
@@ -191,11 +240,23 @@ class Layout(NamedTuple):
         version: of the schema.
         partitions: how many it has.
         moving: how many it will have when the move that is under way is done; 0: none is.
+        id: tells it from every other store; "" for one that an earlier version made, until the
+            next start.
     """
 
     version: int
     partitions: int
     moving: int = 0
+    id: str = ""
+
+    @classmethod
+    def of(cls, fields: Sequence[bytes | int | None]) -> Layout | None:
+        """The layout by its fields as Redis has them; None where there is no store."""
+        version, partitions, moving, store_id = fields
+        if version is None:
+            return None
+        name = store_id.decode() if isinstance(store_id, bytes) else ""
+        return cls(int(version), int(partitions or 0), int(moving or 0), name)
 
 
 _ERROR = ("error_code", "error_message", "error_details", "error_href")
@@ -301,6 +362,11 @@ def _number(text: bytes) -> int:
     return max(0, int(text))
 
 
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """A hash, as HGETALL has it in a script."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def _list(items: Iterable[object]) -> str:
     return ", ".join(map(str, items))
 
@@ -325,6 +391,12 @@ def render(name: str, call: str = "redis.call") -> str:
 
 
 _NAME = re.compile(r"\b[A-Z][A-Z_]*\b")
+
+
+@cache
+def _asked(partition: int, commands: tuple[Command, ...]) -> bytes:
+    """A batch without reports, which asks for the permission to run these commands."""
+    return msgspec.json.encode(([], on_keys_of(tag_of(partition), commands)))
 
 
 class _Script:
@@ -388,12 +460,28 @@ class Scripts:
         return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
 
     async def probe(self, partition: int, until_s: float) -> None:
-        """Makes sure that the partition's server has the scripts and takes writes; writes nothing.
+        """Makes sure that the partition's server would take a report; leaves nothing there.
+
+        It is a merge of no reports, which Redis refuses where it takes no writes, and in which the
+        user's permission for all that a merge does is asked for.
 
         Raises:
             RedisError, TimeoutError: as `execute` does.
         """
-        await self._run("merge", partition, _EMPTY, until_s, send=self._execute)
+        await self._run("merge", partition, _asked(partition, MERGES), until_s)
+
+    async def ask_for(self, commands: tuple[Command, ...], until_s: float) -> None:
+        """Makes sure that partition 0's server takes writes, and that the user has permission.
+
+        Args:
+            commands: to do this; one of the tables in `permits`.
+            until_s: when to give up.
+
+        Raises:
+            NoPermissionError: they lack some of it. The text names all that they lack.
+            RedisError, TimeoutError: as `execute` does.
+        """
+        await self._run("merge", 0, _asked(0, commands), until_s, send=self._execute)
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""
@@ -447,13 +535,28 @@ class Scripts:
         asked = msgspec.json.encode(erasure)
         return int(await self._run("erase", partition, asked, until_s))
 
+    async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
+        """Holds what the partition has against its records, and mends it if it is asked to."""
+        asked = msgspec.json.encode(recount)
+        reply = await self._run("recount", partition, asked, until_s)
+        entries, lists, place, state, count, times, waits = reply
+        return Recounted(
+            entries, lists, place.decode(), state.decode(), _fields(count), times, _fields(waits)
+        )
+
     async def layout(self, until_s: float) -> Layout | None:
         """The layout that the store has; None for an empty one."""
-        command = "HMGET", schema_key(), "version", "partitions", "moving"
-        version, partitions, moving = await self._execute(until_s, tag_of(0), *command)
-        return Layout(int(version), int(partitions), int(moving or 0)) if version else None
+        command = "HMGET", schema_key(), *Layout._fields
+        return Layout.of(await self._execute(until_s, tag_of(0), *command))
 
-    async def schema(self, partitions: int, until_s: float) -> Layout:
-        """Claims an empty store for this layout; returns the layout that the store has."""
-        wanted = msgspec.json.encode({"version": SCHEMA_VERSION, "partitions": partitions})
-        return Layout(*await self._run("schema", 0, wanted, until_s))
+    async def schema(self, partitions: int, until_s: float, store_id: str = "") -> Layout:
+        """Claims an empty store for this layout; returns the layout that the store has.
+
+        Args:
+            partitions: of the layout.
+            until_s: when to give up.
+            store_id: for a store that has none; "" makes one.
+        """
+        wanted = Layout(SCHEMA_VERSION, partitions, id=store_id or token_hex(8))
+        reply = await self._run("schema", 0, msgspec.json.encode(wanted._asdict()), until_s)
+        return cast("Layout", Layout.of(reply))

@@ -23,7 +23,6 @@ CSV = "text/csv"
 _HEADERS = {
     "Content-Type": f"{CSV}; charset=utf-8",
     "Content-Disposition": 'attachment; filename="failures.csv"',
-    "Cache-Control": "no-store",
 }
 _ROWS = 200
 

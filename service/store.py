@@ -32,9 +32,28 @@ from service.keys import (
     tag_of,
 )
 from service.models.remedies import KNOWN_CODES
-from service.paging import Page, PartitionScan, ValuePage, ValuePages, page_of, position_of
-from service.reports import Record, Report, unpack
-from service.scripts import MAX_BATCH, MAX_ERASED, Erasure, Merged, Outcome, Query, Scan, Scripts
+from service.paging import (
+    Page,
+    PartitionScan,
+    ValuePage,
+    ValuePages,
+    page_of,
+    position_of,
+    readable,
+)
+from service.reports import Record, Report
+from service.scripts import (
+    MAX_BATCH,
+    MAX_ERASED,
+    Erasure,
+    Merged,
+    Outcome,
+    Query,
+    Recount,
+    Recounted,
+    Scan,
+    Scripts,
+)
 
 _REFUSED = "error"
 """The reason if the server answers with an error; the write probe finds out what it means."""
@@ -67,6 +86,9 @@ out, and in a long one not too many requests pile up before it is known."""
 
 _LOOKS_AT_ONCE = 32
 """How many partitions are checked at the same time."""
+
+_FURTHER_BACK = 50
+"""Among so many messages `latest` looks for one that can be read, if the latest can't."""
 
 _QUERY_ROWS = 8
 """What a query of a list call costs beside its rows, in rows."""
@@ -237,9 +259,18 @@ class Store:
 
         await _all(merge_in_order(*each) for each in by_partition.items())
 
-    def note_unopened(self) -> None:
-        """Counts the whole store as away until it is known to be the right one."""
-        self._known.note_unopened(self._partitions)
+    def close_all(self, reason: str) -> None:
+        """Counts the whole store as away until it is known to be the right one.
+
+        Args:
+            reason: `UNOPENED`, or `OTHER` of `service.availability`.
+        """
+        self._known.note_closed(self._partitions, reason)
+
+    @property
+    def falters(self) -> bool:
+        """Whether calls to Redis are being repeated just now."""
+        return self._server.falters
 
     @property
     def away(self) -> str:
@@ -284,9 +315,9 @@ class Store:
                 known.mute.discard(partition)
 
     async def _probe(self, partition: int) -> None:
-        """Merges an empty batch: a partition that takes no writes refuses even that."""
+        """Does all that a merge does, but for leaving something there."""
         async with self._available():
-            await self._scripts.merge(partition, [], self._now_s() + _BRIDGED_S)
+            await self._scripts.probe(partition, self._now_s() + _BRIDGED_S)
 
     async def _probe_reads(self, partition: int) -> None:
         tag, until_s = tag_of(partition), self._now_s() + _BRIDGED_S
@@ -300,13 +331,13 @@ class Store:
             ids = by_partition.setdefault(partition_of(wamid, self._partitions), [])
             ids.append(id_of(wamid))
         found = await _all(self._reads.submit(p, ids, len(ids)) for p, ids in by_partition.items())
-        records = (unpack(packed) for some in found for packed in some if packed)
+        records = readable(packed for some in found for packed in some if packed)
         return {record.wamid: record for record in records}
 
     async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
         """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
         found = await self._reads.submit(partition, ids, len(ids))
-        return [unpack(packed) for packed in found if packed]
+        return list(readable(filter(None, found)))
 
     async def _read(self, partition: int, ids: Sequence[str], until_s: float) -> list[Any]:
         tag = tag_of(partition)
@@ -361,7 +392,8 @@ class Store:
         even, are no sign of the end.
         """
         scan = await self.look(partition, Query.of(selection, limit, after))
-        return Page([unpack(packed) for packed in scan.packed], scan.stopped)
+        records = list(readable(scan.packed))
+        return Page(records, scan.stopped, len(scan.packed) - len(records))
 
     async def execute(self, partition: int, *command: Any, until_s: float = math.inf) -> Any:  # noqa: ANN401  as Redis has it
         """Runs an idempotent command on the partition's server.
@@ -377,9 +409,13 @@ class Store:
 
     async def latest(self, dimension: str, value: str) -> Record | None:
         """The most recent message of an index."""
-        query = Query.of(Selection([(dimension, value)]), 1, None)
+        selection = Selection([(dimension, value)])
+        query = Query.of(selection, 1, None)
         scans = await _all(self.look(p, query) for p in range(self._partitions))
-        found = [unpack(packed) for scan in scans for packed in scan.packed]
+        packed = [each for scan in scans for each in scan.packed]
+        found = list(readable(packed))
+        if len(found) < len(packed):  # an earlier one may be readable, and the latest of all
+            found = (await self.page(selection, _FURTHER_BACK)).records
         return max(found, key=position_of, default=None)
 
     async def stats(self, dimension: str, value: str, now_ms: int) -> Stats:
@@ -442,6 +478,12 @@ class Store:
         self._observer.forgotten(reason, number)
         return number
 
+    async def recount(self, partition: int, recount: Recount) -> Recounted:
+        """Holds indexes, lists and counters of a partition against its records, and mends them."""
+        until_s = self._now_s() + self._patience_s
+        async with self._reading(partition):
+            return await self._scripts.recount(partition, recount, until_s)
+
     async def probe(self) -> None:
         """Makes sure that every partition answers, has the scripts and takes writes.
 
@@ -453,7 +495,7 @@ class Store:
         until_s = self._now_s() + self._patience_s / 2
         partitions = range(self._partitions)
         async with self._available():
-            await _all(self._scripts.merge(p, [], until_s) for p in partitions)
+            await _all(self._scripts.probe(p, until_s) for p in partitions)
 
     async def close(self) -> None:
         """Writes what was submitted."""

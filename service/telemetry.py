@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import os
 import re
 import sys
+import time
 import traceback
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 from prometheus_client import (
@@ -28,10 +31,13 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from service.journal import Waiting
 from service.reports import Report
 from service.scripts import MAX_BATCH, Merged
 
 log = logging.getLogger(__name__)
+
+Seen = TypeVar("Seen")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they'd double the series
 
@@ -47,6 +53,8 @@ _KINDS = ("counter", "histogram", "gauge_livesum")
 _FIELD_NAME = re.compile(r"(?!.*[0-9]{6})[A-Za-z_][A-Za-z0-9_]{0,63}")
 """Names that may be counted: a field's name, and never a phone number."""
 _MOST_NAMES = 50
+_FRESH_S = _LOG_EVERY_S = 1.0
+_TIMES_ITS_COST = 20
 _BATCH_SIZES = tuple(2**power for power in range(MAX_BATCH.bit_length()))
 
 
@@ -178,8 +186,12 @@ class Metrics:
         self._kept_s = self._gauge(
             "tracker_journal_age_seconds", "How long the first of them has waited."
         )
+        self._stuck = self._gauge(
+            "tracker_journal_stuck_reports",
+            "Reports that are merged, and that the disk doesn't let the journal remove.",
+        )
         self._depth: Callable[[], int] = int
-        self._waiting: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+        self._waiting: Callable[[], Waiting] = lambda: Waiting(0, 0.0)
         self._exposed = _exposed(self.registry)
         self._webhook_items = self._counter(
             "tracker_webhook_items",
@@ -208,12 +220,29 @@ class Metrics:
         )
         self._listeners = self._gauge("tracker_listeners", "Listeners of changes, on live.")
         self._listening: Callable[[], int] = int
+        self._clocks = self._gauge(
+            "tracker_clocks_apart",
+            "Processes whose clock and that of Redis are more than a minute apart.",
+        )
+        self._apart: Callable[[], object] = bool
+        self._retention = self._gauge(
+            "tracker_retention_stopped",
+            "Processes in which retention stands still; the log says why.",
+        )
+        self._stopped: Callable[[], object] = bool
         self._places_lost = self._counter(
             "tracker_places_lost",
             "Listeners that lost their place, by reason: they were too slow, or the feed no longer "
             "reached back to it.",
             "reason",
         )
+        self._connections_closed = self._counter(
+            "tracker_connections_closed",
+            "Connections that were closed to make room, by reason: one was idle, or a stranger's.",
+            "reason",
+        )
+        self._closed_logged_s = -math.inf
+        self._made, self._made_until_s = b"", -math.inf
         self._observers: dict[tuple[str, int], Callable[[float], None]] = {}
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -272,6 +301,14 @@ class Metrics:
         """A listener has lost its place: it was `slow`, or what follows that is `gone`."""
         self._places_lost.labels(reason).inc()
 
+    def connection_closed(self, reason: str) -> None:
+        """A connection gave way: it was `idle`, or the oldest `stranger`. Logged once a second."""
+        self._connections_closed.labels(reason).inc()
+        now_s = time.monotonic()
+        if now_s - self._closed_logged_s >= _LOG_EVERY_S:
+            log.warning("connections_closed", extra={"reason": reason})
+            self._closed_logged_s = now_s
+
     def watch_listeners(self, listening: Callable[[], int]) -> None:
         """Has the number of listeners read at every `refresh`."""
         self._listening = listening
@@ -280,22 +317,69 @@ class Metrics:
         """Has the queue's depth read at every `refresh`."""
         self._depth = depth
 
-    def watch_journal(self, waiting: Callable[[], tuple[int, float]]) -> None:
-        """Has the reports in the journal, and their age in s, read at every `refresh`."""
+    def watch_journal(self, waiting: Callable[[], Waiting]) -> None:
+        """Has what `Replay.held` says read at every `refresh`."""
         self._waiting = waiting
+
+    def watch_clocks(self, apart: Callable[[], object]) -> None:
+        """Has it read at every `refresh` whether the clocks are apart."""
+        self._apart = apart
+
+    def watch_retention(self, stopped: Callable[[], object]) -> None:
+        """Has it read at every `refresh` whether retention stands still."""
+        self._stopped = stopped
 
     def refresh(self) -> None:
         """Looks at what isn't told but asked for. Workers do so every second for each other."""
         self._queue.set(self._depth())
         self._listeners.set(self._listening())
-        reports, age_s = self._waiting()
-        self._kept.set(reports)
-        self._kept_s.set(age_s)
+        self._clocks.set(bool(self._apart()))
+        self._retention.set(bool(self._stopped()))
+        waiting = self._waiting()
+        self._kept.set(waiting.reports)
+        self._kept_s.set(waiting.age_s)
+        self._stuck.set(waiting.stuck)
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        self.refresh()
-        return generate_latest(self._exposed)
+        """All metrics in Prometheus' text format.
+
+        What was made a moment ago is given again, so that they take a twentieth of the time at
+        most, however often they are asked for.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._made_until_s:
+            began_s = time.thread_time()
+            self.refresh()
+            self._made = generate_latest(self._exposed)
+            self._made_until_s = now_s + _TIMES_ITS_COST * (time.thread_time() - began_s)
+        return self._made
+
+
+class Glance(Generic[Seen]):
+    """Shares one look among all who ask within a second, however many there are.
+
+    Args:
+        look: what is done once a second at the most.
+    """
+
+    def __init__(self, look: Callable[[], Coroutine[Any, Any, Seen]]) -> None:
+        self._look = look
+        self._began_s = -math.inf
+        self._known: object = None
+        self._task: asyncio.Task[Seen] | None = None
+
+    async def seen(self, known: object = None) -> Seen:
+        """What the look found.
+
+        Args:
+            known: what is known without a look; if it has changed, the last look is of no use.
+        """
+        now_s = asyncio.get_running_loop().time()
+        fresh = now_s - self._began_s < _FRESH_S and known == self._known
+        if self._task is None or (self._task.done() and not fresh):
+            self._began_s, self._known = now_s, known
+            self._task = asyncio.create_task(self._look())
+        return await asyncio.shield(self._task)
 
 
 class Health:

@@ -108,6 +108,7 @@ class Bench:
         records = [unpack(held) for key, held in contents.items() if ":msg:" in key]
         layout = {"version": SCHEMA_VERSION, "partitions": self.partitions}
         schema = {f"{tag_of(0)}:schema": layout}
+        assert contents[f"{tag_of(0)}:schema"].pop("id")
         expected = schema | expected_contents(contents, records, self.partitions) | tombs
         wrong = {
             key: (contents.get(key), expected.get(key))
@@ -157,7 +158,8 @@ async def _held(node: Any, key: bytes) -> Any:
         return dict(times_in(held)) if b":times:" in key else held
     if kind in {b"hash", "hash"}:
         fields = await node.execute_command("HGETALL", key)
-        return {name.decode(): int(number) for name, number in fields.items()}
+        known = {name.decode(): value.decode() for name, value in fields.items()}
+        return {name: value if name == "id" else int(value) for name, value in known.items()}
     if kind in {b"stream", "stream"}:
         entries = await node.execute_command("XRANGE", key, "-", "+")
         texts = [fields[b"ids"].decode() for _, fields in entries]

@@ -95,7 +95,8 @@ class JsonTestServer(TestServer):
     """aiohttp's test server with our runner, so that malformed requests are answered as in life."""
 
     async def _make_runner(self, **kwargs: Any) -> AppRunner:
-        return Runner(self.app, **kwargs)
+        # aiohttp's has handlers cancelled when their callers leave; the service goes on with them.
+        return Runner(self.app, **kwargs | {"handler_cancellation": False})
 
 
 def settings_of(backend: Backend) -> Settings:

@@ -31,6 +31,7 @@ from service.connect import Server, connect
 from service.embedded import url_of
 from service.errors import CommandError, StartError, Unavailable
 from service.keys import Position, Selection, index_key, tag_of
+from service.paging import Page
 from service.reports import Record, Report
 from service.scripts import Merged, Scripts
 from service.store import Observer, Store
@@ -169,16 +170,31 @@ class Writer:
             await self._writing
 
 
-async def walk(store: Store, selection: Selection, partition: int) -> AsyncIterator[list[Record]]:
+async def walk(store: Store, selection: Selection, partition: int) -> AsyncIterator[Page]:
     """A partition's matching messages, newest first, a few at a time."""
     after: Position | None = None
     while True:
         at = after
         page = await patiently(lambda: store.scan(partition, selection, _ROWS, at))  # noqa: B023
-        yield page.records
+        yield page
         after = page.following
         if after is None:
             return
+
+
+async def walk_all(store: Store, partition: int) -> AsyncIterator[list[Record]]:
+    """All of a partition's messages, as `walk` has them.
+
+    Raises:
+        CommandError: one of them can't be read, so it would be left behind.
+    """
+    async for page in walk(store, EVERYTHING, partition):
+        if page.unreadable:
+            raise CommandError(
+                f"{counted(page.unreadable, 'message')} can't be read by this version. Run the "
+                "version of the service that wrote them."
+            )
+        yield page.records
 
 
 async def size_of(store: Store, selection: Selection) -> int:

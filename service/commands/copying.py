@@ -15,7 +15,7 @@ from service.commands.common import (
     progress,
     size_of,
     store_on,
-    walk,
+    walk_all,
 )
 from service.commands.holdings import (
     Moved,
@@ -42,22 +42,29 @@ async def copy(settings: Settings, wanted: Settings) -> Moved:
         StartError: one of them can't be used.
     """
     started_s = monotonic()
-    async with open_store(settings) as source, _target(wanted) as target:
+    async with (
+        open_store(settings) as source,
+        _target(wanted, await layout_of(source)) as (target, layout),
+    ):
         number = 0
         async for tombstone in tombstones(source):  # first, so that what is gone stays so
             await put_tombstone(target, tombstone)
             number += 1
         await _copy_messages(source, target)
         messages = await _compare(source, target)
-        await write_layout(target, Layout(SCHEMA_VERSION, target.partitions))
+        await write_layout(target, layout._replace(moving=0))
     return Moved(messages, number, monotonic() - started_s)
 
 
 @asynccontextmanager
-async def _target(settings: Settings) -> AsyncIterator[Store]:
-    """The store to copy to, marked so that no service starts on it before it is whole."""
+async def _target(settings: Settings, source: Layout | None) -> AsyncIterator[tuple[Store, Layout]]:
+    """The store to copy to, marked so that no service starts on it before it is whole.
+
+    It has the id of its source, whose place it takes: what waits in a journal for one is as well
+    for the other.
+    """
     partitions = settings.redis.partitions
-    marked = Layout(SCHEMA_VERSION, partitions, moving=partitions)
+    marked = Layout(SCHEMA_VERSION, partitions, partitions, source.id if source else "")
     async with (
         open_server(settings) as (server, scripts),
         store_on(server, scripts, settings) as store,
@@ -66,19 +73,20 @@ async def _target(settings: Settings) -> AsyncIterator[Store]:
         if layout is None:
             await check(server, scripts, settings)
             await write_layout(store, marked)
-        elif layout != marked:
+        elif layout not in (marked, marked._replace(id="")):
             raise CommandError(
                 f"The other Redis has a store with {layout.partitions} partitions. It must have "
-                "none, or what was left of a copy into as many partitions that broke off."
+                "none, or what was left of a copy of this store into as many partitions that "
+                "broke off."
             )
-        yield store
+        yield store, marked
 
 
 async def _copy_messages(source: Store, target: Store) -> None:
     done, writer = 0, Writer(target)
     with progress("Copying", await size_of(source, EVERYTHING)) as show:
         for partition in range(source.partitions):
-            async for records in walk(source, EVERYTHING, partition):
+            async for records in walk_all(source, partition):
                 reports = [report for record in records for report in reports_of(record)]
                 await writer.put(reports, lambda _merged: None)
                 done += len(records)

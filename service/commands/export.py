@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, cast
@@ -30,6 +30,7 @@ from service.models.lines import line_of
 from service.models.meaning import selection_of
 from service.models.reader import Reader
 from service.models.requests import MessageLogsQuery
+from service.reports import Record
 
 _QUERY = Reader(MessageLogsQuery)
 
@@ -56,27 +57,42 @@ def export(file: str, *, force: bool, as_json: bool, **filters: str | None) -> N
         selection = selection_of(_QUERY.query(given))
     except BadRequest as error:
         raise click.UsageError(error.sentence) from None
-    number = run(lambda settings: _export(settings, selection, resolve(file), force=force))
-    sentence = f"Exported {counted(number, 'message')}."
-    conclude(sentence, {"messages": number}, as_json=as_json, err=True)
+    number, odd = run(lambda settings: _export(settings, selection, resolve(file), force=force))
+    sentence, figures = f"Exported {counted(number, 'message')}.", {"messages": number}
+    if odd:
+        sentence += f" Left out {counted(odd, 'message')} that this version can't read."
+        figures["unreadable"] = odd
+    conclude(sentence, figures, as_json=as_json, err=True)
+    if odd:
+        sys.exit(1)
 
 
 async def _export(
     settings: Settings, selection: Selection, path: Path | None, *, force: bool
-) -> int:
+) -> tuple[int, int]:
+    """How many messages were written, and how many can't be read."""
     if not force:
         _refuse_to_replace(path)
     async with open_store(settings) as store:
         total = await size_of(store, selection)
-        written = 0
+        written = odd = 0
         with sink(path, force=force) as file, progress("Exporting", total) as move:
             for partition in range(store.partitions):
-                async for records in walk(store, selection, partition):
-                    file.writelines(line_of(record) + b"\n" for record in records)
-                    written += len(records)
+                async for page in walk(store, selection, partition):
+                    lines = list(_lines_of(page.records))
+                    file.writelines(lines)
+                    written += len(lines)
+                    odd += page.unreadable + len(page.records) - len(lines)
                     move(written)
             move(total)
-        return written
+        return written, odd
+
+
+def _lines_of(records: Iterable[Record]) -> Iterator[bytes]:
+    """The lines of those records that can be read whole."""
+    for record in records:
+        with suppress(ValueError):
+            yield line_of(record) + b"\n"
 
 
 def _refuse_to_replace(path: Path | None) -> None:

@@ -50,16 +50,14 @@ async def layout_of(store: Store) -> Layout | None:
     """
     try:
         await store.probe()
-        fields = "version", "partitions", "moving"
-        version, partitions, moving = await store.execute(0, "HMGET", schema_key(), *fields)
+        return Layout.of(await store.execute(0, "HMGET", schema_key(), *Layout._fields))
     except Unavailable as error:
         raise CommandError(f"The store can't be used ({error.reason}).") from None
-    return Layout(int(version), int(partitions), int(moving or 0)) if version else None
 
 
 async def write_layout(store: Store, layout: Layout) -> None:
     """Says how the store is laid out, and whether a move is under way, in one step."""
-    fields = [part for field in layout._asdict().items() for part in field]
+    fields = [part for field in layout._asdict().items() if field[1] for part in field]
     await patiently(lambda: store.execute(0, "HSET", schema_key(), *fields))
     if not layout.moving:
         await patiently(lambda: store.execute(0, "HDEL", schema_key(), "moving"))
@@ -68,7 +66,7 @@ async def write_layout(store: Store, layout: Layout) -> None:
 async def tombstones(store: Store) -> AsyncIterator[Tombstone]:
     """All there are; one may come twice."""
     for partition in range(store.partitions):
-        async for key in _keys(store, partition, "gone:*"):
+        async for key in keys_of(store, partition, "gone:*"):
             value, left_ms = [
                 await patiently(lambda: store.execute(partition, command, key))  # noqa: B023
                 for command in ("GET", "PTTL")
@@ -86,7 +84,7 @@ async def put_tombstone(store: Store, tombstone: Tombstone) -> str:
     return key
 
 
-async def _keys(store: Store, partition: int, pattern: str) -> AsyncIterator[str]:
+async def keys_of(store: Store, partition: int, pattern: str) -> AsyncIterator[str]:
     """A partition's keys that match behind the tag; one may come twice."""
     pattern = f"{tag_of(partition)}:{pattern}"
     cursor = 0

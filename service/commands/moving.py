@@ -16,7 +16,7 @@ from service.commands.common import (
     progress,
     size_of,
     store_on,
-    walk,
+    walk_all,
     with_store,
 )
 from service.commands.holdings import (
@@ -67,7 +67,7 @@ async def move(settings: Settings, partitions: int) -> Moved:
             await write_layout(old, layout._replace(moving=partitions))
             number = await move_tombstones(old, new)
             messages = await move_messages(old, new)
-            await write_layout(new, Layout(SCHEMA_VERSION, partitions))
+            await write_layout(new, layout._replace(partitions=partitions, moving=0))
     return Moved(messages, number, monotonic() - started_s)
 
 
@@ -118,7 +118,7 @@ async def move_messages(old: Store, new: Store) -> int:
     before, twice, done = await census_of(all_places), Census(), 0
     with progress("Moving", await size_of(old, EVERYTHING)) as show:
         for partition in range(old.partitions):
-            async for records in walk(old, EVERYTHING, partition):
+            async for records in walk_all(old, partition):
                 away = [r for r in records if partition_of(r.wamid, new.partitions) != partition]
                 twice.update(await _write(new, away))
                 await _remove(old, partition, away)

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import os
+
 import click
+from click.core import ParameterSource
 
 from service.commands.common import conclude, counted, run, with_store
 from service.commands.copying import copy
 from service.commands.moving import move
+from service.config import Settings
+from service.errors import ConfigError
+
+TO_URL = "REPARTITION_TO_URL"
+"""The variable of `--to-url`. It has another prefix than those of settings, which it isn't."""
 
 
 @click.command()
 @click.option(
     "--partitions", type=click.IntRange(1, 4096), required=True, help="How many there shall be."
 )
-@click.option("--to-url", help="An empty Redis or cluster to copy to; default: change this one.")
+@click.option(
+    "--to-url",
+    envvar=TO_URL,
+    show_envvar=True,
+    help="An empty Redis or cluster to copy to; default: change this one. With a user or a "
+    "password the URL must be in the variable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A summary for machines, on stdout.")
-def repartition(partitions: int, to_url: str | None, *, as_json: bool) -> None:
+@click.pass_context
+def repartition(
+    context: click.Context, partitions: int, to_url: str | None, *, as_json: bool
+) -> None:
     """Take all messages to another number of partitions: here, or as a copy elsewhere.
 
     No service may write to it meanwhile. Broken off, it is run again and goes on.
     """
-    if to_url == "":  # as of a variable that isn't set
-        raise click.UsageError("--to-url must not be empty.")
+    if "" in (to_url, os.environ.get(TO_URL)):  # as of a variable that isn't set
+        raise click.UsageError(f"--to-url and {TO_URL} must not be empty.")
     if to_url is None:
         moved = run(lambda settings: move(settings, partitions))
         done, then = "Moved", ""
     else:
-        moved = run(lambda settings: copy(settings, with_store(settings, to_url, partitions)))
+        shown = context.get_parameter_source("to_url") is ParameterSource.COMMANDLINE
+        moved = run(
+            lambda settings: copy(settings, _target(settings, to_url, partitions, shown=shown))
+        )
         done, then = "Copied", "redis.url to the new one and "
     rate = moved.messages / max(moved.took_s, 0.001)
     sentence = (
@@ -36,3 +56,23 @@ def repartition(partitions: int, to_url: str | None, *, as_json: bool) -> None:
         f"redis.partitions to {partitions}."
     )
     conclude(sentence, moved._asdict() | {"partitions": partitions}, as_json=as_json, err=False)
+
+
+def _target(settings: Settings, url: str, partitions: int, *, shown: bool) -> Settings:
+    """The settings of the store to copy to.
+
+    Args:
+        settings: of the store as it is.
+        url: of the other one.
+        partitions: that it shall have.
+        shown: whether the URL stands in the command line.
+
+    Raises:
+        ConfigError: everybody can read a password there.
+    """
+    if shown and ("@" in url or "password=" in url):
+        raise ConfigError(
+            "--to-url holds a user or a password, which everybody on this machine can read in the "
+            f"list of processes. Leave it out, and set the variable {TO_URL} to the URL."
+        )
+    return with_store(settings, url, partitions)

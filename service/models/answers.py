@@ -100,6 +100,10 @@ class JournalState(TypedDict):
     on: bool
     reports: NotRequired[int]
     age_s: NotRequired[Annotated[float, Meta(description="how long the first of them has waited")]]
+    for_other_stores: NotRequired[
+        Annotated[int, Meta(description="how many of them wait for another store than this one")]
+    ]
+    fault: NotRequired[Annotated[str, Meta(description="why it takes no reports")]]
 
 
 class Ready(TypedDict):
@@ -109,6 +113,15 @@ class Ready(TypedDict):
     store: Literal["up", "away"]
     reason: NotRequired[Annotated[str, Meta(description="why the store is away")]]
     journal: JournalState
+    clock_ahead_s: NotRequired[
+        Annotated[
+            int,
+            Meta(
+                description="by how many seconds this machine's clock is ahead of that of Redis, "
+                "less than 0: behind it; only where that is more than a minute"
+            ),
+        ]
+    ]
 
 
 class TrackSendEventResponse(TypedDict):

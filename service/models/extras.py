@@ -12,6 +12,7 @@ import orjson
 
 from service.errors import BadRequest
 from service.models.meaning import text_of
+from service.models.pieces import Items
 from service.models.reader import CONTROLS
 from service.models.recipients import recipient_of
 from service.models.requests import MAX_METAS_ID
@@ -43,12 +44,16 @@ class Contacts:
     """
 
     def __init__(self, contacts: object, statuses: Iterable[Mapping[str, Any]]) -> None:
-        listed = contacts if isinstance(contacts, list) else []
-        found = [each for each in listed if isinstance(each, dict)]
-        self._by_id = {
-            known: contact for contact in found for known in _person_ids(contact, "wa_id") if known
-        }
-        self._only = found[0] if len(found) == 1 and _are_of_one(statuses) else NO_CONTACT
+        listed = contacts if isinstance(contacts, list | Items) else []
+        self._by_id: dict[str, Mapping[str, Any]] = {}
+        number, only = 0, NO_CONTACT
+        for contact in listed:
+            if isinstance(contact, dict):
+                number += 1
+                only = contact
+                for known in filter(None, _person_ids(contact, "wa_id")):
+                    self._by_id[known] = contact
+        self._only = only if number == 1 and _are_of_one(statuses) else NO_CONTACT
 
     def of(self, status: Mapping[str, Any]) -> Mapping[str, Any]:
         """The contact that a status is about: the one with its id, or the only one."""
@@ -76,8 +81,11 @@ def _person_ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
 
 def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
     """Whether all statuses name the same person, or there is only one status."""
-    named = [tuple(_persons(status)) for status in statuses]
-    return len(named) == 1 or (len(set(named)) == 1 and any(named[0]))
+    named = (tuple(_persons(status)) for status in statuses)
+    first, second = next(named, None), next(named, None)
+    if first is None or second is None:
+        return first is not None
+    return any(first) and second == first and all(other == first for other in named)
 
 
 def _is_of_group(status: Mapping[str, Any]) -> bool:

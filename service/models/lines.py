@@ -183,7 +183,8 @@ def _first_received(line: RecordLine) -> str:
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}(\d{3})?)?Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_DIGITS = 16
+_MOST_DIGITS = 16
+"""Of a position in the order of messages, which Redis has as a double."""
 
 
 def _iso_us(time_us: str) -> str:
@@ -195,8 +196,8 @@ def _us_of(text: str, field: str) -> str:
     """µs since the epoch in digits; `""` for `""`."""
     if not text:
         return ""
-    digits = _digits_of(text)
-    if len(digits) != _DIGITS:  # as many as positions in the order of messages have
+    digits = _digits_of(text) if _MOMENT.fullmatch(text) else ""
+    if not 0 < len(digits) <= _MOST_DIGITS:
         raise refusal(field, _ALLOWED_TIME)
     return digits
 
@@ -204,7 +205,7 @@ def _us_of(text: str, field: str) -> str:
 @lru_cache(maxsize=4096)  # a record has one time in many places, and its neighbours have it too
 def _digits_of(text: str) -> str:
     try:
-        moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else _EPOCH
+        microseconds = (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
     except ValueError:
-        moment = _EPOCH
-    return str((moment - _EPOCH) // _MICROSECOND)
+        return ""
+    return str(microseconds) if microseconds > 0 else ""

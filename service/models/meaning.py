@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from service.models.requests import (
     EARLIEST,
     ISO_TIME,
     MAX_METAS_ID,
+    MAX_TIME,
     EraseRequest,
     FailuresQuery,
     LiveQuery,
@@ -32,7 +34,7 @@ from service.models.requests import (
     TrackSendRequest,
     Wamid,
 )
-from service.reports import Context, Extras, Report, Status
+from service.reports import LONGEST_AHEAD_MS, Context, Extras, Report, Status
 
 MAX_WAMID = 256
 """Characters of a message id."""
@@ -71,25 +73,48 @@ _TIME = re.compile(ISO_TIME)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _EARLIEST_MS = (EARLIEST - _EPOCH) // _MILLISECOND
-_LONGEST_AHEAD_MS = timedelta(days=1) // _MILLISECOND
+_LATEST_MS = 9_999_999_999_999
+"""Ten digits of seconds, as far as all that is made of times is right."""
+
+Latest = Callable[[], float]
+"""Tells the latest time that is taken, in ms since the epoch. It is asked only for one that lies
+more than a day ahead of our clock."""
 
 
-def time_of(value: str | int, now_ms: int, field: str = "timestamp") -> int:
+def any_time() -> float:
+    """The `Latest` of a caller with a right clock: if its time lies far ahead, ours is wrong."""
+    return math.inf
+
+
+def none_later() -> float:
+    """The `Latest` where our clock is the only one."""
+    return -math.inf
+
+
+def time_of(
+    value: str | int, now_ms: int, field: str = "timestamp", latest_ms: Latest = none_later
+) -> int:
     """A reported time, in ms since the epoch.
 
     Args:
         value: ISO 8601, UTC where it has no offset, or epoch seconds.
         now_ms: the service's clock.
         field: to name in the error.
+        latest_ms: see `Latest`; as the service's clock may be wrong.
 
     Raises:
         BadRequest: it can't be read, is before 2009 or more than a day ahead.
     """
     try:
-        time_ms = _milliseconds(value)
+        short = (
+            isinstance(value, int) or len(value) <= MAX_TIME
+        )  # what isn't stays out of the cache
+        time_ms = _milliseconds(value) if short else None
     except (ValueError, OverflowError):
         time_ms = None
-    if time_ms is None or not _EARLIEST_MS <= time_ms <= now_ms + _LONGEST_AHEAD_MS:
+    if time_ms is None or time_ms < _EARLIEST_MS:
+        raise refusal(field, _ALLOWED_TIME)
+    if time_ms > now_ms + LONGEST_AHEAD_MS and time_ms > min(latest_ms(), _LATEST_MS):
         raise refusal(field, _ALLOWED_TIME)
     return time_ms
 
@@ -108,7 +133,9 @@ def _milliseconds(value: str | int) -> int | None:
     return (moment - _EPOCH) // _MILLISECOND
 
 
-def send_report(request: TrackSendRequest, received_us: int) -> Report:
+def send_report(
+    request: TrackSendRequest, received_us: int, latest_ms: Latest = none_later
+) -> Report:
     """The report of a track-send: sent, at its `sent_at` or else now, with this context.
 
     Raises:
@@ -123,7 +150,7 @@ def send_report(request: TrackSendRequest, received_us: int) -> Report:
         )
     at_ms = now_ms = received_us // 1000
     if request.sent_at is not None and request.sent_at != "":
-        at_ms = time_of(request.sent_at, now_ms, "sent_at")
+        at_ms = time_of(request.sent_at, now_ms, "sent_at", latest_ms)
     return Report(
         wamid=_required(request.template_wamid, "template_wamid", 256),
         status=Status.SENT,
@@ -142,7 +169,9 @@ def send_report(request: TrackSendRequest, received_us: int) -> Report:
     )
 
 
-def status_report(request: MessageStatusRequest, received_us: int) -> Report:
+def status_report(
+    request: MessageStatusRequest, received_us: int, latest_ms: Latest = none_later
+) -> Report:
     """What a status update says.
 
     Raises:
@@ -155,7 +184,7 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
     return Report(
         _required(request.wamid, "wamid", 256),
         status,
-        time_of(request.timestamp, received_us // 1000),
+        time_of(request.timestamp, received_us // 1000, latest_ms=latest_ms),
         received_us,
         recipient_id,
         *(_raw_error_of(request.errors) if status is Status.FAILED else ()),
@@ -165,6 +194,7 @@ def status_report(request: MessageStatusRequest, received_us: int) -> Report:
 def forwarded_report(
     required: StatusRequired,
     received_us: int,
+    latest_ms: Latest,
     *,
     recipient_id: str,
     errors: object,
@@ -175,6 +205,7 @@ def forwarded_report(
     Args:
         required: the required fields.
         received_us: when it was received, in µs since the epoch.
+        latest_ms: see `Latest`.
         recipient_id: the recipient in its stored form, `""` for none.
         errors: Meta's errors, in any form.
         extras: Meta's other fields.
@@ -186,7 +217,7 @@ def forwarded_report(
     return Report(
         _required(required.wamid, "wamid", 256),
         status,
-        time_of(required.timestamp, received_us // 1000),
+        time_of(required.timestamp, received_us // 1000, latest_ms=latest_ms),
         received_us,
         recipient_id,
         *(error_of(errors) if status is Status.FAILED else NO_ERROR),

@@ -10,7 +10,7 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar, get_args, get_type
 import msgspec
 import orjson
 
-from service.errors import BadRequest
+from service.errors import BadRequest, TooManyParts
 from service.models.requests import CONTROL, Controls
 
 BOM = b"\xef\xbb\xbf"
@@ -22,13 +22,15 @@ CONTROLS = re.compile(rf"[{CONTROL}\ud800-\udfff]")
 _CONTROL = re.compile(rf"[{CONTROL}]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 
-# A JSON text up to the next half surrogate that stands alone, or that half (the group).
-_UP_TO_HALF = re.compile(
-    rb"(?:[^\\]++|\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|[^u]|u(?![dD][89a-fA-F])))++"
-    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
-    re.DOTALL,
+# Half of a surrogate pair that stands alone, as an escape, where each backslash begins an escape.
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE_HALF = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!%b)|[c-fC-F][0-9a-fA-F]{2}(?<!%b%b))"
+    % (_LOW, _HIGH, _LOW)
 )
+
+MOST_PARTS = 100_000
+"""In the JSON of a body, as `parts_of` counts them: ten times what 1,000 sends have."""
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 
@@ -70,7 +72,10 @@ class Reader(Generic[Model]):
 
         Raises:
             BadRequest: it isn't JSON in UTF-8, not an object, or a field is missing or ill-typed.
+            TooManyParts: it would take long to read.
         """
+        if len(raw) > MOST_PARTS:  # a part has a byte at least
+            check_parts(raw)
         if not raw.isascii():
             raw = utf8(raw)
         model = self.exact(raw)
@@ -209,9 +214,33 @@ def whole_pairs(raw: bytes) -> bytes:
     JavaScript escapes half of a cut emoji like that. The decoders refuse it, but no send or status
     must be lost for it.
     """
-    if b"\\u" not in raw:
+    if b"\\u" not in raw or b"\0" in raw:  # the latter is no JSON
         return raw
-    return _UP_TO_HALF.sub(lambda found: rb"\ufffd" if found[1] else found[0], raw)
+    escapes = raw.replace(b"\\\\", b"\0\0")
+    mended = bytearray(raw)
+    for half in _LONE_HALF.finditer(escapes):  # no `sub`: it would hold up other threads
+        mended[half.start() : half.end()] = rb"\ufffd"
+    return bytes(mended)
+
+
+def parts_of(raw: bytes) -> int:
+    """About how many parts a JSON text has: what it takes to decode it, in some 0.2 µs each.
+
+    Counted are commas and opening brackets, in texts too, and every fourth half of a surrogate
+    pair.
+    """
+    halves = raw.count(b"\\ud") + raw.count(b"\\uD")
+    return sum(map(raw.count, (b",", b"[", b"{"))) + halves // 4
+
+
+def check_parts(raw: bytes) -> None:
+    """Refuses JSON that would take long to decode, while all other requests wait.
+
+    Raises:
+        TooManyParts: it has too many parts.
+    """
+    if parts_of(raw) > MOST_PARTS:
+        raise TooManyParts(MOST_PARTS)
 
 
 def any_json(raw: bytes) -> object:

@@ -28,6 +28,9 @@ _CODE_LENGTHS = sorted({len(code) for code in CALLING_CODES})
 _PLAIN_MARKS = b" +-()"
 """What spreadsheets and programs spoil has others beside these, so they need no closer look."""
 
+_NUMBER = re.compile(rf"(?!00)[0-9]{{{_LEAST_DIGITS},{_MOST_DIGITS}}}")
+"""A phone number in its stored form."""
+
 _METAS_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[0-9A-Za-z]{1,128}")
 """Meta's business-scoped id of a person: a country, and letters and digits of any kind."""
 
@@ -55,8 +58,10 @@ def recipient_of(text: str, field: str) -> str:
     Raises:
         BadRequest: it can't be a recipient.
     """
-    if text.isascii():  # as nearly always
-        if _is_number(text) or _METAS_ID.fullmatch(text):
+    if _NUMBER.fullmatch(text):  # as nearly always
+        return text
+    if text.isascii():
+        if _METAS_ID.fullmatch(text):
             return text
         if _is_number(bare := text.encode().translate(None, _PLAIN_MARKS).decode()):
             return bare
@@ -106,8 +111,7 @@ def _forms_of(number: str) -> Iterator[str]:
 
 def _is_number(digits: str) -> bool:
     """Whether the text is a phone number in its stored form."""
-    length_fits = _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS
-    return length_fits and digits.isdecimal() and not digits.startswith("00")
+    return _NUMBER.fullmatch(digits) is not None
 
 
 def _digits_in(text: str) -> str:

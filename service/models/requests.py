@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.models.schema import one_of
+from service.reports import EARLIEST_S
 
 MAX_ITEMS = 1_000
 """In one request."""
@@ -48,7 +49,7 @@ def _controls(rule: Controls) -> dict[str, Controls]:
 ISO_TIME = r"[0-9W-]{7,10}[T ][0-9:.,]+(Z|[+-][0-9:.,]+)?"
 """A pattern for what may be an ISO 8601 date and time."""
 
-EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+EARLIEST = datetime.fromtimestamp(EARLIEST_S, UTC)
 """No message is older."""
 
 PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
@@ -75,8 +76,11 @@ _TextRecipient = Annotated[str, Meta(max_length=MAX_METAS_ID, extra_json_schema=
 _TextRecipientOrNone = Annotated[
     str, Meta(max_length=MAX_METAS_ID, extra_json_schema=_RECIPIENT_OR_NONE)
 ]
-_TextTime = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME)]
-_TextTimeOrNone = Annotated[str, Meta(max_length=128, extra_json_schema=_TIME_OR_NONE)]
+MAX_TIME = 128
+"""Characters of a time."""
+
+_TextTime = Annotated[str, Meta(max_length=MAX_TIME, extra_json_schema=_TIME)]
+_TextTimeOrNone = Annotated[str, Meta(max_length=MAX_TIME, extra_json_schema=_TIME_OR_NONE)]
 _Digits = Annotated[int, Meta(ge=0)]
 _SixDigits = Annotated[int, Meta(ge=100_000)]
 
@@ -186,7 +190,7 @@ Limit = Annotated[
 Cursor = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{16}\.[A-Za-z0-9_-]{22}(?![\s\S])",
+        pattern=r"^[0-9]{1,16}\.[A-Za-z0-9_-]{22}(?![\s\S])",
         description="taken from the Link header of the page before",
     ),
 ]
@@ -195,7 +199,7 @@ Cursor = Annotated[
 ValueCursor = Annotated[
     str,
     Meta(
-        pattern=rf"^[0-9]{{16}}\.[^{CONTROL}]{{1,512}}(?![\s\S])",
+        pattern=rf"^[0-9]{{1,16}}\.[^{CONTROL}]{{1,512}}(?![\s\S])",
         description="taken from the Link header of the page before",
     ),
 ]

@@ -114,7 +114,7 @@ class Table:
         Raises:
             BadRequest: a field has two columns.
         """
-        return self._places(names)
+        return self._places(names) if _are_few(names) else self._find_places(names)
 
     def _find_places(self, names: tuple[str, ...]) -> Mapping[str, int]:
         places: dict[str, int] = {}
@@ -153,10 +153,10 @@ class Table:
 
     def unread(self, names: tuple[str, ...]) -> list[str]:
         """The columns that no field is read from, without those to be skipped."""
-        return self._unread(names)
+        return self._unread(names) if _are_few(names) else self._find_unread(names)
 
     def _find_unread(self, names: tuple[str, ...]) -> list[str]:
-        read = set(self._places(names).values())
+        read = set(self.places(names).values())
         return [
             name.strip()
             for at, name in enumerate(names)
@@ -235,9 +235,22 @@ class Table:
         return created_ms * 1000 + crc_hqx(reports[0].wamid.encode(), 0) % 1000
 
 
-@lru_cache(maxsize=4096)  # lines of JSON have the same names in ever other combinations
+_MOST_CACHED = 128
+"""Characters of a name that a cache keeps."""
+
+
+def _are_few(names: tuple[str, ...]) -> bool:
+    """Whether a cache may keep the names of a line's columns: the line makes them up."""
+    return len(names) <= _MOST_CACHED and max(map(len, names), default=0) <= _MOST_CACHED
+
+
 def _plain(name: str) -> str:
     """A column's name in lower case, without blanks and invisible characters."""
+    return (_plain_of if len(name) <= _MOST_CACHED else _plain_of.__wrapped__)(name)
+
+
+@lru_cache(maxsize=4096)  # lines of JSON have the same names in ever other combinations
+def _plain_of(name: str) -> str:
     seen = "".join(each for each in name if unicodedata.category(each) != "Cf")
     return "_".join(re.findall(r"[^\W_]+", seen.casefold()))
 

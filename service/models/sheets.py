@@ -20,8 +20,14 @@ from service.reports import Record
 COLUMNS = tuple(FailedRecipient.__annotations__)
 
 _SIGN = "[=+\\-@＝＋－＠]"  # noqa: RUF001
-# Spreadsheets may pass over blanks, quotes and invisible characters before a sign.
-_FORMULA = rf"(?:[^\S\r\n]|[\"\u00ad\u200b-\u200f\u2060-\u2064\ufeff])*{_SIGN}"
+# Spreadsheets may pass over blanks, quotes and invisible characters before a sign. Invisible are
+# those that Unicode calls default-ignorable, marks of annotations and the blank of Braille.
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
+)
+_FORMULA = rf"(?:[^\S\r\n]|[\"{_INVISIBLE}])*{_SIGN}"
 
 # Where numbers have a decimal comma, spreadsheets divide cells at semicolons. Quotes that don't
 # begin such a cell mean nothing then: a semicolon or a line end within our cell begins another one.

@@ -8,15 +8,16 @@ rest: an odd part is left out, and counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
 from service.errors import BadRequest
 from service.models.extras import NO_CONTACT, Contacts, id_of, recipient_and_extras
-from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, error_of, time_of
+from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, any_time, error_of, time_of
+from service.models.pieces import Items, is_large, json_in_pieces
 from service.models.reader import CONTROLS, any_json
-from service.reports import Clock, Extras, Report, Status
+from service.reports import LONGEST_AHEAD_MS, Extras, Report, Status
 
 _KNOWN_LISTS = frozenset(("statuses", "messages", "errors"))
 
@@ -25,6 +26,8 @@ class Item(StrEnum):
     """What a payload may hold; all but statuses are passed over."""
 
     STATUS = "status"
+    AHEAD = "ahead"
+    """A status, taken, that lies more than a day ahead of our clock: one of the clocks is wrong."""
     UNKNOWN_STATUS = "unknown_status"
     """Of a message, but none that we know."""
     MALFORMED = "malformed"
@@ -37,6 +40,9 @@ class Item(StrEnum):
     """A change about messages that holds something else: clicks on links, say."""
     OTHER_FIELD = "other_field"
     """A change that isn't about messages: calls, templates, the account."""
+
+
+_TAKEN = (Item.STATUS, Item.AHEAD)
 
 
 class Payload:
@@ -54,7 +60,7 @@ class Payload:
         BadRequest: the body isn't a JSON object.
     """
 
-    def __init__(self, body: bytes, clock: Clock) -> None:
+    def __init__(self, body: bytes, clock: Callable[[], int]) -> None:
         self.reports: list[Report] = []
         self.items: Counter[str] = Counter()
         for value in self._values(_object_of(body)):
@@ -68,9 +74,7 @@ class Payload:
     def passed_over(self) -> dict[str, int]:
         """How many items of each kind were not taken."""
         return {
-            kind.value: self.items[kind]
-            for kind in Item
-            if kind is not Item.STATUS and self.items[kind]
+            kind.value: self.items[kind] for kind in Item if kind not in _TAKEN and self.items[kind]
         }
 
     @property
@@ -78,13 +82,15 @@ class Payload:
         """Whether the payload has anything that Meta's webhook sends."""
         return any(number for kind, number in self.items.items() if kind != Item.MALFORMED)
 
-    def _take_all(self, value: Mapping[str, Any], clock: Clock) -> None:
+    def _take_all(self, value: Mapping[str, Any], clock: Callable[[], int]) -> None:
         metadata = value.get("metadata")
         number_id = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
         phone_number_id = id_of(number_id)
-        statuses = list(self._list_of(value, "statuses"))
-        contacts = Contacts(value["contacts"], statuses) if "contacts" in value else None
-        for status in statuses:
+        contacts = None
+        if "contacts" in value:
+            statuses = (each for each in _listed(value, "statuses") if isinstance(each, dict))
+            contacts = Contacts(value["contacts"], statuses)
+        for status in self._list_of(value, "statuses"):
             self._take(status, contacts, phone_number_id, clock)
 
     def _values(self, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -106,7 +112,7 @@ class Payload:
     def _list_of(self, holder: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
         """The objects of a list; what is no list is as good as one malformed item."""
         found = holder.get(name)
-        for item in found if isinstance(found, list) else [] if found is None else [found]:
+        for item in _listed(holder, name):
             if isinstance(item, dict) and item is not found:
                 yield item
             else:
@@ -117,7 +123,7 @@ class Payload:
         status: Mapping[str, Any],
         contacts: Contacts | None,
         phone_number_id: str,
-        clock: Clock,
+        clock: Callable[[], int],
     ) -> None:
         try:
             reported = STATUSES.get(status["status"])
@@ -126,14 +132,23 @@ class Payload:
                 return
             contact = contacts.of(status) if contacts else NO_CONTACT
             recipient_id, extras = recipient_and_extras(status, contact, phone_number_id)
-            self.reports.append(_report_of(status, reported, recipient_id, extras, clock()))
+            report = _report_of(status, reported, recipient_id, extras, clock())
+            self.reports.append(report)
             self.items[Item.STATUS] += 1
+            if report.at_ms > report.received_us // 1000 + LONGEST_AHEAD_MS:
+                self.items[Item.AHEAD] += 1
         except (BadRequest, KeyError, TypeError):
             self.items[Item.MALFORMED] += 1
 
 
+def _listed(holder: Mapping[str, Any], name: str) -> Iterable[object]:
+    """The items of a list; what is no list is one."""
+    found = holder.get(name)
+    return found if isinstance(found, list | Items) else [] if found is None else [found]
+
+
 def _object_of(body: bytes) -> Mapping[str, Any]:
-    payload = any_json(body)
+    payload = json_in_pieces(body) if is_large(body) else any_json(body)
     if not isinstance(payload, dict):
         raise BadRequest("The body must be a JSON object.")
     return payload
@@ -143,6 +158,9 @@ def _report_of(
     status: Mapping[str, Any], reported: Status, recipient_id: str, extras: Extras, received_us: int
 ) -> Report:
     """What one status says.
+
+    Its time may lie ahead of our clock: Meta has a right one, and doesn't send a status again that
+    was answered with 200.
 
     Raises:
         BadRequest: its time is out of range.
@@ -155,7 +173,7 @@ def _report_of(
     return Report(
         wamid=_wamid_of(status["id"]),
         status=reported,
-        at_ms=time_of(_time_of(status["timestamp"]), received_us // 1000),
+        at_ms=time_of(_time_of(status["timestamp"]), received_us // 1000, latest_ms=any_time),
         received_us=received_us,
         recipient_id=recipient_id,
         error_code=code,

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from service.__main__ import main
 from service.keys import id_of, index_key, message_key, tag_of
 from service.models.rows import FIELDS
-from service.reports import Record
+from service.reports import SEPARATOR, Record
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
 from tests.conftest import TOKEN, need_server
@@ -116,9 +116,10 @@ def test_the_file_is_its_owners_and_may_replace_the_one_before(
 def test_an_export_that_breaks_off_leaves_no_file(
     tmp_path: Path, one: Backend, redis_server: RedisServer
 ) -> None:
-    """A record that isn't one, met late, stands for whatever may happen in between."""
+    """A time that no clock shows, met late, stands for whatever may happen in between."""
     oldest = min(fill(one, histories(250)).values(), key=lambda record: record.created_us)
-    redis_server.command("SET", message_key(tag_of(0), id_of(oldest.wamid)), "no record")
+    odd = SEPARATOR.join(oldest._replace(created_us="9" * 30))
+    redis_server.command("SET", message_key(tag_of(0), id_of(oldest.wamid)), odd)
     file = tmp_path / "all.ndjson.gz"
     does(tmp_path, one, "export", str(file), code=1)
     assert list(tmp_path.iterdir()) == []

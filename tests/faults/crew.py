@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.process import Service, runs
+from tests.process import START_TIMEOUT_S, Service, runs
 from tests.servers import wait_until
 
 WORKERS = ("--workers", "2")
@@ -23,5 +23,6 @@ def until_two(service: Service, *, but: frozenset[int] | set[int] = frozenset())
     wait_until(
         lambda: len(workers_of(service)) == 2 and not workers_of(service) & but,
         "two workers to serve",
+        START_TIMEOUT_S,
     )
     return workers_of(service)

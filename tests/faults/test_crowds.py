@@ -3,31 +3,93 @@
 import asyncio
 import gc
 import json
+import random
+import re
 import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import uvloop
+from aiohttp import web
 from aiohttp.test_utils import TestClient
+from aiohttp.web_request import BaseRequest
 
-from service.app import create_app
+from service.admission import Admission
+from service.app import create_app, settle
 from service.config import Auth, Redis, Settings
-from service.protocol import Protocol
-from service.refuser import Refuser
-from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer
+from service.errors import Overloaded
+from service.middleware import ADMISSION, OPEN, READ, WRITE
+from service.protocol import JsonServer, Protocol
+from service.refusals import LogLimit
+from service.telemetry import Metrics
+from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import SEND, depth_of, eventually
 from tests.faults.test_overload import MOST, call, service_on
 from tests.process import Service
 from tests.servers import RedisServer, wait_until
 
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
-POST = b"POST /x HTTP/1.1\r\nHost: x\r\ncontent-length: 5\r\n\r\nGET /"
+LISTEN = (
+    f"GET /api/webhooks/live/ HTTP/1.1\r\nHost: x\r\nX-Webhook-Token: {TOKEN}\r\n\r\n"
+).encode()
+POST = (
+    f"POST {SEND} HTTP/1.1\r\nHost: x\r\ncontent-length: 5\r\nX-Webhook-Token: {TOKEN}\r\n"
+    "x-request-id: the-callers.1\r\n\r\nGET /"
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("request_", "whole"),
+    [
+        (b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n", True),
+        (
+            b"POST /a HTTP/1.1\r\nConnection: keep-alive\r\nContent-Length: 2\r\nA: b\r\n\r\n{}",
+            True,
+        ),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 2, 2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length : 2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: +2\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 1\r\n\r\n{}", False),
+        (b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", False),
+        (b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nUpgrade: h2c\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nA: b\nContent-Length: 2\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nA: b\r\n Content-Length: 2\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\n\n", False),
+        (b"GET /a HTTP/1.0\r\n\r\n", False),
+        (b"HEAD /a HTTP/1.1\r\n\r\n", False),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", True),
+        (b"GET /b HTTP/1.1\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\n" + b"A:\r\n" * 5_000 + b"\r\n", False),
+        (b"", False),
+    ],
+)
+async def test_only_a_whole_request_of_a_known_path_may_be_refused_unread(
+    request_: bytes, whole: bool
+) -> None:
+    """Whatever could be read in another way than aiohttp reads it is left to aiohttp."""
+    server = JsonServer.like(
+        web.Server(_nobody),
+        _nobody,
+        admission=Admission(1, lambda: 0),
+        lines=LogLimit(),
+        policies={("GET", "/a"): READ, ("POST", "/a"): WRITE, ("GET", "/healthz"): OPEN},
+        metrics=Metrics(),
+        receive_s=1.0,
+        most=lambda: 1,
+    )
+    assert (server.share_of(request_) is not None) == whole
+
+
+async def _nobody(_: BaseRequest) -> web.StreamResponse:
+    raise AssertionError
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes, object]:
@@ -38,159 +100,8 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes, object]:
         return int(head.split()[1]), head, json.loads(await reader.readexactly(length))
 
 
-class Crowd:
-    """A server that refuses everybody as long as there is no room."""
-
-    def __init__(self) -> None:
-        self.refusals = 0
-        self.served: asyncio.Protocol | None = None
-
-    def refused(self) -> None:
-        self.refusals += 1
-
-    def protocol(self) -> Refuser:
-        return Refuser(lambda _: self.served, self.refused, receive_s=0.8)
-
-
-@pytest.fixture
-async def crowd() -> Crowd:
-    return Crowd()
-
-
-@pytest.fixture
-async def connection(crowd: Crowd) -> AsyncIterator[Connection]:
-    """To a server of refusers."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(crowd.protocol, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    yield reader, writer
-    writer.transport.abort()
-    server.close()
-
-
-async def test_each_request_is_refused_once(crowd: Crowd, connection: Connection) -> None:
-    """However it is cut into pieces; a body that looks like a request is none."""
-    reader, writer = connection
-    requests = POST + GET + POST + POST
-    for at in range(0, len(requests), 7):
-        writer.write(requests[at : at + 7])
-        await asyncio.sleep(0)
-    for _ in range(4):
-        status, head, body = await answer(reader)
-        assert status == 503
-        assert b"Retry-After: 1\r\n" in head
-        assert b"X-Request-ID: " in head
-        assert body == {
-            "ok": False,
-            "error": "The service has more to do than it can take on; try again.",
-        }
-    assert crowd.refusals == 4
-
-
-async def test_a_refusal_carries_the_callers_request_id(connection: Connection) -> None:
-    reader, writer = connection
-    writer.write(GET[:-2] + b"x-request-id: the-callers.1\r\n\r\n")
-    _, head, _ = await answer(reader)
-    assert b"\r\nX-Request-ID: the-callers.1\r\n" in head
-
-
-async def test_a_head_is_refused_without_a_body(connection: Connection) -> None:
-    """Or the caller would take the body for the next answer."""
-    reader, writer = connection
-    writer.write(GET.replace(b"GET", b"HEAD") + GET)
-    async with asyncio.timeout(5):
-        assert b" 503 " in await reader.readuntil(b"\r\n\r\n")
-    assert (await answer(reader))[0] == 503
-
-
-async def test_who_asks_again_at_once_waits_for_the_second_that_retry_after_names(
-    connection: Connection,
-) -> None:
-    """Or a crowd that does so would cost more than those who are served."""
-    reader, writer = connection
-    loop = asyncio.get_running_loop()
-    writer.write(GET)
-    assert (await answer(reader))[0] == 503
-    first_s = loop.time()
-    writer.write(GET)
-    assert (await answer(reader))[0] == 503
-    assert loop.time() - first_s > 0.9
-
-
-async def test_a_body_without_a_length_ends_the_connection_but_not_before_its_answer(
-    connection: Connection,
-) -> None:
-    """What comes after the answer would reset the connection if nobody read it."""
-    reader, writer = connection
-    writer.write(GET[:-2] + b"Transfer-Encoding: chunked\r\n\r\n")
-    for _ in range(30):
-        writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
-        await asyncio.sleep(0.01)
-    status, head, _ = await answer(reader)
-    assert status == 503
-    assert b"Connection: close\r\n" in head
-    assert await reader.read() == b""
-
-
-async def test_a_probe_is_not_answered_before_what_was_asked_before(connection: Connection) -> None:
-    """Its `ok` would be taken for that of the report."""
-    reader, writer = connection
-    writer.write(POST + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert [(await answer(reader))[0] for _ in range(2)] == [503, 503]
-
-
-def test_who_leaves_before_the_refusal_is_no_error() -> None:
-    """On uvloop, where writing to a connection that has ended is one."""
-    errors: list[str] = []
-
-    async def leave() -> None:
-        crowd, loop = Crowd(), asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: errors.append(context["message"]))
-        server = await loop.create_server(crowd.protocol, "127.0.0.1", 0)
-        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(GET)
-        await eventually(lambda: crowd.refusals == 1, "the request")
-        writer.close()
-        await asyncio.sleep(0.7)
-        server.close()
-
-    uvloop.run(leave())
-    assert errors == []
-
-
-async def test_who_drips_is_cut_off(connection: Connection) -> None:
-    reader, writer = connection
-
-    async def drip() -> None:
-        while True:
-            writer.write(b"x")
-            await asyncio.sleep(0.1)
-
-    dripping = asyncio.ensure_future(drip())
-    try:
-        async with asyncio.timeout(3):
-            with suppress(ConnectionResetError):
-                assert await reader.read() == b""
-    finally:
-        dripping.cancel()
-
-
-@pytest.mark.parametrize("sent", [b"", b"GET /x HTT", GET, b"x" * 40_000])
-async def test_who_is_silent_or_sends_no_head_is_cut_off(
-    connection: Connection, sent: bytes
-) -> None:
-    reader, writer = connection
-    writer.write(sent)
-    async with asyncio.timeout(5):
-        with suppress(ConnectionResetError):
-            assert (await reader.read()).count(b"HTTP/1.1") <= 1
-
-
-async def test_newcomers_are_sent_away_while_there_is_no_room(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_newcomers_are_refused_while_there_is_no_room(redis: RedisServer) -> None:
     """But those who are in are served, and a probe of life is answered."""
-    monkeypatch.setattr("service.admission._LATE_S", 60.0)  # a busy machine makes no crowd here
     async with service_on(redis.url) as client:
         redis.pause()
         try:
@@ -199,31 +110,115 @@ async def test_newcomers_are_sent_away_while_there_is_no_room(
                 for number in range(MOST)
             ]
             await eventually(lambda: depth_of(client) == MOST - 1, "the limit")
-            async with client.post(SEND, json=event_send(99)) as response:
-                assert response.status == 503
-                assert response.headers["Connection"] == "close"  # it costs less to come anew
             probe, asking = await asyncio.open_connection(client.host, client.port)
             asking.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await answer(probe))[::2] == (200, {"ok": True})
             reader, writer = await asyncio.open_connection(client.host, client.port)
+            began_s = asyncio.get_running_loop().time()
             for _ in range(2):
                 writer.write(POST)
-                status, head, _ = await answer(reader)
+                status, head, body = await answer(reader)
                 assert status == 503
-                assert b"Server: " not in head  # it never came to aiohttp
+                assert b"Retry-After: 1\r\n" in head
+                assert b"X-Request-ID: the-callers.1\r\n" in head
+                assert b"Date: " not in head  # it never came to aiohttp
+                assert body == {"ok": False, "error": Overloaded().sentence}
+            assert asyncio.get_running_loop().time() - began_s > 0.9  # as Retry-After asks
         finally:
             redis.resume()
         assert {status for status, _ in await asyncio.gather(*calls)} == {200}
-        await asyncio.sleep(1.1)  # as long as it takes to be calm again
         writer.write(POST)
-        status, head, _ = await answer(reader)
-        assert status == 404
-        assert b"Server: " in head
+        assert (await answer(reader))[0] == 400
         for each in (writer, asking):
             each.close()
         async with client.get("/metrics") as response:
             text = await response.text()
-        assert 'tracker_request_seconds_count{route="unknown",status="503"} 3.0' in text
+        assert 'tracker_request_seconds_count{route="unknown",status="503"} 2.0' in text
+
+
+async def test_a_caller_who_was_served_is_refused_unread_too_and_keeps_the_connection(
+    redis: RedisServer,
+) -> None:
+    """To come anew after each refusal costs more than the refusal."""
+    async with service_on(redis.url) as client, AsyncExitStack() as stack:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        stack.callback(writer.close)
+        admission = client.app[ADMISSION]
+        held = [admission.enter(1.0) for _ in range(MOST)]
+        writer.write(POST)
+        status, head, _ = await answer(reader)
+        assert (status, b"Date: " in head) == (503, False)
+        held.pop().leave()
+        writer.write(POST)
+        assert (await answer(reader))[0] == 400  # there is no such JSON: it was let in
+        held.append(admission.enter(1.0))
+        writer.write(POST)
+        status, head, _ = await answer(reader)
+        assert (status, b"Date: " in head) == (503, False)
+        for each in held:
+            each.leave()
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_however_requests_are_cut_each_has_its_answer(seed: int, crowded: Client) -> None:
+    """Refused unread or by aiohttp: the answers are those of the requests, in their order."""
+    chance = random.Random(seed)
+    asked = [chance.choice(list(KINDS)) for _ in range(6)]
+    data = b"".join(KINDS[kind] % number for number, kind in enumerate(asked))
+    ends = sorted({*chance.choices(range(1, len(data)), k=chance.randint(0, 6)), len(data)})
+    if chance.random() < 0.5:  # each by itself, or its head and its body
+        parts = (re.split(rb"(?=GET /)", KINDS[kind] % 0) for kind in asked)
+        ends = list(accumulate(len(part) for part in chain.from_iterable(parts) if part))
+    reader, writer = await asyncio.open_connection(crowded.host, crowded.port)
+    reading = asyncio.ensure_future(received(reader, len(asked)))
+    with suppress(OSError):  # it was closed after an answer
+        for start, end in pairwise([0, *ends]):
+            writer.write(data[start:end])
+            await asyncio.sleep(chance.choice([0.002, 0.03]))
+    answers = await reading
+    writer.close()
+    found = re.findall(rb"HTTP/1.1 (\d+) .*?X-Request-ID: asked-(\d)\r\n", answers, re.DOTALL)
+    expected = [(STATUSES[kind], b"%d" % number) for number, kind in enumerate(asked)]
+    assert found
+    assert found == expected[: len(found)]
+    assert len(found) == len(expected) or b"Connection: close" in answers
+
+
+async def received(reader: asyncio.StreamReader, number: int) -> bytes:
+    """So many answers, or all until the connection ends, in whatever way."""
+    answers = b""
+    with suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while answers.count(b"HTTP/1.1 ") < number and (piece := await reader.read(1 << 16)):
+                answers += piece
+    return answers
+
+
+KINDS = {
+    kind: f"{line} HTTP/1.1\r\nHost: x\r\nX-Webhook-Token: {TOKEN}\r\n".encode() + more
+    for kind, line, more in (
+        ("send", f"POST {SEND}", b"content-length: 5\r\nX-Request-ID: asked-%d\r\n\r\nGET /"),
+        ("list", "GET /api/webhooks/message-logs/", b"X-Request-ID: asked-%d\r\n\r\n"),
+        ("probe", "GET /healthz", b"X-Request-ID: asked-%d\r\n\r\n"),
+        (
+            "request as body",
+            f"POST {SEND}",
+            b"Content-Length: %d\r\nX-Request-ID: asked-%%d\r\n\r\n%b" % (len(LISTEN), LISTEN),
+        ),
+    )
+}
+STATUSES = {"send": b"503", "list": b"503", "probe": b"200", "request as body": b"503"}
+
+
+@pytest.fixture
+async def crowded() -> AsyncIterator[Client]:
+    """A service that has no room."""
+    async with service_on("fakeredis://") as client:
+        admission = client.app[ADMISSION]
+        held = [admission.enter(1.0) for _ in range(MOST)]
+        yield client
+        for each in held:
+            each.leave()
 
 
 async def test_a_connection_that_is_gone_is_forgotten() -> None:
@@ -239,6 +234,25 @@ async def test_a_connection_that_is_gone_is_forgotten() -> None:
         assert not [each for each in gc.get_objects() if isinstance(each, Protocol)]
 
 
+def test_python_seldom_looks_for_garbage_that_hardly_arises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With thousands of connections each look takes long, and all requests wait meanwhile."""
+    looks: list[int] = []
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "collect", lambda: None)
+    before = gc.get_threshold()
+    settle("http://127.0.0.1:1")
+    gc.callbacks.append(lambda phase, _: looks.append(1) if phase == "start" else None)
+    try:
+        requests = [[number] for number in range(5_000)]
+        assert len(requests) == 5_000
+        assert not looks
+    finally:
+        gc.callbacks.pop()
+        gc.set_threshold(*before)
+
+
 @contextmanager
 def opened(url: str, number: int) -> Iterator[list[socket.socket]]:
     address = urlsplit(url)
@@ -251,14 +265,24 @@ def opened(url: str, number: int) -> Iterator[list[socket.socket]]:
 
 
 @pytest.mark.slow
-def test_it_pauses_where_no_descriptor_is_left_and_goes_on_after(tmp_path: Path) -> None:
+def test_newcomers_wait_where_all_connections_are_busy(tmp_path: Path) -> None:
+    """None of them is closed for a new one: each is a listener's."""
     settings = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
     with Service(tmp_path, **settings) as service:
         resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (60, 60))
-        with opened(service.url, 100) as some:
+        with opened(service.url, 20) as some, ExitStack() as stack:
+            for each in some:
+                each.sendall(LISTEN)
+                assert each.recv(1000).startswith(b"HTTP/1.1 200 ")
+            for _ in range(40):
+                [one] = stack.enter_context(opened(service.url, 1))
+                one.sendall(LISTEN)
             wait_until(lambda: bool(service.events("accept_failed")), "the event")
             assert len(service.events("accept_failed")) < 5
-            assert len(some) == 100
+            for each in some:
+                each.setblocking(False)
+                with suppress(BlockingIOError):
+                    assert each.recv(1000)
         wait_until(lambda: service.status_of("/healthz") == 200, "the service to go on")
 
 

@@ -65,7 +65,7 @@ async def test_nothing_is_answered_to_be_erased_while_redis_is_away(redis: Redis
 async def test_retention_outlives_an_absence_of_redis(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("service.app.Sweeper", partial(Sweeper, idle_s=0.01))
+    monkeypatch.setattr("service.app.Sweeper", partial(Sweeper, idle_s=0.01, held_s=0.0))
     settings = Settings(
         journal=NO_JOURNAL,
         auth=Auth(tokens=[TOKEN]),

@@ -255,15 +255,17 @@ async def test_nor_does_one_at_the_end_of_the_service(
         with socket.create_connection((address.hostname, address.port), LONGEST_S) as caller:
             head = f"GET {CSV} HTTP/1.0\r\nHost: x\r\nX-Webhook-Token: {TOKEN}\r\n\r\n"
             caller.sendall(head.encode())
-            pieces = [caller.recv(2**16)]
-            while b"wamid." not in b"".join(pieces):
-                pieces.append(caller.recv(2**16))
+            pieces = iter(partial(caller.recv, 2**16), b"")
+            sheet = next(pieces)
+            while b"wamid." not in sheet:
+                sheet += next(pieces)
             redis.pause()
             service.send_signal(number)
             with contextlib.suppress(ConnectionResetError):
-                pieces.extend(iter(partial(caller.recv, 2**16), b""))
+                for piece in pieces:
+                    sheet += piece
         redis.resume()
-    assert not looks_whole(b"".join(pieces))
+    assert not looks_whole(sheet)
 
 
 async def test_nor_does_it_where_there_are_no_chunks(redis: RedisServer) -> None:

@@ -22,6 +22,7 @@ from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
 from service.live import Live
+from service.middleware import ADMISSION
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.factories import event_send
 from tests.faults.crew import until_two, workers_of
@@ -287,6 +288,8 @@ async def test_listeners_are_refused_while_there_is_too_much_to_do(redis: RedisS
             redis.resume()
         await asyncio.gather(*calls)
         await ear.hears(*((f"wamid.{number}", "sent") for number in range(9)))
+        admission = client.app[ADMISSION]  # those who come anew are refused for a second longer
+        await eventually(admission.is_calm, "calm")
         async with Ear(client):
             pass
 
@@ -301,6 +304,8 @@ async def test_there_is_a_limit_to_listeners(
                 assert response.headers["Retry-After"] == "1"
             assert logged(caplog, "overloaded") == 1
             await send(client, 1)
+        admission = client.app[ADMISSION]
+        await eventually(lambda: admission.listeners == 0, "the listeners' leave to be noticed")
         async with Ear(client), Ear(client), Ear(client):
             pass
 
@@ -315,23 +320,18 @@ async def test_the_limit_holds_however_the_path_is_written(redis: RedisServer, p
         assert response.status == 503
 
 
-@pytest.mark.parametrize(("connections", "crowded"), [(15, False), (16, True)])
-def test_connections_of_listeners_dont_make_a_crowd(connections: int, crowded: bool) -> None:
-    admission = Admission(10, lambda: 0, lambda: connections, most_listeners=6)
-    for _ in range(6):
-        admission.enter(1.0, 100)
-        admission.stay()
-    admission.enter(1.0, 100)
+def test_listeners_dont_count_as_requests() -> None:
+    admission = Admission(10, lambda: 0, most_listeners=6)
+    listeners = [admission.enter(1.0) for _ in range(6)]
+    for each in listeners:
+        each.stay()
+    assert (admission.requests, admission.listeners) == (0, 6)
+    last = admission.enter(1.0)
     with pytest.raises(Overloaded):
-        admission.stay()
-    admission.leave(100)
-    with pytest.raises(Overloaded):
-        admission.enter(0.0, 0)  # so that a refusal was just now
-    assert admission.crowded == crowded
-    for _ in range(6):
-        admission.part(100)
-    assert admission.listeners == 0
-    assert (admission._requests, admission._bytes) == (0, 0)
+        last.stay()
+    for each in [*listeners, last]:
+        each.leave()
+    assert (admission.requests, admission.listeners) == (0, 0)
 
 
 # Workers and the end ----------------------------------------------------------------------------

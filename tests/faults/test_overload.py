@@ -5,13 +5,21 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 
 import pytest
 from aiohttp import ClientTimeout, TCPConnector
 from aiohttp.test_utils import TestClient
 
-from service.admission import MOST_BYTES, MOST_REPORTS, Admission
+from service.admission import (
+    MOST_BYTES,
+    MOST_REPORTS,
+    MOST_STRANGE_BYTES,
+    MOST_STRANGERS,
+    Admission,
+    Strangers,
+)
 from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
@@ -133,23 +141,76 @@ async def test_ten_times_too_many_are_refused_at_once_and_it_is_itself_again_aft
 
 
 @pytest.mark.parametrize("size", [MOST_BYTES // 8, MOST_BYTES])
-def test_bodies_count_by_their_bytes(size: int) -> None:
-    admission = Admission(1000, lambda: 0, lambda: 0)
-    for _ in range(MOST_BYTES // size):
-        admission.enter(1.0, size)
+def test_bytes_count_as_long_as_they_are_held(size: int) -> None:
+    admission = Admission(1000, lambda: 0)
+    held = [admission.enter(1.0) for _ in range(MOST_BYTES // size)]
+    for each in held:
+        each.hold(size)
     with pytest.raises(Overloaded):
-        admission.enter(1.0, 0)
-    admission.leave(size)
-    admission.enter(1.0, size)
+        admission.enter(1.0)
+    held[0].leave()
+    last = admission.enter(1.0)
+    last.hold(size)
+    with pytest.raises(Overloaded):
+        last.hold(1)
+    for each in [*held[1:], last]:
+        each.leave()
+    assert (admission.requests, admission.bytes) == (0, 0)
 
 
 def test_waiting_reports_count_too() -> None:
     depth = MOST_REPORTS // 2
-    admission = Admission(1000, lambda: depth, lambda: 0)
+    admission = Admission(1000, lambda: depth)
     with pytest.raises(Overloaded):
-        admission.enter(0.5, 0)
-    admission.enter(1.0, 0)
+        admission.enter(0.5)
+    admission.enter(1.0)
     depth = MOST_REPORTS
     with pytest.raises(Overloaded):
-        admission.enter(1.0, 0)
-    admission.enter(float("inf"), 0)
+        admission.enter(1.0)
+
+
+@pytest.mark.parametrize(("callers", "refused"), [(9, False), (10, True)])
+def test_newcomers_take_no_callers_place_where_one_was_refused(
+    callers: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admission = Admission(10, lambda: 0)
+    held = [admission.enter(1.0) for _ in range(10)]
+    assert admission.is_calm()
+    with pytest.raises(Overloaded):
+        admission.enter(1.0)
+    held.pop().leave()
+    assert not admission.is_full(1.0)
+    assert admission.is_full(1.0, callers) == refused
+    assert not admission.is_calm()
+    assert not admission.is_full(math.inf, callers)
+    later_s = monotonic() + 1.1
+    monkeypatch.setattr("service.admission.time.monotonic", lambda: later_s)
+    assert not admission.is_full(1.0, callers)
+    assert admission.is_calm()
+
+
+def test_the_oldest_stranger_gives_way() -> None:
+    closed: list[int] = []
+    strangers = Strangers(lambda: None)
+    first = strangers.add(partial(closed.append, 0))
+    for number in range(1, MOST_STRANGERS):
+        strangers.add(partial(closed.append, number))
+    assert closed == []
+    last = strangers.add(partial(closed.append, MOST_STRANGERS))
+    assert closed == [0]
+    last.hold(MOST_STRANGE_BYTES)
+    assert closed == [0]
+    with pytest.raises(Overloaded):
+        first.hold(1)
+    newest = strangers.add(partial(closed.append, -1))
+    assert closed == [0, 1]
+    newest.hold(1)
+    assert closed == [0, 1, MOST_STRANGERS]
+
+
+def test_a_stranger_that_has_left_is_forgotten() -> None:
+    strangers = Strangers(lambda: None)
+    for _ in range(3 * MOST_STRANGERS):
+        stranger = strangers.add(pytest.fail)
+        stranger.hold(MOST_STRANGE_BYTES)
+        stranger.leave()

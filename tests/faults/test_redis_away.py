@@ -77,13 +77,8 @@ def _flush_scripts(redis: RedisServer) -> None:
     redis.command("SCRIPT", "FLUSH")
 
 
-def _flush_everything(redis: RedisServer) -> None:
-    redis.command("FLUSHALL")
-    redis.command("SCRIPT", "FLUSH")
-
-
 @pytest.mark.parametrize(
-    "lose", [_flush_scripts, _flush_everything, RedisServer.restart], ids=lambda lose: lose.__name__
+    "lose", [_flush_scripts, RedisServer.restart], ids=lambda lose: lose.__name__
 )
 async def test_lost_scripts_are_loaded_again(redis: RedisServer, lose: Fault) -> None:
     """The first request after the loss may be of any kind."""

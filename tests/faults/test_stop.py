@@ -19,7 +19,7 @@ from tests.servers import RedisServer, free_port, wait_until
 PATIENCE_S = 1.0
 DRAIN_S = 2.0
 CALLERS = 20
-LIFE = ["store_may_lose_data", "started", "draining", "stopped"]
+LIFE = ["store_begun", "store_may_lose_data", "setting_weak", "started", "draining", "stopped"]
 """What is logged in a life without faults; the Redis of these tests has no replica."""
 
 

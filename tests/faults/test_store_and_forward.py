@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import resource
 import sqlite3
 from contextlib import closing
@@ -13,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.handlers import REPLAY
+from service.handlers import READINESS, REPLAY
 from service.keys import SCHEMA_VERSION, uuid_of
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, send_report, status_update
@@ -53,7 +54,8 @@ async def post(client: Client, path: str, body: object) -> tuple[int, Any]:
 
 
 async def state(client: Client) -> dict[str, Any]:
-    """What `/readyz` says, which is 200 all the while."""
+    """What `/readyz` says by a look of now, which is 200 all the while."""
+    client.app[READINESS]._began_s = -math.inf
     async with client.get("/readyz") as response:
         assert response.status == 200
         return dict(await response.json())
@@ -207,18 +209,27 @@ async def test_what_cannot_be_merged_holds_nothing_else_up(
 async def test_a_journal_from_which_nothing_can_be_removed_is_a_line_and_no_more(
     redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """On a full disk, say: four times a second the log said that a replay had begun."""
+    """On a full disk, say: four times a second all was merged again, and what came later never."""
     async with service_on(redis.url, data_dir=tmp_path) as client:
         redis.kill()
         assert (await post(client, SEND, event_send(1)))[0] == 202
-        database = client.app[REPLAY]._journal._database
+        database = client.app[REPLAY]._journal._file.database
+        assert database
         database.execute("PRAGMA query_only = 1")
         redis.start()
-        await eventually(lambda: _merges(redis) > 10, "the replay to be begun again and again")
+        await eventually(lambda: logged(caplog, "replay_ended") == 1, "the replay")
+        merges = _merges(redis)
+        assert await metric(client, "tracker_journal_stuck_reports") == 1
+        assert (await state(client))["journal"]["reports"] == 0
+        await eventually(lambda: client.app[REPLAY]._free_s > 2, "another try to remove it")
+        assert _merges(redis) < merges + 10
         assert logged(caplog, "journal_failed") == 1
-        assert logged(caplog, "replay_started") == 0
+        assert logged(caplog, "journal_not_emptied") == 1
         database.execute("PRAGMA query_only = 0")
-        await until_replayed(client)
+        async with asyncio.timeout(15):
+            while await metric(client, "tracker_journal_stuck_reports"):
+                pass
+        assert await client.app[REPLAY].wipe()
     assert set(await records_at(redis.url)) == {"wamid.1"}
 
 
@@ -378,7 +389,7 @@ async def test_a_disk_that_takes_no_more_is_said_and_recovered_from(
             redis.kill()
             await load.more(202)
             without_limit = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (10**6, without_limit[1]))
+            resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (10**5, without_limit[1]))
             await load.more(503)
             await eventually(lambda: service.status_of("/readyz") == 503, "it to say so")
             resource.prlimit(service.pid, resource.RLIMIT_FSIZE, without_limit)

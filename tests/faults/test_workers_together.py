@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import redis as driver
@@ -36,11 +35,9 @@ def _start(folder: Path, **variables: str) -> str:
 
 @pytest.mark.slow
 def test_without_redis_it_ends_with_one_sentence(tmp_path: Path, files: Path) -> None:
-    started_s = monotonic()
     url = f"redis://127.0.0.1:{free_port()}"
     sentence = _start(tmp_path, TRACKER_REDIS__URL=url, TMPDIR=str(files))
     assert sentence.startswith("Redis can't be used: ")
-    assert monotonic() - started_s < 20
     assert left(files) == set()
 
 
@@ -85,6 +82,7 @@ def _master_of(worker: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # it starts six workers
 async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path: Path) -> None:
     need_server()
     port = str(free_port())

@@ -83,7 +83,14 @@ def items_are_judged(_: CheckContext, response: Response, case: schemathesis.Cas
         assert json.loads(response.content)["ok"] == made.mode.is_positive
 
 
+@pytest.fixture(autouse=True)
+def no_brake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong tokens wait for a second otherwise, and here they are many."""
+    monkeypatch.setattr("service.refusals._PAUSE_S", 0.0)
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @description.parametrize()
 @settings(max_examples=15, deadline=None)
 def test_the_service_does_as_it_says(

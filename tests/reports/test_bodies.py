@@ -485,7 +485,7 @@ class TestMetasWebhook:
         assert status == 403
         assert "meta." not in answer["error"]
         missing = [r.__dict__["setting"] for r in caplog.records if r.msg == "setting_missing"]
-        assert missing == ["meta.verify_token", "meta.verify_token", "meta.app_secret"]
+        assert set(missing) == {"meta.verify_token", "meta.app_secret"}  # a line a second of each
         assert (await post(client, "whatsapp", raw, TOKENED | signed(raw)))[0] == 200
 
 

@@ -262,3 +262,18 @@ class TestKeysOfAnotherKind:
         await change(store, "HSET", "sent", number, behind="count:all")
         await store.store.write(SENT)
         assert len(await store.check_invariants()) == 10
+
+    @pytest.mark.parametrize("key", [*KEYS, "by:all", "by:event:e", "values:event"])
+    async def test_an_erasure_fails_before_it_removes_anything(
+        self, store: Bench, key: str
+    ) -> None:
+        await store.store.write(SENT)
+        if not key.startswith("waits"):  # those who wait are counted there
+            wamids = [report.wamid for report in SENT]
+            await store.store.write([status_report(Status.DELIVERED, wamid=w) for w in wamids])
+        await change(store, "DEL", behind=key)
+        await change(store, "SADD", "x", behind=key)
+        before = await keys_in(store)
+        with pytest.raises(Unavailable):
+            await erase(store.store, Selection([("event", "e")]))
+        assert await keys_in(store) == before

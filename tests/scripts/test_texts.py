@@ -11,6 +11,7 @@ import pytest
 
 from service import scripts
 from service.keys import CATALOGUE, DIMENSIONS, Value, id_of, message_key, partition_of, tag_of
+from service.permits import MERGES, OTHERS
 from service.reports import RANK, SEPARATOR, Record, Report, Status
 from service.scripts import render
 from tests.backends import Backend, open_store, soon_s
@@ -34,12 +35,18 @@ def test_the_header_is_whole(name: str) -> None:
     assert named <= patterns
 
 
-def test_an_empty_batch_asks_for_the_permissions_that_a_merge_needs() -> None:
-    text = "".join((LUA / f"{name}.lua").read_text() for name in ("indexes", "merge"))
-    [listed] = re.findall(r"local called = \{(.*?)\}", text, re.DOTALL)
-    assert re.findall(r"'([A-Z]+)'", listed) == sorted(
-        set(re.findall(r"\bcall(?:\(|, )'([A-Z]+)'", text))
-    )
+def called_in(*names: str) -> set[str]:
+    """The commands that these scripts call."""
+    text = "".join((LUA / f"{name}.lua").read_text() for name in names)
+    return set(re.findall(r"\bcall(?:\(|, )'([A-Z]+)'", text))
+
+
+def test_a_probe_asks_for_the_permissions_that_a_merge_needs() -> None:
+    assert {name for name, *_ in MERGES} == called_in("indexes", "merge")
+
+
+def test_the_commands_that_a_user_needs_are_all_listed() -> None:
+    assert called_in(*NAMES, *SHARED) <= {name for name, *_ in (*MERGES, *OTHERS)}
 
 
 def test_every_script_is_loaded() -> None:

@@ -1,22 +1,28 @@
 """Reports on disk: what was taken is there, in order, for whoever opens the journal next."""
 
 import asyncio
+import logging
+import os
 import stat
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import StartError, Unavailable
-from service.journal import Journal, open_journal
+from service.errors import Unavailable
+from service.journal import Entry, Journal, Waiting, open_journal
 from service.reports import Report, Status
 from tests.factories import reports, status_report
 
 ONE_MIB = 1
+PAGE = 4096
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -85,7 +91,7 @@ async def test_an_entry_may_be_left_with_a_part_of_its_reports(journal: Journal)
 
 
 async def test_the_age_is_that_of_the_oldest(journal: Journal) -> None:
-    assert await journal.waiting() == (0, 0.0)
+    assert await journal.waiting() == Waiting(0, 0.0)
     await journal.append(some(1))
     await asyncio.sleep(0.05)
     await journal.append(some(1))
@@ -134,14 +140,15 @@ async def test_giving_the_disk_back_holds_up_no_appends(tmp_path: Path) -> None:
 
 async def test_every_entry_is_synced_to_the_disk(journal: Journal) -> None:
     """By SQLite, which no test can cut the power of (https://www.sqlite.org/pragma.html)."""
-    [(synced,)] = journal._database.execute("PRAGMA synchronous")
+    assert journal._file.database
+    [(synced,)] = journal._file.database.execute("PRAGMA synchronous")
     assert synced >= 2  # FULL
 
 
 async def test_its_files_are_for_this_user_alone(journal: Journal, tmp_path: Path) -> None:
     await journal.append(some(1))
     files = files_of(tmp_path)
-    assert len(files) == 4  # the database, its log and index, the lock
+    assert len(files) == 5  # the database and its rollback journal, mark, lock, who uses it
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
@@ -156,10 +163,202 @@ async def test_processes_share_it_and_one_replays(journal: Journal, tmp_path: Pa
         assert not other.claim()
 
 
-async def test_a_file_that_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
-    file = tmp_path / "journal.db"
-    file.write_bytes(b"something else, and quite long" * 100)
-    with pytest.raises(StartError, match=r"journal\.db can't be used"):
-        async with open_journal(tmp_path, ONE_MIB):
-            pass
-    assert file.read_bytes().startswith(b"something else")
+async def test_a_file_that_is_no_journal_is_kept_aside(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"something else, and quite long" * 100)
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        await journal.append(some(1))
+    [aside] = [file for file in files_of(tmp_path) if ".damaged-" in file.name]
+    assert aside.read_bytes().startswith(b"something else")
+
+
+# What the disk does to it -----------------------------------------------------------------------
+
+
+async def left_behind(folder: Path, entries: int = 200) -> dict[str, bytes]:
+    """The files of a service that was killed, by their names."""
+    async with open_journal(folder, ONE_MIB) as journal:
+        for number in range(entries):
+            await journal.append([status_report(Status.READ, wamid=f"wamid.{number}")])
+        return {file.name: file.read_bytes() for file in files_of(folder)}
+
+
+def sound(entries: Sequence[Entry]) -> int:
+    """How many of them can be read."""
+    read = 0
+    for entry in entries:
+        with suppress(ValueError):
+            read += len(entry.reports())
+    return read
+
+
+def put(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def left() -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        return asyncio.run(left_behind(Path(folder)))
+
+
+damages = st.tuples(
+    st.sampled_from(["bit", "zeros", "noise", "cut"]),
+    st.floats(0, 1, exclude_max=True),
+    st.randoms(),
+)
+
+
+def damaged(content: bytes, kind: str, at: float, random: Random) -> bytes:
+    place = int(at * len(content))
+    page = place // PAGE * PAGE
+    if kind == "bit":
+        flipped = content[place] ^ 1 << random.randrange(8)
+        return content[:place] + bytes([flipped]) + content[place + 1 :]
+    if kind == "cut":
+        return content[:place]
+    filling = bytes(PAGE) if kind == "zeros" else random.randbytes(PAGE)
+    return content[:page] + filling + content[page + PAGE :]
+
+
+@settings(max_examples=60, deadline=None)
+@given(damage=damages)
+def test_no_damage_of_the_file_goes_unsaid(left: dict[str, bytes], damage: Any) -> None:
+    """What can't be read is counted in the log, or is an entry that is known to be damaged."""
+    said: list[logging.LogRecord] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record)
+
+    handler = Ear()
+
+    async def open_and_read() -> tuple[int, int]:
+        with TemporaryDirectory() as name:
+            put(Path(name), left | {"journal.db": damaged(left["journal.db"], *damage)})
+            async with open_journal(Path(name), ONE_MIB) as journal:
+                entries = await journal.after(0, 10**9)
+                return 200 - sound(entries), len(entries) - sound(entries)
+
+    logging.getLogger("service.journalfile").addHandler(handler)
+    try:
+        missing, unreadable = asyncio.run(open_and_read())
+    finally:
+        logging.getLogger("service.journalfile").removeHandler(handler)
+    counts = [getattr(each, "reports_lost", getattr(each, "reports", 0)) for each in said]
+    assert missing - unreadable == sum(counts)
+
+
+async def test_a_rescue_that_was_cut_short_is_finished(
+    left: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The process was killed after it had moved the damaged file, and before the new was there."""
+    put(tmp_path, {"journal.db.new": left["journal.db"], "journal.mark": left["journal.mark"]})
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        assert (await journal.waiting()).reports == 200
+
+
+async def test_a_kill_between_a_removal_and_its_mark_is_no_loss(
+    left: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, left)
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        await journal.remove([entry.number for entry in await journal.after(0, 150)])
+    put(tmp_path, {"journal.mark": left["journal.mark"]})
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        assert (await journal.waiting()).reports == 50
+    assert not caplog.records
+
+
+async def test_a_number_is_never_given_twice(left: dict[str, bytes], tmp_path: Path) -> None:
+    """The replay goes on behind the last that it has seen: a lower one would wait for ever."""
+    put(tmp_path, {"journal.mark": left["journal.mark"]})
+    async with open_journal(tmp_path, ONE_MIB) as journal:
+        await journal.append(some(1))
+        [entry] = await journal.after(0, 100)
+        assert entry.number == 201
+
+
+async def test_a_journal_of_another_process_is_noticed_when_it_is_replaced(
+    journal: Journal, tmp_path: Path
+) -> None:
+    async with open_journal(tmp_path, ONE_MIB) as other:
+        await journal.append(some(1))
+        assert (await other.waiting()).reports == 1
+        (tmp_path / "journal.db").write_text("not what it should be" * 100)
+        for each in (journal, other):
+            await each.append(some(1))
+        assert len(await held(journal)) == len(await held(other)) == 2
+    assert len([file for file in files_of(tmp_path) if file.name.endswith("Z")]) == 1
+
+
+@pytest.mark.parametrize("length", [1, 300])
+async def test_what_was_removed_is_in_none_of_its_files(
+    journal: Journal, tmp_path: Path, length: int
+) -> None:
+    """Also while other entries stay: for another store, say, or because Redis refuses them."""
+    for number in range(100):
+        name = "Asha" if number % 2 else "Vera"
+        await journal.append([status_report(Status.READ, error_message=name * length)])
+    entries = await journal.after(0, 10**9)
+    await journal.remove([entry.number for entry in entries if b"Asha" in entry.body])
+    assert await journal.wipe()
+    assert len(await held(journal)) == 50
+    assert not any(b"Asha" in file.read_bytes() for file in files_of(tmp_path))
+
+
+@contextmanager
+def as_nobody() -> Iterator[Path]:
+    """A folder of a user who may not do everything."""
+    if os.geteuid():
+        pytest.skip("only root may become another user")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chown(folder, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, 0)
+        try:
+            yield folder
+        finally:
+            os.setresuid(0, 0, 0)
+
+
+async def test_a_file_that_may_not_be_written_to_is_copied(left: dict[str, bytes]) -> None:
+    with as_nobody() as folder:
+        put(folder, left)
+        (folder / "journal.db").chmod(0o400)
+        async with open_journal(folder, ONE_MIB) as journal:
+            await journal.append(some(1))
+            assert (await journal.waiting()).reports == 201
+
+
+async def test_a_file_of_another_user_is_kept_aside(
+    left: dict[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody started the service as root, once."""
+    with as_nobody() as folder:
+        put(folder, left)
+        os.setresuid(0, 0, 0)
+        os.chown(folder / "journal.db", 0, 0)
+        (folder / "journal.db").chmod(0o600)
+        os.setresuid(NOBODY, NOBODY, 0)
+        async with open_journal(folder, ONE_MIB) as journal:
+            await journal.append(some(1))
+            assert (await journal.waiting()).reports == 1
+    [record] = [each for each in caplog.records if each.message == "journal_set_aside"]
+    assert (record.__dict__["reports"], record.__dict__["reports_lost"]) == (0, 200)
+
+
+async def test_in_a_folder_that_may_not_be_written_to_it_is_read(left: dict[str, bytes]) -> None:
+    with as_nobody() as folder:
+        put(folder, left)
+        (folder / "journal.db").chmod(0o400)
+        folder.chmod(0o500)
+        async with open_journal(folder, ONE_MIB) as journal:
+            assert (await journal.waiting()).reports == 200
+            with pytest.raises(Unavailable):
+                await journal.append(some(1))
+            assert journal.fault == "journal"
+            folder.chmod(0o700)
+            await journal.append(some(1))
+            assert journal.fault == ""
+            assert (await journal.waiting()).reports == 201

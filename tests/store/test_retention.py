@@ -7,18 +7,22 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
 
 from service.app import create_app
+from service.availability import UNOPENED
+from service.clocks import Clocks
 from service.config import Retention
+from service.connect import Fake
 from service.errors import Unavailable
 from service.handlers import STORE
 from service.keys import Selection, id_of, index_key, message_key, partition_of, tag_of
 from service.reports import Status
-from service.retention import Sweeper
+from service.retention import HELD_S, Sweeper
 from service.scripts import MAX_ERASED
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
@@ -39,13 +43,32 @@ async def send(bench: Bench, number: int) -> list[str]:
 
 
 @asynccontextmanager
-async def sweeping(bench: Bench, now_us: int, days: int = 3) -> AsyncIterator[None]:
-    sweeper = Sweeper(bench.store, days=days, now_us=lambda: now_us, idle_s=0.01)
+async def sweeping(
+    bench: Bench, now_us: int, *, redis_us: int = 0, held_s: float = HELD_S
+) -> AsyncIterator[Sweeper]:
+    """A sweeper of what is three days old at this time by our clock, and by that of Redis."""
+    clocks = clocks_at(now_us, redis_us or now_us)
+    sweeper = Sweeper(bench.store, clocks, days=3, idle_s=0.01, held_s=held_s)
     sweeper.start()
     try:
-        yield
+        yield sweeper
     finally:
         await sweeper.close()
+
+
+class FixedServer(Fake):
+    """A server that says what its clock has, and nothing else."""
+
+    def __init__(self, *times_us: int) -> None:
+        self.times_us = times_us
+
+    async def ask(self, *command: Any) -> list[Any]:
+        assert command == ("TIME",)
+        return [divmod(each, 1_000_000) for each in self.times_us]
+
+
+def clocks_at(now_us: int, *redis_us: int) -> Clocks:
+    return Clocks(FixedServer(*redis_us), wall_ns=lambda: 1000 * now_us)
 
 
 async def until_left(bench: Bench, number: int) -> None:
@@ -84,6 +107,56 @@ async def test_a_late_status_makes_a_message_that_goes_in_its_turn(store: Bench)
         await until_left(store, 0)
 
 
+YEAR_US = 365 * DAY_US
+
+
+@pytest.mark.parametrize(("ours_us", "theirs_us"), [(YEAR_US, 0), (0, YEAR_US)])
+async def test_nothing_goes_while_the_clocks_are_apart(
+    store: Bench, caplog: pytest.LogCaptureFixture, ours_us: int, theirs_us: int
+) -> None:
+    """Whichever of them is wrong: these messages are of today."""
+    await send(store, 60)
+    async with sweeping(store, BASE_US + ours_us, redis_us=BASE_US + theirs_us, held_s=0) as it:
+        await eventually(lambda: logged(caplog, "retention_stopped") == 1, "it to stop")
+        assert it.stopped
+    assert len(await store.check_invariants()) == 60
+
+
+async def test_it_goes_on_when_the_clocks_agree_again(
+    store: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And by the earlier of the two, for what they still differ."""
+    caplog.set_level(logging.INFO)
+    await send(store, 60)
+    now_us = BASE_US + 3 * DAY_US + 20
+    server = FixedServer(BASE_US)
+    sweeper = Sweeper(
+        store.store, Clocks(server, wall_ns=lambda: 1000 * now_us), days=3, idle_s=0.01
+    )
+    sweeper.start()
+    try:
+        await eventually(lambda: sweeper.stopped, "it to stop")
+        server.times_us = (now_us + 3_000_000_000,)
+        await eventually(lambda: logged(caplog, "retention_goes_on") == 1, "it to go on")
+        await until_left(store, 40)
+    finally:
+        await sweeper.close()
+    assert len(await store.check_invariants()) == 40
+
+
+async def test_what_is_overdue_stays_for_a_while(
+    store: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both clocks are a year ahead, as on a machine that has Redis too: all would be gone."""
+    await send(store, 60)
+    async with sweeping(store, BASE_US + YEAR_US) as sweeper:
+        await eventually(lambda: logged(caplog, "retention_stopped") == 1, "it to stop")
+        assert sweeper.stopped
+    assert len(await store.check_invariants()) == 60
+    async with sweeping(store, BASE_US + YEAR_US, held_s=0.05):
+        await until_left(store, 0)
+
+
 async def test_several_may_sweep_at_once(store: Bench) -> None:
     await send(store, 200)
     now_us = BASE_US + 3 * DAY_US + 150
@@ -108,7 +181,7 @@ async def test_a_store_that_is_not_opened_yet_is_left_alone(
 ) -> None:
     """It may be another one, or its messages may be on the move."""
     await send(store, 20)
-    store.store.note_unopened()
+    store.store.close_all(UNOPENED)
     async with sweeping(store, BASE_US + 4 * DAY_US):
         await eventually(lambda: logged(caplog, "retention_failed") == 1, "a try")
     assert len(await store.check_invariants()) == 20
@@ -146,7 +219,7 @@ async def test_it_stops_at_once_even_if_its_cancellation_goes_unnoticed(store: B
         raise AssertionError("it went on")
 
     store.store.oldest = swallow  # type: ignore[method-assign]
-    sweeper = Sweeper(store.store, days=1, now_us=lambda: BASE_US)
+    sweeper = Sweeper(store.store, clocks_at(BASE_US, BASE_US), days=1)
     sweeper.start()
     await started.wait()
     async with asyncio.timeout(5):
@@ -168,8 +241,8 @@ async def counted(client: Client) -> str:
 async def test_the_service_sweeps_where_that_is_set(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
-    """A day after BASE_US is long past; the last report is of now."""
-    monkeypatch.setattr("service.app.Sweeper", partial(Sweeper, idle_s=0.01))
+    """A day after BASE_US is long past, so it doesn't hold back; the last report is of now."""
+    monkeypatch.setattr("service.app.Sweeper", partial(Sweeper, idle_s=0.01, held_s=0))
     async with open_store(backend):
         pass  # it is empty now
     settings = msgspec.structs.replace(settings_of(backend), retention=Retention(days=days))

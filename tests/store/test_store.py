@@ -159,7 +159,7 @@ async def test_a_refusal_of_the_server_is_unavailable(store: Bench) -> None:
 
 async def test_nobody_answers_at_that_address() -> None:
     settings = Settings(
-        auth=Auth(tokens=["t"]), redis=Redis(url="redis://127.0.0.1:1", patience_s=0.3)
+        auth=Auth(tokens=["t"]), redis=Redis(url="redis://127.0.0.1:1", patience_s=1.0)
     )
     async with connect(settings) as server:
         scripts = Scripts(server.execute, shebang=True)
@@ -168,7 +168,7 @@ async def test_nobody_answers_at_that_address() -> None:
             server,
             scripts,
             partitions=1,
-            patience_s=0.3,
+            patience_s=1.0,
             observer=Observer(lambda _reports, _merged: None, failures.append),
         )
         with pytest.raises(Unavailable):

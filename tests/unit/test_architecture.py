@@ -8,15 +8,15 @@ import pytest
 SERVICE = Path(__file__).parents[2] / "service"
 
 LAYERS = [
-    {"errors", "reports", "counters", "config", "ndjson"},
-    {"models", "keys", "access", "admission"},
-    {"scripts", "embedded", "durability", "sentinel"},
-    {"availability", "batcher", "connect", "journal", "paging"},
-    {"checks", "store"},
+    {"errors", "reports", "counters", "config", "ndjson", "permits"},
+    {"models", "keys", "refusals", "admission"},
+    {"access", "scripts", "embedded", "durability", "sentinel"},
+    {"availability", "batcher", "connect", "journalfile", "tenants", "journal", "paging"},
+    {"checks", "clocks", "store"},
     {"watch", "feed"},
     {"replay"},
     {"telemetry", "erasing", "resending", "retention", "listeners", "live"},
-    {"middleware", "refuser", "protocol", "intake", "eventstream", "spreadsheet", "listener"},
+    {"middleware", "protocol", "intake", "eventstream", "spreadsheet", "listener"},
     {"handlers", "pages"},
     {"routes"},
     {"openapi"},
@@ -28,7 +28,7 @@ LAYERS = [
 """A module imports from its own layer and those before it."""
 
 KNOWN_BY = {
-    "redis": {"scripts", "durability", "sentinel", "connect", "checks", "store"},
+    "redis": {"scripts", "durability", "sentinel", "connect", "checks", "clocks", "store"},
     "aiohttp": {
         "middleware",
         "protocol",

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from service.config import Settings, load
+from service.config import Settings, load, weaknesses
 from service.errors import ConfigError
 
 
@@ -143,7 +143,52 @@ def test_so_is_a_wrong_value_of_the_file(tmp_path: Path, name: str, value: objec
     said = refusal({}, file)
     assert said.startswith(f"{name} in {file} ")
     assert all(word in said for word in allowed(name)), said
-    assert "hush" not in said
+    assert "hush" not in said or name == "http.trusted_proxies"  # the others are secrets
+
+
+@pytest.mark.parametrize(
+    "secret", [" ", "\t", "\u00a0", " hush", "hush ", "hu\nsh", "hush\n", "hu\0sh"]
+)
+@pytest.mark.parametrize("name", ["auth.tokens", "meta.app_secret", "meta.verify_token"])
+def test_a_secret_that_no_header_can_carry_is_refused(
+    tmp_path: Path, name: str, secret: str
+) -> None:
+    """The service took it, and then refused everybody who sent it."""
+    file = tmp_path / "c.toml"
+    file.write_text(f"{name} = {json.dumps([secret])}")
+    said = refusal({}, file)
+    assert said == (
+        f"{name} in {file} must be a list of texts that aren't empty, without blanks around them "
+        "or control characters."
+    )
+
+
+def test_so_is_the_callers_own_variable() -> None:
+    with pytest.raises(ConfigError, match=r"^DJANGO_RSVP_SECRET must be a list of texts"):
+        load(None, {"DJANGO_RSVP_SECRET": "hu\nsh"})
+
+
+@pytest.mark.parametrize("secret", ["hush hush", "hüsh", "秘密", "a"])
+def test_other_secrets_are_taken(tmp_path: Path, secret: str) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f"auth.tokens = {json.dumps([secret])}")
+    assert load(file, {}).auth.tokens == [secret]
+
+
+@pytest.mark.parametrize("token", ["a", "x" * 15, "x" * 16])
+def test_a_short_token_is_warned_of_and_not_shown(token: str) -> None:
+    settings = load(None, {"TRACKER_AUTH__TOKENS": f"{'y' * 64},{token}"})
+    said = " ".join(weaknesses(settings))
+    assert bool(said) == (len(token) < 16)
+    assert "xxx" not in said
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    proxies = "10.0.0.0/8, 192.0.2.7, fd00::/8"
+    settings = load(None, {"TRACKER_HTTP__TRUSTED_PROXIES": proxies})
+    assert settings.http.trusted_proxies == proxies.split(", ")
+    said = refusal({"HTTP__TRUSTED_PROXIES": "10.0.0.0/8,proxy.example"})
+    assert 'is ["10.0.0.0/8", "proxy.example"], but must be a list of texts, each an' in said
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import yaml  # type: ignore[import-untyped]
 
 from service.config import Settings
 from service.keys import CATALOGUE, DIMENSIONS
+from service.permits import BESIDES, rules
 from service.routes import ROUTES
 from service.telemetry import Metrics
 
@@ -102,6 +103,13 @@ def test_the_readme_has_the_key_catalogue() -> None:
 def test_the_readme_names_every_route() -> None:
     for route in ROUTES:
         assert route.path.rstrip("/") in README
+
+
+def test_the_readme_has_the_rights_of_the_redis_user() -> None:
+    block = README.partition("ACL SETUSER tracker on >password ")[2].partition("```")[0]
+    assert " ".join(block.split()) == rules()
+    for purpose, rights in BESIDES.items():
+        assert f"| {purpose} | `{rights.replace('|', chr(92) + '|')}` |" in README
 
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}

@@ -11,6 +11,11 @@ from tests.factories import send_report, status_report
 
 SIGNS = tuple("=+-@＝＋－＠")  # noqa: RUF001
 
+UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u17b4\u180e\u200b\u200e\u202e\u2060\u2066\u206a\u2800\u3164\ufe0f\ufeff"
+    "\uffa0\ufff9\U000e0020"
+)
+
 PHONE = re.compile(r"\+[0-9]{1,3} [0-9]")
 """Two numbers side by side are no formula, whatever stands behind them."""
 
@@ -36,9 +41,13 @@ def test_no_cell_is_a_formula(delimiter: str, sign: str, name: str) -> None:
     assert not any(cell.startswith(SIGNS) and not PHONE.match(cell) for cell in begin)
 
 
-@pytest.mark.parametrize("name", ["\u00a0", "\u2003", "\u3000", "\u200b", "\ufeff"])
-def test_nor_is_one_behind_a_blank_of_another_kind(name: str) -> None:
-    assert cells_of(f"{name}=1+1", ",")[1] == f"'{name}=1+1"
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("name", [*"\u00a0\u2003\u3000\u202f\u1680", *UNSEEN, "\u3000\u00a0 "])
+def test_nor_is_one_behind_a_blank_of_another_kind(name: str, sign: str) -> None:
+    """Nor behind what nobody can see. `import` reads it back as it was."""
+    cell = cells_of(f"{name}{sign}SUM(A)", ",")[1]
+    assert cell == f"'{name}{sign}SUM(A)"
+    assert sheets.text_in(cell) == f"{name}{sign}SUM(A)"
 
 
 @pytest.mark.parametrize("name", ["Jö", "A-B", "a; b", "b + 1 = 2", " ", ";"])

@@ -1,0 +1,98 @@
+-- Holds index entries, lists of values and the counters of a value against the records, and mends
+-- them. Repeating it changes nothing.
+--
+-- KEYS[1]  the partition's tag. Reads and writes behind it
+--            :by:<dimension>[:<value>]  :count:<dimension>[:<value>]  :times:<dimension>[:<value>]
+--            :waits:<dimension>[:<value>]  :values:<dimension>
+--          and reads  :msg:<id>  :feed
+-- ARGV[1]  JSON {"mend": true, "entries": [[id, dimension, value], …], "lists": [[dimension,
+--          value], …], "add": [count, times, waits], "state": "…", "dimension": "event", "value":
+--          ""}. entries: up to 100 that may be wrong: missing, of a lost message, or with a wrong
+--          score; lists: up to 100 values that may be listed wrongly; with mend they are made
+--          right. add: sums for the counters of the value: [[field, number], …], of times
+--          [[position, number], …] from 1; they are added only if the counters are still in this
+--          state.
+-- Returns  how many of entries and of lists were wrong, the id of the feed's last entry or '', and
+--          of the value's counters their state, and what count, times and waits hold, as HGETALL
+--          and GET have it.
+-- Cost     about 10 µs an entry; O(fields) for the counters.
+
+local asked = cjson.decode(ARGV[1])
+
+local dimensions = {}
+for _, dimension in ipairs(DIMENSIONS) do
+  dimensions[dimension.name] = dimension
+end
+
+-- The score that a message has in an index if it belongs there, else nil.
+local function score_of(id, dimension, value)
+  local packed = call('GET', tag .. ':msg:' .. id)
+  local record = packed and unpacked(packed)
+  if record and VALUE_OF[dimension.value](record[dimension.field]) == value then
+    return record[CREATED_US]
+  end
+end
+
+local wrong_entries = 0
+for _, entry in ipairs(asked.entries) do
+  local id, name, value = unpack(entry)
+  local dimension, key = dimensions[name], key_of('by', name, value)
+  local expected, found = score_of(id, dimension, value), call('ZSCORE', key, id)
+  if tonumber(expected or -1) ~= tonumber(found or -1) then
+    wrong_entries = wrong_entries + 1
+    if asked.mend and expected then
+      call('ZADD', key, expected, id)
+    elseif asked.mend then
+      call('ZREM', key, id)
+    end
+  end
+end
+
+local wrong_lists = 0
+for _, listed in ipairs(asked.lists) do
+  local name, value = unpack(listed)
+  local latest = call('ZREVRANGE', key_of('by', name, value), 0, 0, 'WITHSCORES')[2]
+  local found = call('ZSCORE', key_of('values', name, ''), value)
+  if tonumber(latest or -1) ~= tonumber(found or -1) then
+    wrong_lists = wrong_lists + 1
+    note_value(name, value, nil, nil)
+  end
+end
+if asked.mend then
+  write_values()
+end
+
+local suffix = suffix_of(asked.dimension, asked.value)
+local count, waits, times = tag .. ':count' .. suffix, tag .. ':waits' .. suffix,
+  tag .. ':times' .. suffix
+
+local function sums_of(pairs_of_them)
+  local sums = {}
+  for _, each in ipairs(pairs_of_them) do
+    sums[each[1]] = each[2]
+  end
+  return sums
+end
+
+local function read()
+  local held = {call('HGETALL', count), call('GET', times) or '', call('HGETALL', waits)}
+  local texts = {table.concat(held[1], '\31'), held[2], table.concat(held[3], '\31')}
+  return held, redis.sha1hex(table.concat(texts, '\30'))
+end
+
+local held, state = read()
+if #asked.add > 0 and asked.state == state then
+  local start, text = times_after(times, sums_of(asked.add[2]))
+  if text then
+    call('SETRANGE', times, start, text)
+  end
+  write_hash(waits, sums_of(asked.add[3]))
+  write_hash(count, sums_of(asked.add[1]))
+  if call('EXISTS', count) == 0 then
+    call('DEL', waits, times)
+  end
+  held, state = read()
+end
+
+local last = call('XREVRANGE', tag .. ':feed', '+', '-', 'COUNT', 1)[1]
+return {wrong_entries, wrong_lists, last and last[1] or '', state, unpack(held)}

@@ -1,0 +1,47 @@
+"""`adopt`: gives the reports that wait in the journal for a store that is gone to another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from service.checks import check, claim
+from service.commands.common import counted, open_server, run
+from service.config import Settings
+from service.connect import address_of
+from service.errors import CommandError, Unavailable
+from service.journal import open_journal
+
+
+@click.command()
+def adopt() -> None:
+    """Give what waits in the journal for another store to the one that redis.url names.
+
+    A running service goes on with that store then, and merges what waits.
+    """
+    reports = run(_adopt)
+    click.echo(
+        f"The journal is for the store that redis.url names now; {counted(reports, 'report')} in "
+        "it had been for another."
+    )
+
+
+async def _adopt(settings: Settings) -> int:
+    """Begins a store where there is none; returns how many reports were for another.
+
+    Raises:
+        CommandError: the journal can't be used.
+        StartError: Redis or the data folder can't.
+    """
+    folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
+    async with (
+        open_server(settings) as (server, scripts),
+        open_journal(folder, settings.journal.most_mib, address_of(settings)) as journal,
+    ):
+        await check(server, scripts, settings)
+        store = (await claim(scripts, settings)).id
+        try:
+            return await journal.adopted_by(store)
+        except Unavailable as error:
+            raise CommandError(f"The journal can't be used ({error.reason}).") from None
