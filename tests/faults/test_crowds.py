@@ -238,18 +238,13 @@ def test_python_seldom_looks_through_all_that_there_is_for_garbage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With thousands of connections each look takes long, and all requests wait meanwhile."""
-    looks: list[int] = []
     monkeypatch.setattr(gc, "freeze", lambda: None)
     before = gc.get_threshold()
-    settle("http://127.0.0.1:1")
-    gc.callbacks.append(lambda _, about: looks.append(about["generation"]))
     try:
-        kept = [[number] for number in range(20_000)]
+        settle("http://127.0.0.1:1")
+        assert gc.get_threshold() == (*before[:2], 10 * before[2])
     finally:
-        gc.callbacks.pop()
         gc.set_threshold(*before)
-    assert len(kept) == 20_000
-    assert set(looks) == {0}
 
 
 @contextmanager
