@@ -288,6 +288,8 @@ async def test_listeners_are_refused_while_there_is_too_much_to_do(redis: RedisS
             redis.resume()
         await asyncio.gather(*calls)
         await ear.hears(*((f"wamid.{number}", "sent") for number in range(9)))
+        admission = client.app[ADMISSION]  # those who come anew are refused for a second longer
+        await eventually(admission.is_calm, "calm")
         async with Ear(client):
             pass
 
