@@ -353,7 +353,11 @@ class JsonServer(web.Server):
         Args:
             coming: those that have been accepted and aren't among ours yet.
         """
-        return len(self._connections) + coming < self.most() or self.close_idle()
+        return self.fits(coming) or self.close_idle()
+
+    def fits(self, coming: int) -> bool:
+        """Whether one more connection is within the bound; see `has_room`."""
+        return len(self._connections) + coming < self.most()
 
     def close_idle(self) -> bool:
         """Closes the connection that gives way first, if one is idle."""
