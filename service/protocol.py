@@ -151,7 +151,7 @@ class Protocol(RequestHandler):
                 return
             # To look at each request costs something, so it is done only after refusals.
             self._whole = share is not None and not self.admission.is_calm()
-            if self._whole:
+            if self._whole and self._admitted:  # strangers must not fill the room of callers
                 self._coming = True
                 self.admission.coming += 1
         super().data_received(data)
