@@ -168,7 +168,7 @@ class Admission:
     Attributes:
         requests: of admitted callers, until their answers are written.
         coming: requests that were read in a turn of the loop and begin in the next ones. They are
-            counted only while there are refusals.
+            counted only while there are refusals, and only of callers that were let in before.
         bytes: that those hold.
         listeners: how many are there.
     """

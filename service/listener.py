@@ -84,7 +84,10 @@ class Listener(web.SockSite):
 
     def _take_some(self) -> None:
         for _ in range(self._most_a_turn):
-            if not self._service.has_room(len(self._taking)):
+            coming = len(self._taking)
+            if coming and not self._service.fits(coming):
+                return  # in a moment these are strangers, who give way before callers do
+            if not self._service.has_room(coming):
                 self._pause("all connections are busy")
                 return
             try:
@@ -92,9 +95,9 @@ class Listener(web.SockSite):
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return  # another process was faster, or the caller has left
             except OSError as error:  # no descriptor or no memory is left
-                if not self._service.close_idle():  # else its descriptor is free in a moment
+                if not self._taking and not self._service.close_idle():
                     self._pause(error.strerror)
-                return
+                return  # a descriptor is free, or more is known of those who come, in a moment
             self._serve(taken)
 
     def _pause(self, reason: str | None) -> None:

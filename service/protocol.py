@@ -151,7 +151,7 @@ class Protocol(RequestHandler):
                 return
             # To look at each request costs something, so it is done only after refusals.
             self._whole = share is not None and not self.admission.is_calm()
-            if self._whole:
+            if self._whole and self._admitted:  # strangers must not fill the room of callers
                 self._coming = True
                 self.admission.coming += 1
         super().data_received(data)
@@ -353,7 +353,11 @@ class JsonServer(web.Server):
         Args:
             coming: those that have been accepted and aren't among ours yet.
         """
-        return len(self._connections) + coming < self.most() or self.close_idle()
+        return self.fits(coming) or self.close_idle()
+
+    def fits(self, coming: int) -> bool:
+        """Whether one more connection is within the bound; see `has_room`."""
+        return len(self._connections) + coming < self.most()
 
     def close_idle(self) -> bool:
         """Closes the connection that gives way first, if one is idle."""

@@ -74,13 +74,25 @@ LONGEST_TURN_S = 0.25
 """Generous: no turn takes more than 0.03 s, and the worst ones took seconds."""
 
 
+_TRIES = 3
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", hostile())
 async def test_no_turn_of_the_loop_takes_long(loop_redis: RedisServer, name: str) -> None:
-    """Measured in processor time, of all threads, so that other work doesn't count."""
-    settings = Settings(
-        auth=Auth(tokens=[TOKEN]), redis=Redis(url=loop_redis.url), journal=NO_JOURNAL
-    )
+    """Measured in processor time, of all threads, so that other work hardly counts.
+
+    On a shared machine a measurement may go wrong; what takes long does so at each try.
+    """
+    turns_s = list[float]()
+    while not turns_s or (turns_s[-1] >= LONGEST_TURN_S and len(turns_s) < _TRIES):
+        turns_s.append(await _longest_turn_s(loop_redis, name))
+    assert 0 < turns_s[-1] < LONGEST_TURN_S, turns_s
+
+
+async def _longest_turn_s(redis: RedisServer, name: str) -> float:
+    settings = Settings(auth=Auth(tokens=[TOKEN]), redis=Redis(url=redis.url), journal=NO_JOURNAL)
     async with JsonTestServer(create_app(settings)) as server:
         url = f"http://{server.host}:{server.port}"
         sender = await asyncio.create_subprocess_exec(
@@ -100,7 +112,7 @@ async def test_no_turn_of_the_loop_takes_long(loop_redis: RedisServer, name: str
         if not ended.done():
             sender.kill()
         await ended
-    assert 0 < longest_s < LONGEST_TURN_S
+    return longest_s
 
 
 async def test_a_packed_body_is_refused_before_a_byte_of_it_is_unpacked(service: Service) -> None:
