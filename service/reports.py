@@ -237,7 +237,7 @@ def stored(field: str) -> str:
 
 _ABSENT: dict[str, Any] = dict.fromkeys(map(stored, Record._fields), "")
 _texts_in = itemgetter(*_ABSENT)
-_RECEIPTS = [(f"{status}_ms", f"{status}_received_ms") for status in Status]
+_RECEIPTS = [(stored(f"{status}_ms"), stored(f"{status}_received_ms")) for status in Status]
 _TIMES = slice(Record._fields.index("created_us"), Record._fields.index("error_code"))
 _OLDER = slice(Record._fields.index("recipient_id_us"), None)
 
