@@ -5,14 +5,15 @@
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
 --          and writes  :gone:<id>  :feed
 -- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipients":
---          [], "before_us": "", "gone_s": 0}: 1 to 50 messages, each once, with the CRC16 of its
+--          [], "before_us": "", "gone_s": 0}: 1 to 20 messages, each once, with the CRC16 of its
 --          wamid as text. Only those go that are in that dimension's index for the value, have one
 --          of these recipients ([] for any) and were created before before_us (µs as text, '' for
 --          any): they may have changed since they were looked for. gone_s: how long, in seconds,
 --          reports must not bring them back; 0: they may.
 -- Returns  how many were there and went, as an integer. An entry of that index whose record is lost
 --          goes too, and counts.
--- Cost     O(log N) a message and index; about 30 µs a message.
+-- Cost     O(log N) a message and index; about 40 µs a message, and up to 130 µs where none shares
+--          its event, template and campaign with another.
 
 local asked = cjson.decode(ARGV[1])
 local before_us = tonumber(asked.before_us)

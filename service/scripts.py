@@ -70,18 +70,17 @@ from service.reports import (
 MAX_BATCH = 256
 """Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so."""
 
-MAX_SCAN = 1_000
-"""Index entries that one list call looks at, for the same reason; its queries share them."""
+MAX_SCAN_US = 2_000
+"""About how long one list call looks at index entries, in µs of Redis, for the same reason; its
+queries share that. How many these are depends on what is asked of each: 2,000 at the most."""
 
-_LEAST_SCAN = 100
-
-MAX_ERASED = 50
+MAX_ERASED = 20
 """Messages in one erase, for the same reason."""
 
 MAX_RECHECKED = 100
 """Index entries in one recount, for the same reason."""
 
-MAX_REPLACED = 32
+MAX_REPLACED = 16
 """Records that one upgrade replaces, for the same reason."""
 
 Execute = Callable[..., Awaitable[Any]]
@@ -600,9 +599,8 @@ class Scripts:
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""
-        scan = max(MAX_SCAN // len(queries), _LEAST_SCAN)
         asked = msgspec.json.encode(
-            {"scan": scan, "queries": [query.in_redis() for query in queries]}
+            {"most_us": MAX_SCAN_US, "queries": [query.in_redis() for query in queries]}
         )
         replies = await self._run("list", partition, asked, until_s)
         return [_scan_of(reply) for reply in replies]

@@ -4,14 +4,14 @@ import pytest
 
 from service.keys import Position, Selection, id_of, tag_of
 from service.reports import Status
-from service.scripts import MAX_SCAN, Query, Scan
+from service.scripts import Query, Scan
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 
 EVERYTHING = Selection([("all", "")])
 
 
-NAMES = {id_of(wamid): wamid for wamid in (f"wamid.{n}" for n in range(MAX_SCAN + 200))}
+NAMES = {id_of(wamid): wamid for wamid in (f"wamid.{n}" for n in range(1_200))}
 
 
 def wamids(scan: Scan) -> list[str]:
@@ -105,26 +105,52 @@ async def test_what_stands_before_the_last_eight_digits_is_compared(store: Bench
 
 
 async def test_one_call_looks_at_a_bounded_number_of_entries(store: Bench) -> None:
-    """A filter that nothing passes: the call returns where it stopped, for the next to go on."""
+    """A filter that nothing passes: the call returns where it stopped, for the next to go on.
+
+    The more it looks at of each entry, the fewer they are.
+    """
+    await fill(store, ENTRIES)
+    dimensions = [("event", "e"), ("template", "t"), ("guest", "g"), ("campaign", "c")]
+    looks = []
+    for selection in [
+        Selection([("all", "")], status="failed"),
+        Selection([("all", "")], status="failed", has=["wamid", "created_us"]),
+        Selection(dimensions, status="failed"),
+    ]:
+        stopped, number = None, 0
+        while True:
+            scan = await look(store, selection, 50, stopped)
+            number += 1
+            assert scan.found == []
+            if scan.stopped is None:
+                break
+            assert stopped is None or scan.stopped < stopped
+            stopped = scan.stopped
+        looks.append(number)
+    assert looks == [2, 3, 5]
+
+
+ENTRIES = 900
+
+
+async def fill(store: Bench, number: int) -> None:
+    """Tracks so many messages, all of one event and all else."""
     reports = [
-        send_report(wamid=f"wamid.{number}", received_us=BASE_US + number)
-        for number in range(MAX_SCAN + 150)
-    ]
+        send_report(
+            wamid=f"wamid.{each}", received_us=BASE_US + each, event_id="e", template_name="t",
+            guest_id="g", campaign_id="c",
+        )
+        for each in range(number)
+    ]  # fmt: skip
     for start in range(0, len(reports), 200):
         await store.scripts.merge(0, reports[start : start + 200], soon_s())
-    failed = Selection([("all", "")], status="failed")
-    first = await look(store, failed, 50, None)
-    assert first.found == []
-    assert first.stopped == Position(BASE_US + 150, id_of("wamid.150"))
-    second = await look(store, failed, 50, first.stopped)
-    assert second == Scan([], None)
 
 
 async def test_the_smallest_index_is_walked(store: Bench) -> None:
     """With one message of the event among very many, one call is enough to be through."""
     reports = [
         send_report(wamid=f"wamid.{number}", received_us=BASE_US + number, template_name="t")
-        for number in range(MAX_SCAN + 100)
+        for number in range(1_100)
     ]
     for start in range(0, len(reports), 200):
         await store.scripts.merge(0, reports[start : start + 200], soon_s())
@@ -147,7 +173,27 @@ async def test_queries_that_share_a_call_are_answered_each_by_itself(store: Benc
     assert wamids(scans[0]) == ["wamid.249", "wamid.248", "wamid.247"]
     assert scans[1] == Scan([], None)
     assert wamids(scans[2]) == ["wamid.3", "wamid.1"]
-    assert scans[3:] == [Scan([], Position(BASE_US + 150, id_of("wamid.150")))] * 20
+    assert all(scan.found == [] and scan.stopped for scan in scans[3:])
+
+
+async def test_what_a_query_leaves_of_the_call_the_later_ones_have(store: Bench) -> None:
+    """Each looks at one entry at least, and all together at no more than one query may alone."""
+    await fill(store, ENTRIES)
+    failed = Query.of(Selection([("all", "")], status="failed"), 5, None)
+    nothing = Query.of(Selection([("event", "nobody's")], status="failed"), 5, None)
+    [alone] = await looked_at(store, [failed])
+    assert alone < ENTRIES
+    assert await looked_at(store, [failed, failed]) == pytest.approx([alone / 2] * 2, abs=20)
+    assert (await looked_at(store, [*[nothing] * 9, failed]))[-1] == pytest.approx(alone, abs=60)
+    many = await looked_at(store, [failed] * 200)
+    assert min(many) == max(many) == 1
+
+
+async def looked_at(store: Bench, queries: list[Query]) -> list[int]:
+    """How many entries each looked at that found nothing among those of `fill`."""
+    scans = await store.scripts.list(0, queries, soon_s())
+    ends = [scan.stopped.created_us if scan.stopped else BASE_US for scan in scans]
+    return [BASE_US + ENTRIES - end for end in ends]
 
 
 async def test_fields_are_given_or_lacking_and_codes_left_out(store: Bench) -> None:
