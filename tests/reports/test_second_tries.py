@@ -89,6 +89,31 @@ async def test_a_guest_is_on_the_list_though_a_number_that_ends_alike_got_theirs
     assert await names(client, **LEFT) == ["India"]
 
 
+@pytest.mark.parametrize(
+    ("failed", "again"),
+    [
+        ("5511987654321", "551187654321"),
+        ("551187654321", "5511987654321"),
+        ("5215512345678", "525512345678"),
+        ("541187654321", "5491187654321"),
+    ],
+)
+async def test_a_second_try_by_the_form_in_which_meta_names_the_number_is_one(
+    client: Client, failed: str, again: str
+) -> None:
+    """Meta adds or drops a digit of numbers in Brazil, Mexico and Argentina."""
+    await send(client, "Ana", "failed", wa_id=failed)
+    await post(client, "message-status", {
+        "wamid": "wamid.Ana", "status": "sent", "timestamp": "2026-01-15T10:29:00Z",
+        "recipient_id": again,
+    })  # fmt: skip
+    assert await names(client, **LEFT) == ["Ana"]
+    await send(client, "Ana again", "delivered", wa_id=again)
+    assert await names(client, **LEFT) == []
+    assert await names(client, event_id="fam", sent_since="true") == ["Ana"]
+    assert await number_left(client, **LEFT) == 0
+
+
 async def test_who_was_sent_another_template_or_event_still_needs_the_first(
     client: Client,
 ) -> None:
