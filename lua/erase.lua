@@ -73,6 +73,7 @@ for _, message in ipairs(asked.messages) do
   end
 end
 local counters = read_counters()
+refuse_while_upgraded()
 
 -- The writes begin here, in the same order as in merge.lua.
 for _, each in ipairs(doomed) do

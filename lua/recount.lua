@@ -28,6 +28,10 @@ local function score_of(id, rows, value)
   return has_value(rows, record, value) and call('HGET', key, 'created_us')
 end
 
+if asked.mend or #asked.add > 0 then
+  refuse_while_upgraded()
+end
+
 local wrong_entries = 0
 for _, entry in ipairs(asked.entries) do
   local id, name, value = unpack(entry)

@@ -1,38 +1,43 @@
--- Replaces records by hashes, and keeps the scripts of earlier versions from writing meanwhile.
--- Repeating it changes nothing.
+-- Replaces records by hashes, enters their messages into all indexes, counts them where the earlier
+-- version didn't, and keeps the scripts of earlier versions from writing meanwhile. Repeating it
+-- changes nothing.
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
---            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]  :upgrading
---            :schema
+--            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
+--            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
+--            :upgrading  :schema
 -- ARGV[1]  JSON {"door": "shut", "schema": ["version", "3", …], "from": "2", "messages": [[id,
---          held, [field, value, …], left], …]}. door: "shut" puts a text where the counters of all
---          messages are: every merge and erasure reads them before its first write, and so fails
---          without a trace; "open" puts the counters back; "" does neither. from: the version that
---          the store is brought from, "" for none, set with the fields of schema in one step;
---          without fields it is left as it is. messages: up to 32, with the text that the record
---          is as long as nobody else has changed it, the fields to put in its place, and the value
---          of the recipient's index that it leaves for those of its fields, '' for none.
+--          held, [field, value, …], left], …], "counts": [dimension, …]}. door: "shut" puts a text
+--          where the counters of all messages are: every merge, erasure and mending recount reads
+--          them before its first write, so they fail without a trace; "open" puts the
+--          counters back; "" does neither. from: the version that the store is brought from, "" for
+--          none, set with the fields of schema in one step; without fields it is left as it is.
+--          messages: up to 16, with the text that the record is as long as nobody else has changed
+--          it, the fields to put in its place, and the value of the recipient's index that it
+--          leaves for those of its fields, '' for none. counts: dimensions whose counters the
+--          earlier version didn't have; a message is counted there when it is replaced, in the same
+--          step, so it is counted once however often this is run.
 -- Returns  how many records were replaced.
--- Cost     about 20 µs a message.
+-- Cost     O(log N) a message and index; about 60 µs a message.
 
 local asked = cjson.decode(ARGV[1])
-local counters, kept = tag .. ':count:all', tag .. ':upgrading'
+local counts_of_all, kept = tag .. ':count:all', tag .. ':upgrading'
 
 local function type_of(key)
   local kind = call('TYPE', key)
   return kind.ok or kind
 end
 
-if asked.door == 'shut' and type_of(counters) ~= 'string' then
-  if call('EXISTS', counters) == 1 then
-    call('RENAME', counters, kept)
+if asked.door == 'shut' and type_of(counts_of_all) ~= 'string' then
+  if call('EXISTS', counts_of_all) == 1 then
+    call('RENAME', counts_of_all, kept)
   end
-  call('SET', counters, 'python -m service upgrade is under way: nothing else writes.')
-elseif asked.door == 'open' and type_of(counters) == 'string' then
+  call('SET', counts_of_all, 'python -m service upgrade is under way: nothing else writes.')
+elseif asked.door == 'open' and type_of(counts_of_all) == 'string' then
   if call('EXISTS', kept) == 1 then
-    call('RENAME', kept, counters)
+    call('RENAME', kept, counts_of_all)
   else
-    call('DEL', counters)
+    call('DEL', counts_of_all)
   end
 end
 
@@ -45,36 +50,45 @@ if #asked.schema > 0 then
   end
 end
 
--- Brings a message from one value of the recipient's index to all that its fields have.
-local function index_again(id, fields, left)
-  local record = {}
-  for i = 1, #fields, 2 do
-    record[fields[i]] = fields[i + 1]
-  end
-  if left ~= '' then
-    call('ZREM', key_of('by', 'recipient', left), id)
-  end
-  for _, row in ipairs(rows_of('recipient')) do
-    local value = VALUE_OF[row.value](record[row.field])
-    if value then
-      call('ZADD', key_of('by', 'recipient', value), record.created_us, id)
-    end
+local is_new = {}
+for _, name in ipairs(asked.counts) do
+  is_new[name] = true
+end
+for place = #COUNTED, 1, -1 do
+  if not is_new[COUNTED[place].name] then
+    table.remove(COUNTED, place)
   end
 end
 
-local replaced = 0
+local going = {}
 for _, message in ipairs(asked.messages) do
   local id, held, fields, left = unpack(message)
-  local key = tag .. ':msg:' .. id
+  local key, record = tag .. ':msg:' .. id, {}
   if type_of(key) == 'string' and call('GET', key) == held then
-    local left_ms = call('PTTL', key)
-    index_again(id, fields, left)
-    call('DEL', key)
-    call('HSET', key, unpack(fields))
-    if left_ms > 0 then
-      call('PEXPIRE', key, digits(left_ms))
+    for i = 1, #fields, 2 do
+      record[fields[i]] = fields[i + 1]
     end
-    replaced = replaced + 1
+    recount(nil, record)
+    going[#going + 1] = {id = id, key = key, record = record, fields = fields, left = left}
   end
 end
-return replaced
+local counters = read_counters()
+
+-- The writes begin here, in the same order as in merge.lua.
+for _, each in ipairs(going) do
+  if each.left ~= '' then
+    call('ZREM', key_of('by', 'recipient', each.left), each.id)
+  end
+  move(each.id, nil, each.record)
+end
+write_values()
+write_counters(counters)
+for _, each in ipairs(going) do
+  local left_ms = call('PTTL', each.key)
+  call('DEL', each.key)
+  call('HSET', each.key, unpack(each.fields))
+  if left_ms > 0 then
+    call('PEXPIRE', each.key, digits(left_ms))
+  end
+end
+return #going

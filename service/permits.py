@@ -76,10 +76,8 @@ UPGRADES: tuple[Command, ...] = (
     ("RENAME", "count", "{wa:0}:upgrading"),  # it is partition 0 that they are asked for in
     ("SET", "count", ""),
     ("TYPE", "msg"),
-    ("ZADD", "by", "1", "id"),
-    ("ZREM", "by", "id"),
 )
-"""What `upgrade.lua` needs, which removes a record before it writes it anew."""
+"""What `upgrade.lua` needs besides a report: it removes a record before it writes it anew."""
 
 _ONCE = "config|get", "eval", "evalsha", "info", "time"
 """What is called outside of these scripts, most of it at the start."""

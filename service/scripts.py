@@ -219,7 +219,7 @@ def _filter_test(a_filter: tuple[str, str], getter: _Getter[Row]) -> Callable[[R
 
 _DIMENSIONS = {each.name: each for each in DIMENSIONS}
 
-_WRITERS = ("merge", "erase", "recount")
+_WRITERS = ("merge", "erase", "recount", "upgrade")
 """Of messages: they get `indexes.lua`."""
 
 
@@ -310,6 +310,11 @@ class Recounted(NamedTuple):
     waits: dict[bytes, bytes]
 
 
+Replaced = tuple[str, str, Sequence[str], str]
+"""A message's id, packed record, fields with their values, and the value of the recipient's index
+that it leaves."""
+
+
 class Change(msgspec.Struct, frozen=True):
     """What one upgrade of a partition does; encodes to the JSON object that `upgrade.lua` reads.
 
@@ -317,14 +322,15 @@ class Change(msgspec.Struct, frozen=True):
         door: `shut`, `open` or "", as `upgrade.lua` has them.
         schema: fields and values of the layout to be set, one after the other; empty: none.
         origin: the version that the store is brought from; "" where it isn't on the way any more.
-        messages: id, packed record, fields with their values, and the value of the recipient's
-            index that it leaves; up to `MAX_REPLACED` of them.
+        messages: up to `MAX_REPLACED` of them.
+        counts: the dimensions in which these messages are not counted yet.
     """
 
     door: str = ""
     schema: Sequence[str] = ()
     origin: str = msgspec.field(default="", name="from")
-    messages: Sequence[tuple[str, str, Sequence[str], str]] = ()
+    messages: Sequence[Replaced] = ()
+    counts: Sequence[str] = ()
 
 
 class Scan(NamedTuple):

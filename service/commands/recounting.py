@@ -74,12 +74,17 @@ async def check_store(settings: Settings, *, mend: bool) -> Found:
         CommandError: it was away for too long, or too much is written to it to be followed.
         StartError: it can't be used.
     """
-    started_s, found = monotonic(), Counter[str]()
     async with open_store(settings) as store:
-        with progress("Checking the partitions", store.partitions) as show:
-            for partition in range(store.partitions):
-                found.update(await _check(store, partition, mend=mend))
-                show(partition + 1)
+        return await check_on(store, mend=mend)
+
+
+async def check_on(store: Store, *, mend: bool) -> Found:
+    """Does the same on an open store."""
+    started_s, found = monotonic(), Counter[str]()
+    with progress("Checking the partitions", store.partitions) as show:
+        for partition in range(store.partitions):
+            found.update(await _check(store, partition, mend=mend))
+            show(partition + 1)
     wrong = found["entries"], found["lists"], found["counters"]
     return Found(found["messages"], *wrong, monotonic() - started_s)
 

@@ -2,11 +2,14 @@
 
 While it is on the way the store has the version `UPGRADING`, which every service refuses: at its
 start, and within a second or so where it runs already, since it looks at the layout once a second.
-What doesn't look, a command of an earlier version say, can't write either: as long as the upgrade
-runs there is a text where the counters of all messages are, so merges and erasures fail at once.
+What doesn't look, a command say, can't write either: as long as the upgrade runs there is a text
+where the counters of all messages are. Every script that writes messages reads these counters
+before its first write, and so fails at once. Only to a `recount --mend` of version 2 that began
+before, messages that are hashes already are lost ones: it removes their entries of indexes.
 
-A record is replaced in one step, if it is still what was read. So a run that broke off is run
-again, and goes on with those that are left.
+A record is replaced in one step, if it is still what was read, and in the same step its message
+enters all its indexes, and the counters that the earlier version didn't have. So a run that broke
+off is run again, and goes on with those that are left.
 """
 
 from __future__ import annotations
@@ -31,20 +34,36 @@ from service.commands.common import (
 )
 from service.commands.holdings import layout_of
 from service.commands.packed import fields_of, indexed_by
-from service.commands.recounting import check_store
+from service.commands.recounting import check_on
 from service.config import Settings
 from service.connect import Fake, Server
 from service.errors import CommandError, Unavailable
 from service.keys import SCHEMA_VERSION, UPGRADING, index_key, message_key, schema_key, tag_of
-from service.permits import UPGRADES
-from service.scripts import MAX_REPLACED, Change, Layout, Scripts
+from service.permits import MERGES, UPGRADES
+from service.scripts import MAX_REPLACED, Change, Layout, Replaced, Scripts
 from service.store import Store
 
 Fields = dict[str, str]
 
-STEPS: dict[int, Callable[[bytes], Fields]] = {2: fields_of}
-"""By version: what makes of a record in it the fields of the next version; it raises ValueError for
-what it can't read."""
+
+class Step(NamedTuple):
+    """What brings a store to the next version.
+
+    Attributes:
+        fields_of: makes of a record the fields of the next version; raises ValueError for what it
+            can't read.
+        indexed_by: the value of the recipient's index that a record with these fields was under,
+            `""` for none.
+        counts: the dimensions whose counters the store lacks.
+    """
+
+    fields_of: Callable[[bytes], Fields]
+    indexed_by: Callable[[Fields], str]
+    counts: Sequence[str]
+
+
+STEPS = {2: Step(fields_of, indexed_by, ("campaign", "phone_number"))}
+"""The steps, by the version that they begin with."""
 
 _UNREAD_S = 4.0
 """How long nobody must look at the layout before it counts as unused; running services look at it
@@ -95,16 +114,13 @@ async def upgrade(settings: Settings, *, mend: bool) -> Upgraded:
         raise CommandError("A service uses the private server. Stop it, and run the same again.")
     async with open_server(settings) as (server, scripts):
         done = await upgrade_on(server, scripts, settings, mend=mend)
-    if mend and done.origin != SCHEMA_VERSION:
-        found = await check_store(settings, mend=True)
-        done = done._replace(mended=found.entries + found.lists + found.counters)
     return done._replace(took_s=monotonic() - started_s)
 
 
 async def upgrade_on(
     server: Server, scripts: Scripts, settings: Settings, *, mend: bool
 ) -> Upgraded:
-    """Does the same on an open server, save for mending; see `upgrade`."""
+    """Does the same on an open server; see `upgrade`."""
     async with store_on(server, scripts, settings) as store:
         layout = await layout_of(store)
         origin = await _origin_of(store, layout)
@@ -115,7 +131,9 @@ async def upgrade_on(
     _check_way(layout, origin)
     settings = with_store(settings, settings.redis.url, layout.partitions)
     async with store_on(server, scripts, settings) as store:
-        await check_permission(scripts, UPGRADES)  # so that no record is removed and not written
+        await check_permission(
+            scripts, (*MERGES, *UPGRADES)
+        )  # so that no record is removed and not written
         work = _Upgrade(store, server.home_of, STEPS[origin], mend=mend)
         if layout.version != UPGRADING:  # else every service has noticed it since
             if not isinstance(server, Fake):  # nobody else can be on that one
@@ -128,8 +146,15 @@ async def upgrade_on(
         converted = await work.convert()
         messages = await work.check("The version isn't set. ", _AFTER, at_end=True)
         await work.each(Change(door="open"))
+        mended = await _mend(store) if mend else 0
         await _set(store, origin + 1)
-    return Upgraded(origin, SCHEMA_VERSION, messages, converted)
+    return Upgraded(origin, SCHEMA_VERSION, messages, converted, mended)
+
+
+async def _mend(store: Store) -> int:
+    """How many entries, values and counters were wrong; services don't write to it yet."""
+    found = await check_on(store, mend=True)
+    return found.entries + found.lists + found.counters
 
 
 async def _origin_of(store: Store, layout: Layout | None) -> int | None:
@@ -223,7 +248,7 @@ class _Upgrade:
     Args:
         store: that nobody else uses.
         home_of: names the server of a tag.
-        fields_of: makes of an old record the fields of the new one.
+        step: that it takes.
         mend: whether an index that doesn't fit is no reason to stop.
     """
 
@@ -231,13 +256,13 @@ class _Upgrade:
         self,
         store: Store,
         home_of: Callable[[str], Awaitable[str]],
-        fields_of: Callable[[bytes], Fields],
+        step: Step,
         *,
         mend: bool,
     ) -> None:
         self._store = store
         self._home_of = home_of
-        self._fields_of = fields_of
+        self._step = step
         self._mend = mend
 
     async def each(self, change: Change) -> None:
@@ -259,25 +284,28 @@ class _Upgrade:
 
     def _changes(self, held: dict[str, bytes | None]) -> Iterator[Change]:
         """The changes that replace these records, as far as they are old ones."""
-        messages: list[tuple[str, str, list[str], str]] = []
+        messages: list[Replaced] = []
         size = 0
         for message_id, packed in held.items():
             fields = packed and self._new(packed)
             if packed is None or not fields:
                 continue
             if messages and (len(messages) == MAX_REPLACED or size + len(packed) > _CHANGE_BYTES):
-                yield Change(messages=messages)
+                yield self._change(messages)
                 messages, size = [], 0
             flat = [text for pair in fields.items() for text in pair]
-            left = indexed_by(fields)
+            left = self._step.indexed_by(fields)
             messages.append((message_id, packed.decode(), flat, left))
             size += len(packed)
         if messages:
-            yield Change(messages=messages)
+            yield self._change(messages)
+
+    def _change(self, messages: Sequence[Replaced]) -> Change:
+        return Change(messages=messages, counts=self._step.counts)
 
     def _new(self, packed: bytes) -> Fields | None:
         try:
-            return self._fields_of(packed)
+            return self._step.fields_of(packed)
         except ValueError:
             return None
 

@@ -1,6 +1,7 @@
 """The step of `upgrade` from each earlier schema version, on a stored sample of it."""
 
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from itertools import count
@@ -23,8 +24,8 @@ from service.journal import Entry, _report_of
 from service.journalfile import sealed
 from service.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
 from service.models.lines import reports_in as reports_of_line
-from service.reports import Record, Report, Status, record_of
-from service.scripts import MAX_REPLACED, Change, Erasure, Outcome, Scripts
+from service.reports import RANK, Context, Extras, Record, Report, Status, record_of
+from service.scripts import MAX_REPLACED, Change, Erasure, Outcome, Recount, Scripts
 from tests import conftest
 from tests.backends import (
     NAMES,
@@ -154,19 +155,63 @@ async def test_each_message_becomes_a_hash_and_all_else_stays(
         kind, held = after.pop(key)
         assert (kind, texts_of(held)) == ("hash", fields)
         del before[key]
-    assert without_recipients(after) == without_recipients(before)
+    assert of_old_dimensions(after) == of_old_dimensions(before)
+    assert numbers_in(after) == numbers_of(sample)
 
 
-def without_recipients(dump: dict[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
-    """All but the index that the upgrade writes anew."""
-    return {key: held for key, held in dump.items() if ":by:recipient:" not in key}
+def of_old_dimensions(dump: dict[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
+    """All but the index that the upgrade writes anew, and the dimension that version 2 lacked."""
+    return {
+        key: held
+        for key, held in dump.items()
+        if ":by:recipient:" not in key and ":phone_number" not in key
+    }
+
+
+def numbers_in(dump: dict[str, tuple[str, Any]]) -> dict[str, tuple[set[bytes], dict[str, int]]]:
+    """Of each sending number, by partition, the messages in its index and how many are counted."""
+    found = {}
+    for key, (_, entries) in dump.items():
+        tag, _, number = key.partition(":by:phone_number:")
+        if number:
+            listed = dict(_pairs(dump[f"{tag}:values:phone_number"][1]))
+            ids = dict(_pairs(entries))
+            assert listed[number.encode()] == max(ids.values(), key=int)
+            count = texts_of(dump[f"{tag}:count:phone_number:{number}"][1])
+            numbers = {name: int(text) for name, text in count.items() if name in RANK}
+            found[f"{tag} {number}"] = set(ids), numbers
+    return found
+
+
+def _pairs(flat: list[Any]) -> list[Any]:
+    """Members and scores, as each protocol has them; the scores as texts."""
+    some = (
+        flat
+        if flat and isinstance(flat[0], list | tuple)
+        else zip(flat[::2], flat[1::2], strict=True)
+    )
+    return [(member, str(int(float(score)))) for member, score in some]
+
+
+def numbers_of(sample: Sample) -> dict[str, tuple[set[bytes], dict[str, int]]]:
+    """What `numbers_in` must find, by the reports that made the sample."""
+    found: dict[str, tuple[set[bytes], Counter[str]]] = {}
+    for wamid, reports in reports_in(sample).items():
+        number = record_of(reports).phone_number_id
+        if number and wamid in sample.wamids:
+            tag = tag_of(partition_of(wamid, sample.partitions))
+            ids, counts = found.setdefault(f"{tag} {number}", (set(), Counter()))
+            ids.add(id_of(wamid).encode())
+            counts[record_of(reports).status] += 1
+    assert found
+    return {place: (ids, dict(counts)) for place, (ids, counts) in found.items()}
 
 
 @BOTH
 def test_the_fields_are_in_the_order_for_people(sample: Sample) -> None:
     for key, (_, packed) in sample.keys.items():
         if ":msg:" in key:
-            names = list(upgrading.STEPS[2](packed.encode()))
+            names = list(upgrading.STEPS[2].fields_of(packed.encode()))
             assert names == [name for name in NAMES if name in names]
 
 
@@ -384,6 +429,71 @@ async def test_what_an_earlier_version_would_write_meanwhile_fails_without_a_tra
     async with old_store(backend, sample) as old:
         await old.upgrade()
     assert tried > 100
+
+
+async def test_what_this_version_would_write_meanwhile_fails_without_a_trace(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where no number changes, and where there is nothing but an entry of a lost message.
+
+    As a service of this version does during the next upgrade, if it runs all the same.
+    """
+    sample, convert = SAMPLES[0], _Upgrade.convert
+    failed = 0
+
+    async def writes(old: Old) -> None:
+        nonlocal failed
+        before = await old.dump()
+        for wamid, reports in list(reports_in(sample).items())[:30]:
+            place, at = partition_of(wamid, sample.partitions), replace(reports[0], wamid=wamid)
+            for report in would_change(at):
+                if wamid in sample.wamids:
+                    with pytest.raises(ResponseError):
+                        await old.scripts.merge(place, [report], soon_s())
+                    failed += 1
+            ids = [id_of(wamid), "x" * 22]
+            for some in (ids, ids[:1], ids[1:]):
+                erasure = Erasure([(each, "1") for each in some], "all", gone_s=9)
+                with pytest.raises(ResponseError):
+                    await old.scripts.erase(place, erasure, soon_s())
+            for recount in would_mend(id_of(wamid)):
+                with pytest.raises(ResponseError):
+                    await old.scripts.recount(place, recount, soon_s())
+        assert await old.dump() == before
+
+    async def convert_meanwhile(upgrade: _Upgrade) -> int:
+        await writes(old)
+        done = await convert(upgrade)
+        await writes(old)
+        return done
+
+    monkeypatch.setattr(_Upgrade, "convert", convert_meanwhile)
+    async with old_store(backend, sample) as old:
+        await old.upgrade()
+    assert failed > 100
+
+
+def would_change(report: Report) -> list[Report]:
+    """Reports of the same message, each of which says something new."""
+    plain = replace(report, context=(), extras=())
+    return [
+        replace(plain, at_ms=report.at_ms - 5_000),
+        replace(plain, received_us=report.received_us - 5_000_000),
+        replace(plain, status=Status.FAILED, at_ms=1, error_code="1"),
+        replace(plain, extras=Extras(callback_data="\0")),
+        replace(plain, status=Status.SENT, context=Context(event_id="new"), received_us=10**16),
+        replace(plain, wamid="wamid.nobody's"),
+    ]
+
+
+def would_mend(message_id: str) -> list[Recount]:
+    """What a recount asks for that found something wrong."""
+    return [
+        Recount(True, entries=[(message_id, "event", "nobody's")]),
+        Recount(True, lists=[("event", "nobody's")]),
+        Recount(add=[[("sent", 1)], [], []], dimension="event", value="event-1"),
+        Recount(add=[[("sent", 1)], [], []]),
+    ]
 
 
 GARBAGE = {
