@@ -1,7 +1,7 @@
 -- Pages of the messages that match some filters, newest first.
 --
 -- KEYS[1]  the partition's tag. Reads behind it  :by:<dimension>[:<value>]  :msg:<id>
--- ARGV[1]  JSON {"most_us": 2000, "queries": [{"filters": [[dimension, value], …], "status": "",
+-- ARGV[1]  JSON {"most_us": 1500, "queries": [{"filters": [[dimension, value], …], "status": "",
 --          "heads": "", "codes": [], "but_codes": [], "has": [], "lacks": [], "since_us": "",
 --          "limit": 50, "after_us": "", "after_id": ""}, …]}: the queries look at as many index
 --          entries as take about most_us together, each at one at least, and return at most limit

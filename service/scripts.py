@@ -70,9 +70,9 @@ from service.reports import (
 MAX_BATCH = 256
 """Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so."""
 
-MAX_SCAN_US = 2_000
+MAX_SCAN_US = 1_500
 """About how long one list call looks at index entries, in µs of Redis, for the same reason; its
-queries share that. How many these are depends on what is asked of each: 2,000 at the most."""
+queries share that. How many these are depends on what is asked of each: 1,500 at the most."""
 
 MAX_ERASED = 20
 """Messages in one erase, for the same reason."""

@@ -197,7 +197,13 @@ def test_what_an_earlier_version_kept_in_its_journal_is_merged_after_it(
         assert service.stop() == 0
     records = records_in(store)
     for row in new:
-        assert records.pop(row[0]) == record_of([_report_of(row)])
+        record, pricing = records.pop(row[0]), json.loads(row[-1][-1] or "{}")
+        assert record == record_of([_report_of(row)])
+        billable = {True: "true", False: "false"}.get(pricing.get("billable"), "")
+        assert (record.pricing_model, record.pricing_billable) == (
+            pricing.get("pricing_model", ""),
+            billable,
+        )
     assert records.keys() == before.keys()
     for row in later:
         record = records[row[0]]
