@@ -2,16 +2,17 @@
 -- Repeating it changes nothing.
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
---            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]  :upgrading
---            :schema
+--            :msg:<id>  :participants:<id>  :by:<dimension>[:<value>]
+--            :count:<dimension>[:<value>]  :upgrading  :schema
 -- ARGV[1]  JSON {"door": "shut", "schema": ["version", "3", …], "from": "2", "messages": [[id,
---          held, [field, value, …], left], …]}. door: "shut" puts a text where the counters of all
---          messages are: every merge and erasure reads them before its first write, and so fails
---          without a trace; "open" puts the counters back; "" does neither. from: the version that
---          the store is brought from, "" for none, set with the fields of schema in one step;
---          without fields it is left as it is. messages: up to 32, with the text that the record
---          is as long as nobody else has changed it, the fields to put in its place, and the value
---          of the recipient's index that it leaves for those of its fields, '' for none.
+--          held, [field, value, …], left, [field, value, …]], …]}. door: "shut" puts a text where
+--          the counters of all messages are: every merge and erasure reads them before its first
+--          write, and so fails without a trace; "open" puts the counters back; "" does neither.
+--          from: the version that the store is brought from, "" for none, set with the fields of
+--          schema in one step; without fields it is left as it is. messages: up to 32, with the
+--          text that the record is as long as nobody else has changed it, the fields to put in its
+--          place, the value of the recipient's index that it leaves for those of its fields, ''
+--          for none, and the fields of its participants.
 -- Returns  how many records were replaced.
 -- Cost     about 20 µs a message.
 
@@ -64,15 +65,19 @@ end
 
 local replaced = 0
 for _, message in ipairs(asked.messages) do
-  local id, held, fields, left = unpack(message)
-  local key = tag .. ':msg:' .. id
+  local id, held, fields, left, members = unpack(message)
+  local key, beside = tag .. ':msg:' .. id, tag .. ':participants:' .. id
   if type_of(key) == 'string' and call('GET', key) == held then
     local left_ms = call('PTTL', key)
     index_again(id, fields, left)
+    if #members > 0 then
+      call('HSET', beside, unpack(members))
+    end
     call('DEL', key)
     call('HSET', key, unpack(fields))
     if left_ms > 0 then
       call('PEXPIRE', key, digits(left_ms))
+      call('PEXPIRE', beside, digits(left_ms))
     end
     replaced = replaced + 1
   end

@@ -60,6 +60,7 @@ from service.reports import (
     Context,
     Extras,
     Kind,
+    Participant,
     Record,
     Report,
     Row,
@@ -265,6 +266,7 @@ class Recount(msgspec.Struct, frozen=True):
         mend: whether entries and lists that are wrong are made right.
         entries: id, dimension and value of index entries that may be wrong, up to `MAX_RECHECKED`.
         lists: dimension and value of as many values that may be listed wrongly.
+        group: the id of a message whose number of participants may be wrong; "" for none.
         add: sums for the counters of `dimension` and `value`: fields or positions and numbers, of
             count, times and waits; empty: none.
         state: of these counters, as it must still be for the sums to be added.
@@ -275,6 +277,7 @@ class Recount(msgspec.Struct, frozen=True):
     mend: bool = False
     entries: Sequence[tuple[str, str, str]] = ()
     lists: Sequence[tuple[str, str]] = ()
+    group: str = ""
     add: Sequence[Sequence[tuple[str | int, int]]] = ()
     state: str = ""
     dimension: str = "all"
@@ -287,6 +290,7 @@ class Recounted(NamedTuple):
     Attributes:
         entries: how many of those asked for were wrong.
         lists: likewise.
+        groups: likewise.
         place: the id of the feed's last entry at that instant; `""`: it has none.
         state: of the counters: another one when they have changed.
         numbers: the fields of count, as they are.
@@ -296,6 +300,7 @@ class Recounted(NamedTuple):
 
     entries: int
     lists: int
+    groups: int
     place: str
     state: str
     numbers: dict[bytes, bytes]
@@ -310,14 +315,14 @@ class Change(msgspec.Struct, frozen=True):
         door: `shut`, `open` or "", as `upgrade.lua` has them.
         schema: fields and values of the layout to be set, one after the other; empty: none.
         origin: the version that the store is brought from; "" where it isn't on the way any more.
-        messages: id, packed record, fields with their values, and the value of the recipient's
-            index that it leaves; up to `MAX_REPLACED` of them.
+        messages: id, packed record, fields with their values, the value of the recipient's index
+            that it leaves, and fields of its participants; up to `MAX_REPLACED` of them.
     """
 
     door: str = ""
     schema: Sequence[str] = ()
     origin: str = msgspec.field(default="", name="from")
-    messages: Sequence[tuple[str, str, Sequence[str], str]] = ()
+    messages: Sequence[tuple[str, str, Sequence[str], str, Sequence[str]]] = ()
 
 
 class Scan(NamedTuple):
@@ -375,6 +380,7 @@ def _constants() -> dict[str, str]:
         "FEED_ENTRIES": f"'{FEED_ENTRIES}'",
         "FEED_IDS": str(FEED_IDS),
         "ENDING_DIGITS": str(ENDING_DIGITS),
+        "PARTICIPANT": str(Extras.__struct_fields__.index("participant_id") + 1),
     }
 
 
@@ -388,6 +394,7 @@ def _rules() -> str:
             _texts("FIELDS", Record._fields),
             _texts("CONTEXT", Context.__struct_fields__),
             _texts("EXTRAS", Extras.__struct_fields__),
+            _texts("MEMBER", Participant._fields[1:]),
             _pairs("SHARED", {field: f"{field}_us" for field in SHARED}),
             _texts("ERROR", ERROR_FIELDS),
             _texts("REACHED", REACHED),
@@ -642,11 +649,12 @@ class Scripts:
     async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
         """Holds what the partition has against its records, and mends it if it is asked to."""
         asked = msgspec.json.encode(recount)
-        reply = await self._run("recount", partition, asked, until_s)
-        entries, lists, place, state, count, times, waits = reply
-        return Recounted(
-            entries, lists, place.decode(), state.decode(), _fields(count), times, _fields(waits)
+        *wrong, place, state, count, times, waits = await self._run(
+            "recount", partition, asked, until_s
         )
+        entries, lists, groups = wrong
+        held = _fields(count), times, _fields(waits)
+        return Recounted(entries, lists, groups, place.decode(), state.decode(), *held)
 
     async def upgrade(self, partition: int, change: Change, until_s: float) -> int:
         """Brings a part of a partition to another schema; returns how many records it replaced."""

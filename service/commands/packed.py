@@ -76,7 +76,7 @@ _SHOWN = (
     "error_message",
     "error_details",
     "error_href",
-    *_EXTRAS,
+    *(name if name != "participant_id" else "participants" for name in _EXTRAS),
     "pricing_category",
     "pricing_type",
     "pricing_model",
@@ -112,11 +112,25 @@ def fields_of(packed: bytes) -> dict[str, str]:
     fields = {name: record[name] for name in (*_CONTEXT, *_EXTRAS)}
     fields |= {name: text for name, text in record.items() if name in _SHOWN}
     fields["tracked_us"] = record["context_us"]
+    fields["participants"] = "1" if record["participant_id"] else ""
     fields |= _listed(record["received_ms"], [f"{status}_received_ms" for status in _STATUSES])
     stamps = _listed(record["stamps"], _CONTEXT)
     fields |= {f"{field}_us": stamp for field, stamp in stamps.items() if record[field]}
     fields |= pricing_parts(record["pricing"])
     return {name: text for name in _SHOWN if (text := fields.get(name, ""))}
+
+
+def participants_of(packed: bytes) -> dict[str, str]:
+    """The hash of version 3 for the participants of a record of version 2; empty: it has none.
+
+    There a record had the smallest id of a participant, and no word on what became of them.
+
+    Raises:
+        ValueError: as `fields_of` does.
+    """
+    record = _unpacked(packed)
+    participant_id = record["participant_id"]
+    return {f"{participant_id} received_us": record["created_us"]} if participant_id else {}
 
 
 def _unpacked(packed: bytes) -> dict[str, str]:

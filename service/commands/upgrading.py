@@ -30,7 +30,7 @@ from service.commands.common import (
     with_store,
 )
 from service.commands.holdings import layout_of
-from service.commands.packed import fields_of, indexed_by
+from service.commands.packed import fields_of, indexed_by, participants_of
 from service.commands.recounting import check_store
 from service.config import Settings
 from service.connect import Fake, Server
@@ -259,7 +259,7 @@ class _Upgrade:
 
     def _changes(self, held: dict[str, bytes | None]) -> Iterator[Change]:
         """The changes that replace these records, as far as they are old ones."""
-        messages: list[tuple[str, str, list[str], str]] = []
+        messages: list[tuple[str, str, list[str], str, list[str]]] = []
         size = 0
         for message_id, packed in held.items():
             fields = packed and self._new(packed)
@@ -268,9 +268,8 @@ class _Upgrade:
             if messages and (len(messages) == MAX_REPLACED or size + len(packed) > _CHANGE_BYTES):
                 yield Change(messages=messages)
                 messages, size = [], 0
-            flat = [text for pair in fields.items() for text in pair]
-            left = indexed_by(fields)
-            messages.append((message_id, packed.decode(), flat, left))
+            left, named = indexed_by(fields), _flat(participants_of(packed))
+            messages.append((message_id, packed.decode(), _flat(fields), left, named))
             size += len(packed)
         if messages:
             yield Change(messages=messages)
@@ -403,3 +402,8 @@ class _Upgrade:
                         yield partition, ids
                 if not int(cursor):
                     break
+
+
+def _flat(fields: Fields) -> list[str]:
+    """Fields and their texts in turns."""
+    return [text for pair in fields.items() for text in pair]
