@@ -1,7 +1,7 @@
 """What the dashboard's tests report to the service, and how they open the page."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from typing import Any, Literal
@@ -71,7 +71,7 @@ class Desk:
             *(failed | {"id": f"wamid.{n}", "recipient_id": f"9198765{n:05}"} for n in numbers)
         )
 
-    def from_meta(self, *statuses: dict[str, object]) -> None:
+    def from_meta(self, *statuses: Mapping[str, object]) -> None:
         """Statuses come by Meta's webhook."""
         value = {"messaging_product": "whatsapp", "metadata": {}, "statuses": statuses}
         entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
