@@ -493,21 +493,21 @@ class TestMessage:
         group: dict[str, object] = {"recipient_type": "group", "recipient_id": "group-1"}
         error = {"code": 131026, "title": "Message undeliverable"}
         ada, ben, cem = ({"recipient_participant_id": f"91987650000{n}"} for n in (3, 1, 2))
-        failed = {"status": "failed", "timestamp": "1705314600", "errors": [error]}
+        failed = {"status": "failed", "timestamp": "1705312800", "errors": [error]}
         await from_meta(client, group | ben | failed)
         found = await message(client, "wamid.1")
         assert (found["status"], found["sent_at"], found["failed_at"]) == ("sent", None, None)
         assert (found["error"], found["timeline"], found["conflicts"]) == (None, [], [])
         await from_meta(
             client,
-            group | ada | {"status": "read", "timestamp": "1705314605"},
-            group | ada | {"status": "delivered", "timestamp": "1705314603"},
-            group | cem | {"status": "delivered", "timestamp": "1705314602"},
+            group | ada | {"status": "read", "timestamp": "1705312805"},
+            group | ada | {"status": "delivered", "timestamp": "1705312803"},
+            group | cem | {"status": "delivered", "timestamp": "1705312802"},
         )
         found = await message(client, "wamid.1")
         assert (found["status"], found["recipient_id"]) == ("read", "group-1")
-        assert found["delivered_at"] == "2024-01-15T10:30:02Z"
-        assert found["read_at"] == "2024-01-15T10:30:05Z"
+        assert found["delivered_at"] == at(2)
+        assert found["read_at"] == at(5)
         assert (found["failed_at"], found["error"]) == (None, None)
         first, second, third = found["participants"]
         assert first.pop("error").items() > {"code": "131026", "at": at(0), **UNDELIVERABLE}.items()
