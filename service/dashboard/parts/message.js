@@ -94,7 +94,7 @@ function Participants({ of }) {
   return html`<ul class="participants">
     ${of.map((each) => html`<li key=${each.participant_id}>
       <span class="id">${each.participant_id}</span> ${each.status && html`<${Status} of=${each.status} />`}
-      ${each.status && html`<${Time} exact at=${each[`${each.status}_at`]} />`}
+      ${' '}${each.status && html`<${Time} exact at=${each[`${each.status}_at`]} />`}
       ${each.error && html`<${Failure} error=${each.error} />`}
     </li>`)}
   </ul>`;
