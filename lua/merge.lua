@@ -15,20 +15,10 @@
 -- Returns  for each report, in order: the message's status after it, and its outcome: 'created',
 --          'changed' or 'unchanged'; or the report's own status, and 'erased'.
 -- Cost     O(1) a report save for its indexes, O(log N) of the index where it enters one.
---          About 5 µs for a status change and 25 µs for a new message; 5 µs more for a report that
---          names a participant.
+--          About 5 µs for a status change and 25 µs for a new message; up to 10 µs more for a
+--          report that names a participant.
 
 local REPORTED, RECEIVED, GIVEN = 2, 4, 11
-
--- The earlier time stays.
-local function merge_time(record, field, at_ms)
-  local known_ms = record[field]
-  if known_ms and at_ms >= tonumber(known_ms) then
-    return false
-  end
-  record[field] = digits(at_ms)
-  return true
-end
 
 -- Returns whether the report said something new of the status, its time or when it was first heard.
 local function merge_status(record, status, at_ms, received_us)
@@ -37,9 +27,14 @@ local function merge_status(record, status, at_ms, received_us)
     record.status = status
     changed = true
   end
-  changed = merge_time(record, TIME_OF[status], at_ms) or changed
-  local field = RECEIPT_OF[status]
+  local field = TIME_OF[status]
   local known_ms = record[field]
+  if not known_ms or at_ms < tonumber(known_ms) then
+    record[field] = digits(at_ms)
+    changed = true
+  end
+  field = RECEIPT_OF[status]
+  known_ms = record[field]
   if not known_ms or received_us < 1000 * known_ms then
     record[field] = digits((received_us - received_us % 1000) / 1000)
     changed = true
@@ -154,6 +149,16 @@ local function merge_context(record, context, received_us)
     record.metas_recipient_id = false
   end
   return changed
+end
+
+-- The earlier time stays.
+local function merge_time(record, field, at_ms)
+  local known_ms = record[field]
+  if known_ms and at_ms >= tonumber(known_ms) then
+    return false
+  end
+  record[field] = digits(at_ms)
+  return true
 end
 
 -- What a report says of a participant. One without a time says only that there is this one.

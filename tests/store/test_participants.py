@@ -4,6 +4,7 @@ import pytest
 
 from service.commands.moving import move_messages
 from service.erasing import erase
+from service.errors import Unavailable
 from service.feed import START, Feed
 from service.keys import Selection, id_of, participants_key, partition_of, tag_of
 from service.models.lines import line_of, reports_in
@@ -90,6 +91,15 @@ async def test_a_change_of_a_participant_alone_is_told(store: Bench) -> None:
     assert place != START
 
 
+async def test_a_key_of_another_kind_stops_the_batch_before_its_first_write(store: Bench) -> None:
+    tag = tag_of(partition_of(GROUP, store.partitions))
+    await store.execute(tag, "SET", participants_key(tag, id_of(GROUP)), "x")
+    before = await store.contents()
+    with pytest.raises(Unavailable):
+        await store.store.write([send_report(wamid=GROUP), of("a", Status.READ)])
+    assert await store.contents() == before
+
+
 async def test_other_messages_cost_nothing_more(store: Bench) -> None:
     """No field, no key."""
     await store.merge(send_report(), status_report(Status.FAILED, error_code="1"))
@@ -117,6 +127,18 @@ async def test_a_large_group_is_read_in_short_steps(
     assert {command for command, _ in asked} == {"HSCAN"}
     assert max(number for _, number in asked) <= 2 * 1_000
     await store.check_invariants()
+
+
+async def test_a_record_knows_of_all_that_its_participants_say(store: Bench) -> None:
+    """So the line of an export fits together, whatever comes while it is written."""
+    await store.merge(of("a", Status.DELIVERED))
+    before = await store.record(GROUP)
+    assert before is not None
+    await store.merge(of("b", Status.READ, 5))
+    found, participants = await store.store.with_participants(before)
+    assert found is not None
+    assert [each.status for each in participants] == [Status.DELIVERED, Status.READ]
+    assert record_of(reports_in(line_of(found, participants))) == found
 
 
 async def test_they_go_with_their_message(store: Bench) -> None:
