@@ -88,6 +88,8 @@ _FIELDS_AT_ONCE = 1_000
 """Of participants, in one step that keeps Redis for half a millisecond or so: a group has up to
 1,024 participants, with up to ten fields each."""
 
+_PARTICIPANTS_AT_ONCE = _FIELDS_AT_ONCE // len(Participant._fields[1:])
+
 _MAX_ROWS = 256
 """Messages that one list call finds: Redis does nothing else meanwhile."""
 
@@ -370,18 +372,29 @@ class Store:
         if not record.participants:
             return record, []
         partition = partition_of(record.wamid, self._partitions)
-        fields = await self._participant_fields(partition, id_of(record.wamid))
-        found = participants_in((field.decode(), text.decode()) for field, text in fields.items())
+        found = await self._participants(partition, id_of(record.wamid))
         return (await self.lookup([record.wamid])).get(record.wamid), found
 
-    async def _participant_fields(self, partition: int, message_id: str) -> dict[bytes, bytes]:
-        """Read in steps, each of them short."""
-        key, cursor = participants_key(tag_of(partition), message_id), 0
-        found: dict[bytes, bytes] = {}
+    async def _participants(self, partition: int, message_id: str) -> list[Participant]:
+        """The participants of a message, read in short steps; each of them in one."""
+        key = participants_key(tag_of(partition), message_id)
+        ids = sorted(await self._participant_ids(partition, key))
+        found: list[Participant] = []
+        for start in range(0, len(ids), _PARTICIPANTS_AT_ONCE):
+            some = ids[start : start + _PARTICIPANTS_AT_ONCE]
+            fields = [f"{each} {name}" for each in some for name in Participant._fields[1:]]
+            texts = await self.execute(partition, "HMGET", key, *fields)
+            pairs = zip(fields, texts, strict=True)
+            found += participants_in((field, text.decode()) for field, text in pairs if text)
+        return found
+
+    async def _participant_ids(self, partition: int, key: str) -> set[str]:
+        found: set[str] = set()
+        cursor = 0
         while True:
             step = await self.execute(partition, "HSCAN", key, cursor, "COUNT", _FIELDS_AT_ONCE)
+            found.update(field.decode().rpartition(" ")[0] for field in step[1])
             cursor = int(step[0])
-            found |= step[1]
             if not cursor:
                 return found
 
