@@ -5,7 +5,7 @@
 --
 -- For example, a batch of two reports says that a message of event 5 was delivered, and that one
 -- that nobody knew was sent. There are
---   {wa:0}:msg:A     status sent, wamid wamid.A, event_id 5, …, sent_ms 1700000000000, …
+--   {wa:0}:msg:A     status sent, wamid wamid.A, event 5, …, sent_ms 1700000000000, …
 --   {wa:0}:by:event:5           A with its created_us; so in by:all and its other indexes
 --   {wa:0}:values:event         5 with the created_us of its latest message
 --   {wa:0}:count:event:5        sent 1; so in count:all

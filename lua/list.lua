@@ -9,7 +9,7 @@
 --          before the last eight digits of a recipient's number, each between commas, '' for
 --          anything;
 --          codes: any of these error codes, [] for all; but_codes: none of these; has and lacks:
---          fields of the record that are given, and fields that are not; since_us: only messages
+--          fields of the hash that are given, and fields that are not; since_us: only messages
 --          created then or later, '' for all; after_us and after_id: start behind this position, ''
 --          at the newest. Times are µs as texts.
 -- Returns  for each query, in order, a list: the position of the last entry looked at, as its

@@ -27,16 +27,18 @@ local function merge_status(record, status, at_ms, received_us)
     record.status = status
     changed = true
   end
-  local field = TIME_OF[status]
+  local field, receipt = TIME_OF[status], RECEIPT_OF[status]
   local known_ms = record[field]
+  local created_ms = string.sub(record.created_us, 1, -4)
+  -- No receipt of a known status stands for the time at which the message was created.
+  local heard_ms = known_ms and (record[receipt] or created_ms)
   if not known_ms or at_ms < tonumber(known_ms) then
     record[field] = digits(at_ms)
     changed = true
   end
-  field = RECEIPT_OF[status]
-  known_ms = record[field]
-  if not known_ms or received_us < 1000 * known_ms then
-    record[field] = digits((received_us - received_us % 1000) / 1000)
+  if not heard_ms or received_us < 1000 * heard_ms then
+    heard_ms = digits((received_us - received_us % 1000) / 1000)
+    record[receipt] = heard_ms ~= created_ms and heard_ms
     changed = true
   end
   return changed
@@ -83,13 +85,13 @@ end
 -- Of the recipients that status updates name, the smallest counts while no track-send has named
 -- one; beside it, or beside that of the track-send, the smallest other one is kept.
 local function merge_recipient(record, recipient_id)
-  local known = record.recipient_id
+  local known = record.to
   if recipient_id == '' or recipient_id == known then
     return false
   elseif record.tracked_us or (known and precedes(known, recipient_id)) then
-    return merge_text(record, 'metas_recipient_id', recipient_id)
+    return merge_text(record, 'meta_to', recipient_id)
   end
-  record.recipient_id, record.metas_recipient_id = recipient_id, known
+  record.to, record.meta_to = recipient_id, known
   return true
 end
 
@@ -107,7 +109,7 @@ end
 
 -- The context of a message's first track-send. Its recipient comes before those of statuses.
 local function put_context(record, context, received_us)
-  local metas = record.recipient_id
+  local metas = record.to
   for place = 1, #CONTEXT do
     local value = context[place]
     if value ~= '' then
@@ -120,15 +122,15 @@ local function put_context(record, context, received_us)
     end
   end
   record.tracked_us = digits(received_us)
-  if metas and metas ~= record.recipient_id then
-    record.metas_recipient_id = metas
+  if metas and metas ~= record.to then
+    record.meta_to = metas
   end
 end
 
 -- Of two track-sends the later received fills and replaces what it names, the earlier fills what
 -- is missing; received in the same microsecond, the greater text stays. Of a field that isn't from
--- the latest of all, <field>_us says when it was received; of one that Meta's statuses have too it
--- says so always, and without it the text is Meta's, which a track-send's replaces.
+-- the latest of all, <field>_named_us says when it was received; of one that Meta's statuses have
+-- too it says so always, and without it the text is Meta's, which a track-send's replaces.
 local function merge_context(record, context, received_us)
   local tracked_us = tonumber(record.tracked_us)
   local latest_us = math.max(tracked_us, received_us)
@@ -136,17 +138,18 @@ local function merge_context(record, context, received_us)
   record.tracked_us = digits(latest_us)
   for place, field in ipairs(CONTEXT) do
     local value, known, shared = context[place], record[field], SHARED[field]
-    local named_us = known and tonumber(record[field .. '_us'] or not shared and tracked_us) or -1
+    local stamp = NAMED_OF[field]
+    local named_us = known and tonumber(record[stamp] or not shared and tracked_us) or -1
     if value ~= '' and (received_us > named_us
         or (received_us == named_us and precedes(known, value))) then
       record[field], named_us = value, received_us
       changed = true
     end
-    record[field .. '_us'] = named_us ~= -1 and (shared or named_us ~= latest_us)
+    record[stamp] = named_us ~= -1 and (shared or named_us ~= latest_us)
       and digits(named_us)
   end
-  if record.metas_recipient_id == record.recipient_id then
-    record.metas_recipient_id = false
+  if record.meta_to == record.to then
+    record.meta_to = false
   end
   return changed
 end

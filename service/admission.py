@@ -198,8 +198,7 @@ class Admission:
         Raises:
             Overloaded: more than that is in use.
         """
-        if self._in_use >= share:
-            self.check(share)
+        self.check(share)
         self.requests += 1
         return Ticket(self, share)
 
@@ -209,7 +208,7 @@ class Admission:
         Raises:
             Overloaded: it is.
         """
-        if self._in_use >= share:
+        if self._is_used(share):
             self._refused_s[share] = self._last_refused_s = time.monotonic()
             raise Overloaded
 
@@ -225,7 +224,7 @@ class Admission:
             callers: connections on which requests were let in; 0 if this is one of them.
         """
         room, now_s = share * self._most_requests, time.monotonic()
-        if self.requests + self.coming >= room or self._in_use >= share:
+        if self.requests + self.coming >= room or self._is_used(share):
             self._refused_s[share] = now_s
         elif callers < room or now_s - self._refused_s.get(share, -math.inf) >= _CALM_AFTER_S:
             return False
@@ -236,13 +235,12 @@ class Admission:
         """Whether nobody was refused within the last second."""
         return time.monotonic() - self._last_refused_s >= _CALM_AFTER_S
 
-    @property
-    def _in_use(self) -> float:
-        """The part of the limit that is used most."""
-        return max(
-            self.requests / self._most_requests,
-            self.bytes / MOST_BYTES,
-            self._depth() / MOST_REPORTS,
+    def _is_used(self, share: float) -> bool:
+        """Whether that part of any limit is in use."""
+        return (
+            self.requests >= share * self._most_requests
+            or self.bytes >= share * MOST_BYTES
+            or self._depth() >= share * MOST_REPORTS
         )
 
     def add_listener(self) -> None:

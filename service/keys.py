@@ -107,7 +107,7 @@ LISTED = tuple(each for each in DIMENSIONS if each.listed)
 """The dimensions whose values are listed and counted; each has an endpoint that lists them."""
 
 CATALOGUE = (
-    ("msg:<id>", "hash", "the record, its fields as `reports.Record` names them"),
+    ("msg:<id>", "hash", "the record, its fields as `reports.stored` names them"),
     (
         "participants:<id>",
         "hash",

@@ -19,7 +19,7 @@ import orjson
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import AbstractResource
-from multidict import istr
+from multidict import CIMultiDict, istr
 
 from service.access import Access
 from service.admission import Admission, Connection, ticket
@@ -64,8 +64,13 @@ _REQUEST_ID = istr("X-Request-ID")
 SANE_ID = r"[A-Za-z0-9._:/+=@-]{1,128}"
 _SANE_ID = re.compile(SANE_ID)
 _CACHE_CONTROL = istr(hdrs.CACHE_CONTROL)
-_NO_SNIFFING = istr("X-Content-Type-Options")
-_SERVER = istr(hdrs.SERVER)
+_LABELS = CIMultiDict(
+    {
+        hdrs.SERVER: "message-tracker",  # aiohttp would name its own version and Python's
+        "X-Content-Type-Options": "nosniff",
+    }
+)
+_UNKEPT = CIMultiDict({**_LABELS, _CACHE_CONTROL: "no-store"})
 _RETRY_AFTER_S = "1"
 _PLAIN = "identity"
 _WAITED = (202, Unavailable.status)
@@ -173,10 +178,7 @@ def label(response: web.StreamResponse, known: str) -> None:
     if _REQUEST_ID in headers:
         return
     headers.add(_REQUEST_ID, known)  # to set one takes three times as long
-    headers.add(_SERVER, "message-tracker")  # aiohttp would name its own version and Python's
-    headers.add(_NO_SNIFFING, "nosniff")
-    if _CACHE_CONTROL not in headers:
-        headers.add(_CACHE_CONTROL, "no-store")
+    headers.extend(_LABELS if _CACHE_CONTROL in headers else _UNKEPT)
 
 
 def http_error_response(error: web.HTTPException) -> web.Response:

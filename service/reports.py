@@ -118,7 +118,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Record(NamedTuple):
-    """What is known of a message: the fields of its hash in Redis, under these names.
+    """What is known of a message: the fields of its hash in Redis, where `stored` names them.
 
     All but the status are texts, `""` for what is not known: the hash has no such field then. The
     order is the one in which a new message's fields are written, for people who look at them. The
@@ -276,8 +276,37 @@ def _participant_in(participant_id: str, texts: dict[str, str]) -> Participant:
     return Participant(participant_id, **known)
 
 
-_ABSENT: dict[str, Any] = dict.fromkeys(Record._fields, "")
-_texts_in = itemgetter(*Record._fields)
+_STORED = {
+    "recipient_id": "to",
+    "metas_recipient_id": "meta_to",
+    "event_id": "event",
+    "registration_id": "registration",
+    "guest_id": "guest",
+    "guest_name": "name",
+    "template_name": "template",
+    "campaign_id": "campaign",
+    "flow_type": "flow",
+    "message_type": "type",
+    "phone_number_id": "from",
+    "user_id": "user",
+    "parent_user_id": "parent_user",
+    "callback_data": "callback",
+}
+"""The fields of a record whose names in its hash are shorter; there are millions of hashes."""
+
+_STORED |= {
+    f"{field}_us": f"{_STORED.get(field, field)}_named_us" for field in Context.__struct_fields__
+}
+
+
+def stored(field: str) -> str:
+    """The name that a field of `Record` has in the hash."""
+    return _STORED.get(field, field)
+
+
+_ABSENT: dict[str, Any] = dict.fromkeys(map(stored, Record._fields), "")
+_texts_in = itemgetter(*_ABSENT)
+_RECEIPTS = [(stored(f"{status}_ms"), stored(f"{status}_received_ms")) for status in Status]
 _TIMES = slice(Record._fields.index("created_us"), Record._fields.index("error_code"))
 _OLDER = slice(Record._fields.index("recipient_id_us"), None)
 
@@ -285,7 +314,8 @@ _OLDER = slice(Record._fields.index("recipient_id_us"), None)
 def record_in(fields: Iterable[tuple[str, str]]) -> Record:
     """The record in the fields of a hash and their texts.
 
-    Fields that only a later version knows are passed over; they stay in the hash.
+    A status that the hash has no receipt of was received when the message was created. Fields that
+    only a later version knows are passed over; they stay in the hash.
 
     Raises:
         ValueError: it is no record, or one whose status only a later version knows.
@@ -295,6 +325,9 @@ def record_in(fields: Iterable[tuple[str, str]]) -> Record:
     found["status"] = _STATUSES.get(found["status"])
     if not (found["status"] and found["wamid"] and found["created_us"]):
         raise ValueError("no record that this version can read")
+    for time, receipt in _RECEIPTS:
+        if found[time] and not found[receipt]:
+            found[receipt] = found["created_us"][:-3]
     texts = _texts_in(found)
     if not "".join((*texts[_TIMES], *texts[_OLDER])).isdecimal():
         raise ValueError("a time that is no number")
@@ -308,7 +341,7 @@ class Kind(NamedTuple, Generic[Row]):
     """What is read of messages, and what becomes of it.
 
     Attributes:
-        fields: that are read of each message; `()`: all.
+        fields: that are read of each message, as `stored` names them; `()`: all.
         row: makes a row of the texts of these fields, None for one that isn't there, or of all
             fields and their texts in turns. Raises ValueError or TypeError: they are no record that
             this version can read.
@@ -329,7 +362,7 @@ until they are shown."""
 
 
 def texts_of(*fields: str) -> Kind[Texts]:
-    """Some fields, beginning with `status`."""
+    """Some fields, beginning with `status`; none is a receipt, which a hash may leave out."""
     times = itemgetter(*(place for place, field in enumerate(fields) if field.endswith("_ms")))
 
     def checked(texts: Texts) -> Texts:
@@ -337,7 +370,7 @@ def texts_of(*fields: str) -> Kind[Texts]:
             raise ValueError("no record that this version can read")
         return texts
 
-    return Kind(fields, checked, lambda field: itemgetter(fields.index(field)))
+    return Kind(tuple(map(stored, fields)), checked, lambda field: itemgetter(fields.index(field)))
 
 
 def record_of(reports: Sequence[Report]) -> Record:

@@ -19,6 +19,8 @@ HELD_S = 6 * 3_600.0
 and little enough for a service that is restarted every day."""
 
 _IDLE_S = 60.0
+_FAILED_S = 5.0
+"""The pause after a sweep that failed: Redis was slow at the start, say."""
 _LOG_EVERY_S = 3_600.0
 _AGAIN_S = 0.05
 _DAY_US = 86_400_000_000
@@ -99,7 +101,7 @@ class Sweeper:
             else:
                 self._failed = False
             self._note()
-            await asyncio.sleep(self._idle_s)
+            await asyncio.sleep(min(self._idle_s, _FAILED_S) if self._failed else self._idle_s)
 
     async def _sweep(self) -> None:
         """Removes what is old by the clocks at its beginning, however they jump meanwhile."""

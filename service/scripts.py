@@ -65,6 +65,7 @@ from service.reports import (
     Report,
     Row,
     Status,
+    stored,
 )
 
 MAX_BATCH = 256
@@ -113,7 +114,7 @@ _SHEBANGS = {
 
 
 class Query(msgspec.Struct, frozen=True):
-    """One query of a partition; encodes to the JSON object that `list.lua` reads.
+    """One query of a partition; `in_redis` encodes to the JSON object that `list.lua` reads.
 
     Attributes:
         filters: see `Selection`, which also explains the next ones, up to `lacks`.
@@ -152,6 +153,13 @@ class Query(msgspec.Struct, frozen=True):
             after_us=after_us,
             after_id=after_id,
         )
+
+    def in_redis(self) -> Query:
+        """The same with the names that fields have in a hash, as `list.lua` takes it."""
+        if not self.has and not self.lacks:
+            return self
+        has, lacks = [*map(stored, self.has)], [*map(stored, self.lacks)]
+        return msgspec.structs.replace(self, has=has, lacks=lacks)
 
     def test(self, kind: Kind[Row]) -> Callable[[Row], bool]:
         """Tells of a row whether it is of a message that the query looks for.
@@ -385,20 +393,23 @@ def _constants() -> dict[str, str]:
 
 
 def _rules() -> str:
-    """The order of statuses, the fields of a record and the dimensions, as Lua."""
+    """The order of statuses, the fields of a hash and the dimensions, as Lua."""
+    named = {stored(field): stored(f"{field}_us") for field in Context.__struct_fields__}
+    shared = {stored(field): stored(f"{field}_us") for field in SHARED}
     return "\n".join(
         [
             f"local RANK = {{{_list(f'{status} = {RANK[status]}' for status in Status)}}}",
-            _pairs("TIME_OF", {str(status): f"{status}_ms" for status in Status}),
-            _pairs("RECEIPT_OF", {str(status): f"{status}_received_ms" for status in Status}),
-            _texts("FIELDS", Record._fields),
-            _texts("CONTEXT", Context.__struct_fields__),
-            _texts("EXTRAS", Extras.__struct_fields__),
+            _pairs("TIME_OF", {status: stored(f"{status}_ms") for status in Status}),
+            _pairs("RECEIPT_OF", {status: stored(f"{status}_received_ms") for status in Status}),
+            _texts("FIELDS", map(stored, Record._fields)),
+            _texts("CONTEXT", map(stored, Context.__struct_fields__)),
+            _texts("EXTRAS", map(stored, Extras.__struct_fields__)),
             _texts("MEMBER", Participant._fields[1:]),
-            _pairs("SHARED", {field: f"{field}_us" for field in SHARED}),
-            _texts("ERROR", ERROR_FIELDS),
+            _pairs("NAMED_OF", named),
+            _pairs("SHARED", shared),
+            _texts("ERROR", map(stored, ERROR_FIELDS)),
             _texts("REACHED", REACHED),
-            _texts("TIMED", [f"{status}_ms" for status in TIMED]),
+            _texts("TIMED", [stored(f"{status}_ms") for status in TIMED]),
             f"local SPANS = {{{_list(SPANS)}}}",
             _dimensions("DIMENSIONS", DIMENSIONS),
             _dimensions("COUNTED", [each for each in DIMENSIONS if each.counted]),
@@ -420,14 +431,14 @@ def _counted_by() -> str:
     """All that the counters of a record depend on, as one text. None of it holds a line end."""
     counted = (each for each in DIMENSIONS if each.counted and each.value is not Value.ALWAYS)
     fields = (field for each in counted for field in each.fields)
-    return " .. '\\n' .. ".join(f"(record.{field} or '')" for field in fields)
+    return " .. '\\n' .. ".join(f"(record.{stored(field)} or '')" for field in fields)
 
 
 def _stays() -> str:
     """Whether a message stays in all of its indexes."""
     failed = "(old.{0} == 'failed') == (new.{0} == 'failed')"
     return " and ".join(
-        (failed if each.value is Value.FAILED else "old.{0} == new.{0}").format(field)
+        (failed if each.value is Value.FAILED else "old.{0} == new.{0}").format(stored(field))
         for each in DIMENSIONS
         for field in each.fields
     )
@@ -436,7 +447,7 @@ def _stays() -> str:
 def _dimensions(name: str, dimensions: Iterable[Dimension]) -> str:
     """A row for each field of each. `further` says whether there are several."""
     rows = (
-        f"  {{name = '{each.name}', value = '{each.value}', field = '{field}',"
+        f"  {{name = '{each.name}', value = '{each.value}', field = '{stored(field)}',"
         f" listed = {_bool(each.listed)}, further = {_bool(each.further)}}},"
         for each in dimensions
         for field in each.fields
@@ -597,7 +608,9 @@ class Scripts:
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""
         scan = max(MAX_SCAN // len(queries), _LEAST_SCAN)
-        asked = msgspec.json.encode({"scan": scan, "queries": queries})
+        asked = msgspec.json.encode(
+            {"scan": scan, "queries": [query.in_redis() for query in queries]}
+        )
         replies = await self._run("list", partition, asked, until_s)
         return [_scan_of(reply) for reply in replies]
 

@@ -36,6 +36,7 @@ from service.reports import (
     participants_of,
     record_in,
     record_of,
+    stored,
 )
 from service.scripts import Scripts
 from service.store import Observer, Store
@@ -189,13 +190,29 @@ async def _held(node: Any, key: bytes) -> Any:
     return {member.decode(): int(score) for member, score in entries}
 
 
+NAMES = [stored(field) for field in Record._fields]
+"""The fields of a message's hash, in the order for people."""
+
+
+def hash_of(record: Record) -> dict[str, str]:
+    """What the hash of a message holds: receipts only where they aren't of its creation."""
+    created_ms = record.created_us[:-3]
+    fields = {stored(field): str(text) for field, text in record._asdict().items() if text}
+    return {
+        name: text
+        for name, text in fields.items()
+        if not (name.endswith("_received_ms") and text == created_ms)
+    }
+
+
 def expected_contents(contents: Contents, records: Sequence[Record], partitions: int) -> Contents:
     """What the store must hold if these are its records: worked out from them anew."""
     expected: dict[str, Any] = defaultdict(lambda: defaultdict(int))
     for record in records:
         message_id, tag = id_of(record.wamid), tag_of(partition_of(record.wamid, partitions))
         key = message_key(tag, message_id)
-        expected[key] = contents.get(key)
+        later = {name: text for name, text in contents.get(key, {}).items() if name not in NAMES}
+        expected[key] = hash_of(record) | later
         if record.participants:
             key = participants_key(tag, message_id)
             expected[key] = contents.get(key)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
-from service.keys import RECIPIENT_FIELDS, Position, uuid_of
+from service.keys import FILTERS, RECIPIENT_FIELDS, Position, uuid_of
 from service.models.schema import one_of
 from service.reports import Record, Status, Texts, texts_of
 
@@ -267,9 +267,10 @@ _LOG_FIELDS = (
     *("template_name", "flow_type", "message_type", "sent_ms", "delivered_ms", "read_ms"),
     *("failed_ms", "error_code", "error_message"),
 )
-LOG_ROWS = texts_of(*_LOG_FIELDS)
+_READ_FIELDS = (*_LOG_FIELDS, *(field for field in FILTERS if field not in _LOG_FIELDS))
+LOG_ROWS = texts_of(*_READ_FIELDS)
 """What `message-logs` reads of a message: what `log_of` shows, and what filters are by."""
-PERSON_ROWS = texts_of(*_LOG_FIELDS, *RECIPIENT_FIELDS[1:])
+PERSON_ROWS = texts_of(*_READ_FIELDS, *RECIPIENT_FIELDS[1:])
 """What it reads where it filters by recipient."""
 
 

@@ -33,7 +33,11 @@ def test_the_record_is_what_the_oracle_says(backend: Backend, some: list[Report]
 def test_batches_and_repetitions_change_nothing(
     backend: Backend, some: list[Report], data: st.DataObject
 ) -> None:
-    """The same reports in batches of any cut, some of them again later."""
+    """The same reports in batches of any cut, some of them again later.
+
+    But for `metas_recipient_id`, where track-sends name different recipients: what one of them
+    replaced comes back with a status that is repeated.
+    """
     again = data.draw(st.lists(st.sampled_from(some), max_size=10))
     cut = data.draw(st.integers(1, 10))
 
@@ -49,7 +53,18 @@ def test_batches_and_repetitions_change_nothing(
                     await bench.scripts.merge(partition, mine[start : start + cut], soon_s())
             return {record.wamid: record for record in await bench.check_invariants()}
 
-    assert asyncio.run(scenario()) == expected_records(some)
+    found = asyncio.run(scenario())
+    assert found == {
+        wamid: record._replace(metas_recipient_id=found[wamid].metas_recipient_id)
+        if has_several_recipients(some, wamid)
+        else record
+        for wamid, record in expected_records(some).items()
+    }
+
+
+def has_several_recipients(some: list[Report], wamid: str) -> bool:
+    """Whether track-sends name different recipients."""
+    return len({r.context.recipient_id for r in some if r.context and r.wamid == wamid}) > 1
 
 
 @examples
@@ -67,7 +82,7 @@ def test_any_order_gives_one_record(
     assert found.keys() == first.keys()
     for wamid, record in expected_records(some).items():
         expected = record._replace(created_us=str(first[wamid]))
-        if len({r.context.recipient_id for r in some if r.context and r.wamid == wamid}) > 1:
+        if has_several_recipients(some, wamid):
             expected = expected._replace(metas_recipient_id=found[wamid].metas_recipient_id)
         assert found[wamid] == expected
 

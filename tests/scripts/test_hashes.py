@@ -6,9 +6,9 @@ import pytest
 
 from service.errors import Unavailable
 from service.keys import id_of, message_key, partition_of, tag_of
-from service.reports import Context, Extras, Record, Report, Status
+from service.reports import Context, Extras, Report, Status
 from service.scripts import Scripts
-from tests.backends import Bench, soon_s
+from tests.backends import NAMES, Bench, hash_of, soon_s
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
 
 
@@ -36,21 +36,20 @@ async def test_a_hash_reads_well_and_in_order(store: Bench) -> None:
     assert await held(store) == {
         "status": "sent",
         "wamid": "wamid.A",
-        "recipient_id": "919876543210",
-        "event_id": "event-5",
-        "registration_id": "r-1",
-        "guest_id": "g-1",
-        "guest_name": "Jane",
-        "template_name": "t",
-        "flow_type": "rsvp",
-        "message_type": "rsvp",
+        "to": "919876543210",
+        "event": "event-5",
+        "registration": "r-1",
+        "guest": "g-1",
+        "name": "Jane",
+        "template": "t",
+        "flow": "rsvp",
+        "type": "rsvp",
         "created_us": str(BASE_US + 1_234),
         "tracked_us": str(BASE_US + 1_234),
         "sent_ms": str(BASE_MS),
-        "sent_received_ms": str(BASE_MS + 1),
     }
     names = list(await held(store))
-    assert names == [name for name in Record._fields if name in names]
+    assert names == [name for name in NAMES if name in names]
     failed = status_report(Status.FAILED, at_s=2, received_us=BASE_US + 9_000, error_code="131026")
     later = status_report(Status.DELIVERED, at_s=3, received_us=BASE_US + 9_999)
     for report in (failed, Report(*list_of(later, extras=extras))):
@@ -66,8 +65,8 @@ async def test_a_hash_reads_well_and_in_order(store: Bench) -> None:
         "failed_received_ms": str(BASE_MS + 9),
         "error_ms": str(BASE_MS + 2_000),
         "error_code": "131026",
-        "phone_number_id": "106",
-        "user_id": "US.1",
+        "from": "106",
+        "user": "US.1",
         "pricing_category": "utility",
         "pricing_billable": "true",
     }
@@ -77,24 +76,71 @@ def list_of(report: Report, **fields: Any) -> list[Any]:
     return [fields.get(name, getattr(report, name)) for name in Report.__struct_fields__]
 
 
+async def test_a_receipt_is_there_only_where_it_is_not_of_the_creation(store: Bench) -> None:
+    """A status without one was received when the message was created, to the millisecond."""
+
+    async def receipts() -> dict[str, int]:
+        await store.check_invariants()
+        found = await held(store)
+        ends = "_received_ms"
+        return {
+            name.removesuffix(ends): int(text) - BASE_MS
+            for name, text in found.items()
+            if name.endswith(ends)
+        }
+
+    await store.merge(status_report(Status.READ, received_us=BASE_US + 7_900))
+    assert await receipts() == {}
+    await store.merge(status_report(Status.READ, received_us=BASE_US + 7_100))
+    assert await receipts() == {}
+    await store.merge(status_report(Status.READ, received_us=BASE_US + 8_000))
+    assert await receipts() == {}
+    await store.merge(status_report(Status.READ, received_us=BASE_US + 6_999))
+    assert await receipts() == {"read": 6}
+    await store.merge(status_report(Status.READ, received_us=BASE_US + 7_000))
+    assert await receipts() == {"read": 6}
+    await store.merge(status_report(Status.DELIVERED, received_us=BASE_US + 9_000))
+    assert await receipts() == {"read": 6, "delivered": 9}
+    await store.merge(status_report(Status.DELIVERED, received_us=BASE_US + 7_999))
+    assert await receipts() == {"read": 6}
+    await store.merge(status_report(Status.DELIVERED, received_us=BASE_US + 5_000))
+    assert await receipts() == {"read": 6, "delivered": 5}
+    record = await store.record("wamid.A")
+    assert record is not None
+    assert record.created_us == str(BASE_US + 7_900)
+
+
+async def test_an_earlier_receipt_of_the_status_that_created_is_news(store: Bench) -> None:
+    """A replayed report was received before the one that overtook it."""
+    [created] = await store.store.write([status_report(Status.SENT, received_us=BASE_US + 5_000)])
+    [earlier] = await store.store.write([status_report(Status.SENT, received_us=BASE_US + 4_000)])
+    [again] = await store.store.write([status_report(Status.SENT, received_us=BASE_US + 4_000)])
+    outcomes = (created.outcome, earlier.outcome, again.outcome)
+    assert outcomes == ("created", "changed", "unchanged")
+    record = await store.record("wamid.A")
+    assert record is not None
+    assert record.sent_received_ms == str(BASE_MS + 4)
+    assert (await held(store))["sent_received_ms"] == str(BASE_MS + 4)
+
+
 async def test_a_field_that_is_older_says_how_old(store: Bench) -> None:
     """And no longer, once the latest track-send has named it too."""
     await store.merge(send_report(received_us=BASE_US + 1, guest_name="Jane", event_id="e"))
     await store.merge(send_report(received_us=BASE_US + 3, event_id="f"))
     found = await held(store)
-    assert (found["tracked_us"], found["guest_name_us"]) == (str(BASE_US + 3), str(BASE_US + 1))
+    assert (found["tracked_us"], found["name_named_us"]) == (str(BASE_US + 3), str(BASE_US + 1))
     assert [name for name in found if name.endswith("_us")] == [
         "created_us",
         "tracked_us",
-        "guest_name_us",
+        "name_named_us",
     ]
     await store.merge(send_report(received_us=BASE_US + 2, guest_name="Joan", flow_type="rsvp"))
     found = await held(store)
-    assert (found["guest_name"], found["guest_name_us"]) == ("Joan", str(BASE_US + 2))
-    assert found["flow_type_us"] == str(BASE_US + 2)
+    assert (found["name"], found["name_named_us"]) == ("Joan", str(BASE_US + 2))
+    assert found["flow_named_us"] == str(BASE_US + 2)
     await store.merge(send_report(received_us=BASE_US + 3, guest_name="Ann", flow_type="rsvp"))
     found = await held(store)
-    assert (found["guest_name"], "guest_name_us" in found, "flow_type_us" in found) == (
+    assert (found["name"], "name_named_us" in found, "flow_named_us" in found) == (
         "Ann",
         False,
         False,
@@ -107,7 +153,7 @@ async def test_a_sending_number_says_when_a_send_named_it(store: Bench) -> None:
 
     async def number() -> tuple[str, str]:
         found = await held(store)
-        return found["phone_number_id"], found.get("phone_number_id_us", "")
+        return found["from"], found.get("from_named_us", "")
 
     await store.merge(of_metas("107"), of_metas("108"))
     assert await number() == ("107", "")
@@ -150,28 +196,30 @@ async def test_more_fields_than_a_pattern_of_lua_has_captures(store: Bench) -> N
         Report("wamid.A", Status.SENT, BASE_MS, BASE_US, context=full, extras=extras),
         Report("wamid.A", Status.SENT, BASE_MS, BASE_US + 1, context=Context("x")),
         Report("wamid.A", Status.SENT, BASE_MS, BASE_US + 1, "z"),
-        *map(status_report, Status),
+        *(status_report(status, received_us=BASE_US + 9_000) for status in Status),
     ]
-    reports += [
-        status_report(
-            Status.FAILED, error_code="1", error_message="m", error_details="d", error_href="h"
-        )
-    ]
+    error: dict[str, Any] = {
+        "error_code": "1",
+        "error_message": "m",
+        "error_details": "d",
+        "error_href": "h",
+    }
+    reports += [status_report(Status.FAILED, received_us=BASE_US + 9_000, **error)]
     partition = partition_of("wamid.A", store.partitions)
     await store.scripts.merge(partition, reports, soon_s())
     found = await held(store)
-    assert len(found) == len(Record._fields) - 1  # the recipient is of the latest
-    assert found.keys() <= set(Record._fields)
+    left_out = {"to_named_us", "sent_received_ms"}  # of the latest, and of the creation
+    assert found.keys() == set(NAMES) - left_out
     [record] = await store.check_invariants()
-    assert {name: text for name, text in record._asdict().items() if text} == found
+    assert hash_of(record) == found
 
 
 async def test_a_field_of_a_later_version_survives(store: Bench) -> None:
     await store.merge(send_report(event_id="e"))
-    await store.execute(tag(store), "HSET", key(store), "campaign_id", "run 7", "later_us", "soon")
+    await store.execute(tag(store), "HSET", key(store), "campaign", "run 7", "later_us", "soon")
     await store.merge(status_report(Status.READ), send_report(event_id="f"))
     found = await held(store)
-    assert (found["campaign_id"], found["later_us"]) == ("run 7", "soon")
+    assert (found["campaign"], found["later_us"]) == ("run 7", "soon")
     record = await store.record("wamid.A")
     assert record is not None
     assert (record.status, record.event_id) == ("read", "f")
@@ -207,13 +255,16 @@ class Spy:
 async def test_only_what_changed_is_written(store: Bench) -> None:
     await store.merge(send_report(event_id="e", guest_name="Jane"))
     spy = Spy(store)
-    delivered = status_report(Status.DELIVERED, at_s=1, received_us=BASE_US)
+    delivered = status_report(Status.DELIVERED, at_s=1, received_us=BASE_US + 2_000)
     [call] = await spy.writes(delivered)
     assert call.startswith('["HSET",')
     assert all(name in call for name in ("status", "delivered_ms", "delivered_received_ms"))
     assert call.count(",") == 6
     assert await spy.writes(delivered, delivered) == []
-    several = [status_report(Status.DELIVERED, at_s=0), status_report(Status.READ, at_s=9)]
+    steps = ((Status.DELIVERED, 0), (Status.READ, 9))
+    several = [
+        status_report(status, at_s=at_s, received_us=BASE_US + 3_000) for status, at_s in steps
+    ]
     assert len(await spy.writes(*several)) == 1
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
 
+from service import retention
 from service.app import create_app
 from service.availability import UNOPENED
 from service.clocks import Clocks
@@ -204,6 +205,28 @@ async def test_trouble_is_logged_once_and_tried_again(
         store.store.oldest = oldest  # type: ignore[method-assign]
         await until_left(store, 0)
     assert logged(caplog, "retention_failed") == 1
+
+
+async def test_after_trouble_it_does_not_wait_for_the_next_sweep(
+    store: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis doesn't answer in time while everything starts, say."""
+    monkeypatch.setattr(retention, "_FAILED_S", 0.01)
+    await send(store, 20)
+    oldest = store.store.oldest
+
+    async def fail(partition: int, before_us: int) -> list[str]:
+        store.store.oldest = oldest  # type: ignore[method-assign]
+        raise Unavailable("timeout")
+
+    store.store.oldest = fail  # type: ignore[method-assign]
+    now_us = BASE_US + 3 * DAY_US + 20
+    sweeper = Sweeper(store.store, clocks_at(now_us, now_us), days=3)
+    sweeper.start()
+    try:
+        await until_left(store, 0)
+    finally:
+        await sweeper.close()
 
 
 async def test_it_stops_at_once_even_if_its_cancellation_goes_unnoticed(store: Bench) -> None:

@@ -26,7 +26,16 @@ from service.models.lines import reports_in as reports_of_line
 from service.reports import Record, Report, Status, participants_of, record_of
 from service.scripts import MAX_REPLACED, Change, Erasure, Outcome, Scripts
 from tests import conftest
-from tests.backends import STRICT_CALL, Backend, Bench, nodes_of, open_store, soon_s
+from tests.backends import (
+    NAMES,
+    STRICT_CALL,
+    Backend,
+    Bench,
+    hash_of,
+    nodes_of,
+    open_store,
+    soon_s,
+)
 from tests.commands.stores import settings_of
 from tests.conftest import TOKEN, JsonTestServer
 from tests.factories import BASE_MS, BASE_US
@@ -107,7 +116,7 @@ def reports_in(sample: Sample) -> dict[str, list[Report]]:
 
 def fields_of(record: Record, *, cut: bool) -> dict[str, str]:
     """What the hash of a message must hold."""
-    fields = {name: str(value) for name, value in record._asdict().items() if value}
+    fields = hash_of(record)
     return {name: text for name, text in fields.items() if not (cut and "_received_" in name)}
 
 
@@ -167,7 +176,7 @@ def test_the_fields_are_in_the_order_for_people(sample: Sample) -> None:
     for key, (_, packed) in sample.keys.items():
         if ":msg:" in key:
             names = list(upgrading.STEPS[2](packed.encode()))
-            assert names == [name for name in Record._fields if name in names]
+            assert names == [name for name in NAMES if name in names]
 
 
 @BOTH
@@ -217,8 +226,21 @@ async def test_the_api_answers_as_before(backend: Backend, sample: Sample) -> No
         client.session.headers["X-Webhook-Token"] = TOKEN
         answers = await answers_of(client, sample.wamids)
     assert answers.keys() == sample.answers.keys()
-    for path, before in sample.answers.items():
+    for path, answer in sample.answers.items():
+        before = with_receipts(answer)
         assert only_known(answers[path], before) == before, path
+
+
+def with_receipts(answer: Any) -> Any:
+    """The answer, with the message's creation for receipts that the earlier version didn't know."""
+    if "message" not in answer:
+        return answer
+    message = answer["message"]
+    timeline = [
+        entry | {"received_at": entry["received_at"] or message["created_at"]}
+        for entry in message["timeline"]
+    ]
+    return answer | {"message": message | {"timeline": timeline}}
 
 
 def only_known(answer: Any, before: Any) -> Any:
