@@ -2,7 +2,8 @@
 -- script sees the prelude's locals, read here from the file itself, and the rules, named here.
 local rules = {
   "BOUNDS", "CONTEXT", "COUNTED", "DIMENSIONS", "ENDING_DIGITS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES",
-  "FEED_IDS", "FIELDS", "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MOST_CODES", "NAMED_OF", "OTHER_CODE", "RANK", "REACHED",
+  "FEED_IDS", "FIELDS", "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MEMBER", "MOST_CODES", "NAMED_OF",
+  "OTHER_CODE", "PARTICIPANT", "RANK", "REACHED",
   "RECEIPT_OF", "SHARED", "SPANS", "TIMED", "TIME_OF", "TOLERANCE_MS", "counted_by", "stays",
 }
 

@@ -3,7 +3,7 @@
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :msg:<id>  :by:<dimension>[:<value>]  :count:<dimension>[:<value>]
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
---          and writes  :gone:<id>  :feed
+--          and writes  :participants:<id>  :gone:<id>  :feed
 -- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipients":
 --          [], "before_us": "", "gone_s": 0}: 1 to 20 messages, each once, with the CRC16 of its
 --          wamid as text. Only those go that are in that dimension's index for the value, have one
@@ -86,6 +86,7 @@ for _, each in ipairs(doomed) do
   if asked.gone_s > 0 then
     call('SET', tag .. ':gone:' .. each.id, each.crc16, 'EX', digits(asked.gone_s))
   end
+  call('UNLINK', tag .. ':participants:' .. each.id) -- a big one is freed beside the server's work
   call('DEL', each.key)
 end
 local entries = 0

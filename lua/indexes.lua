@@ -101,8 +101,8 @@ local function tally(group, record, number)
     if record.error_code then
       add(group.errors, record.error_code, number)
     end
-  elseif status == 'sent' then
-    add(group.waits, string.sub(record.sent_ms or '', 1, -1 - SPANS[1]), number)
+  elseif status == 'sent' and record.sent_ms then
+    add(group.waits, string.sub(record.sent_ms, 1, -1 - SPANS[1]), number)
   end
 end
 

@@ -4,18 +4,20 @@
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :by:<dimension>[:<value>]  :count:<dimension>[:<value>]  :times:<dimension>[:<value>]
 --            :waits:<dimension>[:<value>]  :values:<dimension>
---          and reads  :msg:<id>  :feed
+--            :msg:<id>  :participants:<id>
+--          and reads  :feed
 -- ARGV[1]  JSON {"mend": true, "entries": [[id, dimension, value], …], "lists": [[dimension,
---          value], …], "add": [count, times, waits], "state": "…", "dimension": "event", "value":
---          ""}. entries: up to 100 that may be wrong: missing, of a lost message, or with a wrong
---          score; lists: up to 100 values that may be listed wrongly; with mend they are made
---          right. add: sums for the counters of the value: [[field, number], …], of times
---          [[position, number], …] from 1; they are added only if the counters are still in this
---          state.
--- Returns  how many of entries and of lists were wrong, the id of the feed's last entry or '', and
---          of the value's counters their state, and what count, times and waits hold, as HGETALL
---          and GET have it.
--- Cost     about 10 µs an entry; O(fields) for the counters.
+--          value], …], "group": "", "add": [count, times, waits], "state": "…", "dimension":
+--          "event", "value": ""}. entries: up to 100 that may be wrong: missing, of a lost
+--          message, or with a wrong score; lists: up to 100 values that may be listed wrongly;
+--          group: the id of a message that may have a wrong number of participants, '' for none.
+--          With mend they are made right, and participants of no message are removed. add: sums
+--          for the counters of the value: [[field, number], …], of times [[position, number], …]
+--          from 1; they are added only if the counters are still in this state.
+-- Returns  how many of entries, of lists and of groups were wrong, the id of the feed's last entry
+--          or '', and of the value's counters their state, and what count, times and waits hold, as
+--          HGETALL and GET have it.
+-- Cost     about 10 µs an entry; O(fields) for the counters, and for a group's participants.
 
 local asked = cjson.decode(ARGV[1])
 
@@ -61,6 +63,33 @@ if asked.mend then
   write_values()
 end
 
+-- The number of a message's participants, as digits; false for none.
+local function number_of(key)
+  local number = 0
+  for _, field in ipairs(call('HKEYS', key)) do
+    if string.sub(field, -12) == ' received_us' then
+      number = number + 1
+    end
+  end
+  return number > 0 and digits(number)
+end
+
+local wrong_groups = 0
+if asked.group ~= '' then
+  local key, beside = tag .. ':msg:' .. asked.group, tag .. ':participants:' .. asked.group
+  local number, stored = number_of(beside), call('HGET', key, 'participants')
+  if number ~= stored then
+    wrong_groups = 1
+    if asked.mend and call('EXISTS', key) == 0 then
+      call('UNLINK', beside)
+    elseif asked.mend and number then
+      call('HSET', key, 'participants', number)
+    elseif asked.mend then
+      call('HDEL', key, 'participants')
+    end
+  end
+end
+
 local suffix = suffix_of(asked.dimension, asked.value)
 local count, waits, times = tag .. ':count' .. suffix, tag .. ':waits' .. suffix,
   tag .. ':times' .. suffix
@@ -94,4 +123,4 @@ if #asked.add > 0 and asked.state == state then
 end
 
 local last = call('XREVRANGE', tag .. ':feed', '+', '-', 'COUNT', 1)[1]
-return {wrong_entries, wrong_lists, last and last[1] or '', state, unpack(held)}
+return {wrong_entries, wrong_lists, wrong_groups, last and last[1] or '', state, unpack(held)}

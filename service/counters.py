@@ -122,7 +122,7 @@ def _durations(record: Record) -> Iterator[str]:
 
 
 def _waiting(record: Record) -> Iterator[str]:
-    if record.status is Status.SENT:
+    if record.status is Status.SENT and record.sent_ms:
         yield from (record.sent_ms[:-cut] for cut in SPANS)
 
 

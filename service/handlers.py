@@ -103,7 +103,7 @@ from service.models.requests import (
 from service.models.updates import update_in
 from service.models.webhook import Item
 from service.replay import Replay
-from service.reports import Clock, Context, Report, Status
+from service.reports import Clock, Context, Participant, Report, Status
 from service.resending import count_failed, failed_page, page_of_class
 from service.scripts import Merged, Outcome
 from service.spreadsheet import CSV, answer_sheet
@@ -373,10 +373,14 @@ async def message_details(request: web.Request) -> web.Response:
     wamid = read_wamid(request.match_info["wamid"])
     if request.query:
         raise BadRequest("No parameter is allowed.", next(iter(request.query)))
-    record = (await request.app[STORE].lookup([wamid])).get(wamid)
+    store = request.app[STORE]
+    record = (await store.lookup([wamid])).get(wamid)
+    participants: list[Participant] = []
+    if record:
+        record, participants = await store.with_participants(record)
     if record is None:
         raise NotFound("No message has this wamid.")
-    return _json({"message": message(record)})
+    return _json({"message": message(record, participants)})
 
 
 async def message_stats(request: web.Request) -> web.Response:

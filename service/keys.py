@@ -108,6 +108,11 @@ LISTED = tuple(each for each in DIMENSIONS if each.listed)
 
 CATALOGUE = (
     ("msg:<id>", "hash", "the record, its fields as `reports.stored` names them"),
+    (
+        "participants:<id>",
+        "hash",
+        "of a group's message, fields `<participant> <name>` as `reports.Participant` names them",
+    ),
     ("by:<dimension>[:<value>]", "sorted set", "ids of messages, scored by `created_us`"),
     (
         "count:<dimension>[:<value>]",
@@ -202,6 +207,11 @@ def uuid_of(wamid: str) -> str:
 def message_key(tag: str, message_id: str) -> str:
     """Where the message's record is."""
     return f"{tag}:msg:{message_id}"
+
+
+def participants_key(tag: str, message_id: str) -> str:
+    """Where the participants of a group's message are."""
+    return f"{tag}:participants:{message_id}"
 
 
 def index_key(tag: str, dimension: str, value: str = "") -> str:

@@ -10,7 +10,7 @@ Pure: no clock, no I/O.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -79,6 +79,9 @@ class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pricing_other: str = ""
 
 
+_KEPT = tuple(field for field in Extras.__struct_fields__ if field != "participant_id")
+"""The fields of `Extras` that are the record's."""
+
 SHARED = tuple(field for field in Context.__struct_fields__ if field in Extras.__struct_fields__)
 """The fields that a track-send may name and Meta's status too: a track-send's text beats Meta's."""
 
@@ -89,7 +92,8 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         wamid: Meta's id of the message.
         status: the status reported; a track-send reports `sent`.
-        at_ms: when the message reached that status, in ms since the epoch.
+        at_ms: when the message reached that status, in ms since the epoch. 0 in a failure of a
+            participant: nothing is known of them but that they are one (see `reports_of`).
         received_us: when the service received the report, in µs since the epoch.
         recipient_id: the recipient as a status update names it, `""` if it doesn't.
         error_code: of a `failed` report, `""` for none.
@@ -143,6 +147,8 @@ class Record(NamedTuple):
         error_message: see `error_code`.
         error_details: see `error_code`.
         error_href: see `error_code`.
+        participants: how many members of a group statuses have named, in digits; `""`: none. What
+            is known of each is kept beside the record, see `Participant`.
         recipient_id_us: `received_us` of the track-send that `recipient_id` is from, if that is an
             earlier one than the latest; else `""`, as nearly always. So for all of `Context`, but
             for `phone_number_id_us`.
@@ -188,7 +194,7 @@ class Record(NamedTuple):
     phone_number_id: str = ""
     user_id: str = ""
     parent_user_id: str = ""
-    participant_id: str = ""
+    participants: str = ""
     callback_data: str = ""
     pricing_category: str = ""
     pricing_type: str = ""
@@ -205,6 +211,69 @@ class Record(NamedTuple):
     message_type_us: str = ""
     campaign_id_us: str = ""
     phone_number_id_us: str = ""
+
+
+class Participant(NamedTuple):
+    """What is known of a member of a group that a message was sent to.
+
+    All are texts, `""` for what is not known. Times are in decimal digits.
+
+    Attributes:
+        participant_id: as Meta names them.
+        received_us: when the service first received a report that names them.
+        sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
+        delivered_ms: see `sent_ms`.
+        read_ms: see `sent_ms`.
+        failed_ms: see `sent_ms`.
+        error_ms: the time of the failure that the error is from.
+        error_code: see `Report`, as the rest of the error.
+        error_message: see `error_code`.
+        error_details: see `error_code`.
+        error_href: see `error_code`.
+    """
+
+    participant_id: str
+    received_us: str
+    sent_ms: str = ""
+    delivered_ms: str = ""
+    read_ms: str = ""
+    failed_ms: str = ""
+    error_ms: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    error_details: str = ""
+    error_href: str = ""
+
+    @property
+    def status(self) -> Status | None:
+        """The highest that was reported of them; None: none was."""
+        reached = (status for status in reversed(Status) if getattr(self, f"{status}_ms"))
+        return next(reached, None)
+
+
+def participants_in(fields: Iterable[tuple[str, str]]) -> list[Participant]:
+    """The participants in the fields of a hash and their texts, by their ids.
+
+    A field is called `<participant> <name>`, with the names of `Participant`.
+
+    Raises:
+        ValueError: they are none that this version can read.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for field, text in fields:
+        participant_id, _, name = field.rpartition(" ")
+        found.setdefault(participant_id, {})[name] = text
+    return [
+        _participant_in(participant_id, found[participant_id]) for participant_id in sorted(found)
+    ]
+
+
+def _participant_in(participant_id: str, texts: dict[str, str]) -> Participant:
+    known = {name: texts[name] for name in Participant._fields if name in texts}
+    times = (text for name, text in known.items() if name.endswith(("_ms", "_us")))
+    if not (participant_id and "received_us" in known and "".join(times).isdecimal()):
+        raise ValueError("no participant that this version can read")
+    return Participant(participant_id, **known)
 
 
 _STORED = {
@@ -311,26 +380,60 @@ def record_of(reports: Sequence[Report]) -> Record:
         reports: at least one, in the order in which they were merged. Only `created_us` depends
             on that order, and `metas_recipient_id` where track-sends name different recipients.
     """
+    # A message that a participant failed to get was sent all the same, nobody knows when.
+    own = [each for each in reports if each.status is not Status.FAILED or not _named_in(each)]
     return Record(
-        status=max((report.status for report in reports), key=RANK.__getitem__),
+        status=max((report.status for report in own), key=RANK.__getitem__, default=Status.SENT),
         wamid=reports[0].wamid,
         created_us=str(reports[0].received_us),
-        **_times_of(reports),
-        **_error_of(reports),
+        participants=str(len(set(filter(None, map(_named_in, reports)))) or ""),
+        **_times_of(own),
+        **_receipts_of(own),
+        **_error_of(own),
         **(_extras_of(reports) | _context_of(reports)),
     )
 
 
-def _times_of(reports: Sequence[Report]) -> dict[str, str]:
-    """The earliest time of each status, and when the service first received a report of it."""
-    found = {}
-    for status in Status:
-        of_it = [report for report in reports if report.status is status]
-        if of_it:
-            first_us = min(report.received_us for report in of_it)
-            found[f"{status}_ms"] = str(min(report.at_ms for report in of_it))
-            found[f"{status}_received_ms"] = str(first_us // 1000)
-    return found
+def participants_of(reports: Iterable[Report]) -> list[Participant]:
+    """The participants of one message that all reports on it make together, by their ids."""
+    by_id: dict[str, list[Report]] = {}
+    for report in reports:
+        if participant_id := _named_in(report):
+            by_id.setdefault(participant_id, []).append(report)
+    return [
+        _participant_of(participant_id, by_id[participant_id]) for participant_id in sorted(by_id)
+    ]
+
+
+def _participant_of(participant_id: str, reports: Sequence[Report]) -> Participant:
+    return Participant(
+        participant_id,
+        str(min(report.received_us for report in reports)),
+        **_times_of([report for report in reports if report.at_ms]),
+        **_error_of(reports),
+    )
+
+
+def _named_in(report: Report) -> str:
+    """The participant that a report is about, `""` for none."""
+    return report.extras.participant_id if report.extras else ""
+
+
+def _times_of(reports: Iterable[Report]) -> dict[str, str]:
+    """The earliest time of each status."""
+    found: dict[Status, int] = {}
+    for report in reports:
+        found[report.status] = min(report.at_ms, found.get(report.status, report.at_ms))
+    return {f"{status}_ms": str(at_ms) for status, at_ms in found.items()}
+
+
+def _receipts_of(reports: Iterable[Report]) -> dict[str, str]:
+    """When the service first received a report of each status."""
+    found: dict[Status, int] = {}
+    for report in reports:
+        first_us = found.get(report.status, report.received_us)
+        found[report.status] = min(report.received_us, first_us)
+    return {f"{status}_received_ms": str(us // 1000) for status, us in found.items()}
 
 
 ERROR_FIELDS = ("error_code", "error_message", "error_details", "error_href")
@@ -351,7 +454,7 @@ def _extras_of(reports: Sequence[Report]) -> dict[str, str]:
     given = [report.extras for report in reports if report.extras]
     return {
         field: min(filter(None, (getattr(extras, field) for extras in given)), default="")
-        for field in Extras.__struct_fields__
+        for field in _KEPT
     }
 
 
@@ -393,16 +496,16 @@ def _recipients_of(reports: Sequence[Report]) -> dict[str, str]:
     return dict(zip(("recipient_id", "metas_recipient_id"), found, strict=False))
 
 
-def reports_of(record: Record) -> list[Report]:
-    """Reports that make this record: `record_of` undone.
+def reports_of(record: Record, participants: Sequence[Participant] = ()) -> list[Report]:
+    """Reports that make this record and its participants: `record_of` undone.
 
-    Merged in their order into an empty store they give exactly this record; into one that has the
+    Merged in their order into an empty store they give exactly these; into one that has the
     message already they do what the record's own reports would do once more.
 
     Raises:
         ValueError: no reports could have made it: a status without a time, say.
     """
-    known = _Known(record)
+    known = _Known(record, participants)
     sends = [known.report(time_us, context) for time_us, context in _contexts_of(record)]
     error = [getattr(record, field) for field in ERROR_FIELDS]
     updates = [
@@ -422,15 +525,19 @@ def reports_of(record: Record) -> list[Report]:
         at_ms = int(record.error_ms)
         updates.append(Report(record.wamid, Status.FAILED, at_ms, received_us, "", *error))
     reports = sorted(sends + updates, key=lambda report: report.received_us != known.created_us)
-    if reports[0].received_us != known.created_us:  # what came first was reported as of earlier
-        reports.insert(0, known.report(known.created_us))
+    # What came first was reported as of earlier, or it was a participant's failure.
+    if not reports or reports[0].received_us != known.created_us:
+        first = known.report(known.created_us)
+        recipient_id = "" if sends or updates else record.recipient_id
+        reports.insert(0, msgspec.structs.replace(first, recipient_id=recipient_id))
     if record.metas_recipient_id:
         again = {"context": (), "recipient_id": record.metas_recipient_id}
         reports.append(msgspec.structs.replace(reports[-1], **again))
     extras = _extras_in(record)
     if extras != Extras():
+        extras = msgspec.structs.replace(extras, participant_id=_named_in(reports[0]))
         reports[0] = msgspec.structs.replace(reports[0], extras=extras)
-    return reports
+    return reports + known.of_participants()
 
 
 def receipts_of(record: Record) -> dict[Status, str]:
@@ -442,7 +549,7 @@ def receipts_of(record: Record) -> dict[Status, str]:
 def _extras_in(record: Record) -> Extras:
     """What statuses of Meta's say of the record: of a shared field what no track-send named."""
     named = [field for field in SHARED if getattr(record, f"{field}_us")]
-    fields = (field for field in Extras.__struct_fields__ if field not in named)
+    fields = (field for field in _KEPT if field not in named)
     return Extras(**{field: getattr(record, field) for field in fields})
 
 
@@ -457,7 +564,7 @@ def older_in(record: Record) -> dict[str, str]:
 
 
 class _Known:
-    """What a record says of each status.
+    """What a record and its participants say of each status.
 
     Attributes:
         created_us: of the record.
@@ -468,12 +575,15 @@ class _Known:
         ValueError: no reports could have made the record.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, participants: Sequence[Participant]) -> None:
         self._wamid = record.wamid
+        self._participants = participants
         self.created_us = int(record.created_us)
         received_ms = receipts_of(record)
         reported = [status for status in Status if getattr(record, f"{status}_ms")]
-        if record.status not in reported or reported != list(received_ms):
+        # A record that a participant's failure began is sent without a time.
+        highest = reported[-1] if reported else Status.SENT if participants else None
+        if record.status is not highest or reported != list(received_ms):
             raise ValueError("a status that was never reported")
         self.statuses = [
             (status, int(getattr(record, f"{status}_ms")), self._in_us(int(received_ms[status])))
@@ -488,7 +598,34 @@ class _Known:
         for status, at_ms, first_us in self.statuses:
             if first_us // 1000 <= received_us // 1000:
                 return Report(self._wamid, status, at_ms, received_us, context=context)
+        for each in self._participants:
+            if not context and int(each.received_us) <= received_us:
+                return self._named(each, received_us)
         raise ValueError("a report that was received before any status was")
+
+    def _named(self, participant: Participant, received_us: int) -> Report:
+        """A report that names a participant, and says nothing else."""
+        extras = Extras(participant_id=participant.participant_id)
+        return Report(self._wamid, Status.FAILED, 0, received_us, extras=extras)
+
+    def of_participants(self) -> list[Report]:
+        """Reports that make the participants, and say nothing new of the record."""
+        return [report for each in self._participants for report in self._of_participant(each)]
+
+    def _of_participant(self, participant: Participant) -> Iterator[Report]:
+        named = self._named(participant, int(participant.received_us))
+        yield named
+        first_us = {status: received_us for status, _, received_us in self.statuses}
+        for status in Status:
+            if at_ms := getattr(participant, f"{status}_ms"):
+                of_record_us = first_us.get(status, 0) if status is not Status.FAILED else 0
+                received_us = max(named.received_us, of_record_us)
+                yield msgspec.structs.replace(
+                    named, status=status, at_ms=int(at_ms), received_us=received_us
+                )
+        if participant.error_ms:
+            error = {field: getattr(participant, field) for field in ERROR_FIELDS}
+            yield msgspec.structs.replace(named, at_ms=int(participant.error_ms), **error)
 
 
 def _says(sends: Iterable[Report], status: Status, received_us: int) -> bool:

@@ -60,6 +60,7 @@ from service.reports import (
     Context,
     Extras,
     Kind,
+    Participant,
     Record,
     Report,
     Row,
@@ -272,6 +273,7 @@ class Recount(msgspec.Struct, frozen=True):
         mend: whether entries and lists that are wrong are made right.
         entries: id, dimension and value of index entries that may be wrong, up to `MAX_RECHECKED`.
         lists: dimension and value of as many values that may be listed wrongly.
+        group: the id of a message whose number of participants may be wrong; "" for none.
         add: sums for the counters of `dimension` and `value`: fields or positions and numbers, of
             count, times and waits; empty: none.
         state: of these counters, as it must still be for the sums to be added.
@@ -282,6 +284,7 @@ class Recount(msgspec.Struct, frozen=True):
     mend: bool = False
     entries: Sequence[tuple[str, str, str]] = ()
     lists: Sequence[tuple[str, str]] = ()
+    group: str = ""
     add: Sequence[Sequence[tuple[str | int, int]]] = ()
     state: str = ""
     dimension: str = "all"
@@ -294,6 +297,7 @@ class Recounted(NamedTuple):
     Attributes:
         entries: how many of those asked for were wrong.
         lists: likewise.
+        groups: likewise.
         place: the id of the feed's last entry at that instant; `""`: it has none.
         state: of the counters: another one when they have changed.
         numbers: the fields of count, as they are.
@@ -303,6 +307,7 @@ class Recounted(NamedTuple):
 
     entries: int
     lists: int
+    groups: int
     place: str
     state: str
     numbers: dict[bytes, bytes]
@@ -310,9 +315,9 @@ class Recounted(NamedTuple):
     waits: dict[bytes, bytes]
 
 
-Replaced = tuple[str, str, Sequence[str], str]
-"""A message's id, packed record, fields with their values, and the value of the recipient's index
-that it leaves."""
+Replaced = tuple[str, str, Sequence[str], str, Sequence[str]]
+"""A message's id, packed record, fields with their values, the value of the recipient's index that
+it leaves, and the fields of its participants."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -388,6 +393,7 @@ def _constants() -> dict[str, str]:
         "FEED_ENTRIES": f"'{FEED_ENTRIES}'",
         "FEED_IDS": str(FEED_IDS),
         "ENDING_DIGITS": str(ENDING_DIGITS),
+        "PARTICIPANT": str(Extras.__struct_fields__.index("participant_id") + 1),
     }
 
 
@@ -403,6 +409,7 @@ def _rules() -> str:
             _texts("FIELDS", map(stored, Record._fields)),
             _texts("CONTEXT", map(stored, Context.__struct_fields__)),
             _texts("EXTRAS", map(stored, Extras.__struct_fields__)),
+            _texts("MEMBER", Participant._fields[1:]),
             _pairs("NAMED_OF", named),
             _pairs("SHARED", shared),
             _texts("ERROR", map(stored, ERROR_FIELDS)),
@@ -659,11 +666,12 @@ class Scripts:
     async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
         """Holds what the partition has against its records, and mends it if it is asked to."""
         asked = msgspec.json.encode(recount)
-        reply = await self._run("recount", partition, asked, until_s)
-        entries, lists, place, state, count, times, waits = reply
-        return Recounted(
-            entries, lists, place.decode(), state.decode(), _fields(count), times, _fields(waits)
+        *wrong, place, state, count, times, waits = await self._run(
+            "recount", partition, asked, until_s
         )
+        entries, lists, groups = wrong
+        held = _fields(count), times, _fields(waits)
+        return Recounted(entries, lists, groups, place.decode(), state.decode(), *held)
 
     async def upgrade(self, partition: int, change: Change, until_s: float) -> int:
         """Brings a part of a partition to another schema; returns how many records it replaced."""

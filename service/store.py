@@ -31,6 +31,7 @@ from service.keys import (
     id_of,
     index_key,
     message_key,
+    participants_key,
     partition_of,
     tag_of,
 )
@@ -45,7 +46,7 @@ from service.paging import (
     rows_that_pass,
     take,
 )
-from service.reports import WHOLE, Kind, Record, Report
+from service.reports import WHOLE, Kind, Participant, Record, Report, participants_in
 from service.scripts import (
     MAX_BATCH,
     MAX_ERASED,
@@ -82,6 +83,12 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 MAX_READ = 1_000
 """Records that one call reads: as many as one look-up may ask for."""
+
+_FIELDS_AT_ONCE = 1_000
+"""Of participants, in one step that keeps Redis for half a millisecond or so: a group has up to
+1,024 participants, with up to ten fields each."""
+
+_PARTICIPANTS_AT_ONCE = _FIELDS_AT_ONCE // len(Participant._fields[1:])
 
 _MAX_ROWS = 256
 """Messages that one list call finds: Redis does nothing else meanwhile."""
@@ -352,6 +359,44 @@ class Store:
         """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
         rows = rows_of(WHOLE, await self._replies(partition, ids, WHOLE))
         return [row for row in rows if row is not None]
+
+    async def with_participants(self, record: Record) -> tuple[Record | None, list[Participant]]:
+        """A record that was read a moment ago, and the participants of a group's message.
+
+        The record is read again after them, so that it knows of all that they say. None: it was
+        erased meanwhile.
+
+        Raises:
+            ValueError: they can't be read by this version.
+        """
+        if not record.participants:
+            return record, []
+        partition = partition_of(record.wamid, self._partitions)
+        found = await self._participants(partition, id_of(record.wamid))
+        return (await self.lookup([record.wamid])).get(record.wamid), found
+
+    async def _participants(self, partition: int, message_id: str) -> list[Participant]:
+        """The participants of a message, read in short steps; each of them in one."""
+        key = participants_key(tag_of(partition), message_id)
+        ids = sorted(await self._participant_ids(partition, key))
+        found: list[Participant] = []
+        for start in range(0, len(ids), _PARTICIPANTS_AT_ONCE):
+            some = ids[start : start + _PARTICIPANTS_AT_ONCE]
+            fields = [f"{each} {name}" for each in some for name in Participant._fields[1:]]
+            texts = await self.execute(partition, "HMGET", key, *fields)
+            pairs = zip(fields, texts, strict=True)
+            found += participants_in((field, text.decode()) for field, text in pairs if text)
+        return found
+
+    async def _participant_ids(self, partition: int, key: str) -> set[str]:
+        found: set[str] = set()
+        cursor = 0
+        while True:
+            step = await self.execute(partition, "HSCAN", key, cursor, "COUNT", _FIELDS_AT_ONCE)
+            found.update(field.decode().rpartition(" ")[0] for field in step[1])
+            cursor = int(step[0])
+            if not cursor:
+                return found
 
     def _replies(self, partition: int, ids: Iterable[str], kind: Kind[Any]) -> Awaitable[list[Any]]:
         """What Redis has of up to `MAX_READ` messages."""

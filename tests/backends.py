@@ -23,10 +23,21 @@ from service.keys import (
     fence_key,
     id_of,
     message_key,
+    participants_key,
     partition_of,
     tag_of,
 )
-from service.reports import Record, Report, Status, record_in, record_of, stored
+from service.reports import (
+    Participant,
+    Record,
+    Report,
+    Status,
+    participants_in,
+    participants_of,
+    record_in,
+    record_of,
+    stored,
+)
 from service.scripts import Scripts
 from service.store import Observer, Store
 
@@ -78,6 +89,11 @@ class Bench:
     async def record(self, wamid: str) -> Record | None:
         """The record of a message."""
         return (await self.store.lookup([wamid])).get(wamid)
+
+    async def participants(self, wamid: str) -> list[Participant]:
+        """The participants of a message."""
+        record = await self.record(wamid)
+        return (await self.store.with_participants(record))[1] if record else []
 
     async def contents(self) -> Contents:
         """Everything in the store."""
@@ -161,7 +177,7 @@ async def _held(node: Any, key: bytes) -> Any:
     if kind in {b"hash", "hash"}:
         fields = await node.execute_command("HGETALL", key)
         known = {name.decode(): value.decode() for name, value in fields.items()}
-        if b":msg:" in key:
+        if b":msg:" in key or b":participants:" in key:
             assert all(known.values()), "an empty text is never stored"
             return known
         return {name: value if name == "id" else int(value) for name, value in known.items()}
@@ -197,6 +213,10 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
         key = message_key(tag, message_id)
         later = {name: text for name, text in contents.get(key, {}).items() if name not in NAMES}
         expected[key] = hash_of(record) | later
+        if record.participants:
+            key = participants_key(tag, message_id)
+            expected[key] = contents.get(key)
+            assert len(participants_in(contents[key].items())) == int(record.participants)
         for dimension, value in _places_of(record):
             name = f"{dimension.name}:{value}" if value else dimension.name
             expected[f"{tag}:by:{name}"][message_id] = int(record.created_us)
@@ -236,6 +256,12 @@ def expected_records(reports: Sequence[Report]) -> dict[str, Record]:
     for report in reports:
         by_wamid[report.wamid].append(report)
     return {wamid: record_of(some) for wamid, some in by_wamid.items()}
+
+
+def expected_participants(reports: Sequence[Report]) -> dict[str, list[Participant]]:
+    """The participants that these reports name, by wamid."""
+    wamids = {report.wamid for report in reports}
+    return {wamid: participants_of([r for r in reports if r.wamid == wamid]) for wamid in wamids}
 
 
 @asynccontextmanager

@@ -82,6 +82,7 @@ _statuses = st.builds(
     recipient_id=_RECIPIENTS,
     extras=st.just(()) | st.builds(Extras, *[_NAMES] * len(Extras.__struct_fields__)),
 )
+PARTICIPANTS = st.sampled_from(["919876543210", "IN.1", "a b"])
 _failures = st.builds(
     Report,
     wamid=_WAMIDS,
@@ -92,6 +93,7 @@ _failures = st.builds(
     error_message=_NAMES,
     error_details=_NAMES,
     error_href=_NAMES,
+    extras=st.just(()) | st.builds(Extras, participant_id=PARTICIPANTS),
 )
 _sends = st.builds(
     Report,

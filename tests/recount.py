@@ -39,7 +39,7 @@ def only(records: Iterable[Record], dimension: str, value: str) -> list[Record]:
 
 def recount(records: Sequence[Record], now_ms: int) -> Stats:
     """What is to be said of these messages at this time."""
-    sent = [int(each.sent_ms) for each in records if each.status is Status.SENT]
+    sent = [int(each.sent_ms or 0) for each in records if each.status is Status.SENT]
     codes = Counter(code_of(each) for each in records if each.status is Status.FAILED)
     return Stats(
         statuses={status: _number_at(records, status) for status in Status},

@@ -12,6 +12,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Iterable,
     Iterator,
     Mapping,
     Sequence,
@@ -32,7 +33,7 @@ from service.embedded import url_of
 from service.errors import CommandError, StartError, Unavailable
 from service.keys import Position, Selection, index_key, tag_of
 from service.paging import Page
-from service.reports import Record, Report
+from service.reports import Record, Report, reports_of
 from service.scripts import Merged, Scripts
 from service.store import Observer, Store
 from service.telemetry import log_to_stderr
@@ -195,6 +196,25 @@ async def walk_all(store: Store, partition: int) -> AsyncIterator[list[Record]]:
                 "version of the service that wrote them."
             )
         yield page.records
+
+
+async def reports_in(store: Store, records: Iterable[Record]) -> list[Report]:
+    """Reports that make these records of the store, with their participants.
+
+    Raises:
+        CommandError: participants can't be read, so they would be left behind.
+    """
+    reports: list[Report] = []
+    for each in records:
+        try:
+            record, found = await patiently(lambda: store.with_participants(each))  # noqa: B023
+        except ValueError:
+            raise CommandError(
+                f"The participants of the message {each.wamid} can't be read by this version. Run "
+                "the version of the service that wrote them."
+            ) from None
+        reports += reports_of(record, found) if record else []
+    return reports
 
 
 async def size_of(store: Store, selection: Selection) -> int:

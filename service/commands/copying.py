@@ -13,6 +13,7 @@ from service.commands.common import (
     open_server,
     open_store,
     progress,
+    reports_in,
     size_of,
     store_on,
     walk_all,
@@ -29,7 +30,6 @@ from service.commands.holdings import (
 from service.config import Settings
 from service.errors import CommandError
 from service.keys import SCHEMA_VERSION
-from service.reports import reports_of
 from service.scripts import Layout
 from service.store import Store
 
@@ -87,7 +87,7 @@ async def _copy_messages(source: Store, target: Store) -> None:
     with progress("Copying", await size_of(source, EVERYTHING)) as show:
         for partition in range(source.partitions):
             async for records in walk_all(source, partition):
-                reports = [report for record in records for report in reports_of(record)]
+                reports = await reports_in(source, records)
                 await writer.put(reports, lambda _merged: None)
                 done += len(records)
                 show(done)

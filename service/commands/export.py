@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, cast
@@ -17,6 +17,7 @@ from service.commands.common import (
     conclude,
     counted,
     open_store,
+    patiently,
     progress,
     resolve,
     run,
@@ -31,6 +32,7 @@ from service.models.meaning import selection_of
 from service.models.reader import Reader
 from service.models.requests import MessageLogsQuery
 from service.reports import Record
+from service.store import Store
 
 _QUERY = Reader(MessageLogsQuery)
 
@@ -84,20 +86,25 @@ async def _export(
         with sink(path, force=force) as file, progress("Exporting", total) as move:
             for partition in range(store.partitions):
                 async for page in walk(store, selection, partition):
-                    lines = list(_lines_of(page.records))
-                    file.writelines(lines)
-                    written += len(lines)
-                    odd += page.unreadable + len(page.records) - len(lines)
+                    lines = [await _line_of(store, record) for record in page.records]
+                    file.writelines(filter(None, lines))
+                    written += sum(map(bool, lines))
+                    odd += page.unreadable + lines.count(None)
                     move(written)
             move(total)
         return written, odd
 
 
-def _lines_of(records: Iterable[Record]) -> Iterator[bytes]:
-    """The lines of those records that can be read whole."""
-    for record in records:
-        with suppress(ValueError):
-            yield line_of(record) + b"\n"
+async def _line_of(store: Store, record: Record) -> bytes | None:
+    """The line of a record and its participants, `b""` if it is erased by now.
+
+    None: it can't be read whole.
+    """
+    try:
+        found, participants = await patiently(lambda: store.with_participants(record))
+        return line_of(found, participants) + b"\n" if found else b""
+    except ValueError:
+        return None
 
 
 def _refuse_to_replace(path: Path | None) -> None:

@@ -14,6 +14,7 @@ from service.commands.common import (
     open_server,
     patiently,
     progress,
+    reports_in,
     size_of,
     store_on,
     walk_all,
@@ -41,7 +42,7 @@ from service.keys import (
     partition_of,
     tag_of,
 )
-from service.reports import Record, reports_of
+from service.reports import Record, Report
 from service.scripts import MAX_ERASED, Erasure, Layout
 from service.store import Store
 
@@ -120,7 +121,7 @@ async def move_messages(old: Store, new: Store) -> int:
         for partition in range(old.partitions):
             async for records in walk_all(old, partition):
                 away = [r for r in records if partition_of(r.wamid, new.partitions) != partition]
-                twice.update(await _write(new, away))
+                twice.update(await _write(new, away, await reports_in(old, away)))
                 await _remove(old, partition, away)
                 done += len(records)
                 show(done)
@@ -144,14 +145,19 @@ async def _drop_rest(old: Store, new: Store) -> None:
         await patiently(lambda: old.execute(partition, "DEL", *keys))  # noqa: B023
 
 
-async def _write(new: Store, records: Sequence[Record]) -> Census:
+async def _write(new: Store, records: Sequence[Record], reports: Sequence[Report]) -> Census:
     """Writes records to their new places; returns the counts of those that were there already.
 
     It reads before it writes. The write's own answer can't tell: if the first answer was lost, the
     write was repeated and changed nothing.
+
+    Args:
+        new: where they go.
+        records: that are moved.
+        reports: that make them and their participants.
     """
     found = await patiently(lambda: new.lookup(record.wamid for record in records))
-    await patiently(lambda: new.write([each for record in records for each in reports_of(record)]))
+    await patiently(lambda: new.write(reports))
     there = Census()
     for record in records:
         if record.wamid in found:

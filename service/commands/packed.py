@@ -96,7 +96,7 @@ _SHOWN = (
     "from",
     "user",
     "parent_user",
-    "participant_id",
+    "participants",
     "callback",
     "pricing_category",
     "pricing_type",
@@ -132,6 +132,7 @@ def fields_of(packed: bytes) -> dict[str, str]:
     """
     record = _unpacked(packed)
     fields = {_STORED.get(name, name): text for name, text in record.items()}
+    fields["participants"] = "1" if record["participant_id"] else ""
     receipts = _listed(record["received_ms"], [f"{status}_received_ms" for status in _STATUSES])
     created_ms = record["created_us"][:-3]
     fields |= {name: time_ms for name, time_ms in receipts.items() if time_ms != created_ms}
@@ -139,6 +140,19 @@ def fields_of(packed: bytes) -> dict[str, str]:
     fields |= {f"{_STORED[name]}_named_us": us for name, us in stamps.items() if record[name]}
     fields |= pricing_parts(record["pricing"])
     return {name: text for name in _SHOWN if (text := fields.get(name, ""))}
+
+
+def participants_of(packed: bytes) -> dict[str, str]:
+    """The hash of version 3 for the participants of a record of version 2; empty: it has none.
+
+    There a record had the smallest id of a participant, and no word on what became of them.
+
+    Raises:
+        ValueError: as `fields_of` does.
+    """
+    record = _unpacked(packed)
+    participant_id = record["participant_id"]
+    return {f"{participant_id} received_us": record["created_us"]} if participant_id else {}
 
 
 def _unpacked(packed: bytes) -> dict[str, str]:

@@ -51,7 +51,7 @@ class Found(NamedTuple):
         messages: how many there are.
         entries: of indexes, that were missing, of no message, or with a wrong score.
         lists: values that were listed wrongly, or not at all.
-        counters: numbers that differ from a recount.
+        counters: numbers that differ from a recount; those of participants in records too.
         took_s: how long it took.
     """
 
@@ -103,7 +103,7 @@ async def _check(store: Store, partition: int, *, mend: bool) -> dict[str, int]:
             return {
                 "entries": await checker.check_entries(),
                 "lists": await checker.check_lists(),
-                "counters": await checker.check_counters(),
+                "counters": await checker.check_counters() + await checker.check_groups(),
                 "messages": len(messages.records),
             }
         except _Overrun:
@@ -239,6 +239,15 @@ class _Checker:
         return {
             each for each in expected.keys() | held.keys() if expected.get(each) != held.get(each)
         }
+
+    async def check_groups(self) -> int:
+        """How many numbers of participants were wrong; those of no message count too."""
+        suspects = {each for each, record in self._messages.records.items() if record.participants}
+        async for key in keys_of(self._store, self._partition, "participants:*"):
+            suspects.add(key.rpartition(":")[2])
+        return sum(
+            [(await self._recount(Recount(self._mend, group=each))).groups for each in suspects]
+        )
 
     async def check_counters(self) -> int:
         """How many numbers in counters were wrong."""

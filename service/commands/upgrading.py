@@ -33,7 +33,7 @@ from service.commands.common import (
     with_store,
 )
 from service.commands.holdings import layout_of
-from service.commands.packed import fields_of, indexed_by
+from service.commands.packed import fields_of, indexed_by, participants_of
 from service.commands.recounting import check_on
 from service.config import Settings
 from service.connect import Fake, Server
@@ -52,17 +52,19 @@ class Step(NamedTuple):
     Attributes:
         fields_of: makes of a record the fields of the next version; raises ValueError for what it
             can't read.
+        participants_of: makes of it the fields of its participants.
         indexed_by: the value of the recipient's index that a record with these fields was under,
             `""` for none.
         counts: the dimensions whose counters the store lacks.
     """
 
     fields_of: Callable[[bytes], Fields]
+    participants_of: Callable[[bytes], Fields]
     indexed_by: Callable[[Fields], str]
     counts: Sequence[str]
 
 
-STEPS = {2: Step(fields_of, indexed_by, ("campaign", "phone_number"))}
+STEPS = {2: Step(fields_of, participants_of, indexed_by, ("campaign", "phone_number"))}
 """The steps, by the version that they begin with."""
 
 _UNREAD_S = 4.0
@@ -294,9 +296,8 @@ class _Upgrade:
             if messages and (len(messages) == MAX_REPLACED or size + len(packed) > _CHANGE_BYTES):
                 yield self._change(messages)
                 messages, size = [], 0
-            flat = [text for pair in fields.items() for text in pair]
-            left = self._step.indexed_by(fields)
-            messages.append((message_id, packed.decode(), flat, left))
+            left, named = self._step.indexed_by(fields), _flat(self._step.participants_of(packed))
+            messages.append((message_id, packed.decode(), _flat(fields), left, named))
             size += len(packed)
         if messages:
             yield self._change(messages)
@@ -432,3 +433,8 @@ class _Upgrade:
                         yield partition, ids
                 if not int(cursor):
                     break
+
+
+def _flat(fields: Fields) -> list[str]:
+    """Fields and their texts in turns."""
+    return [text for pair in fields.items() for text in pair]

@@ -14,7 +14,7 @@ from service.keys import RECIPIENT_FIELDS, Dimension
 from service.models.answers import MessageLog, Moment, iso, message_log
 from service.models.pricing import pricing_of
 from service.models.remedies import Remedy, RemedyClass, groups_of, remedy_of
-from service.reports import Record, Status, receipts_of
+from service.reports import Participant, Record, Status, receipts_of
 
 Count = Annotated[int, Meta(ge=0)]
 Part = Annotated[float, Meta(ge=0, le=1, description="of all messages; null where there are none")]
@@ -172,6 +172,18 @@ class TimelineEntry(TypedDict):
     received_at: Moment | None
 
 
+class MessageParticipant(TypedDict):
+    """A member of a group, and how far the message came with them."""
+
+    participant_id: str
+    status: Annotated[Status, Meta(description="null: only their id is known")] | None
+    sent_at: Moment | None
+    delivered_at: Moment | None
+    read_at: Moment | None
+    failed_at: Moment | None
+    error: MessageError | None
+
+
 class Message(MessageLog):
     """Everything known of a message."""
 
@@ -190,8 +202,15 @@ class Message(MessageLog):
     phone_number_id: str | None
     user_id: str | None
     parent_user_id: str | None
-    participant_id: str | None
     callback_data: str | None
+    participants: Annotated[
+        list[MessageParticipant],
+        Meta(
+            description="of a group's message those whom a status has named, by their ids. The "
+            "message's own status is the highest of sent, delivered and read that any of them "
+            "reached; a participant's failure stands here alone"
+        ),
+    ]
 
 
 class MessageResponse(TypedDict):
@@ -346,13 +365,12 @@ _IDS = (
     *RECIPIENT_FIELDS[1:],
     "campaign_id",
     "phone_number_id",
-    "participant_id",
     "callback_data",
 )
 
 
-def message(record: Record) -> Message:
-    """Everything known of a message."""
+def message(record: Record, participants: Iterable[Participant]) -> Message:
+    """Everything known of a message and its participants."""
     found = {
         **message_log(record),
         "flow_type": record.flow_type or None,
@@ -363,11 +381,22 @@ def message(record: Record) -> Message:
         "conflicts": list(_conflicts(record)),
         "pricing": pricing_of(record),
         **{name: getattr(record, name) or None for name in _IDS},
+        "participants": [*map(_participant, participants)],
     }
     return cast("Message", found)
 
 
-def _error(record: Record) -> dict[str, object] | None:
+def _participant(participant: Participant) -> dict[str, object]:
+    times = {f"{status}_at": iso(_time_of(participant, status)) for status in Status}
+    return {
+        "participant_id": participant.participant_id,
+        "status": participant.status,
+        **times,
+        "error": _error(participant),
+    }
+
+
+def _error(record: Record | Participant) -> dict[str, object] | None:
     if not record.error_ms:
         return None
     return {
@@ -391,7 +420,7 @@ def _timeline(record: Record) -> list[TimelineEntry]:
     return cast("list[TimelineEntry]", entries)
 
 
-def _time_of(record: Record, status: Status) -> str:
+def _time_of(record: Record | Participant, status: Status) -> str:
     time_ms: str = getattr(record, f"{status}_ms")
     return time_ms
 

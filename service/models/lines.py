@@ -6,6 +6,7 @@ Times of statuses have milliseconds, times of receipt microseconds. What is not 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -20,11 +21,14 @@ from service.models.reader import Reader, refusal
 from service.models.recipients import recipient_of
 from service.models.requests import MAX_METAS_ID
 from service.reports import (
+    ERROR_FIELDS,
     Context,
+    Participant,
     Record,
     Report,
     Status,
     older_in,
+    participants_of,
     receipts_of,
     record_of,
     reports_of,
@@ -48,6 +52,25 @@ _ALLOWED_RECEIPTS = "an object of statuses and times"
 _Receipts = Annotated[dict[str, str], Meta(description=_ALLOWED_RECEIPTS)]
 
 
+class ParticipantLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A participant of a group's message, fields as in `reports.Participant` save for the times."""
+
+    participant_id: Annotated[_Id, Meta(min_length=1)]
+    received_at: _Time
+    sent_at: _Time = ""
+    delivered_at: _Time = ""
+    read_at: _Time = ""
+    failed_at: _Time = ""
+    error_at: _Time = ""
+    error_code: _Detail = ""
+    error_message: _Detail = ""
+    error_details: _Detail = ""
+    error_href: _Detail = ""
+
+
+_ALLOWED_PARTICIPANTS = "a list of objects with a participant_id, a received_at, times and an error"
+
+
 class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A record, fields as in `reports.Record` save for its times.
 
@@ -61,6 +84,8 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         received_at_of: when the service first received a report of each status; where a line lacks
             it, when it received the first of all.
         pricing: Meta's object.
+        participants: of a group's message.
+        participant_id: the only one that an earlier version's line names, without any time.
     """
 
     record: Annotated[Literal[1], Meta(description="1, the version of this form")]
@@ -95,18 +120,21 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     participant_id: _Id = ""
     callback_data: _Name = ""
     pricing: Annotated[dict[str, Any] | None, Meta(description="an object")] = None
+    participants: Annotated[list[ParticipantLine], Meta(description=_ALLOWED_PARTICIPANTS)] = []
 
 
 _READER = Reader(RecordLine)
 _TIMES = {f"{name}_at": f"{name}_ms" for name in (*Status, "error")}
 _RECEIPTS = {"created_at": "created_us", "tracked_at": "tracked_us"}
 _TEXTS = [
-    name for name in RecordLine.__struct_fields__ if name in Record._fields and name != "status"
+    name
+    for name in RecordLine.__struct_fields__
+    if name in Record._fields and name not in {"status", "participants"}
 ]
 
 
-def line_of(record: Record) -> bytes:
-    """The record as a line, without the newline at its end."""
+def line_of(record: Record, participants: Iterable[Participant] = ()) -> bytes:
+    """The record and its participants as a line, without the newline at its end."""
     given: dict[str, Any] = {name: getattr(record, name) for name in _TEXTS}
     for name, field in _TIMES.items():
         given[name] = iso(getattr(record, field)) or ""
@@ -117,23 +145,50 @@ def line_of(record: Record) -> bytes:
     receipts = receipts_of(record).items()
     given["received_at_of"] = {status: iso(time_ms) for status, time_ms in receipts}
     given["pricing"] = pricing_of(record)
+    given["participants"] = [*map(_participant_line, participants)]
     return msgspec.json.encode(RecordLine(record=1, status=record.status, **given))
 
 
+def _participant_line(participant: Participant) -> ParticipantLine:
+    times = {name: iso(getattr(participant, field)) or "" for name, field in _TIMES.items()}
+    error = {field: getattr(participant, field) for field in ERROR_FIELDS}
+    received_at = _iso_us(participant.received_us)
+    return ParticipantLine(
+        participant_id=participant.participant_id, received_at=received_at, **times, **error
+    )
+
+
 def reports_in(line: bytes) -> list[Report]:
-    """The reports that make the record in a line that `line_of` wrote.
+    """The reports that make the record and the participants in a line that `line_of` wrote.
 
     Raises:
         BadRequest: it is no such line.
     """
-    record = _record_in(_READER.body(line))
+    read = _READER.body(line)
+    participants = _participants_in(read)
+    record = _record_in(read)._replace(participants=str(len(participants) or ""))
     try:
-        reports = reports_of(record)
+        reports = reports_of(record, participants)
     except ValueError:
         reports = []
-    if not reports or record_of(reports) != record:
+    if not reports or (record_of(reports), participants_of(reports)) != (record, participants):
         raise BadRequest("The line is no record of ours: its parts don't fit together.")
     return reports
+
+
+def _participants_in(line: RecordLine) -> list[Participant]:
+    found = [_participant_in(each) for each in line.participants]
+    if line.participant_id and not found:
+        found = [Participant(line.participant_id, _us_of(line.created_at, "created_at"))]
+    return sorted(found)
+
+
+def _participant_in(line: ParticipantLine) -> Participant:
+    texts = {field: getattr(line, field) for field in ERROR_FIELDS}
+    for name, field in _TIMES.items():
+        texts[field] = _us_of(getattr(line, name), "participants")[:-3]
+    received_us = _us_of(line.received_at, "participants")
+    return Participant(line.participant_id, received_us, **texts)
 
 
 def _record_in(line: RecordLine) -> Record:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from service.commands.common import open_server, store_on
 from service.config import Auth, Redis, Settings
-from service.reports import Context, Extras, Record, Report, Status
+from service.reports import Context, Extras, Participant, Record, Report, Status
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_MS, BASE_US
 
@@ -35,6 +35,23 @@ def fill(backend: Backend, reports: Sequence[Report]) -> dict[str, Record]:
         async with open_store(backend) as bench:
             await bench.store.write(reports)
             return {record.wamid: record for record in await bench.check_invariants()}
+
+    return asyncio.run(scenario())
+
+
+def participants_in(backend: Backend) -> dict[str, list[Participant]]:
+    """The participants in a store, by wamid."""
+
+    async def scenario() -> dict[str, list[Participant]]:
+        settings = settings_of(backend)
+        async with (
+            open_server(settings) as (server, scripts),
+            store_on(server, scripts, settings) as store,
+        ):
+            bench = Bench(store, scripts, server, backend.partitions, [])
+            wamids = [record.wamid for record in await bench.check_invariants()]
+            found = {wamid: await bench.participants(wamid) for wamid in wamids}
+        return {wamid: some for wamid, some in found.items() if some}
 
     return asyncio.run(scenario())
 
@@ -73,7 +90,10 @@ def histories(number: int, seed: int = 1) -> list[Report]:
                 chance.choice(["", "131026"]) if failed else "",
                 chance.choice(["", "Undeliverable"]) if failed else "",
             )
-            if chance.random() < 0.2:
+            if message % 7 == 0:
+                participant_id = chance.choice(["", "919876543210", "IN.1"])
+                report = replace(report, extras=Extras(participant_id=participant_id))
+            elif chance.random() < 0.2:
                 report = replace(
                     report, extras=Extras("106", user_id="US.1", pricing_billable="true")
                 )

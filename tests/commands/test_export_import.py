@@ -20,7 +20,7 @@ from service.keys import id_of, index_key, message_key, tag_of
 from service.models.rows import FIELDS
 from service.reports import Record
 from tests.backends import Backend
-from tests.commands.stores import fill, histories, records_in, variables
+from tests.commands.stores import fill, histories, participants_in, records_in, variables
 from tests.conftest import TOKEN, need_server
 from tests.process import KILLED, ROOT, Service, environment, run
 from tests.servers import RedisServer, wait_until
@@ -46,6 +46,8 @@ def test_a_store_comes_back_whole_on_a_cluster(
 ) -> None:
     """created_us, stamps and extras included; a second import changes nothing."""
     records = fill(one, histories(300))
+    participants = participants_in(one)
+    assert participants
     told = does(tmp_path, one, "export", "all.ndjson.gz")
     assert (told.stdout, told.stderr) == ("", "Exported 300 messages.\n")
     told = does(tmp_path, cluster, "import", "all.ndjson.gz")
@@ -54,6 +56,7 @@ def test_a_store_comes_back_whole_on_a_cluster(
     told = does(tmp_path, cluster, "import", "all.ndjson.gz", "--json")
     assert json.loads(told.stdout) == {"lines": 300, "refused": 0, "unchanged": 300}
     assert records_in(cluster) == records
+    assert participants_in(cluster) == participants
 
 
 def test_a_cluster_is_exported_and_merged_into_a_store_that_lives(

@@ -94,6 +94,27 @@ async def test_what_is_wrong_is_found_and_mended_and_nothing_else_is_changed(
     assert await asyncio.to_thread(records_in, one) == records
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "rest"),
+    [
+        ("HSET", ":msg:<id>", ["participants", "9"]),
+        ("HDEL", ":msg:<id>", ["participants"]),
+        ("HSET", f":participants:{'x' * 22}", ["IN.1 received_us", "5"]),
+    ],
+)
+async def test_a_wrong_number_of_participants_is_found_and_mended(
+    one: Backend, redis_server: RedisServer, name: str, key: str, rest: list[str]
+) -> None:
+    """And participants of no message are removed."""
+    records = await asyncio.to_thread(fill, one, histories(100))
+    group = next(wamid for wamid, record in records.items() if record.participants == "2")
+    redis_server.command(name, f"{tag_of(0)}{key}".replace("<id>", id_of(group)), *rest)
+    assert (await check_store(settings_of(one), mend=False)).counters == 1
+    assert (await check_store(settings_of(one), mend=True)).counters == 1
+    assert not (await check_store(settings_of(one), mend=False)).is_wrong
+    assert await asyncio.to_thread(records_in, one) == records
+
+
 def test_what_is_wrong_is_said_and_mended(
     tmp_path: Path, one: Backend, redis_server: RedisServer
 ) -> None:

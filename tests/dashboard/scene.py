@@ -1,7 +1,7 @@
 """What the dashboard's tests report to the service, and how they open the page."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from typing import Any, Literal
@@ -67,9 +67,12 @@ class Desk:
         error["error_data"] = {"details": f"Details of {code}."}
         failed = {"status": "failed", "errors": [error]}
         failed["timestamp"] = str(int(datetime.now(UTC).timestamp()) + 5)
-        statuses = [
-            failed | {"id": f"wamid.{n}", "recipient_id": f"9198765{n:05}"} for n in numbers
-        ]
+        self.from_meta(
+            *(failed | {"id": f"wamid.{n}", "recipient_id": f"9198765{n:05}"} for n in numbers)
+        )
+
+    def from_meta(self, *statuses: Mapping[str, object]) -> None:
+        """Statuses come by Meta's webhook."""
         value = {"messaging_product": "whatsapp", "metadata": {}, "statuses": statuses}
         entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
         self.post("whatsapp", {"object": "whatsapp_business_account", "entry": [entry]})

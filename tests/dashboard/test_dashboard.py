@@ -1,5 +1,6 @@
 """The dashboard in a real browser, against the real service."""
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -273,6 +274,24 @@ class TestLive:
         expect(page.locator(".connection")).to_have_text("Live")
         desk.report([2200], "delivered")
         expect(page.get_by_role("dialog").locator(".timeline li")).to_have_count(2)
+
+    def test_of_a_groups_message_each_participant_is_shown(self, page: Page, desk: Desk) -> None:
+        group: dict[str, object] = {"id": "wamid.group", "timestamp": str(int(time.time()))}
+        group |= {"recipient_type": "group", "recipient_id": "group-1"}
+        ada, ben = ({"recipient_participant_id": f"91987650000{n}"} for n in (1, 2))
+        desk.from_meta(group | ada | {"status": "delivered"})
+        enter(page, desk, "#message=wamid.group")
+        listed = page.get_by_role("dialog").locator(".participants > li")
+        expect(listed).to_have_count(1)
+        expect(page.locator(".connection")).to_have_text("Live")
+        errors = [{"code": 131026, "title": "Title"}]
+        desk.from_meta(group | ben | {"status": "failed", "errors": errors})
+        expect(listed).to_have_count(2)
+        expect(listed.first).to_contain_text("919876500001")
+        expect(listed.first.locator(".status")).to_contain_text("Delivered")
+        expect(listed.last).to_contain_text("131026")
+        head = page.get_by_role("dialog").locator(".message-status")
+        expect(head).to_contain_text("Delivered template")
 
     def test_what_nobody_tells_of_is_asked_for_now_and_then(self, page: Page, desk: Desk) -> None:
         desk.send([2250, 2251], event_id="event-erased")

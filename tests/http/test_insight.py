@@ -389,7 +389,6 @@ WEBHOOK_STATUS = {
     "recipient_id": "919876500001",
     "recipient_user_id": "US.1349",
     "recipient_parent_user_id": "US.ENT.7",
-    "recipient_participant_id": "919876500002",
     "biz_opaque_callback_data": "run-7",
 }
 
@@ -453,8 +452,8 @@ class TestMessage:
             "phone_number_id": "106540352242922",
             "user_id": "US.1349",
             "parent_user_id": "US.ENT.7",
-            "participant_id": "919876500002",
             "callback_data": "run-7",
+            "participants": [],
         }
 
     async def test_what_nobody_told_is_null(self, client: Client) -> None:
@@ -469,8 +468,9 @@ class TestMessage:
             }
         ]
         known = {"id", "wamid", "recipient_id", "status", "message_type", "delivered_at"}
-        assert {name for name, value in found.items() if value is not None} == known | {"conflicts"}
-        assert found["conflicts"] == []
+        lists = {"conflicts", "participants"}
+        assert {name for name, value in found.items() if value is not None} == known | lists
+        assert found["conflicts"] == found["participants"] == []
 
     async def test_a_failure_without_an_error_has_none(self, client: Client) -> None:
         await fail(client, 1, None)
@@ -486,6 +486,49 @@ class TestMessage:
             "href": None,
             "at": at(0),
             **UNKNOWN | {"meaning": "Odd"},
+        }
+
+    async def test_of_a_group_each_participant_is_told(self, client: Client) -> None:
+        """Whoever got it brings the message on; who didn't leaves it as it is."""
+        group: dict[str, object] = {"recipient_type": "group", "recipient_id": "group-1"}
+        error = {"code": 131026, "title": "Message undeliverable"}
+        ada, ben, cem = ({"recipient_participant_id": f"91987650000{n}"} for n in (3, 1, 2))
+        failed = {"status": "failed", "timestamp": "1705312800", "errors": [error]}
+        await from_meta(client, group | ben | failed)
+        found = await message(client, "wamid.1")
+        assert (found["status"], found["sent_at"], found["failed_at"]) == ("sent", None, None)
+        assert (found["error"], found["timeline"], found["conflicts"]) == (None, [], [])
+        await from_meta(
+            client,
+            group | ada | {"status": "read", "timestamp": "1705312805"},
+            group | ada | {"status": "delivered", "timestamp": "1705312803"},
+            group | cem | {"status": "delivered", "timestamp": "1705312802"},
+        )
+        found = await message(client, "wamid.1")
+        assert (found["status"], found["recipient_id"]) == ("read", "group-1")
+        assert found["delivered_at"] == at(2)
+        assert found["read_at"] == at(5)
+        assert (found["failed_at"], found["error"]) == (None, None)
+        first, second, third = found["participants"]
+        assert first.pop("error").items() > {"code": "131026", "at": at(0), **UNDELIVERABLE}.items()
+        nothing = dict.fromkeys(("sent_at", "delivered_at", "read_at", "failed_at"))
+        assert first == nothing | {
+            "participant_id": "919876500001",
+            "status": "failed",
+            "failed_at": at(0),
+        }
+        assert second == nothing | {
+            "participant_id": "919876500002",
+            "status": "delivered",
+            "delivered_at": at(2),
+            "error": None,
+        }
+        assert third == nothing | {
+            "participant_id": "919876500003",
+            "status": "read",
+            "delivered_at": at(3),
+            "read_at": at(5),
+            "error": None,
         }
 
     async def test_the_timeline_is_in_the_order_of_metas_times(self, client: Client) -> None:

@@ -8,9 +8,23 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from service.keys import partition_of
-from service.reports import Record, Report, Status, record_of, reports_of
+from service.reports import (
+    Participant,
+    Record,
+    Report,
+    Status,
+    participants_of,
+    record_of,
+    reports_of,
+)
 from service.scripts import Outcome
-from tests.backends import Backend, expected_records, open_store, soon_s
+from tests.backends import (
+    Backend,
+    expected_participants,
+    expected_records,
+    open_store,
+    soon_s,
+)
 from tests.factories import BASE_US, examples, reports, send_report, status_report
 
 pytestmark = pytest.mark.timeout(180)
@@ -22,10 +36,11 @@ of_one_message = reports.filter(lambda report: report.wamid == "wamid.A")
 @given(some=st.lists(of_one_message, min_size=1, max_size=12))
 def test_a_record_is_its_reports(some: list[Report]) -> None:
     record = record_of(some)
-    apart = reports_of(record)
-    assert record_of(apart) == record
-    assert record_of(some + apart) == record
-    assert len(apart) <= len(some) + 1
+    participants = participants_of(some)
+    apart = reports_of(record, participants)
+    for each in (apart, some + apart):
+        assert (record_of(each), participants_of(each)) == (record, participants)
+    assert len(apart) <= 2 * (len(some) + len(participants)) + 1
 
 
 @settings(max_examples=100)
@@ -36,17 +51,17 @@ def test_a_context_may_come_with_any_status(some: list[Report], statuses: st.Dat
         status = statuses.draw(st.sampled_from(Status))
         fields = {name: getattr(report, name) for name in Report.__struct_fields__}
         some[place] = Report(**(fields | {"status": status}))
-    assert record_of(reports_of(record_of(some))) == record_of(some)
+    assert record_of(reports_of(record_of(some), participants_of(some))) == record_of(some)
 
 
 @examples
 @given(some=st.lists(reports, min_size=1, max_size=25))
 def test_every_backend_makes_the_record_of_them(backend: Backend, some: list[Report]) -> None:
     """In an empty store; in one that has the messages they change nothing."""
-    wanted = expected_records(some)
-    apart = [report for record in wanted.values() for report in reports_of(record)]
+    wanted, named = expected_records(some), expected_participants(some)
+    apart = [each for wamid, record in wanted.items() for each in reports_of(record, named[wamid])]
 
-    async def scenario() -> dict[str, Record]:
+    async def scenario() -> tuple[dict[str, Record], dict[str, list[Participant]]]:
         async with open_store(backend) as bench:
             await bench.merge(*some)
             for report in apart:
@@ -55,9 +70,10 @@ def test_every_backend_makes_the_record_of_them(backend: Backend, some: list[Rep
                 assert merged.outcome is Outcome.UNCHANGED
         async with open_store(backend) as bench:
             await bench.merge(*apart)
-            return {record.wamid: record for record in await bench.check_invariants()}
+            found = {record.wamid: record for record in await bench.check_invariants()}
+            return found, {wamid: await bench.participants(wamid) for wamid in found}
 
-    assert asyncio.run(scenario()) == wanted
+    assert asyncio.run(scenario()) == (wanted, named)
 
 
 def test_each_field_of_the_context_keeps_its_stamp() -> None:

@@ -352,7 +352,8 @@ class TestMetasIds:
         body = payload(METAS | ids) if path == "whatsapp" else UPDATE | ids
         assert (await post(service, path, body))[0] == 200
         found = await details(service)
-        assert (found["recipient_id"], found["participant_id"]) == ("group-1", "919876543211")
+        named = [each["participant_id"] for each in found["participants"]]
+        assert (found["recipient_id"], named) == ("group-1", ["919876543211"])
 
     async def test_beside_the_statuses(self, service: Client) -> None:
         contacts = [
@@ -416,7 +417,7 @@ class TestMetasIds:
         await post(service, "whatsapp", payload(group, contacts=[{"user_id": "IN.1"}]))
         found = await details(service)
         assert (found["recipient_id"], found["user_id"]) == ("group-1", None)
-        assert found["participant_id"] == "IN.1"
+        assert [each["participant_id"] for each in found["participants"]] == ["IN.1"]
 
 
 class TestMetasWebhook:

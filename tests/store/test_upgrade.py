@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, NamedTuple
@@ -24,7 +24,16 @@ from service.journal import Entry, _report_of
 from service.journalfile import sealed
 from service.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
 from service.models.lines import reports_in as reports_of_line
-from service.reports import RANK, Context, Extras, Record, Report, Status, record_of
+from service.reports import (
+    RANK,
+    Context,
+    Extras,
+    Record,
+    Report,
+    Status,
+    participants_of,
+    record_of,
+)
 from service.scripts import MAX_REPLACED, Change, Erasure, Outcome, Recount, Scripts
 from tests import conftest
 from tests.backends import (
@@ -130,9 +139,18 @@ def expected_of(sample: Sample) -> dict[str, dict[str, str]]:
     for wamid, reports in reports_in(sample).items():
         if wamid in sample.wamids:
             key = message_key(tag_of(partition_of(wamid, sample.partitions)), id_of(wamid))
-            record = record_of(reports)._replace(metas_recipient_id="")
+            participants = "1" if (named := smallest_in(reports)) else ""
+            record = record_of(reports)._replace(metas_recipient_id="", participants=participants)
             expected[key] = fields_of(record, cut=wamid in sample.cut)
+            if named:
+                key = key.replace(":msg:", ":participants:")
+                expected[key] = {f"{named} received_us": record.created_us}
     return expected
+
+
+def smallest_in(reports: Iterable[Report]) -> str:
+    """The one participant of whom a record of version 2 knows, by their id alone."""
+    return min((each.participant_id for each in participants_of(reports)), default="")
 
 
 def texts_of(hash_: dict[bytes, bytes]) -> dict[str, str]:
@@ -154,7 +172,7 @@ async def test_each_message_becomes_a_hash_and_all_else_stays(
     for key, fields in expected_of(sample).items():
         kind, held = after.pop(key)
         assert (kind, texts_of(held)) == ("hash", fields)
-        del before[key]
+        before.pop(key, None)
     assert of_old_dimensions(after) == of_old_dimensions(before)
     assert numbers_in(after) == numbers_of(sample)
 
@@ -219,7 +237,8 @@ def test_the_fields_are_in_the_order_for_people(sample: Sample) -> None:
 async def test_the_store_is_sound_and_goes_on(backend: Backend, sample: Sample) -> None:
     """Indexes, lists and counters fit the messages, and merging all once more changes nothing.
 
-    But for the recipient as statuses name it, which version 2 didn't keep.
+    But for the recipient as statuses name it, and what became of participants: version 2 didn't
+    keep these.
     """
     async with old_store(backend, sample) as old:
         await old.upgrade()
@@ -238,7 +257,8 @@ async def test_the_store_is_sound_and_goes_on(backend: Backend, sample: Sample) 
             assert {
                 answer.outcome
                 for answer, report in merged
-                if report.context or answer.outcome is not Outcome.CHANGED
+                if (report.context or answer.outcome is not Outcome.CHANGED)
+                and not participants_of([report])
             } == {Outcome.UNCHANGED, Outcome.ERASED}
             found = await store.lookup(sample.wamids)
             assert {wamid: found[wamid] for wamid in sample.wamids} == found
@@ -280,9 +300,13 @@ def with_receipts(answer: Any) -> Any:
 def only_known(answer: Any, before: Any) -> Any:
     """The answer without the keys that the earlier version didn't have.
 
-    An empty pricing object, which Meta never sends, isn't kept any more.
+    An empty pricing object, which Meta never sends, isn't kept any more. A participant's id is in a
+    list now.
     """
     if isinstance(before, dict) and isinstance(answer, dict):
+        if "participants" in answer:
+            named = [each["participant_id"] for each in answer["participants"]]
+            answer = answer | {"participant_id": next(iter(named), None)}
         return {
             key: {} if (key, value) == ("pricing", {}) and answer[key] is None
             else only_known(answer[key], value)

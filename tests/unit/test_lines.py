@@ -11,7 +11,16 @@ from msgspec.structs import replace
 from service.errors import BadRequest
 from service.models.lines import RecordLine, line_of, reports_in
 from service.models.pricing import parts_of
-from service.reports import Context, Extras, Record, Report, Status, receipts_of, record_of
+from service.reports import (
+    Context,
+    Extras,
+    Record,
+    Report,
+    Status,
+    participants_of,
+    receipts_of,
+    record_of,
+)
 from tests.factories import BASE_US, reports, send_report, status_report
 
 PRICINGS: list[dict[str, Any]] = [
@@ -43,8 +52,9 @@ def refusal(line: object) -> BadRequest:
 @settings(max_examples=100)
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_a_record_comes_back_whole(some: list[Report]) -> None:
-    record = without_pricing(record_of(some))
-    assert record_of(reports_in(line_of(record))) == record
+    record, participants = without_pricing(record_of(some)), participants_of(some)
+    read = reports_in(line_of(record, participants))
+    assert (record_of(read), participants_of(read)) == (record, participants)
 
 
 def without_pricing(record: Record) -> Record:
@@ -71,7 +81,7 @@ def test_every_field_of_a_record_has_its_place() -> None:
         **{name: "pricing" for name in Record._fields if name.startswith("pricing")},
     }
     expected = {own.get(name, name.replace("_ms", "_at")) for name in Record._fields}
-    assert set(RecordLine.__struct_fields__) == expected | {"record"}
+    assert set(RecordLine.__struct_fields__) == expected | {"record", "participant_id"}
 
 
 def test_a_line_reads_well() -> None:
@@ -145,8 +155,8 @@ def test_the_same_line_unchanged_is_taken() -> None:
 def test_every_older_line_is_taken(some: list[Report]) -> None:
     """Also of a message that a status made known here before its earlier track-send was merged."""
     record = without_pricing(record_of(some))
-    older = json.loads(line_of(record))
-    del older["received_at_of"]
+    older = json.loads(line_of(record, participants_of(some)))
+    older.pop("received_at_of", None)
     read = record_of(reports_in(json.dumps(older).encode()))
     receipts = {f"{s}_received_ms": getattr(record, f"{s}_received_ms") for s in Status}
     assert read._replace(**receipts) == record

@@ -59,6 +59,7 @@ function Known({ message }) {
     html`<div class="notice"><h3>What doesn’t fit together</h3><ul>${message.conflicts.map((sentence) => html`<li key=${sentence}>${inLocalTimes(sentence)}</li>`)}</ul></div>`}
     <h3>Details</h3>
     <${Facts} message=${message} />
+    ${message.participants.length > 0 && html`<h3>Who of the group got it</h3><${Participants} of=${message.participants} />`}
     ${message.pricing && html`<h3>Pricing</h3><${Pairs} pairs=${Object.entries(message.pricing).map(([name, value]) => [inWords(name), said(value)])} />`}
   `;
 }
@@ -89,6 +90,16 @@ function Timeline({ steps }) {
   </ol>`;
 }
 
+function Participants({ of }) {
+  return html`<ul class="participants">
+    ${of.map((each) => html`<li key=${each.participant_id}>
+      <span class="id">${each.participant_id}</span> ${each.status && html`<${Status} of=${each.status} />`}
+      ${' '}${each.status && html`<${Time} exact at=${each[`${each.status}_at`]} />`}
+      ${each.error && html`<${Failure} error=${each.error} />`}
+    </li>`)}
+  </ul>`;
+}
+
 /** The times of a step, each with whose it is. A send that names no time has that of its arrival here. */
 function timesOf({ at, received_at: received }) {
   if (at === received) return [[at, 'received here, by this service’s clock']];
@@ -112,7 +123,6 @@ function Facts({ message }) {
     ['Sent from (number id)', message.phone_number_id],
     ['User id', message.user_id],
     ['Parent user id', message.parent_user_id],
-    ['Participant id', message.participant_id],
     ['Id in this service', message.id],
     ['Meta’s id', message.wamid],
   ];
