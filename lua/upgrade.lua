@@ -3,21 +3,21 @@
 -- changes nothing.
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
---            :msg:<id>  :participants:<id>  :by:<dimension>[:<value>]
---            :count:<dimension>[:<value>]
---            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
---            :upgrading  :schema
+--            :msg:<id>  :participants:<id>  :by:<dimension>[:<value>]  :values:<dimension>
+--            :count:<dimension>[:<value>]  :times:<dimension>[:<value>]
+--            :waits:<dimension>[:<value>]  :upgrading  :schema
 -- ARGV[1]  JSON {"door": "shut", "schema": ["version", "3", …], "from": "2", "messages": [[id,
---          held, [field, value, …], left, [field, value, …]], …], "counts": [dimension, …]}. door: "shut" puts a text
---          where the counters of all messages are: every merge, erasure and mending recount reads
---          them before its first write, so they fail without a trace; "open" puts the
---          counters back; "" does neither. from: the version that the store is brought from, "" for
---          none, set with the fields of schema in one step; without fields it is left as it is.
---          messages: up to 16, with the text that the record is as long as nobody else has changed
---          it, the fields to put in its place, and the value of the recipient's index that it
---          leaves for those of its fields, '' for none, and the fields of its participants. counts:
---          dimensions whose counters the earlier version didn't have; a message is counted there
---          when it is replaced, in the same step, so it is counted once however often this is run.
+--          held, [field, value, …], left, [field, value, …]], …], "counts": [dimension, …]}. door:
+--          "shut" puts a text where the counters of all messages are: every merge, erasure and
+--          mending recount reads them before its first write, so they fail without a trace; "open"
+--          puts the counters back; "" does neither. from: the version that the store is brought
+--          from, "" for none, set with the fields of schema in one step; without fields it is left
+--          as it is. messages: up to 16, with the text that the record is as long as nobody else
+--          has changed it, the fields to put in its place, and the value of the recipient's index
+--          that it leaves for those of its fields, '' for none, and the fields of its participants.
+--          counts: dimensions whose counters the earlier version didn't have; a message is counted
+--          there when it is replaced, in the same step, so it is counted once however often this is
+--          run.
 -- Returns  how many records were replaced.
 -- Cost     O(log N) a message and index; about 60 µs a message.
 
