@@ -20,6 +20,16 @@
 
 local REPORTED, RECEIVED, GIVEN = 2, 4, 11
 
+-- The earlier time stays.
+local function merge_time(record, field, time)
+  local known = record[field]
+  if known and time >= tonumber(known) then
+    return false
+  end
+  record[field] = digits(time)
+  return true
+end
+
 -- Returns whether the report said something new of the status, its time or when it was first heard.
 local function merge_status(record, status, at_ms, received_us)
   local changed = false
@@ -28,14 +38,10 @@ local function merge_status(record, status, at_ms, received_us)
     changed = true
   end
   local field, receipt = TIME_OF[status], RECEIPT_OF[status]
-  local known_ms = record[field]
   local created_ms = string.sub(record.created_us, 1, -4)
   -- No receipt of a known status stands for the time at which the message was created.
-  local heard_ms = known_ms and (record[receipt] or created_ms)
-  if not known_ms or at_ms < tonumber(known_ms) then
-    record[field] = digits(at_ms)
-    changed = true
-  end
+  local heard_ms = record[field] and (record[receipt] or created_ms)
+  changed = merge_time(record, field, at_ms) or changed
   if not heard_ms or received_us < 1000 * heard_ms then
     heard_ms = digits((received_us - received_us % 1000) / 1000)
     record[receipt] = heard_ms ~= created_ms and heard_ms
@@ -152,16 +158,6 @@ local function merge_context(record, context, received_us)
     record.meta_to = false
   end
   return changed
-end
-
--- The earlier time stays.
-local function merge_time(record, field, at_ms)
-  local known_ms = record[field]
-  if known_ms and at_ms >= tonumber(known_ms) then
-    return false
-  end
-  record[field] = digits(at_ms)
-  return true
 end
 
 -- What a report says of a participant. One without a time says only that there is this one.

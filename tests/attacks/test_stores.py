@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from service.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
 from tests.faults.scenes import (
@@ -301,8 +302,8 @@ async def test_another_store_that_takes_the_place_of_ours_is_not_written_to(
 
 
 def test_services_that_start_together_agree_on_the_id(redis: RedisServer, tmp_path: Path) -> None:
-    """On a store of an earlier version, which has none."""
-    redis.command("HSET", SCHEMA, "version", 2, "partitions", 1)
+    """On a store that an upgrade from a version without ids has made."""
+    redis.command("HSET", SCHEMA, "version", SCHEMA_VERSION, "partitions", 1)
     folders = [tmp_path / name for name in "abcd"]
     services = [Service(folder, "--workers", "2", **settings(redis.url)) for folder in folders]
     for folder in folders:

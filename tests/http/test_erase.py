@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.erasing import erase
+from service.scripts import MAX_ERASED
 from tests.conftest import Client
 from tests.factories import event_send, status_update
 
@@ -156,12 +157,12 @@ class TestRequests:
     async def test_the_caller_is_told_to_ask_again(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        await send(client, *range(120), event_id="e")
+        await send(client, *range(2 * MAX_ERASED + 1), event_id="e")
         monkeypatch.setattr("service.handlers.erase_messages", partial(erase, most_s=0.0))
         answers = [await post(client, ERASE, {"event_id": "e"})]
         while not answers[-1]["complete"]:
             answers.append(await post(client, ERASE, {"event_id": "e"}))
-        assert [answer["erased"] for answer in answers[:3]] == [50, 50, 20]
+        assert [answer["erased"] for answer in answers[:3]] == [MAX_ERASED, MAX_ERASED, 1]
         assert await wamids(client) == []
 
     async def test_the_log_tells_how_many_and_never_whose(
