@@ -361,12 +361,19 @@ Texts = Sequence[str | None]
 until they are shown."""
 
 
+_NEEDED = ("wamid", "created_us")
+
+
 def texts_of(*fields: str) -> Kind[Texts]:
     """Some fields, beginning with `status`; none is a receipt, which a hash may leave out."""
-    times = itemgetter(*(place for place, field in enumerate(fields) if field.endswith("_ms")))
+    times = [field for field in fields if field == "created_us" or field.endswith("_ms")]
+    times_in = itemgetter(*map(fields.index, times))
+    needed = [fields.index(field) for field in _NEEDED if field in fields]
 
     def checked(texts: Texts) -> Texts:
-        if texts[0] not in _STATUSES or not "".join(filter(None, times(texts))).isdecimal():
+        digits = "".join(filter(None, times_in(texts)))  # none where only a participant is known
+        known = texts[0] in _STATUSES and all(map(texts.__getitem__, needed))
+        if not known or not (digits or "0").isdecimal():
             raise ValueError("no record that this version can read")
         return texts
 

@@ -267,9 +267,13 @@ _LOG_FIELDS = (
     *("template_name", "flow_type", "message_type", "sent_ms", "delivered_ms", "read_ms"),
     *("failed_ms", "error_code", "error_message"),
 )
-_READ_FIELDS = (*_LOG_FIELDS, *(field for field in FILTERS if field not in _LOG_FIELDS))
+_READ_FIELDS = (
+    *(*_LOG_FIELDS, "created_us"),
+    *(field for field in FILTERS if field not in _LOG_FIELDS),
+)
 LOG_ROWS = texts_of(*_READ_FIELDS)
-"""What `message-logs` reads of a message: what `log_of` shows, and what filters are by."""
+"""What `message-logs` reads of a message: what `log_of` shows, what filters are by, and what every
+record has."""
 PERSON_ROWS = texts_of(*_READ_FIELDS, *RECIPIENT_FIELDS[1:])
 """What it reads where it filters by recipient."""
 

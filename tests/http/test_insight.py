@@ -498,6 +498,13 @@ class TestMessage:
         found = await message(client, "wamid.1")
         assert (found["status"], found["sent_at"], found["failed_at"]) == ("sent", None, None)
         assert (found["error"], found["timeline"], found["conflicts"]) == (None, [], [])
+        async with client.get("/api/webhooks/message-logs/?recipient_id=group-1") as response:
+            [row] = (await response.json())["logs"]
+        assert (row["wamid"], row["status"], row["sent_at"]) == ("wamid.1", "sent", None)
+        path = "/api/webhooks/message-status-lookup/"
+        async with client.post(path, json={"wamids": ["wamid.1"]}) as response:
+            statuses = (await response.json())["statuses"]
+        assert (statuses["wamid.1"]["status"], statuses["wamid.1"]["sent_at"]) == ("sent", None)
         await from_meta(
             client,
             group | ada | {"status": "read", "timestamp": "1705312805"},
