@@ -54,14 +54,13 @@ from service.middleware import (
     invite,
 )
 from service.models.answers import (
-    LOG_ROWS,
-    PERSON_ROWS,
     STATUS_ROWS,
     EraseResponse,
     JournalState,
     cursor_of,
     latest_log,
     log_of,
+    log_rows,
     message_status,
     value_cursor_of,
 )
@@ -333,7 +332,7 @@ async def message_logs(request: web.Request) -> web.Response:
     query = _message_logs.query(list(request.query.items()))
     selection, after = selection_of(query), position_of(query.cursor)
     limit = int(query.limit)
-    kind = PERSON_ROWS if query.recipient_id else LOG_ROWS
+    kind = log_rows(*(dimension for dimension, _ in selection.filters))
     rows, following = await request.app[STORE].page_of(kind, selection, limit, after)
     response = _json({"logs": list(map(log_of, rows))})
     if following:

@@ -361,19 +361,16 @@ Texts = Sequence[str | None]
 until they are shown."""
 
 
-_NEEDED = ("wamid", "created_us")
-
-
 def texts_of(*fields: str) -> Kind[Texts]:
     """Some fields, beginning with `status`; none is a receipt, which a hash may leave out."""
-    times = [field for field in fields if field == "created_us" or field.endswith("_ms")]
-    times_in = itemgetter(*map(fields.index, times))
-    needed = [fields.index(field) for field in _NEEDED if field in fields]
+    times_in = itemgetter(*(place for place, field in enumerate(fields) if field.endswith("_ms")))
+    wamid = fields.index("wamid") if "wamid" in fields else 0
 
     def checked(texts: Texts) -> Texts:
-        digits = "".join(filter(None, times_in(texts)))  # none where only a participant is known
-        known = texts[0] in _STATUSES and all(map(texts.__getitem__, needed))
-        if not known or not (digits or "0").isdecimal():
+        status, digits = texts[0], "".join(filter(None, times_in(texts)))
+        # Of a group's message nobody knows a time while all that is known is a member's failure.
+        timed = digits.isdecimal() or (not digits and status == Status.SENT)
+        if status not in _STATUSES or not timed or not texts[wamid]:
             raise ValueError("no record that this version can read")
         return texts
 

@@ -250,7 +250,7 @@ ODD: dict[str, list[tuple[str, ...]]] = {
     "no status": [("HDEL", "status")],
     "no wamid": [("HDEL", "wamid")],
     "no times": [("HDEL", "created_us", "sent_ms", "failed_ms")],
-    "words for numbers": [("HSET", "created_us", "one")],
+    "words for numbers": [("HSET", "created_us", "one", "sent_ms", "two")],
 }
 """What may be done to the key of a sound record: commands, without the key."""
 
