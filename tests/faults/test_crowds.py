@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
+from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
@@ -219,6 +220,28 @@ async def crowded() -> AsyncIterator[Client]:
         yield client
         for each in held:
             each.leave()
+
+
+async def test_only_requests_of_callers_count_before_they_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a refusal. Strangers, of whom there may be thousands, must not fill the room."""
+    seen, arrive = list[int](), Protocol.arrive
+
+    def note(self: Protocol) -> None:
+        seen.append(self.admission.coming)
+        arrive(self)
+
+    monkeypatch.setattr(Protocol, "arrive", note)
+    async with service_on("fakeredis://") as client, AsyncExitStack() as stack:
+        admission = client.app[ADMISSION]
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        stack.callback(writer.close)
+        for counted in ([], [1]):  # nobody knows who it is, and then a caller
+            admission._last_refused_s = monotonic()
+            writer.write(POST)
+            assert (await answer(reader))[0] == 400
+            assert seen == counted
 
 
 async def test_a_connection_that_is_gone_is_forgotten() -> None:
