@@ -21,12 +21,12 @@
 local REPORTED, RECEIVED, GIVEN = 2, 4, 11
 
 -- The earlier time stays.
-local function merge_time(record, field, time)
-  local known = record[field]
-  if known and time >= tonumber(known) then
+local function merge_time(record, field, at)
+  local known_at = record[field]
+  if known_at and at >= tonumber(known_at) then
     return false
   end
-  record[field] = digits(time)
+  record[field] = digits(at)
   return true
 end
 
