@@ -69,11 +69,14 @@ from service.reports import (
 )
 
 MAX_BATCH = 256
-"""Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so."""
+"""Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so
+where reports share their events. With an event for each it took up to 29 ms among 1,000,000
+messages."""
 
 MAX_SCAN_US = 1_500
-"""About how long one list call looks at index entries, in µs of Redis, for the same reason; its
-queries share that. How many these are depends on what is asked of each: 1,500 at the most."""
+"""About how long one list call looks at index entries, in µs of Redis, since all else waits
+meanwhile; its queries share that. What is asked of each says how many entries these are: 1,500 at
+the most."""
 
 MAX_ERASED = 20
 """Messages in one erase, for the same reason."""
