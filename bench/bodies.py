@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from bench.processes import TOKEN
-from service.reports import Context, Status
+from service.domain.report import Context, Status
 
 EVENT_SIZE = 1_000
 BLOCK = 1_000

@@ -27,11 +27,11 @@ from bench.bodies import (
 from bench.client import client_of
 from bench.duels import spread
 from bench.processes import Server, serve
+from service.domain.report import Clock, Report
+from service.models.decoding import Reader
 from service.models.meaning import send_report, status_report
-from service.models.reader import Reader
+from service.models.meta_webhook import Payload
 from service.models.requests import MessageStatusRequest, TrackSendRequest
-from service.models.webhook import Payload
-from service.reports import Clock, Report
 
 CONNECTIONS = 8
 BATCH = 500

@@ -12,7 +12,7 @@ from bench import Row, Say, duels, wire
 from bench.bodies import STATUS, STATUSES, batches, news, post, status_body
 from bench.duels import Duel
 from bench.processes import Server, free_port, redis, save_requests, serve
-from service.embedded import find_server
+from service.backends.embedded import find_server
 
 CONNECTIONS = {"one by one": 64, "batches of 500": 8}
 STATUSES_MADE = 60_000

@@ -29,9 +29,9 @@ from bench.bodies import (
     status_body,
 )
 from bench.stored import FIRST_US
-from service.keys import Position, id_of
-from service.models.answers import cursor_of
-from service.reports import Status
+from service.domain.keys import Position, id_of
+from service.domain.report import Status
+from service.models.responses import cursor_of
 
 NEW = 50_000_000
 """The number of the first message that isn't in any of the stores."""

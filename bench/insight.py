@@ -13,9 +13,9 @@ from bench.ceiling import SENDS_PER_S
 from bench.duels import spread
 from bench.processes import free_port, redis
 from bench.stored import sent
-from service.embedded import find_server
-from service.reports import Report, Status
-from service.scripts import MAX_BATCH, render
+from service.backends.embedded import find_server
+from service.domain.report import Report, Status
+from service.store.scripts import MAX_BATCH, render
 
 _SHEBANG = "#!lua\n"
 _LEFT_OUT = {

@@ -25,8 +25,8 @@ from bench.bodies import (
 from bench.client import Client, client_of
 from bench.duels import spread
 from bench.processes import Server, free_port, redis, serve
-from service.embedded import find_server
-from service.scripts import MAX_BATCH
+from service.backends.embedded import find_server
+from service.store.scripts import MAX_BATCH
 
 MESSAGES = 16 * MAX_BATCH
 """That live in a round."""

@@ -27,7 +27,7 @@ from bench.bodies import (
 )
 from bench.client import Client, client_of
 from bench.processes import TIMEOUT_S, Server, serve
-from service.reports import Status
+from service.domain.report import Status
 
 LISTENERS, EVENTS = 1_000, 50
 CHANGES_PER_S, BATCH = 1_000, 100

@@ -26,7 +26,7 @@ from bench.bodies import (
 from bench.duels import Duel, Figures, Pair
 from bench.processes import save_requests, serve
 from bench.stored import sent, stock
-from service.reports import Report
+from service.domain.report import Report
 
 CONNECTIONS = 64
 STORED = 20_000

@@ -33,7 +33,7 @@ from bench.bodies import (
 from bench.client import Client, client_of
 from bench.processes import serve
 from bench.stored import stock
-from service.models.answers import iso
+from service.models.responses import iso
 
 STATUSES_PER_S = 3_000
 OTHERS_PER_S = 300

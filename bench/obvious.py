@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 
 from bench.bare import TOKEN, serve
 from bench.bodies import LOGS, LOOKUP
-from service.embedded import embedded_server
-from service.models.answers import MessageLog, MessageStatus
+from service.backends.embedded import embedded_server
+from service.models.responses import MessageLog, MessageStatus
 
 REDIS = web.AppKey("redis", Redis)
 LOG_FIELDS = tuple(MessageLog.__annotations__)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from bench import Row, Say, wire
 from bench.bodies import message
 from bench.processes import serve
-from service.models.answers import MessageLog, message_log
-from service.reports import Record, Report, Status, record_of
+from service.domain.report import Record, Report, Status, record_of
+from service.models.responses import MessageLog, message_log
 
 FIRST_US = time.time_ns() // 1000 - 86_400_000_000
 """When the first message of a store was received; the others a µs later each."""

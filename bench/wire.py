@@ -14,9 +14,9 @@ from redis import Redis
 
 from bench import BenchError
 from bench.bodies import batches
-from service.keys import schema_key, tag_of
-from service.reports import Report
-from service.scripts import MAX_BATCH, Scripts
+from service.domain.keys import schema_key, tag_of
+from service.domain.report import Report
+from service.store.scripts import MAX_BATCH, Scripts
 
 IN_FLIGHT = 4
 """Batches that wait at Redis, one on each of as many connections, so that it never idles."""

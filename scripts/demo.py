@@ -24,8 +24,8 @@ import aiohttp
 import click
 
 from scripts.story import RUNNING, Story, line, webhook
+from service.backends.embedded import end_with_parent
 from service.config import PREFIX, SHARED_TOKEN
-from service.embedded import end_with_parent
 
 Item = TypeVar("Item")
 

@@ -18,11 +18,11 @@ import msgspec
 import orjson
 
 from scripts.guests import Guest, guests
-from service.models.lines import line_of
+from service.commands.record_lines import line_of
+from service.domain.report import Clock, Status, record_of
 from service.models.meaning import send_report
+from service.models.meta_webhook import Payload
 from service.models.requests import TrackSendRequest
-from service.models.webhook import Payload
-from service.reports import Clock, Status, record_of
 
 HREF = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"
 NUMBER = {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"}

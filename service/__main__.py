@@ -19,8 +19,8 @@ import msgspec
 import uvloop
 
 from service.app import JOURNAL_OFF, create_app, serve
-from service.checks import check, describe, id_of_store, record_size
-from service.clocks import weaknesses_of_clocks
+from service.backends.connect import address_of
+from service.backends.embedded import examine, is_private, prepare
 from service.commands.adopt import adopt
 from service.commands.common import open_server, private_runs
 from service.commands.export import export
@@ -29,12 +29,12 @@ from service.commands.recount import recount
 from service.commands.repartition import repartition
 from service.commands.upgrade import upgrade
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weaknesses
-from service.connect import address_of
-from service.embedded import examine, is_private, prepare
 from service.errors import ConfigError, StartError
-from service.journal import check_folder, foreign_in
+from service.store.clocks import weaknesses_of_clocks
+from service.store.journal import check_folder, foreign_in
+from service.store.journal_owners import held_back
+from service.store.startup import check, describe, id_of_store, record_size
 from service.telemetry import log_to_stderr
-from service.tenants import held_back
 from service.workers.master import run_workers
 from service.workers.supervisor import Supervisor
 

@@ -16,15 +16,7 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from service.access import Access
-from service.admission import Admission, Strangers
-from service.checks import Unkept, check, claim, deleted_for_room, is_ours, record_size
-from service.clocks import Clocks
-from service.config import Settings, weaknesses
-from service.connect import Server, address_of, connect
-from service.errors import Unavailable
-from service.feed import Feed
-from service.handlers import (
+from service.api.handlers import (
     ACCESS,
     CLOCKS,
     HEALTH,
@@ -37,21 +29,29 @@ from service.handlers import (
     clock,
     look_ready,
 )
-from service.journal import Journal, open_journal
-from service.listener import Listener, bind
-from service.live import Live
-from service.middleware import ADMISSION, LOG_LIMIT, SETTINGS, Entrance
-from service.openapi import document
-from service.protocol import JsonServer
-from service.refusals import LogLimit
-from service.replay import Replay
-from service.retention import Sweeper
-from service.routes import ROUTES, add_routes, policies
-from service.scripts import Scripts
-from service.store import Observer, Store
+from service.api.openapi import document
+from service.api.routes import ROUTES, add_routes, policies
+from service.backends.connect import Server, address_of, connect
+from service.config import Settings, weaknesses
+from service.errors import Unavailable
+from service.live.feed import Feed
+from service.live.hub import Live
+from service.store.clocks import Clocks
+from service.store.journal import Journal, open_journal
+from service.store.journal_owners import held_back
+from service.store.recovery import Watch, running, watch_evictions
+from service.store.replay import Replay
+from service.store.retention import Sweeper
+from service.store.scripts import Scripts
+from service.store.startup import Unkept, check, claim, deleted_for_room, is_ours, record_size
+from service.store.store import Observer, Store
 from service.telemetry import Glance, Health, Metrics
-from service.tenants import held_back
-from service.watch import Watch, running, watch_evictions
+from service.web.acceptor import Listener, bind
+from service.web.admission import Admission, Strangers
+from service.web.auth import Access
+from service.web.middleware import ADMISSION, LOG_LIMIT, SETTINGS, Entrance
+from service.web.protocol import JsonServer
+from service.web.refusals import LogLimit
 
 log = logging.getLogger(__name__)
 

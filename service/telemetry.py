@@ -31,9 +31,9 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from service.journal import Waiting
-from service.reports import Report
-from service.scripts import MAX_BATCH, Merged
+from service.domain.report import Report
+from service.store.journal import Waiting
+from service.store.scripts import MAX_BATCH, Merged
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from service.checks import check, claim
+from service.backends.connect import Cluster, OneServer, Server, connect
 from service.config import Auth, Redis, Settings
-from service.connect import Cluster, OneServer, Server, connect
-from service.counters import counted, times_in
-from service.keys import (
+from service.domain.keys import (
     DIMENSIONS,
     SCHEMA_VERSION,
     Dimension,
@@ -27,7 +25,7 @@ from service.keys import (
     partition_of,
     tag_of,
 )
-from service.reports import (
+from service.domain.report import (
     Participant,
     Record,
     Report,
@@ -38,8 +36,10 @@ from service.reports import (
     record_of,
     stored,
 )
-from service.scripts import Scripts
-from service.store import Observer, Store
+from service.domain.statistics import counted, times_in
+from service.store.scripts import Scripts
+from service.store.startup import check, claim
+from service.store.store import Observer, Store
 
 STRICT_CALL = """function(command, ...)
   local keys = {...}

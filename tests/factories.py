@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from service.reports import Context, Extras, Report, Status
+from service.domain.report import Context, Extras, Report, Status
 
 examples = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """What is tried of a rule on each kind of store: of its reports, three times as many."""

@@ -12,8 +12,8 @@ from random import Random
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from service.intake import NDJSON
-from service.routes import ROUTES, WEBHOOKS
+from service.api.batches import NDJSON
+from service.api.routes import ROUTES, WEBHOOKS
 from tests.factories import event_send, status_update
 
 MESSAGES = 300

@@ -11,9 +11,9 @@ from itertools import count
 
 from service.__main__ import main
 from service.commands import common, imports
-from service.reports import Report
-from service.scripts import Merged
-from service.store import Store
+from service.domain.report import Report
+from service.store.scripts import Merged
+from service.store.store import Store
 
 common._ROWS = imports._LINES_AT_ONCE = 20
 

@@ -7,7 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from service.counters import (
+from service.domain.keys import Position, Selection, id_of
+from service.domain.report import Record, Status
+from service.domain.statistics import (
     AGES_S,
     SPANS,
     WITHIN_S,
@@ -16,9 +18,7 @@ from service.counters import (
     Took,
     ValuePosition,
 )
-from service.keys import Position, Selection, id_of
-from service.reports import Record, Status
-from service.store import Store
+from service.store.store import Store
 
 FIELDS = {
     "event": "event_id",

@@ -5,7 +5,7 @@ It waits for nothing, so that what a test asks of many runs doesn't take minutes
 
 from service.__main__ import main
 from service.commands import common, upgrading
-from service.store import Store
+from service.store.store import Store
 
 
 async def _is_unused(store: Store) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from service.checks import check, claim
+from service.backends.connect import address_of
 from service.commands.common import counted, open_server, run
 from service.config import Settings
-from service.connect import address_of
 from service.errors import CommandError, Unavailable
-from service.journal import open_journal
+from service.store.journal import open_journal
+from service.store.startup import check, claim
 
 
 @click.command()

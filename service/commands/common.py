@@ -26,16 +26,16 @@ import click
 import msgspec
 import uvloop
 
-from service.checks import check, claim
+from service.backends.connect import Server, connect
+from service.backends.embedded import url_of
 from service.config import Settings, load
-from service.connect import Server, connect
-from service.embedded import url_of
+from service.domain.keys import Position, Selection, index_key, tag_of
+from service.domain.report import Record, Report, reports_of
 from service.errors import CommandError, StartError, Unavailable
-from service.keys import Position, Selection, index_key, tag_of
-from service.paging import Page
-from service.reports import Record, Report, reports_of
-from service.scripts import Merged, Scripts
-from service.store import Observer, Store
+from service.store.paging import Page
+from service.store.scripts import Merged, Scripts
+from service.store.startup import check, claim
+from service.store.store import Observer, Store
 from service.telemetry import log_to_stderr
 
 Answer = TypeVar("Answer")

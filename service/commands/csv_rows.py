@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from service.commands.sources import (
+from service.commands.foreign_rows import Table
+from service.commands.input_files import (
     TOO_LONG,
     CutShort,
     Line,
@@ -21,10 +22,9 @@ from service.commands.sources import (
     say_unread,
     texts_of,
 )
+from service.domain.report import Report
 from service.errors import BadRequest, CommandError
 from service.models import sheets
-from service.models.rows import Table
-from service.reports import Report
 
 Text = tuple[int, str | None]
 """A line with its number; None: it is too long."""

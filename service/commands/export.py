@@ -24,15 +24,15 @@ from service.commands.common import (
     size_of,
     walk,
 )
+from service.commands.record_lines import line_of
 from service.config import Settings
+from service.domain.keys import FILTERS, Selection
+from service.domain.report import Record
 from service.errors import BadRequest, CommandError
-from service.keys import FILTERS, Selection
-from service.models.lines import line_of
+from service.models.decoding import Reader
 from service.models.meaning import selection_of
-from service.models.reader import Reader
 from service.models.requests import MessageLogsQuery
-from service.reports import Record
-from service.store import Store
+from service.store.store import Store
 
 _QUERY = Reader(MessageLogsQuery)
 

@@ -19,14 +19,14 @@ import click
 
 from service.commands.common import Writer, conclude, counted, open_store, progress, resolve, run
 from service.commands.csv_rows import csv_rows
-from service.commands.sources import CutShort, Line, json_lines, lines_of, open_source
+from service.commands.foreign_rows import FIELDS, Table
+from service.commands.input_files import CutShort, Line, json_lines, lines_of, open_source
 from service.config import Settings
+from service.domain.report import Report
 from service.errors import BadRequest
 from service.models.meaning import STATUSES
-from service.models.rows import FIELDS, Table
 from service.models.times import Times, can_be_read
-from service.reports import Report
-from service.scripts import Merged, Outcome
+from service.store.scripts import Merged, Outcome
 
 _LINES_AT_ONCE = 1_000
 _MOST_SHOWN = 100

@@ -15,9 +15,12 @@ from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from service.commands.common import open_store, patiently, progress
-from service.commands.holdings import keys_of
+from service.commands.store_state import keys_of
 from service.config import Settings
-from service.counters import (
+from service.domain.error_codes import KNOWN_CODES
+from service.domain.keys import DIMENSIONS, id_of, tag_of, values_of
+from service.domain.report import Record
+from service.domain.statistics import (
     MOST_CODES,
     OTHER_CODE,
     Tallies,
@@ -26,12 +29,9 @@ from service.counters import (
     times_in,
 )
 from service.errors import CommandError
-from service.feed import START, Feed
-from service.keys import DIMENSIONS, id_of, tag_of, values_of
-from service.models.remedies import KNOWN_CODES
-from service.reports import Record
-from service.scripts import MAX_RECHECKED, Recount, Recounted
-from service.store import MAX_READ, Store
+from service.live.feed import START, Feed
+from service.store.scripts import MAX_RECHECKED, Recount, Recounted
+from service.store.store import MAX_READ, Store
 
 Item = TypeVar("Item")
 Place = tuple[str, str]

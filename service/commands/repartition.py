@@ -8,8 +8,8 @@ import click
 from click.core import ParameterSource
 
 from service.commands.common import conclude, counted, run, with_store
-from service.commands.copying import copy
-from service.commands.moving import move
+from service.commands.repartition_copy import copy
+from service.commands.repartition_in_place import move
 from service.config import Settings
 from service.errors import ConfigError
 

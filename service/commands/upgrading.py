@@ -20,7 +20,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from time import monotonic
 from typing import NamedTuple
 
-from service.checks import check_permission
+from service.backends.connect import Fake, Server
+from service.backends.permissions import MERGES, UPGRADES
 from service.commands.common import (
     EVERYTHING,
     counted,
@@ -32,16 +33,22 @@ from service.commands.common import (
     store_on,
     with_store,
 )
-from service.commands.holdings import layout_of
-from service.commands.packed import fields_of, indexed_by, participants_of
 from service.commands.recounting import check_on
+from service.commands.schema_2_records import fields_of, indexed_by, participants_of
+from service.commands.store_state import layout_of
 from service.config import Settings
-from service.connect import Fake, Server
+from service.domain.keys import (
+    SCHEMA_VERSION,
+    UPGRADING,
+    index_key,
+    message_key,
+    schema_key,
+    tag_of,
+)
 from service.errors import CommandError, Unavailable
-from service.keys import SCHEMA_VERSION, UPGRADING, index_key, message_key, schema_key, tag_of
-from service.permits import MERGES, UPGRADES
-from service.scripts import MAX_REPLACED, Change, Layout, Replaced, Scripts
-from service.store import Store
+from service.store.scripts import MAX_REPLACED, Change, Layout, Replaced, Scripts
+from service.store.startup import check_permission
+from service.store.store import Store
 
 Fields = dict[str, str]
 

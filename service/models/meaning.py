@@ -11,12 +11,13 @@ from functools import lru_cache
 
 import msgspec
 
-from service.counters import OTHER_CODE
+from service.domain.error_codes import KNOWN_CODES, RemedyClass, classes_of, codes_of
+from service.domain.keys import FILTERS, Position, Selection, ending_of
+from service.domain.report import LONGEST_AHEAD_MS, Context, Extras, Report, Status
+from service.domain.statistics import OTHER_CODE
 from service.errors import BadRequest
-from service.keys import FILTERS, Position, Selection, ending_of
-from service.models.reader import CONTROLS, clean, cut_int, description, refusal
+from service.models.decoding import CONTROLS, clean, cut_int, description, refusal
 from service.models.recipients import heads_of, ids_in, recipient_of
-from service.models.remedies import KNOWN_CODES, RemedyClass, classes_of, codes_of
 from service.models.requests import (
     EARLIEST,
     ISO_TIME,
@@ -34,7 +35,6 @@ from service.models.requests import (
     TrackSendRequest,
     Wamid,
 )
-from service.reports import LONGEST_AHEAD_MS, Context, Extras, Report, Status
 
 MAX_WAMID = 256
 """Characters of a message id."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from service.reports import Record
+from service.domain.report import Record
 
 _TEXTS = {
     "category": "pricing_category",

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import category, normalize
 
+from service.domain.keys import ENDING_DIGITS, ending_of
 from service.errors import BadRequest
-from service.keys import ENDING_DIGITS, ending_of
-from service.models.reader import CONTROLS, refusal
+from service.models.decoding import CONTROLS, refusal
 from service.models.requests import RECIPIENT
 
 _LEAST_DIGITS, _MOST_DIGITS = 6, 15

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from service.domain.report import EARLIEST_S
 from service.models.schema import one_of
-from service.reports import EARLIEST_S
 
 MAX_ITEMS = 1_000
 """In one request."""

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
-from service.models.insights import FailedRecipient, failed_recipient
+from service.domain.report import Record
+from service.models.insight_responses import FailedRecipient, failed_recipient
 from service.models.recipients import calling_code_of
-from service.reports import Record
 
 COLUMNS = tuple(FailedRecipient.__annotations__)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from service.domain.report import Extras, Report
 from service.errors import BadRequest
-from service.models.extras import recipient_and_extras
+from service.models.decoding import MOST_PARTS, Notes, Reader, any_json, check_parts, utf8
 from service.models.meaning import Latest, forwarded_report, none_later, status_report
-from service.models.reader import MOST_PARTS, Notes, Reader, any_json, check_parts, utf8
+from service.models.meta_fields import recipient_and_extras
 from service.models.requests import ForwardedStatusRequest, MessageStatusRequest, StatusRequired
-from service.reports import Extras, Report
 
 _RECIPIENT = "recipient_id"
 _NO_EXTRAS = Extras()

@@ -23,8 +23,8 @@ from gunicorn.glogging import Logger
 from service.app import KEEP_ALIVE_S
 from service.config import Settings
 from service.errors import ConfigError, StartError
-from service.listener import bind
 from service.telemetry import SharedMetrics, log_to_stderr
+from service.web.acceptor import bind
 from service.workers.worker import LAST_REQUESTS_S, Worker
 
 log = logging.getLogger(__name__)

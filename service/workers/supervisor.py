@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from service.checks import check
+from service.backends.connect import connect
+from service.backends.embedded import embedded_server, end_with_parent
 from service.config import PREFIX, Settings
-from service.connect import connect
-from service.embedded import embedded_server, end_with_parent
 from service.errors import StartError
-from service.scripts import Scripts
+from service.store.scripts import Scripts
+from service.store.startup import check
 
 _URL = f"{PREFIX}REDIS__URL"
 

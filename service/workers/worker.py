@@ -18,12 +18,12 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 from aiohttp.worker import GunicornUVLoopWebWorker
 
+from service.api.handlers import HEALTH, LIVE, METRICS
 from service.app import KEEP_ALIVE_S, Runner, create_app, settle
 from service.config import Settings
 from service.errors import StartError
-from service.handlers import HEALTH, LIVE, METRICS
-from service.listener import Listener
 from service.telemetry import SharedMetrics, log_to_stderr
+from service.web.acceptor import Listener
 
 log = logging.getLogger(__name__)
 

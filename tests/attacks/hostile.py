@@ -5,7 +5,7 @@ import json
 import zlib
 from functools import cache
 
-from service.intake import NDJSON
+from service.api.batches import NDJSON
 from tests.conftest import TOKEN
 from tests.factories import status_update
 

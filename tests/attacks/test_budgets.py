@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.admission import MOST_STRANGERS
+from service.web.admission import MOST_STRANGERS
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
 from tests.process import Service

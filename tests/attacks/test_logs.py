@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service import refusals
+from service.web import refusals
 from tests.conftest import TOKEN, Client
 from tests.process import Service, run
 from tests.servers import wait_until

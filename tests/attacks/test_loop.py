@@ -17,12 +17,12 @@ import aiohttp
 import pytest
 from redis import Redis as Driver
 
-from service import resending
+from service.api.handlers import clock
 from service.app import create_app
 from service.config import Auth, Redis, Settings
-from service.handlers import clock
-from service.keys import id_of, message_key, tag_of
+from service.domain.keys import id_of, message_key, tag_of
 from service.models.meaning import _milliseconds
+from service.store import failures
 from tests.attacks.attack import main
 from tests.attacks.hostile import API, hostile, statuses, stream, webhook
 from tests.attacks.watching import Watch, exchange, resident_mib, status_in
@@ -215,7 +215,7 @@ async def test_looking_for_second_tries_takes_a_bounded_time(
             f"{API}/message-status/", json=status_update(number, "failed")
         ) as response:
             assert response.status == 200
-    monkeypatch.setattr(resending, "_PAGE_S", -1.0)
+    monkeypatch.setattr(failures, "_PAGE_S", -1.0)
     address, rows, pages = f"{API}/failures/", list[str](), 0
     while address:
         async with client.get(address) as response:
@@ -225,7 +225,7 @@ async def test_looking_for_second_tries_takes_a_bounded_time(
             address = _next_of(response)
     assert rows == [f"wamid.{number}" for number in range(5, -1, -1)]
     assert pages > 1
-    monkeypatch.setattr(resending, "_ROW_S", -1.0)
+    monkeypatch.setattr(failures, "_ROW_S", -1.0)
     async with client.get(f"{API}/failures/?sent_since=false") as response:
         assert response.status == 503
         assert "too long" in (await response.json())["error"]

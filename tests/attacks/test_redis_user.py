@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from service.checks import check
+from service.backends.connect import connect
+from service.backends.permissions import BESIDES, MERGES, OTHERS, rules
 from service.config import Auth, Redis, Settings
-from service.connect import connect
 from service.errors import StoreAway
-from service.permits import BESIDES, MERGES, OTHERS, rules
-from service.scripts import Scripts
+from service.store.scripts import Scripts
+from service.store.startup import check
 from tests.backends import Backend
 from tests.commands.stores import fill, histories
 from tests.commands.test_upgrade import put

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from service.keys import SCHEMA_VERSION
+from service.domain.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
 from tests.faults.scenes import (
@@ -259,7 +259,7 @@ async def test_messages_that_redis_deletes_for_room_are_told_of_and_can_be_erase
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two thirds of 30,000 messages were gone, the counters said they were there: not a word."""
-    monkeypatch.setattr("service.watch._EVICTED_S", 0.1)
+    monkeypatch.setattr("service.store.recovery._EVICTED_S", 0.1)
     redis.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     async with service_on(redis.url) as client:
         known = redis.command("HGET", SCHEMA, "id")

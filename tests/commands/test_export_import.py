@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from service.__main__ import main
-from service.keys import id_of, index_key, message_key, tag_of
-from service.models.rows import FIELDS
-from service.reports import Record
+from service.commands.foreign_rows import FIELDS
+from service.domain.keys import id_of, index_key, message_key, tag_of
+from service.domain.report import Record
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, participants_in, records_in, variables
 from tests.conftest import TOKEN, need_server

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.commands.recounting import check_store
-from service.keys import crc16_of, id_of, partition_of, tag_of
-from service.scripts import Erasure
+from service.domain.keys import crc16_of, id_of, partition_of, tag_of
+from service.store.scripts import Erasure
 from tests.backends import Backend, open_store
 from tests.commands.stores import fill, histories, records_in, settings_of, variables
 from tests.process import run

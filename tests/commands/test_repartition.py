@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.keys import SCHEMA_VERSION, id_of, partition_of, tag_of
+from service.domain.keys import SCHEMA_VERSION, id_of, partition_of, tag_of
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
 from tests.process import KILLED, run

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import redis
 
-from service.embedded import url_of
-from service.journal import _append, _report_of, open_journal
-from service.journalfile import sealed
-from service.keys import SCHEMA_VERSION, id_of, partition_of, tag_of
-from service.reports import record_of
+from service.backends.embedded import url_of
+from service.domain.keys import SCHEMA_VERSION, id_of, partition_of, tag_of
+from service.domain.report import record_of
+from service.store.journal import _append, _report_of, open_journal
+from service.store.journal_file import sealed
 from tests.backends import Backend
 from tests.commands.stores import records_in
 from tests.conftest import need_server

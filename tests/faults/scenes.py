@@ -13,13 +13,13 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient
 
+from service.api.handlers import READINESS, STORE
 from service.app import create_app
+from service.backends.connect import connect
 from service.config import Auth, Journal, Redis, Settings
-from service.connect import connect
-from service.handlers import READINESS, STORE
-from service.reports import Record
-from service.scripts import Scripts
-from service.store import Observer, Store
+from service.domain.report import Record
+from service.store.scripts import Scripts
+from service.store.store import Observer, Store
 from tests.backends import Bench
 from tests.conftest import TOKEN, Client, JsonTestServer
 from tests.factories import event_send, status_update

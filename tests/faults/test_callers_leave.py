@@ -11,9 +11,9 @@ import orjson
 import pytest
 from aiohttp.web import AppRunner
 
+from service.api.handlers import STORE
 from service.app import create_app
 from service.config import Auth, Redis, Settings
-from service.handlers import STORE
 from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import LONGEST_S, SEND, eventually, records_at

@@ -19,14 +19,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from aiohttp.web_request import BaseRequest
 
-from service.admission import Admission
 from service.app import create_app, settle
 from service.config import Auth, Redis, Settings
 from service.errors import Overloaded
-from service.middleware import ADMISSION, OPEN, READ, WRITE
-from service.protocol import JsonServer, Protocol
-from service.refusals import LogLimit
 from service.telemetry import Metrics
+from service.web.admission import Admission
+from service.web.middleware import ADMISSION, OPEN, READ, WRITE
+from service.web.protocol import JsonServer, Protocol
+from service.web.refusals import LogLimit
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send
 from tests.faults.scenes import SEND, depth_of, eventually

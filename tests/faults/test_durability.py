@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
+from service.backends.connect import connect
+from service.backends.durability import NotDurable
 from service.config import Auth, Redis, Settings
-from service.connect import connect
-from service.durability import NotDurable
-from service.keys import id_of, message_key, partition_of, tag_of
+from service.domain.keys import id_of, message_key, partition_of, tag_of
 from tests.backends import soon_s
 from tests.conftest import Client, need_server
 from tests.factories import event_send, status_update

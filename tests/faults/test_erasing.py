@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 
+from service.api.handlers import STORE
 from service.app import create_app
 from service.config import Auth, Redis, Retention, Settings
-from service.handlers import STORE
-from service.retention import Sweeper
+from service.store.retention import Sweeper
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send, send_report
 from tests.faults.scenes import (

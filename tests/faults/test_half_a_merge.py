@@ -14,11 +14,11 @@ from typing import Self
 
 import pytest
 
+from service.backends.connect import connect
 from service.config import Auth, Redis, Settings
-from service.connect import connect
-from service.reports import Report, Status
-from service.scripts import Scripts
-from service.store import Observer, Store
+from service.domain.report import Report, Status
+from service.store.scripts import Scripts
+from service.store.store import Observer, Store
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import need_server
 from tests.factories import send_report, status_report

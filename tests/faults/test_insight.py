@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from service.handlers import STORE
-from service.keys import Position, Selection
-from service.models.insights import message_stats
-from service.paging import Page
+from service.api.handlers import STORE
+from service.domain.keys import Position, Selection
+from service.models.insight_responses import message_stats
+from service.store.paging import Page
 from tests.conftest import TOKEN, Client
 from tests.factories import BASE_MS, event_send, status_update
 from tests.faults.scenes import LONGEST_S, SEND, STATUS, logged, records_at, service_on

@@ -17,12 +17,12 @@ from aiohttp import TCPConnector
 from aiohttp.test_utils import TestClient
 from yarl import URL
 
-from service.admission import Admission
 from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
-from service.live import Live
-from service.middleware import ADMISSION
+from service.live.hub import Live
+from service.web.admission import Admission
+from service.web.middleware import ADMISSION
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.factories import event_send
 from tests.faults.crew import until_two, workers_of

@@ -9,9 +9,9 @@ import pytest
 from redis import exceptions as faults
 from redis.crc import key_slot
 
+from service.backends.connect import MOST_AT_ONCE, Cluster, Server, connect
 from service.config import Redis, Settings
-from service.connect import MOST_AT_ONCE, Cluster, Server, connect
-from service.keys import message_key, tag_of
+from service.domain.keys import message_key, tag_of
 from tests.backends import soon_s
 from tests.conftest import need_server
 from tests.faults.scenes import logged

@@ -12,7 +12,10 @@ import pytest
 from aiohttp import ClientTimeout, TCPConnector
 from aiohttp.test_utils import TestClient
 
-from service.admission import (
+from service.app import create_app
+from service.config import Auth, Http, Redis, Settings
+from service.errors import Overloaded
+from service.web.admission import (
     MOST_BYTES,
     MOST_REPORTS,
     MOST_STRANGE_BYTES,
@@ -20,10 +23,7 @@ from service.admission import (
     Admission,
     Strangers,
 )
-from service.app import create_app
-from service.config import Auth, Http, Redis, Settings
-from service.errors import Overloaded
-from service.middleware import READ
+from service.web.middleware import READ
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send, status_update
 from tests.faults.scenes import (
@@ -184,7 +184,7 @@ def test_newcomers_take_no_callers_place_where_one_was_refused(
     assert not admission.is_calm()
     assert not admission.is_full(math.inf, callers)
     later_s = monotonic() + 1.1
-    monkeypatch.setattr("service.admission.time.monotonic", lambda: later_s)
+    monkeypatch.setattr("service.web.admission.time.monotonic", lambda: later_s)
     assert not admission.is_full(1.0, callers)
     assert admission.is_calm()
 

@@ -5,8 +5,8 @@ from time import monotonic
 
 import pytest
 
+from service.api.handlers import STORE
 from service.errors import Unavailable
-from service.handlers import STORE
 from tests.conftest import Client
 from tests.factories import event_send, send_report, status_update
 from tests.faults.refusals import (

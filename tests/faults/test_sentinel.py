@@ -10,8 +10,8 @@ from redis import AuthenticationError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from service.backends.connect import connect
 from service.config import Auth, Redis, Settings
-from service.connect import connect
 from tests.backends import soon_s
 from tests.conftest import need_server
 from tests.factories import event_send

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from redis.crc import key_slot
 
-from service.keys import partition_of, tag_of
-from service.reports import Status
-from service.scripts import Merged
+from service.domain.keys import partition_of, tag_of
+from service.domain.report import Status
+from service.store.scripts import Merged
 from tests.backends import Backend, Bench, expected_records, open_store
 from tests.factories import send_report, status_report
 from tests.servers import RedisCluster, RedisServer, node_id, owner_by, wait_until

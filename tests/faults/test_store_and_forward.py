@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.handlers import READINESS, REPLAY
-from service.keys import SCHEMA_VERSION, uuid_of
+from service.api.handlers import READINESS, REPLAY
+from service.domain.keys import SCHEMA_VERSION, uuid_of
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, send_report, status_update
 from tests.faults.refusals import (

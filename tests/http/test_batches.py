@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import pytest
 
-from service.handlers import STORE
-from service.keys import uuid_of
-from service.ndjson import MOST_LINE_BYTES
+from service.api.handlers import STORE
+from service.domain.keys import uuid_of
+from service.models.ndjson import MOST_LINE_BYTES
 from tests.backends import Backend, Bench
 from tests.conftest import Client
 from tests.factories import event_send, status_update

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from service.commands.export import export
-from service.keys import DIMENSIONS, FILTERS, LISTED, Dimension
-from service.models.insights import list_name
-from service.models.lines import RecordLine
+from service.commands.foreign_rows import FIELDS
+from service.commands.record_lines import RecordLine
+from service.domain.keys import DIMENSIONS, FILTERS, LISTED, Dimension
+from service.domain.report import Context, Record
+from service.models.insight_responses import list_name
 from service.models.requests import (
     CountedQuery,
     EraseRequest,
@@ -16,8 +18,6 @@ from service.models.requests import (
     MessageLogsQuery,
     TrackSendRequest,
 )
-from service.models.rows import FIELDS
-from service.reports import Context, Record
 from tests.conftest import Client
 from tests.factories import event_send, status_update
 from tests.listening import Ear

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.erasing import erase
-from service.scripts import MAX_ERASED
+from service.store.erasure import erase
+from service.store.scripts import MAX_ERASED
 from tests.conftest import Client
 from tests.factories import event_send, status_update
 
@@ -158,7 +158,7 @@ class TestRequests:
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await send(client, *range(2 * MAX_ERASED + 1), event_id="e")
-        monkeypatch.setattr("service.handlers.erase_messages", partial(erase, most_s=0.0))
+        monkeypatch.setattr("service.api.handlers.erase_messages", partial(erase, most_s=0.0))
         answers = [await post(client, ERASE, {"event_id": "e"})]
         while not answers[-1]["complete"]:
             answers.append(await post(client, ERASE, {"event_id": "e"}))

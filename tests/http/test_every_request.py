@@ -11,8 +11,8 @@ import pytest
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from service.middleware import Entrance
 from service.telemetry import JsonFormatter
+from service.web.middleware import Entrance
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, status_update
 

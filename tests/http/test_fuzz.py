@@ -12,9 +12,9 @@ from random import Random, SystemRandom
 
 import pytest
 
+from service.api.batches import NDJSON
+from service.api.event_stream import EVENT_STREAM
 from service.config import PREFIX
-from service.eventstream import EVENT_STREAM
-from service.intake import NDJSON
 from tests.conftest import TOKEN, need_server
 from tests.faults.scenes import records_at
 from tests.fuzz import Fuzzer

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from service.feed import START, Place, name_of, places_in
-from service.handlers import STORE
-from service.keys import feed_key, tag_of
+from service.api.handlers import STORE
+from service.domain.keys import feed_key, tag_of
+from service.live.feed import START, Place, name_of, places_in
 from tests.backends import Backend
 from tests.conftest import Client
 from tests.factories import event_send, status_update
@@ -219,7 +219,7 @@ async def test_what_began_before_the_first_change_is_lost_once_the_feed_is_full(
     async with Ear(client) as first:
         pass
     await send(client, 1)
-    monkeypatch.setattr("service.feed.FEED_ENTRIES", 1)
+    monkeypatch.setattr("service.live.feed.FEED_ENTRIES", 1)
     async with Ear(client, first.last_id) as ear:
         await eventually(lambda: ear.names == ["ready", "lost"], "it to be lost")
 

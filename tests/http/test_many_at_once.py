@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from service.models.answers import STATUS_ROWS, MessageStatus, message_log, message_status
-from service.reports import Context, Record, Report, Status
+from service.domain.report import Context, Record, Report, Status
+from service.models.responses import STATUS_ROWS, MessageStatus, message_log, message_status
 from tests.backends import Backend, expected_records, open_store
 from tests.conftest import TOKEN
 from tests.factories import BASE_MS

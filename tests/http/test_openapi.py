@@ -23,18 +23,20 @@ from aiohttp.test_utils import TestClient
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from service.api.event_stream import EVENT_STREAM
+from service.api.handlers import HEALTH
+from service.api.openapi import document
+from service.api.routes import DASHBOARD, ROUTES
 from service.app import create_app
 from service.config import Http, MetaApp, Settings
 from service.errors import BadRequest, RequestError, TooManyParts
-from service.eventstream import EVENT_STREAM
-from service.handlers import HEALTH
+from service.models.decoding import Reader
 from service.models.meaning import (
     selection_of,
     selection_to_erase,
     send_report,
     wamids_of,
 )
-from service.models.reader import Reader
 from service.models.requests import (
     ISO_TIME,
     EraseRequest,
@@ -44,8 +46,6 @@ from service.models.requests import (
     TrackSendRequest,
 )
 from service.models.updates import update_in
-from service.openapi import document
-from service.routes import DASHBOARD, ROUTES
 from service.telemetry import Metrics
 from tests.backends import Backend, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of

@@ -5,7 +5,7 @@ import re
 import pytest
 from yarl import URL
 
-from service.pages import FOLDER, pages
+from service.api.dashboard_files import FOLDER, pages
 from tests.conftest import Client
 
 FILES = sorted(path for path in pages() if path)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from service.api.routes import ROUTES
 from service.config import PREFIX
-from service.routes import ROUTES
 from tests.conftest import TOKEN, need_server
 from tests.npm import tool
 from tests.process import Service

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from redis import Redis as Driver
 
-from service.keys import id_of, message_key, tag_of
-from service.reports import stored
+from service.domain.keys import id_of, message_key, tag_of
+from service.domain.report import stored
 from tests.backends import NAMES
 from tests.conftest import Client
 from tests.factories import event_send, status_update

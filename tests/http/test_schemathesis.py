@@ -13,10 +13,10 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from service.intake import NDJSON
-from service.keys import FILTERS
-from service.openapi import document
-from service.routes import ROUTES, WEBHOOKS
+from service.api.batches import NDJSON
+from service.api.openapi import document
+from service.api.routes import ROUTES, WEBHOOKS
+from service.domain.keys import FILTERS
 from tests.http.test_openapi import is_beyond_patterns
 from tests.process import Service
 
@@ -87,7 +87,7 @@ def items_are_judged(_: CheckContext, response: Response, case: schemathesis.Cas
 @pytest.fixture(autouse=True)
 def no_brake(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong tokens wait for a second otherwise, and here they are many."""
-    monkeypatch.setattr("service.refusals._PAUSE_S", 0.0)
+    monkeypatch.setattr("service.web.refusals._PAUSE_S", 0.0)
 
 
 @pytest.mark.slow

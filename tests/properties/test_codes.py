@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import scripts
-from service.erasing import erase
-from service.keys import Selection, partition_of, tag_of
-from service.reports import Record, Report, Status
+from service.domain.keys import Selection, partition_of, tag_of
+from service.domain.report import Record, Report, Status
+from service.store import scripts
+from service.store.erasure import erase
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_MS, examples, send_report, status_report
 from tests.recount import code_of, only

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.commands.csv_rows import Row, rows_of
-from service.commands.sources import texts_of
+from service.commands.input_files import texts_of
 from tests.factories import examples
 
 many = settings(examples, max_examples=300)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
-from service.erasing import erase
-from service.keys import Selection
+from service.domain.keys import Selection
+from service.domain.report import Record, Report, record_of
 from service.models.meaning import selection_to_erase
 from service.models.requests import EraseRequest
-from service.reports import Record, Report, record_of
-from service.scripts import Erasure
+from service.store.erasure import erase
+from service.store.scripts import Erasure
 from tests.backends import Backend, Bench, open_store
 from tests.factories import STAMPS_US, examples, reports
 

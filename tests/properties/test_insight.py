@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.reports import Report
+from service.domain.report import Report
 from tests.backends import Backend, open_store
 from tests.factories import BASE_MS, examples, reports
 from tests.properties.test_erasing import Model, Step, do, erasures, sweeps

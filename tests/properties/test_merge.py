@@ -1,4 +1,4 @@
-"""The rules of the record, on every backend against the oracle in `service.reports`."""
+"""The rules of the record, on every backend against the oracle in `service.domain.report`."""
 
 import asyncio
 from itertools import permutations, product
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.keys import partition_of
-from service.reports import Record, Report, Status, record_of
+from service.domain.keys import partition_of
+from service.domain.report import Record, Report, Status, record_of
 from tests.backends import Backend, expected_records, open_store, soon_s
 from tests.factories import examples, reports, send_report, status_report
 

@@ -1,4 +1,4 @@
-"""Participants of groups' messages, on every backend against the oracle in `service.reports`."""
+"""Participants of groups' messages, on every backend against the oracle of `service.domain`."""
 
 import asyncio
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.keys import partition_of
-from service.reports import Extras, Participant, Record, Report, record_of
+from service.domain.keys import partition_of
+from service.domain.report import Extras, Participant, Record, Report, record_of
 from tests.backends import Backend, expected_participants, open_store, soon_s
 from tests.factories import PARTICIPANTS, examples, reports
 

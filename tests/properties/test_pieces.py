@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import BadRequest
-from service.models import pieces
-from service.models.reader import any_json, parts_of, whole_pairs
-from service.models.webhook import Payload
+from service.models import large_json
+from service.models.decoding import any_json, parts_of, whole_pairs
+from service.models.meta_webhook import Payload
 
 AT_S = "1705314600"
 
@@ -63,21 +63,21 @@ def test_a_payload_says_the_same_in_pieces(
     raw = body.encode("utf-8", "surrogatepass")
     at_once = said(raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "AT_ONCE", 12)
-        assert pieces.is_large(raw) or len(raw) <= 12 or parts_of(raw) <= 12
+        patch.setattr(large_json, "AT_ONCE", 12)
+        assert large_json.is_large(raw) or len(raw) <= 12 or parts_of(raw) <= 12
         assert said(raw) == at_once
 
 
 @pytest.mark.parametrize("raw", [b"", b"[", b"[1,2", b'{"entry":[[]', b"\xff", b'{"a":[1,2,]}'])
 def test_what_is_no_json_is_refused_in_pieces_too(raw: bytes) -> None:
     with pytest.raises(BadRequest):
-        pieces.json_in_pieces(raw)
+        large_json.json_in_pieces(raw)
 
 
 @given(st.lists(_odd | st.text('\\"[]{},a\n', max_size=9), min_size=1))
 def test_a_list_is_cut_into_its_items(items: list[object]) -> None:
     raw = json.dumps(items).encode()
-    assert [json.loads(item) for item in pieces._items_of(raw)] == items
+    assert [json.loads(item) for item in large_json._items_of(raw)] == items
 
 
 @given(

@@ -7,20 +7,20 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from service.commands.foreign_rows import Table
+from service.commands.record_lines import line_of, reports_in
+from service.domain.keys import Selection
+from service.domain.report import Clock, Record, record_of
 from service.errors import BadRequest
-from service.keys import Selection
-from service.models.lines import line_of, reports_in
+from service.models.decoding import Reader
 from service.models.meaning import selection_of, selection_to_erase, send_report, status_report
-from service.models.reader import Reader
+from service.models.meta_webhook import Payload
 from service.models.requests import (
     EraseRequest,
     MessageLogsQuery,
     MessageStatusRequest,
     TrackSendRequest,
 )
-from service.models.rows import Table
-from service.models.webhook import Payload
-from service.reports import Clock, Record, record_of
 from tests.factories import BASE_US
 from tests.factories import send_report as sent
 from tests.recipients import REFUSED, WRITTEN

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.keys import partition_of
-from service.reports import (
+from service.domain.keys import partition_of
+from service.domain.report import (
     Participant,
     Record,
     Report,
@@ -17,7 +17,7 @@ from service.reports import (
     record_of,
     reports_of,
 )
-from service.scripts import Outcome
+from service.store.scripts import Outcome
 from tests.backends import (
     Backend,
     expected_participants,

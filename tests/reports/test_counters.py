@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from service.erasing import Erased, erase
+from service.api.handlers import STORE
+from service.domain.keys import Selection, feed_key, id_of, partition_of, tag_of
+from service.domain.report import Status
 from service.errors import Unavailable
-from service.handlers import STORE
-from service.keys import Selection, feed_key, id_of, partition_of, tag_of
-from service.reports import Status
+from service.store.erasure import Erased, erase
 from tests.backends import Bench, nodes_of
 from tests.conftest import Client
 from tests.factories import BASE_MS, event_send, send_report, status_report, status_update

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.reports import Record, Status
+from service.domain.report import Record, Status
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
 from tests.conftest import TOKEN

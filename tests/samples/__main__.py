@@ -24,11 +24,11 @@ from aiohttp.test_utils import TestClient
 
 from service.app import create_app
 from service.commands.common import EVERYTHING, walk
-from service.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
-from service.models.lines import line_of, reports_in
-from service.models.webhook import Payload
-from service.reports import Context, Report, Status, record_of
-from service.scripts import Erasure, render
+from service.commands.record_lines import line_of, reports_in
+from service.domain.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
+from service.domain.report import Context, Report, Status, record_of
+from service.models.meta_webhook import Payload
+from service.store.scripts import Erasure, render
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 from tests.factories import BASE_MS, BASE_US

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from service.connect import Server
+from service.backends.connect import Server
 from tests.backends import nodes_of
 
 FOLDER = Path(__file__).parent

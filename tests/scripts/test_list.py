@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.keys import Position, Selection, id_of, tag_of
-from service.reports import Status
-from service.scripts import Query, Scan
+from service.domain.keys import Position, Selection, id_of, tag_of
+from service.domain.report import Status
+from service.store.scripts import Query, Scan
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 

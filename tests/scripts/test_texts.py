@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from service import scripts
-from service.keys import CATALOGUE, DIMENSIONS, Value
-from service.permits import BESIDES, MERGES, OTHERS, UPGRADES, rules
-from service.reports import RANK, Status
-from service.scripts import render
+from service.backends.permissions import BESIDES, MERGES, OTHERS, UPGRADES, rules
+from service.domain.keys import CATALOGUE, DIMENSIONS, Value
+from service.domain.report import RANK, Status
+from service.store import scripts
+from service.store.scripts import render
 
 LUA = Path(__file__).parents[2] / "lua"
 SHARED = ["prelude", "indexes"]
@@ -61,7 +61,7 @@ def test_every_script_is_loaded() -> None:
 
 
 def test_every_worker_renders_the_same() -> None:
-    code = "from service.scripts import render; print(render('merge'))"
+    code = "from service.store.scripts import render; print(render('merge'))"
     texts = {
         subprocess.run(
             [sys.executable, "-c", code],

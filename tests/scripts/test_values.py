@@ -1,7 +1,7 @@
 """`values.lua`: order, positions, bounds; on every backend."""
 
-from service.counters import ValuePosition
-from service.scripts import Scripts
+from service.domain.statistics import ValuePosition
+from service.store.scripts import Scripts
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report
 

@@ -4,12 +4,12 @@ from itertools import islice
 
 import pytest
 
-from service.erasing import Erased, erase
+from service.domain.keys import Selection, crc16_of, id_of, index_key, partition_of, tag_of
+from service.domain.report import Report, Status
 from service.errors import Unavailable
-from service.keys import Selection, crc16_of, id_of, index_key, partition_of, tag_of
-from service.paging import Page
-from service.reports import Report, Status
-from service.scripts import MAX_ERASED, Erasure, Merged, Outcome, Query
+from service.store.erasure import Erased, erase
+from service.store.paging import Page
+from service.store.scripts import MAX_ERASED, Erasure, Merged, Outcome, Query
 from tests.backends import Backend, Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 
@@ -74,7 +74,7 @@ async def test_many_that_end_alike_are_counted_in_steps(
     store: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each once, however often the walk begins anew since it has removed some."""
-    monkeypatch.setattr("service.erasing.MAX_ERASED", 5)
+    monkeypatch.setattr("service.store.erasure.MAX_ERASED", 5)
     await store.store.write(
         [
             send_report(
@@ -150,7 +150,7 @@ async def test_a_call_ends_in_time_and_the_next_goes_on(
     store: Bench, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no time for more than a step a partition."""
-    monkeypatch.setattr("service.erasing.MAX_ERASED", 5)
+    monkeypatch.setattr("service.store.erasure.MAX_ERASED", 5)
     number = backend.partitions * 7
     await send(store, number, event_id="e")
     calls = [await erase(store.store, EVENT, most_s=0)]

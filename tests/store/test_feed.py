@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from service.feed import START, Feed, Place
-from service.keys import feed_key, tag_of
-from service.listeners import ALL, Filter, Listener
-from service.live import Live
-from service.reports import Status
+from service.domain.keys import feed_key, tag_of
+from service.domain.report import Status
+from service.live.feed import START, Feed, Place
+from service.live.hub import Live
+from service.live.subscribers import ALL, Filter, Listener
 from tests.backends import Bench, soon_s
 from tests.factories import send_report, status_report
 from tests.faults.scenes import eventually
@@ -69,7 +69,7 @@ async def test_a_feed_that_may_have_been_trimmed_cant_be_read_from_its_start(
 ) -> None:
     await store.merge(send_report())
     feed = Feed(store.store)
-    monkeypatch.setattr("service.feed.FEED_ENTRIES", 1)
+    monkeypatch.setattr("service.live.feed.FEED_ENTRIES", 1)
     full = [p for p in range(store.partitions) if await feed.read(p, START, soon_s()) is None]
     assert len(full) == 1
     assert not await feed.holds(full[0], START, soon_s())

@@ -7,14 +7,14 @@ from random import Random
 import pytest
 from msgspec import convert
 
-from service.counters import WITHIN_S, Standing
-from service.erasing import erase
-from service.keys import Selection, partition_of, tag_of
+from service.domain.error_codes import groups_of
+from service.domain.keys import Selection, partition_of, tag_of
+from service.domain.report import Extras, Record, Report, Status
+from service.domain.statistics import WITHIN_S, Standing
 from service.models.meaning import selection_of
-from service.models.remedies import groups_of
 from service.models.requests import MessageLogsQuery
-from service.reports import Extras, Record, Report, Status
-from service.scripts import Erasure
+from service.store.erasure import erase
+from service.store.scripts import Erasure
 from tests.backends import Bench
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
 from tests.recount import (

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.domain.report import Report, Status
 from service.errors import Unavailable
-from service.journal import Entry, Journal, Waiting, open_journal
-from service.reports import Report, Status
+from service.store.journal import Entry, Journal, Waiting, open_journal
 from tests.factories import reports, status_report
 
 ONE_MIB = 1
@@ -240,11 +240,11 @@ def test_no_damage_of_the_file_goes_unsaid(left: dict[str, bytes], damage: Any) 
                 entries = await journal.after(0, 10**9)
                 return 200 - sound(entries), len(entries) - sound(entries)
 
-    logging.getLogger("service.journalfile").addHandler(handler)
+    logging.getLogger("service.store.journal_file").addHandler(handler)
     try:
         missing, unreadable = asyncio.run(open_and_read())
     finally:
-        logging.getLogger("service.journalfile").removeHandler(handler)
+        logging.getLogger("service.store.journal_file").removeHandler(handler)
     counts = [getattr(each, "reports_lost", getattr(each, "reports", 0)) for each in said]
     assert missing - unreadable == sum(counts)
 

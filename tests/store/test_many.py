@@ -2,8 +2,8 @@
 
 from redis import exceptions as faults
 
-from service.connect import MOST_AT_ONCE
-from service.keys import message_key, tag_of
+from service.backends.connect import MOST_AT_ONCE
+from service.domain.keys import message_key, tag_of
 from tests.backends import Bench, soon_s
 
 TAG = tag_of(0)

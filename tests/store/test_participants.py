@@ -2,14 +2,14 @@
 
 import pytest
 
-from service.commands.moving import move_messages
-from service.erasing import erase
+from service.commands.record_lines import line_of, reports_in
+from service.commands.repartition_in_place import move_messages
+from service.domain.keys import Selection, id_of, participants_key, partition_of, tag_of
+from service.domain.report import Extras, Participant, Report, Status, record_of
 from service.errors import Unavailable
-from service.feed import START, Feed
-from service.keys import Selection, id_of, participants_key, partition_of, tag_of
-from service.models.lines import line_of, reports_in
-from service.reports import Extras, Participant, Report, Status, record_of
-from service.scripts import Erasure, Outcome
+from service.live.feed import START, Feed
+from service.store.erasure import erase
+from service.store.scripts import Erasure, Outcome
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
 from tests.store.test_moving import with_partitions

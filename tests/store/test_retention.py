@@ -13,18 +13,18 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
 
-from service import retention
+from service.api.handlers import STORE
 from service.app import create_app
-from service.availability import UNOPENED
-from service.clocks import Clocks
+from service.backends.connect import Fake
 from service.config import Retention
-from service.connect import Fake
+from service.domain.keys import Selection, id_of, index_key, message_key, partition_of, tag_of
+from service.domain.report import Status
 from service.errors import Unavailable
-from service.handlers import STORE
-from service.keys import Selection, id_of, index_key, message_key, partition_of, tag_of
-from service.reports import Status
-from service.retention import HELD_S, Sweeper
-from service.scripts import MAX_ERASED
+from service.store import retention
+from service.store.availability import UNOPENED
+from service.store.clocks import Clocks
+from service.store.retention import HELD_S, Sweeper
+from service.store.scripts import MAX_ERASED
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 from tests.factories import BASE_US, send_report, status_report

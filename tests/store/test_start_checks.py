@@ -7,12 +7,12 @@ import pytest
 from redis import ResponseError
 from redis.asyncio.connection import SSLConnection
 
-from service.checks import check, record_size
+from service.backends.connect import connect
+from service.backends.sentinel import client_of
 from service.config import Auth, Redis, Settings
-from service.connect import connect
 from service.errors import ConfigError, StartError
-from service.scripts import Scripts
-from service.sentinel import client_of
+from service.store.scripts import Scripts
+from service.store.startup import check, record_size
 from tests.conftest import need_server
 from tests.servers import RedisServer, Replicated, free_port, wheel_binary
 
@@ -179,7 +179,7 @@ async def test_sentinels_that_do_not_answer_are_named_without_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = f"redis+sentinel://user:hush@127.0.0.1:{free_port()}/a?sentinel_password=hush2"
-    monkeypatch.setattr("service.checks._START_S", 0.3)
+    monkeypatch.setattr("service.store.startup._START_S", 0.3)
     with pytest.raises(StartError, match="No master found for 'a'") as raised:
         await _found(url)
     assert "hush" not in str(raised.value)

@@ -6,11 +6,9 @@ from operator import attrgetter
 
 import pytest
 
-from service.checks import check
+from service.backends.connect import connect
 from service.config import Auth, Redis, Settings
-from service.connect import connect
-from service.errors import StartError, Unavailable
-from service.keys import (
+from service.domain.keys import (
     DIMENSIONS,
     Dimension,
     Position,
@@ -20,11 +18,13 @@ from service.keys import (
     partition_of,
     tag_of,
 )
-from service.models.answers import log_rows
-from service.paging import Page
-from service.reports import Report, Status, stored, texts_of
-from service.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
-from service.store import Observer, Store
+from service.domain.report import Report, Status, stored, texts_of
+from service.errors import StartError, Unavailable
+from service.models.responses import log_rows
+from service.store.paging import Page
+from service.store.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
+from service.store.startup import check
+from service.store.store import Observer, Store
 from tests.backends import Backend, Bench, nodes_of
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
 

@@ -14,17 +14,14 @@ from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from service.app import create_app
+from service.backends.connect import Server, connect
 from service.commands import upgrading
 from service.commands.common import store_on, with_store
+from service.commands.record_lines import reports_in as reports_of_line
 from service.commands.upgrading import _Upgrade, upgrade_on
 from service.config import Settings
-from service.connect import Server, connect
-from service.errors import CommandError
-from service.journal import Entry, _report_of
-from service.journalfile import sealed
-from service.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
-from service.models.lines import reports_in as reports_of_line
-from service.reports import (
+from service.domain.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
+from service.domain.report import (
     RANK,
     Context,
     Extras,
@@ -34,7 +31,10 @@ from service.reports import (
     participants_of,
     record_of,
 )
-from service.scripts import MAX_REPLACED, Change, Erasure, Outcome, Recount, Scripts
+from service.errors import CommandError
+from service.store.journal import Entry, _report_of
+from service.store.journal_file import sealed
+from service.store.scripts import MAX_REPLACED, Change, Erasure, Outcome, Recount, Scripts
 from tests import conftest
 from tests.backends import (
     NAMES,

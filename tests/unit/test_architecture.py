@@ -1,91 +1,70 @@
-"""The modules import one way, and only a few know the driver or HTTP."""
+"""The packages import one way, and only a few know the driver or HTTP."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 SERVICE = Path(__file__).parents[2] / "service"
 
-LAYERS = [
-    {"errors", "reports", "counters", "config", "ndjson", "permits"},
-    {"models", "keys", "refusals", "admission"},
-    {"access", "scripts", "embedded", "durability", "sentinel"},
-    {"availability", "batcher", "connect", "journalfile", "tenants", "journal", "paging"},
-    {"checks", "clocks", "store"},
-    {"watch", "feed"},
-    {"replay"},
-    {"telemetry", "erasing", "resending", "retention", "listeners", "live"},
-    {"middleware", "protocol", "intake", "eventstream", "spreadsheet", "listener"},
-    {"handlers", "pages"},
-    {"routes"},
-    {"openapi"},
+ORDER = [
+    {"errors", "domain"},
+    {"config", "models"},
+    {"backends"},
+    {"store"},
+    {"telemetry", "live"},
+    {"web"},
+    {"api"},
     {"app"},
     {"workers"},
     {"commands"},
     {"__main__"},
 ]
-"""A module imports from its own layer and those before it."""
+"""A package or module imports from its own set and from those before it."""
 
 KNOWN_BY = {
-    "redis": {"scripts", "durability", "sentinel", "connect", "checks", "clocks", "store"},
-    "aiohttp": {
-        "middleware",
-        "protocol",
-        "listener",
-        "intake",
-        "eventstream",
-        "spreadsheet",
-        "handlers",
-        "pages",
-        "routes",
-        "app",
-        "workers",
-    },
+    "redis": {"backends", "store"},
+    "aiohttp": {"web", "api", "app", "workers"},
     "gunicorn": {"workers"},
 }
 
+PLACES = {name: place for place, names in enumerate(ORDER) for name in names}
+FILES = sorted(SERVICE.rglob("*.py"))
 
-def imports_of(module: str) -> set[str]:
-    """Every module that this one imports, by its full name."""
-    found: set[str] = set()
-    files = [SERVICE / f"{module}.py", *(SERVICE / module).glob("*.py")]
-    texts = "\n".join(file.read_text() for file in files if file.exists())
-    for node in ast.walk(ast.parse(texts.replace("from __future__ import annotations", ""))):
+
+def room_of(file: Path) -> str:
+    """The package below `service` that a file is in, or its own name at the top."""
+    return file.relative_to(SERVICE).parts[0].removesuffix(".py")
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """The full name of each module that a file imports, also inside of functions."""
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def layer_of(module: str) -> int:
-    return next(number for number, layer in enumerate(LAYERS) if module in layer)
+def test_every_package_has_its_place() -> None:
+    assert set(PLACES) == {room_of(file) for file in FILES} - {"__init__"}
 
 
-PACKAGES = [path.parent.name for path in SERVICE.glob("*/__init__.py")]
-MODULES = sorted([path.stem for path in SERVICE.glob("*.py") if path.stem != "__init__"] + PACKAGES)
-
-
-def test_every_module_has_its_layer() -> None:
-    assert sorted(name for layer in LAYERS for name in layer) == MODULES
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_run_one_way(module: str) -> None:
-    for name in imports_of(module):
-        package, _, imported = name.partition(".")
-        imported = imported.partition(".")[0]
-        if package == "service" and imported in MODULES:
-            assert layer_of(imported) <= layer_of(module), f"{module} imports {imported}"
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SERVICE)))
+def test_imports_run_one_way(file: Path) -> None:
+    if file.parent == SERVICE and file.stem == "__init__":
+        return
+    mine = PLACES[room_of(file)]
+    rooms = [name.split(".")[1] for name in imports_of(file) if name.startswith("service.")]
+    assert not [room for room in rooms if PLACES.get(room, -1) > mine]
 
 
 @pytest.mark.parametrize("library", KNOWN_BY)
 def test_only_some_know_a_library(library: str) -> None:
     knowing = {
-        module
-        for module in MODULES
-        if any(name.split(".")[0] == library for name in imports_of(module))
+        room_of(file)
+        for file in FILES
+        if any(name.split(".")[0] == library for name in imports_of(file))
     }
     assert knowing <= KNOWN_BY[library]

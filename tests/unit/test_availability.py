@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.availability import Availability
 from service.errors import Unavailable
+from service.store.availability import Availability
 
 
 @pytest.fixture

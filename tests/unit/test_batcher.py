@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.batcher import MOST_AT_ONCE, Batcher
+from service.domain.report import Report, Status
 from service.errors import Unavailable
-from service.reports import Report, Status
-from service.scripts import MAX_BATCH, Merged, Outcome
+from service.store.batcher import MOST_AT_ONCE, Batcher
+from service.store.scripts import MAX_BATCH, Merged, Outcome
 from tests.factories import status_report
 
 DONE = Merged(Status.SENT, Outcome.CREATED)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as NoConnectionError
 from redis.exceptions import NoPermissionError
 
-from service.clocks import UNKNOWN, Clocks, weaknesses_of_clocks
+from service.backends.connect import Fake, connect
 from service.config import Auth, Redis, Settings
-from service.connect import Fake, connect
+from service.domain.report import EARLIEST_S, LONGEST_AHEAD_MS, Clock
 from service.errors import Unavailable
-from service.reports import EARLIEST_S, LONGEST_AHEAD_MS, Clock
+from service.store.clocks import UNKNOWN, Clocks, weaknesses_of_clocks
 from tests.conftest import need_server
 from tests.factories import BASE_US
 from tests.faults.scenes import logged

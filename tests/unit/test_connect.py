@@ -7,7 +7,7 @@ import pytest
 from redis import asyncio as driver
 from redis import exceptions as faults
 
-from service.connect import OneServer
+from service.backends.connect import OneServer
 
 
 class Closing(OneServer):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.counters import (
+from service.domain.report import Record, Report, Status, record_of
+from service.domain.statistics import (
     AGES_S,
     MONTH_S,
     MOST_CODES,
@@ -23,7 +24,6 @@ from service.counters import (
     together,
     waits_asked,
 )
-from service.reports import Record, Report, Status, record_of
 from tests.factories import BASE_MS, reports, status_report
 from tests.recount import recount, took
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.pages import FOLDER, pages
+from service.api.dashboard_files import FOLDER, pages
 
 ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "service/dashboard/vendor"

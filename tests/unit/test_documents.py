@@ -10,10 +10,10 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import yaml  # type: ignore[import-untyped]
 
+from service.api.routes import ROUTES
+from service.backends.permissions import BESIDES, rules
 from service.config import Settings
-from service.keys import CATALOGUE, DIMENSIONS
-from service.permits import BESIDES, rules
-from service.routes import ROUTES
+from service.domain.keys import CATALOGUE, DIMENSIONS
 from service.telemetry import Metrics
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.feed import START, Place, name_of, places_in
+from service.live.feed import START, Place, name_of, places_in
 
 NUMBERS = st.integers(0, 2**63 - 2)  # of a time the next number is written
 PLACES = st.just(START) | st.builds(Place, NUMBERS, NUMBERS)

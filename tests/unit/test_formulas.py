@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from service.domain.report import Record, Status, record_of
 from service.models import sheets
-from service.reports import Record, Status, record_of
 from tests.factories import send_report, status_report
 
 SIGNS = tuple("=+-@＝＋－＠")  # noqa: RUF001

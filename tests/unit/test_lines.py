@@ -8,10 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.errors import BadRequest
-from service.models.lines import RecordLine, line_of, reports_in
-from service.models.pricing import parts_of
-from service.reports import (
+from service.commands.record_lines import RecordLine, line_of, reports_in
+from service.domain.report import (
     Context,
     Extras,
     Record,
@@ -21,6 +19,8 @@ from service.reports import (
     receipts_of,
     record_of,
 )
+from service.errors import BadRequest
+from service.models.pricing import parts_of
 from tests.factories import BASE_US, reports, send_report, status_report
 
 PRICINGS: list[dict[str, Any]] = [

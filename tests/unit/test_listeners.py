@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.listeners import ALL, MOST_BLOCKS, MOST_BYTES, Listener
+from service.live.subscribers import ALL, MOST_BLOCKS, MOST_BYTES, Listener
 
 
 class Open:

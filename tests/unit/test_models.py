@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.keys import _NAMESPACE, partition_of, uuid_of
 from service.errors import BadRequest
-from service.keys import _NAMESPACE, partition_of, uuid_of
-from service.models.answers import iso
+from service.models.decoding import Reader
 from service.models.meaning import (
     _raw_error_of,
     error_of,
@@ -19,8 +19,8 @@ from service.models.meaning import (
     status_report,
     time_of,
 )
-from service.models.reader import Reader
 from service.models.requests import MessageLogsQuery, MessageStatusRequest, TrackSendRequest
+from service.models.responses import iso
 
 NOW_MS = 1_800_000_000_000
 JANUARY_MS = 1_705_314_600_000

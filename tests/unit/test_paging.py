@@ -6,9 +6,9 @@ from itertools import starmap
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.counters import Standing, ValuePosition
-from service.paging import ValuePages
-from service.reports import Status
+from service.domain.report import Status
+from service.domain.statistics import Standing, ValuePosition
+from service.store.paging import ValuePages
 
 Part = dict[str, int]
 """What a partition has: the latest message of each value, in µs."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import refusals
-from service.refusals import Brake, LogLimit, Proxies
+from service.web import refusals
+from service.web.refusals import Brake, LogLimit, Proxies
 
 
 class Hand:

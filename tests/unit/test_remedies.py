@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.counters import MOST_CODES, OTHER_CODE
-from service.errors import BadRequest
-from service.keys import Selection
-from service.models import remedies
-from service.models.meaning import failed_selection
-from service.models.reader import CONTROLS, Reader
-from service.models.remedies import (
+from service.domain import error_codes
+from service.domain.error_codes import (
     KNOWN_CODES,
     RemedyClass,
     classes_of,
@@ -20,6 +15,11 @@ from service.models.remedies import (
     groups_of,
     remedy_of,
 )
+from service.domain.keys import Selection
+from service.domain.statistics import MOST_CODES, OTHER_CODE
+from service.errors import BadRequest
+from service.models.decoding import CONTROLS, Reader
+from service.models.meaning import failed_selection
 from service.models.requests import FailuresQuery
 
 GUIDE = ("131026", "131047", "131051", "130472")
@@ -44,7 +44,7 @@ PERMISSIONS = [str(code) for code in range(200, 300)]
 
 
 def entries() -> list[dict[str, Any]]:
-    path = Path(remedies.__file__).parent / "meta_errors.toml"
+    path = Path(error_codes.__file__).parent / "meta_errors.toml"
     found: list[dict[str, Any]] = tomllib.loads(path.read_text())["errors"]
     return found
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.middleware import META, OPEN, READ, WRITE, Policy
-from service.routes import ROUTES, policies
+from service.api.routes import ROUTES, policies
+from service.web.middleware import META, OPEN, READ, WRITE, Policy
 
 
 @pytest.mark.parametrize("policy", [WRITE, META, OPEN])

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from service.commands.foreign_rows import FIELDS, Table
+from service.domain.report import Record, Report, Status, record_of
 from service.errors import BadRequest
-from service.models.rows import FIELDS, Table
-from service.reports import Record, Report, Status, record_of
 from tests.factories import BASE_MS
 
 NOW_US = (BASE_MS + 86_400_000) * 1_000

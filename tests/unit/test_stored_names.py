@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.reports import Context, Record, Status, record_in, stored
-from service.scripts import render
+from service.domain.report import Context, Record, Status, record_in, stored
+from service.store.scripts import render
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 NAMES = [stored(field) for field in Record._fields]

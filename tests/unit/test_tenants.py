@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import StartError
-from service.journalfile import MARK, JournalFile
-from service.tenants import Tenants, others_than
+from service.store.journal_file import MARK, JournalFile
+from service.store.journal_owners import Tenants, others_than
 
 
 @contextmanager

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from service.api.batches import MOST_A_TURN, MOST_BYTES_A_TURN, in_turns
 from service.errors import TooManyParts
-from service.intake import MOST_A_TURN, MOST_BYTES_A_TURN, in_turns
-from service.models.reader import MOST_PARTS, check_parts, parts_of
+from service.models.decoding import MOST_PARTS, check_parts, parts_of
 
 
 @pytest.mark.parametrize(

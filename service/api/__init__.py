@@ -1,0 +1,1 @@
+"""The endpoints: a short handler each, and the list of routes."""

@@ -1,0 +1,226 @@
+"""Many reports in one request: an array of them, or a stream of lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from typing import NamedTuple, TypeVar
+
+import orjson
+from aiohttp import web
+from msgspec.structs import replace
+
+from service.domain.report import Clock, Report
+from service.errors import BadRequest, Unavailable
+from service.models.decoding import Notes
+from service.models.large_json import is_large
+from service.models.meta_webhook import Payload
+from service.models.ndjson import Lines
+from service.store.scripts import Merged, Outcome
+from service.store.store import Store
+from service.telemetry import Metrics, request_id
+from service.web.middleware import label
+
+log = logging.getLogger(__name__)
+
+NDJSON = "application/x-ndjson"
+
+MOST_A_TURN = 256
+"""Bodies that are read without a pause; a batch of the store takes as many."""
+
+MOST_BYTES_A_TURN = 64 * 1024
+"""After so many bytes of bodies there is a pause too."""
+
+_MOST_PIECE_BYTES = 64 * 1024
+"""Of a stream that are cut into lines without a pause."""
+
+_AT_ONCE = 10 * MOST_A_TURN
+"""Reports of Meta's that are written together."""
+
+_aside = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
+"""Reads bodies that take long. Of these there is one at a time: threads share the processor."""
+
+
+Read = TypeVar("Read")
+
+
+class Intake(NamedTuple):
+    """What an endpoint takes.
+
+    Attributes:
+        read: reads a body's report and calls the notes; raises BadRequest.
+        answer: makes the JSON for the caller once the report is merged.
+    """
+
+    read: Callable[[bytes, Notes], Report]
+    answer: Callable[[Report, Merged], bytes]
+
+
+class Counted(NamedTuple):
+    """Answers, how many of them are refusals, and whether reports went to the journal."""
+
+    answers: list[bytes]
+    refused: int
+    queued: bool = False
+
+
+async def write_each(
+    store: Store, intake: Intake, bodies: Iterable[bytes | None], notes: Notes
+) -> Counted:
+    """Writes what the bodies report and answers each in its place.
+
+    Args:
+        store: takes the reports.
+        intake: reads and answers them.
+        bodies: None stands for a body that is too long.
+        notes: called for each field that was ignored and each part that counts as absent.
+
+    Raises:
+        Unavailable: not every report that was readable is known to be written.
+    """
+    read: list[Report | BadRequest] = []
+    async for some in in_turns(bodies):
+        read += [_read(intake, body, notes) for body in some]
+    reports = [report for report in read if isinstance(report, Report)]
+    merged = await store.write(reports)
+    taken = map(intake.answer, reports, merged)
+    answers = [next(taken) if isinstance(each, Report) else _refusal(each) for each in read]
+    return Counted(answers, len(read) - len(reports), is_queued(merged))
+
+
+async def in_turns(bodies: Iterable[bytes | None]) -> AsyncIterator[list[bytes | None]]:
+    """The bodies, as many at a time as others may wait for; between two times these have a turn."""
+    waiting = list(bodies)
+    ends = list(accumulate(len(body or b"") for body in waiting))  # of each, in bytes
+    start = before = 0
+    while start < len(waiting):
+        fitting = bisect_right(ends, before + MOST_BYTES_A_TURN, start)
+        stop = min(max(fitting, start + 1), start + MOST_A_TURN)
+        if start:
+            await asyncio.sleep(0)
+        yield waiting[start:stop]
+        start, before = stop, ends[stop - 1]
+
+
+def is_queued(merged: Iterable[Merged]) -> bool:
+    """Whether any of the reports is in the journal and not yet in the store."""
+    return any(each.outcome is Outcome.QUEUED for each in merged)
+
+
+def _read(intake: Intake, body: bytes | None, notes: Notes) -> Report | BadRequest:
+    if body is None:
+        return BadRequest("The line is too long; at most 1 MiB is allowed.")
+    try:
+        return intake.read(body, notes)
+    except BadRequest as error:
+        error.__context__ = None  # it would keep all that its frames hold, as the traceback would
+        return error.with_traceback(None)
+
+
+def _refusal(error: BadRequest | Unavailable) -> bytes:
+    answer: dict[str, object] = {"ok": False, "error": error.sentence}
+    if error.field:
+        answer["field"] = error.field
+    return orjson.dumps(answer)
+
+
+async def answer_stream(
+    request: web.Request, intake: Intake, *, store: Store, metrics: Metrics, receive_s: float
+) -> web.StreamResponse:
+    """Answers a stream of lines with a stream of lines, as they come.
+
+    What is held at a time is what aiohttp reads ahead and the answers to `MOST_A_TURN` lines, so
+    the memory is bounded, and so is the caller's speed by what the store takes and by how fast it
+    reads the answers.
+    """
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    label(response, request_id.get())
+    await response.prepare(request)
+    lines, refused = Lines(), 0
+    try:
+        while True:
+            async with asyncio.timeout(receive_s):
+                bodies, ended = await _next_lines(request, lines)
+            async for some in in_turns(bodies):
+                counted = await _write_lines(store, intake, some, metrics)
+                refused += counted.refused
+                async with asyncio.timeout(receive_s):
+                    await response.write(b"".join(answer + b"\n" for answer in counted.answers))
+            if ended:
+                break
+    except (ConnectionError, web.RequestPayloadError, TimeoutError) as error:
+        log.warning("stream_broke_off", extra={"error": type(error).__name__})
+        _cut(request)  # an end in good order would tell the caller that all was answered
+    note_refused(metrics, refused)
+    return response
+
+
+async def _next_lines(request: web.Request, lines: Lines) -> tuple[list[bytes | None], bool]:
+    """At least one line, or the rest of the stream; and whether it has ended."""
+    while piece := await request.content.read(_MOST_PIECE_BYTES):
+        if ready := lines.feed(piece):
+            return ready, False
+        await asyncio.sleep(0)  # what has come is read without a pause: blank lines, say
+    return lines.end(), True
+
+
+async def _write_lines(
+    store: Store, intake: Intake, bodies: list[bytes | None], notes: Notes
+) -> Counted:
+    """As `write_each`; while the store is away the lines are refused, not the stream."""
+    try:
+        return await write_each(store, intake, bodies, notes)
+    except Unavailable as error:
+        return Counted([_refusal(error)] * len(bodies), len(bodies))
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.close()
+
+
+async def aside(read: Callable[[], Read]) -> Read:
+    """Reads a large body in a thread, so that all others have their turns meanwhile."""
+    return await asyncio.get_running_loop().run_in_executor(_aside, read)
+
+
+async def payload_of(body: bytes, clock: Clock) -> Payload:
+    """Reads Meta's webhook, `aside` if it is large.
+
+    Raises:
+        BadRequest: it is no JSON object.
+    """
+    if not is_large(body):
+        return Payload(body, clock)
+    now_us = clock()  # which isn't for other threads: `write_all` stamps the reports
+    return await aside(lambda: Payload(body, lambda: now_us))
+
+
+async def write_all(store: Store, payload: Payload, clock: Clock) -> bool:
+    """Writes what a payload reports.
+
+    Returns:
+        whether any of it is in the journal and not yet in the store.
+
+    Raises:
+        Unavailable: not all of it is known to be written.
+    """
+    queued, reports = False, payload.reports
+    alike = len(reports) > 1 and reports[0].received_us == reports[-1].received_us
+    for start in range(0, len(reports), _AT_ONCE):
+        some = reports[start : start + _AT_ONCE]
+        if alike:
+            some = [replace(report, received_us=clock()) for report in some]
+        queued = is_queued(await store.write(some)) or queued
+    return queued
+
+
+def note_refused(metrics: Metrics, refused: int) -> None:
+    """Counts items that were refused in a request that was not."""
+    if refused:
+        metrics.items_refused(refused)
+        log.warning("items_refused", extra={"items": refused})

@@ -1,0 +1,175 @@
+"""The feed: of each partition a stream of the ids of messages that changed or went, in order.
+
+It holds the latest changes only. A reader is at a place in the feed of each partition; from there
+it can go on as long as the entry at that place is still there.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from service.domain.keys import FEED_ENTRIES, FEED_IDS, feed_key, tag_of
+from service.domain.report import Record
+from service.store.store import MAX_READ, Store
+
+_MOST_ENTRIES, _LEAST_ENTRIES = 250, 8
+_ID_LENGTH = 22
+_MOST_NUMBER = 1 << 63
+_LONGEST_NAME = 7_000
+"""What a header may hold is 8,190 bytes."""
+
+
+class Place(NamedTuple):
+    """A place in the feed of a partition: behind the entry that has this id in Redis' stream."""
+
+    ms: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.number}"
+
+
+START = Place(0, 0)
+"""Before the first entry that there ever was."""
+
+
+class Changes(NamedTuple):
+    """What was found behind a place.
+
+    Attributes:
+        ids: of the messages that changed or went, each once.
+        records: of those of them that there still are, as they are now.
+        place: to go on from.
+        more: whether more was there already.
+    """
+
+    ids: list[str]
+    records: list[Record]
+    place: Place
+    more: bool
+
+
+class Feed:
+    """The feeds of a store's partitions, read in bounded steps.
+
+    Every method takes `until_s`, when to give up, in seconds of the loop's clock, and raises
+    Unavailable where the partition is.
+
+    Args:
+        store: of the messages.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.partitions = store.partitions
+        self._most_entries = max(_MOST_ENTRIES // store.partitions, _LEAST_ENTRIES)
+        self._most_ids = max(MAX_READ // store.partitions, _LEAST_ENTRIES * FEED_IDS)
+
+    async def end(self, partition: int, until_s: float) -> Place:
+        """The place behind all that is there."""
+        last = await self._ask(until_s, "XREVRANGE", partition, "+", "-", "COUNT", 1)
+        return _place_of(last[0]) if last else START
+
+    async def holds(self, partition: int, place: Place, until_s: float) -> bool:
+        """Whether everything behind a place is still there.
+
+        Where the place's own entry isn't, some behind it may be gone too; or it is one that this
+        server never had, since it has lost its latest, as a failover may have it.
+        """
+        if place == START:
+            return int(await self._ask(until_s, "XLEN", partition)) < FEED_ENTRIES
+        return bool(await self._ask(until_s, "XRANGE", partition, str(place), str(place)))
+
+    async def read(self, partition: int, place: Place, until_s: float) -> Changes | None:
+        """Some of what is behind a place; None where that isn't all there any more."""
+        most = self._most_entries
+        first = "-" if place == START else str(place)
+        entries = await self._ask(until_s, "XRANGE", partition, first, "+", "COUNT", most + 1)
+        if place != START:
+            if not entries or _place_of(entries[0]) != place:
+                return None
+            del entries[0]
+        elif entries and not await self.holds(partition, START, until_s):
+            return None
+        ids: dict[str, None] = {}
+        for taken, entry in enumerate(entries):
+            if len(ids) + FEED_IDS > self._most_ids:
+                return await self._changes(partition, ids, _place_of(entries[taken - 1]), more=True)
+            ids |= dict.fromkeys(_ids_of(entry))
+        place = _place_of(entries[-1]) if entries else place
+        return await self._changes(partition, ids, place, more=len(entries) >= most)
+
+    async def _changes(
+        self, partition: int, ids: dict[str, None], place: Place, *, more: bool
+    ) -> Changes:
+        records = await self._store.records(partition, list(ids)) if ids else []
+        return Changes(list(ids), records, place, more)
+
+    async def _ask(self, until_s: float, command: str, partition: int, *more: Any) -> Any:  # noqa: ANN401
+        key = feed_key(tag_of(partition))
+        return await self._store.execute(partition, command, key, *more, until_s=until_s)
+
+
+def _place_of(entry: Any) -> Place:  # noqa: ANN401  as the driver has it
+    ms, _, number = entry[0].partition(b"-")
+    return Place(int(ms), int(number))
+
+
+def _ids_of(entry: Any) -> Iterator[str]:  # noqa: ANN401  as the driver has it
+    text = entry[1][b"ids"].decode()
+    return (text[at : at + _ID_LENGTH] for at in range(0, len(text), _ID_LENGTH))
+
+
+def name_of(places: Sequence[Place]) -> str:
+    """The places of all partitions as a short text, for callers to hand back.
+
+    What is in it: the number of partitions, the earliest time, and of each partition the time since
+    then (plus 1; 0 stands for `START`) and the entry's number in its millisecond; in groups of
+    seven bits. 256 partitions take 1 to 2 KiB. `-`, which stands for no places, where a header
+    couldn't hold it: of more than some thousand partitions.
+    """
+    base_ms = min((place.ms for place in places if place != START), default=0)
+    numbers = [len(places), base_ms]
+    for place in places:
+        numbers += (0, 0) if place == START else (place.ms - base_ms + 1, place.number)
+    packed = b"".join(map(_groups_of, numbers))
+    name = urlsafe_b64encode(packed).decode().rstrip("=")
+    return name if len(name) <= _LONGEST_NAME else "-"
+
+
+def places_in(name: str, partitions: int) -> list[Place] | None:
+    """The places that `name_of` wrote; None where it didn't, or for another store than this."""
+    try:
+        packed = urlsafe_b64decode(name + "=" * (-len(name) % 4))
+        count, base_ms, *numbers = _numbers_in(packed)
+    except ValueError:  # no base64, no ASCII, or too few numbers
+        return None
+    if count != partitions or len(numbers) != 2 * partitions:
+        return None
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    places = [Place(base_ms + since - 1, number) if since else START for since, number in pairs]
+    return places if name_of(places) == name else None  # there is one way to write it
+
+
+def _groups_of(number: int) -> bytes:
+    """The number's bits, seven a byte, the least first; the highest bit says that more follow."""
+    groups = bytearray()
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)
+
+
+def _numbers_in(packed: bytes) -> Iterator[int]:
+    number = shift = 0
+    for byte in packed:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if number >= _MOST_NUMBER:
+            raise ValueError("more than an id of Redis can have")
+        if byte < 0x80:
+            yield number
+            number = shift = 0

@@ -1,0 +1,472 @@
+"""What callers get to know of many messages, and everything of one: how it is shaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import starmap
+from typing import Annotated, Any, NotRequired, TypedDict, cast, get_type_hints
+
+from msgspec import Meta
+
+from service.domain.error_codes import Remedy, RemedyClass, groups_of, remedy_of
+from service.domain.keys import RECIPIENT_FIELDS, Dimension
+from service.domain.report import Participant, Record, Status, receipts_of
+from service.domain.statistics import AGES_S, TOLERANCE_MS, Standing, Stats, Took
+from service.models.pricing import pricing_of
+from service.models.responses import MessageLog, Moment, iso, message_log
+
+Count = Annotated[int, Meta(ge=0)]
+Part = Annotated[float, Meta(ge=0, le=1, description="of all messages; null where there are none")]
+Seconds = Annotated[
+    int, Meta(ge=0, description="null where it took longer than 30 days, or nothing is known")
+]
+WhenToSendAgain = Annotated[
+    RemedyClass,
+    Meta(description="when to send again: now, later, once something is fixed, never; or unknown"),
+]
+
+
+class StatusCounts(TypedDict):
+    """How many messages, by status."""
+
+    sent: Count
+    delivered: Count
+    read: Count
+    failed: Count
+
+
+class Rates(TypedDict):
+    """How many of all messages came so far."""
+
+    delivered: Part | None
+    read: Part | None
+    failed: Part | None
+
+
+FailureGroup = TypedDict(
+    "FailureGroup",
+    {
+        "code": Annotated[
+            str,
+            Meta(
+                description="Meta's, of up to six digits; other: all further ones together; null "
+                "where it gave none"
+            ),
+        ]
+        | None,
+        "count": Count,
+        "meaning": str | None,
+        "remedy": str | None,
+        "class": WhenToSendAgain,
+    },
+)
+FailureGroup.__doc__ = "Messages that failed for one reason."
+
+
+class ListedFailureGroup(FailureGroup):
+    """The messages that failed with one code, and how many of them the list has."""
+
+    listed: NotRequired[
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="how many of them this list has, all its pages together; null where "
+                "that takes too long to tell; only with count=true",
+            ),
+        ]
+        | None
+    ]
+
+
+class WithinSeconds(TypedDict):
+    """How many messages it took no longer than that; null: any time."""
+
+    s: Seconds | None
+    count: Count
+
+
+class TimeTaken(TypedDict):
+    """How long it took from `sent`: the half, nine of ten and 99 of 100 were through by then."""
+
+    count: Annotated[int, Meta(ge=0, description="of messages that it is known of")]
+    p50_s: Seconds | None
+    p90_s: Seconds | None
+    p99_s: Seconds | None
+    within: list[WithinSeconds]
+
+
+class AwaitingAge(TypedDict):
+    """How many messages are younger than that, but no younger than the one before; null: any."""
+
+    under_s: Seconds | None
+    count: Count
+
+
+class Awaiting(TypedDict):
+    """Messages that are sent and silent since."""
+
+    total: Count
+    by_age: list[AwaitingAge]
+
+
+class MessageStatsResponse(TypedDict):
+    """Answer of `message-stats`; `statuses` adds up to `total`, `failures` to those failed."""
+
+    total: Count
+    statuses: Annotated[StatusCounts, Meta(description="where messages stand now")]
+    reached: Annotated[StatusCounts, Meta(description="how many came so far, or farther")]
+    rates: Rates
+    failures: list[FailureGroup]
+    time_to_deliver: TimeTaken
+    time_to_read: TimeTaken
+    awaiting: Awaiting
+
+
+class ValueCounts(TypedDict):
+    """What the list of a dimension's values has of each, beside the value."""
+
+    latest_at: Annotated[Moment, Meta(description="when its latest message was created")]
+    total: Count
+    statuses: StatusCounts
+
+
+def list_name(dimension: Dimension) -> str:
+    """What the list of a dimension's values is called: `phone_numbers`, say."""
+    return f"{dimension.name}s"
+
+
+def values_response(dimension: Dimension) -> Any:  # noqa: ANN401  a TypedDict that is made here
+    """The model of the answer that lists a dimension's values: `EventsResponse`, say."""
+    word = dimension.name.title().replace("_", "")
+    shown = {dimension.field: str} | get_type_hints(ValueCounts, include_extras=True)
+    counts = TypedDict(f"{word}Counts", shown)  # type: ignore[misc]  # its keys follow the table
+    counts.__doc__ = f"A value of `{dimension.field}` that has messages."
+    answer = TypedDict(f"{word}sResponse", {list_name(dimension): list[counts]})  # type: ignore[misc]
+    answer.__doc__ = f"Answer of `{list_name(dimension)}`."
+    return answer
+
+
+MessageError = TypedDict(
+    "MessageError",
+    {
+        "code": str | None,
+        "message": str | None,
+        "details": str | None,
+        "href": str | None,
+        "at": Moment,
+        "meaning": str | None,
+        "remedy": str | None,
+        "class": WhenToSendAgain,
+    },
+)
+MessageError.__doc__ = "Why a message failed."
+
+
+class TimelineEntry(TypedDict):
+    """A status that was reported: as of when, and when the service first heard of it."""
+
+    status: Status
+    at: Moment
+    received_at: Moment | None
+
+
+class MessageParticipant(TypedDict):
+    """A member of a group, and how far the message came with them."""
+
+    participant_id: str
+    status: Annotated[Status, Meta(description="null: only their id is known")] | None
+    sent_at: Moment | None
+    delivered_at: Moment | None
+    read_at: Moment | None
+    failed_at: Moment | None
+    error: MessageError | None
+
+
+class Message(MessageLog):
+    """Everything known of a message."""
+
+    flow_type: str | None
+    created_at: Moment
+    tracked_at: Annotated[Moment, Meta(description="of the latest track-send")] | None
+    error: MessageError | None
+    timeline: list[TimelineEntry]
+    conflicts: Annotated[list[str], Meta(description="what was reported that doesn't go together")]
+    pricing: dict[str, Any] | None
+    campaign_id: str | None
+    metas_recipient_id: Annotated[
+        str | None,
+        Meta(description="the recipient as Meta names it, where that is another than recipient_id"),
+    ]
+    phone_number_id: str | None
+    user_id: str | None
+    parent_user_id: str | None
+    callback_data: str | None
+    participants: Annotated[
+        list[MessageParticipant],
+        Meta(
+            description="of a group's message those whom a status has named, by their ids. The "
+            "message's own status is the highest of sent, delivered and read that any of them "
+            "reached; a participant's failure stands here alone"
+        ),
+    ]
+
+
+class MessageResponse(TypedDict):
+    """Answer of `messages`."""
+
+    message: Message
+
+
+FailedRecipient = TypedDict(
+    "FailedRecipient",
+    {
+        "recipient_id": str,
+        "guest_name": str | None,
+        "guest_id": str | None,
+        "registration_id": str | None,
+        "event_id": str | None,
+        "template_name": str | None,
+        "wamid": str,
+        "failed_at": Moment | None,
+        "error_code": str | None,
+        "error_message": str | None,
+        "error_details": str | None,
+        "class": WhenToSendAgain,
+        "sent_since": Annotated[
+            Status | None,
+            Meta(
+                description="where the latest message of the same template and event stands that "
+                "this recipient was sent since; null: none was"
+            ),
+        ],
+    },
+)
+FailedRecipient.__doc__ = "Whom a message that failed was for."
+
+
+class FailuresResponse(TypedDict):
+    """Answer of `failures`: all groups, and a page of recipients."""
+
+    failures: list[ListedFailureGroup]
+    recipients: list[FailedRecipient]
+
+
+def message_stats(stats: Stats) -> MessageStatsResponse:
+    """What the counters say, for `message-stats`."""
+    total, reached = stats.total, stats.reached
+    ages = zip((*AGES_S, None), stats.awaiting, strict=True)
+    return {
+        "total": total,
+        "statuses": _counts(stats.statuses),
+        "reached": _counts(reached),
+        "rates": {
+            "delivered": _part(reached[Status.DELIVERED], total),
+            "read": _part(reached[Status.READ], total),
+            "failed": _part(reached[Status.FAILED], total),
+        },
+        "failures": [*starmap(_failure_group, groups_of(stats.errors).items())],
+        "time_to_deliver": _time_taken(stats.to_deliver),
+        "time_to_read": _time_taken(stats.to_read),
+        "awaiting": {
+            "total": stats.statuses[Status.SENT],
+            "by_age": [{"under_s": age_s, "count": number} for age_s, number in ages],
+        },
+    }
+
+
+def _counts(numbers: Mapping[Status, int]) -> StatusCounts:
+    return cast("StatusCounts", {status.value: number for status, number in numbers.items()})
+
+
+def _part(number: int, total: int) -> float | None:
+    return number / total if total else None
+
+
+def _time_taken(took: Took) -> TimeTaken:
+    return {
+        "count": took.number,
+        "p50_s": took.quantile_s(0.5),
+        "p90_s": took.quantile_s(0.9),
+        "p99_s": took.quantile_s(0.99),
+        "within": [{"s": bound_s, "count": number} for bound_s, number in took.within],
+    }
+
+
+def _failure_group(code: str, number: int, title: str | None = None) -> ListedFailureGroup:
+    found = {"code": code or None, "count": number, **_remedy(remedy_of(code), title)}
+    return cast("ListedFailureGroup", found)
+
+
+def failures_answer(
+    groups: Mapping[str, int], failed: Iterable[tuple[Record, Record | None]]
+) -> FailuresResponse:
+    """The answer of `failures`: the codes, and a page of recipients.
+
+    Args:
+        groups: numbers of failures by code, see `remedies.groups_of`.
+        failed: a page of the list, each with its latest second try.
+    """
+    failed = list(failed)
+    titles = {
+        record.error_code: record.error_message
+        for record, _ in failed
+        if record.error_code and record.error_message
+    }
+    return {
+        "failures": [_failure_group(*each, titles.get(each[0])) for each in groups.items()],
+        "recipients": [failed_recipient(*each) for each in failed],
+    }
+
+
+def counted_failures(
+    groups: Mapping[str, int],
+    listed: Counter[str] | None,
+    failed: Iterable[tuple[Record, Record | None]],
+) -> FailuresResponse:
+    """Like `failures_answer`, with the number of each group in the whole list; None: not known."""
+    # A message may have failed since the groups were counted.
+    numbers = Counter(groups) | (listed or Counter())
+    answer = failures_answer(numbers, failed)
+    for code, group in zip(numbers, answer["failures"], strict=True):
+        group["listed"] = None if listed is None else listed[code]
+    return answer
+
+
+def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
+    """The meaning of an error, else Meta's title of it."""
+    return {
+        "meaning": remedy.meaning or title or None,
+        "remedy": remedy.remedy,
+        "class": remedy.remedy_class,
+    }
+
+
+def values_answer(dimension: Dimension, standings: Iterable[Standing]) -> dict[str, object]:
+    """The answer that lists values of a dimension."""
+    return {list_name(dimension): [_value_counts(dimension.field, each) for each in standings]}
+
+
+def _value_counts(field: str, standing: Standing) -> dict[str, object]:
+    return {
+        field: standing.value,
+        "latest_at": _iso_of_us(str(standing.latest_us)),
+        "total": standing.total,
+        "statuses": _counts(standing.statuses),
+    }
+
+
+def _iso_of_us(time_us: str) -> str | None:
+    return iso(time_us[:-3])
+
+
+_IDS = (
+    *RECIPIENT_FIELDS[1:],
+    "campaign_id",
+    "phone_number_id",
+    "callback_data",
+)
+
+
+def message(record: Record, participants: Iterable[Participant]) -> Message:
+    """Everything known of a message and its participants."""
+    found = {
+        **message_log(record),
+        "flow_type": record.flow_type or None,
+        "created_at": _iso_of_us(record.created_us),
+        "tracked_at": _iso_of_us(record.tracked_us),
+        "error": _error(record),
+        "timeline": _timeline(record),
+        "conflicts": list(_conflicts(record)),
+        "pricing": pricing_of(record),
+        **{name: getattr(record, name) or None for name in _IDS},
+        "participants": [*map(_participant, participants)],
+    }
+    return cast("Message", found)
+
+
+def _participant(participant: Participant) -> dict[str, object]:
+    times = {f"{status}_at": iso(_time_of(participant, status)) for status in Status}
+    return {
+        "participant_id": participant.participant_id,
+        "status": participant.status,
+        **times,
+        "error": _error(participant),
+    }
+
+
+def _error(record: Record | Participant) -> dict[str, object] | None:
+    if not record.error_ms:
+        return None
+    return {
+        "code": record.error_code or None,
+        "message": record.error_message or None,
+        "details": record.error_details or None,
+        "href": record.error_href or None,
+        "at": iso(record.error_ms),
+        **_remedy(remedy_of(record.error_code, record.error_details), record.error_message),
+    }
+
+
+def _timeline(record: Record) -> list[TimelineEntry]:
+    """By Meta's time; at equal times in the order of statuses."""
+    received_ms = receipts_of(record)
+    times = [(int(at_ms), s) for s in Status if (at_ms := _time_of(record, s))]
+    entries = [
+        {"status": s, "at": iso(str(at_ms)), "received_at": iso(received_ms.get(s, ""))}
+        for at_ms, s in sorted(times, key=lambda entry: entry[0])
+    ]
+    return cast("list[TimelineEntry]", entries)
+
+
+def _time_of(record: Record | Participant, status: Status) -> str:
+    time_ms: str = getattr(record, f"{status}_ms")
+    return time_ms
+
+
+_IN_ORDER = (
+    (Status.SENT, Status.DELIVERED, TOLERANCE_MS + 1),
+    (Status.SENT, Status.READ, TOLERANCE_MS + 1),
+    (Status.SENT, Status.FAILED, TOLERANCE_MS + 1),
+    (Status.DELIVERED, Status.READ, 1_000),
+)
+"""The first should come before the second. A conflict if it is so many ms later."""
+
+
+def _conflicts(record: Record) -> Iterator[str]:
+    """Sentences on contradictions: delivered and failed; or a later step with an earlier time."""
+    for came in (Status.DELIVERED, Status.READ):
+        came_ms, failed_ms = _time_of(record, came), _time_of(record, Status.FAILED)
+        if came_ms and failed_ms and int(came_ms) <= int(failed_ms):
+            yield _sentence(f"It was {came}", came_ms, "reported failed", failed_ms)
+        elif came_ms and failed_ms:
+            yield _sentence("It was reported failed", failed_ms, came, came_ms)
+    for first, second, least_ms in _IN_ORDER:
+        first_ms, second_ms = _time_of(record, first), _time_of(record, second)
+        if first_ms and second_ms and int(first_ms) - int(second_ms) >= least_ms:
+            yield _sentence(f"It was reported {second}", second_ms, first, first_ms)
+
+
+def _sentence(first: str, first_ms: str, second: str, second_ms: str) -> str:
+    return f"{first} at {iso(first_ms)}, then {second} at {iso(second_ms)}."
+
+
+def failed_recipient(record: Record, since: Record | None) -> FailedRecipient:
+    """Whom a failed message was for, why it failed, and what they were sent since."""
+    found = {
+        "recipient_id": record.recipient_id,
+        "guest_name": record.guest_name or None,
+        "guest_id": record.guest_id or None,
+        "registration_id": record.registration_id or None,
+        "event_id": record.event_id or None,
+        "template_name": record.template_name or None,
+        "wamid": record.wamid,
+        "failed_at": iso(record.failed_ms),
+        "error_code": record.error_code or None,
+        "error_message": record.error_message or None,
+        "error_details": record.error_details or None,
+        "class": remedy_of(record.error_code, record.error_details).remedy_class,
+        "sent_since": since.status if since else None,
+    }
+    return cast("FailedRecipient", found)

@@ -1,0 +1,197 @@
+"""Meta's own webhook: what its payload reports, and what in it is passed over.
+
+The shapes are those of Meta's reference of the `messages` webhook. Meta repeats for seven days what
+isn't answered with 200, the same and all of it, so nothing in a payload is a reason to refuse the
+rest: an odd part is left out, and counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from service.domain.report import LONGEST_AHEAD_MS, Extras, Report, Status
+from service.errors import BadRequest
+from service.models.decoding import CONTROLS, any_json
+from service.models.large_json import Items, is_large, json_in_pieces
+from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, any_time, error_of, time_of
+from service.models.meta_fields import NO_CONTACT, Contacts, id_of, recipient_and_extras
+from service.models.requests import MAX_ID
+
+_KNOWN_LISTS = frozenset(("statuses", "messages", "errors"))
+
+
+class Item(StrEnum):
+    """What a payload may hold; all but statuses are passed over."""
+
+    STATUS = "status"
+    AHEAD = "ahead"
+    """A status, taken, that lies more than a day ahead of our clock: one of the clocks is wrong."""
+    UNKNOWN_STATUS = "unknown_status"
+    """Of a message, but none that we know."""
+    MALFORMED = "malformed"
+    """An entry, a change or a status that can't be read."""
+    INBOUND = "inbound"
+    """A message that somebody sent to the business."""
+    ACCOUNT_ERROR = "account_error"
+    """An error of the account or the app, and of no message."""
+    OTHER_CONTENT = "other_content"
+    """A change about messages that holds something else: clicks on links, say."""
+    OTHER_FIELD = "other_field"
+    """A change that isn't about messages: calls, templates, the account."""
+
+
+_TAKEN = (Item.STATUS, Item.AHEAD)
+
+
+class Payload:
+    """What one POST of Meta's holds.
+
+    Args:
+        body: as it came.
+        clock: stamps the reports.
+
+    Attributes:
+        reports: of every status that can be read, in the order of the payload.
+        items: how many of each kind there were.
+
+    Raises:
+        BadRequest: the body isn't a JSON object.
+    """
+
+    def __init__(self, body: bytes, clock: Callable[[], int]) -> None:
+        self.reports: list[Report] = []
+        self.items: Counter[str] = Counter()
+        for value in self._values(_object_of(body)):
+            self._take_all(value, clock)
+            self.items[Item.INBOUND] += sum(1 for _ in self._list_of(value, "messages"))
+            self.items[Item.ACCOUNT_ERROR] += sum(1 for _ in self._list_of(value, "errors"))
+            if _KNOWN_LISTS.isdisjoint(value):
+                self.items[Item.OTHER_CONTENT if value else Item.MALFORMED] += 1
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """How many items of each kind were not taken."""
+        return {
+            kind.value: self.items[kind] for kind in Item if kind not in _TAKEN and self.items[kind]
+        }
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the payload has anything that Meta's webhook sends."""
+        return any(number for kind, number in self.items.items() if kind != Item.MALFORMED)
+
+    def _take_all(self, value: Mapping[str, Any], clock: Callable[[], int]) -> None:
+        metadata = value.get("metadata")
+        number_id = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
+        phone_number_id = id_of(number_id, MAX_ID)  # so that it can be asked for
+        contacts = None
+        if "contacts" in value:
+            statuses = (each for each in _listed(value, "statuses") if isinstance(each, dict))
+            contacts = Contacts(value["contacts"], statuses)
+        for status in self._list_of(value, "statuses"):
+            self._take(status, contacts, phone_number_id, clock)
+
+    def _values(self, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The value of every change that is about messages."""
+        if "entry" not in payload:
+            self.items[Item.MALFORMED] += 1
+        for entry in self._list_of(payload, "entry"):
+            if "changes" not in entry:
+                self.items[Item.MALFORMED] += 1
+            for change in self._list_of(entry, "changes"):
+                field, value = change.get("field"), change.get("value")
+                if isinstance(field, str) and field != "messages":
+                    self.items[Item.OTHER_FIELD] += 1
+                elif field == "messages" and isinstance(value, dict):
+                    yield value
+                else:
+                    self.items[Item.MALFORMED] += 1
+
+    def _list_of(self, holder: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+        """The objects of a list; what is no list is as good as one malformed item."""
+        found = holder.get(name)
+        for item in _listed(holder, name):
+            if isinstance(item, dict) and item is not found:
+                yield item
+            else:
+                self.items[Item.MALFORMED] += 1
+
+    def _take(
+        self,
+        status: Mapping[str, Any],
+        contacts: Contacts | None,
+        phone_number_id: str,
+        clock: Callable[[], int],
+    ) -> None:
+        try:
+            reported = STATUSES.get(status["status"])
+            if reported is None:
+                self.items[Item.UNKNOWN_STATUS] += 1
+                return
+            contact = contacts.of(status) if contacts else NO_CONTACT
+            recipient_id, extras = recipient_and_extras(status, contact, phone_number_id)
+            report = _report_of(status, reported, recipient_id, extras, clock())
+            self.reports.append(report)
+            self.items[Item.STATUS] += 1
+            if report.at_ms > report.received_us // 1000 + LONGEST_AHEAD_MS:
+                self.items[Item.AHEAD] += 1
+        except (BadRequest, KeyError, TypeError):
+            self.items[Item.MALFORMED] += 1
+
+
+def _listed(holder: Mapping[str, Any], name: str) -> Iterable[object]:
+    """The items of a list; what is no list is one."""
+    found = holder.get(name)
+    return found if isinstance(found, list | Items) else [] if found is None else [found]
+
+
+def _object_of(body: bytes) -> Mapping[str, Any]:
+    payload = json_in_pieces(body) if is_large(body) else any_json(body)
+    if not isinstance(payload, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return payload
+
+
+def _report_of(
+    status: Mapping[str, Any], reported: Status, recipient_id: str, extras: Extras, received_us: int
+) -> Report:
+    """What one status says.
+
+    Its time may lie ahead of our clock: Meta has a right one, and doesn't send a status again that
+    was answered with 200.
+
+    Raises:
+        BadRequest: its time is out of range.
+        KeyError: an id or a time is missing.
+        TypeError: one of them is ill-typed.
+    """
+    code, message, details, href = (
+        error_of(status.get("errors")) if reported is Status.FAILED else NO_ERROR
+    )
+    return Report(
+        wamid=_wamid_of(status["id"]),
+        status=reported,
+        at_ms=time_of(_time_of(status["timestamp"]), received_us // 1000, latest_ms=any_time),
+        received_us=received_us,
+        recipient_id=recipient_id,
+        error_code=code,
+        error_message=message,
+        error_details=details,
+        error_href=href,
+        extras=extras,
+    )
+
+
+def _wamid_of(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_WAMID or CONTROLS.search(value):
+        raise TypeError("no wamid")
+    return value
+
+
+def _time_of(value: object) -> str | int:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return value
+    raise TypeError("no time")

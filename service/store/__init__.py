@@ -1,0 +1,1 @@
+"""Messages in Redis, and what happens to reports while Redis is away."""

@@ -1,0 +1,651 @@
+"""The store of messages: writes reports, finds records. Knows nothing of HTTP.
+
+Writes touch one partition; reads ask all of them and put the answers together. A partition whose
+merge failed is away until a check finds it back; a journal keeps its reports meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar, cast
+
+from redis import exceptions as faults
+
+from service.backends.connect import Server
+from service.backends.durability import NotDurable
+from service.domain.error_codes import KNOWN_CODES
+from service.domain.keys import (
+    Position,
+    Selection,
+    fence_key,
+    id_of,
+    index_key,
+    message_key,
+    participants_key,
+    partition_of,
+    tag_of,
+)
+from service.domain.report import WHOLE, Kind, Participant, Record, Report, participants_in
+from service.domain.statistics import Stats, ValuePosition, stats_of, together, waits_asked
+from service.errors import Rejected, Unavailable
+from service.store.availability import SILENT, Availability
+from service.store.batcher import Batcher
+from service.store.journal import Journal
+from service.store.paging import (
+    Page,
+    PartitionScan,
+    ValuePage,
+    ValuePages,
+    behind,
+    rows_of,
+    rows_that_pass,
+    take,
+)
+from service.store.scripts import (
+    MAX_BATCH,
+    MAX_ERASED,
+    Change,
+    Erasure,
+    Merged,
+    Outcome,
+    Query,
+    Recount,
+    Recounted,
+    Scan,
+    Scripts,
+    Test,
+)
+
+_REFUSED = "error"
+"""The reason if the server answers with an error; the write probe finds out what it means."""
+
+REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (TimeoutError, "timeout"),
+    (faults.TimeoutError, "timeout"),
+    (faults.AuthenticationError, "refused"),
+    (faults.AuthorizationError, "refused"),
+    (faults.NoPermissionError, "refused"),
+    (faults.ConnectionError, "connection"),
+    (faults.OutOfMemoryError, "full"),
+    (faults.ReadOnlyError, "readonly"),
+    (NotDurable, "durability"),
+    (faults.RedisError, _REFUSED),
+    (faults.RedisClusterException, "cluster"),
+    (OSError, "connection"),
+)
+"""Why the store was unavailable, by what the driver raised; the first that fits."""
+
+MAX_READ = 1_000
+"""Records that one call reads: as many as one look-up may ask for."""
+
+_FIELDS_AT_ONCE = 1_000
+"""Of participants, in one step that keeps Redis for half a millisecond or so: a group has up to
+1,024 participants, with up to ten fields each."""
+
+_PARTICIPANTS_AT_ONCE = _FIELDS_AT_ONCE // len(Participant._fields[1:])
+
+_MAX_ROWS = 256
+"""Messages that one list call finds: Redis does nothing else meanwhile."""
+
+_BRIDGED_S = 1.0
+"""How long a merge may take where there is a journal to go to instead: a short absence is waited
+out, and in a long one not too many requests pile up before it is known."""
+
+_LOOKS_AT_ONCE = 32
+"""How many partitions are checked at the same time."""
+
+_QUERY_ROWS = 8
+"""What a query of a list call costs beside its rows, in rows."""
+
+Answer = TypeVar("Answer")
+Row = TypeVar("Row")
+
+_FAULTS = tuple(fault for fault, _ in REASONS)
+
+
+_Command = tuple[str, ...]
+"""HGETALL and a key, or HMGET, a key and fields."""
+
+
+class Observer(NamedTuple):
+    """Who is told what the store does, for metrics.
+
+    Attributes:
+        merged: gets each batch that was written and its outcomes.
+        failed: gets the reason, one of `REASONS`, of each call to Redis that was given up.
+        forgotten: gets why messages were removed, `erased` or `retention`, and how many.
+    """
+
+    merged: Callable[[Sequence[Report], Sequence[Merged]], None]
+    failed: Callable[[str], None]
+    forgotten: Callable[[str, int], None] = lambda _reason, _number: None
+
+
+class Store:
+    """Made inside the event loop that uses it.
+
+    Args:
+        server: where the keys are.
+        scripts: of that server.
+        partitions: how many the store has.
+        patience_s: how long a call may take, in seconds; it raises Unavailable then.
+        observer: is told of batches and failures.
+        journal: takes the reports for what is away; None: they are refused.
+        scan_s: how long a page looks for rare matches before it comes short, in seconds.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        scripts: Scripts,
+        *,
+        partitions: int,
+        patience_s: float,
+        observer: Observer,
+        journal: Journal | None = None,
+        scan_s: float = 2.0,
+    ) -> None:
+        self._server = server
+        self._scripts = scripts
+        self._partitions = partitions
+        self._patience_s = patience_s
+        self._observer = observer
+        self._journal = journal
+        self._known = Availability()
+        self._scan_s = scan_s
+        self._merges = Batcher(self._merge, most=MAX_BATCH, patience_s=patience_s)
+        self._reads = Batcher(self._read, most=MAX_READ, patience_s=patience_s)
+        self._lists = Batcher(self._list, most=_MAX_ROWS, patience_s=patience_s)
+        self._now_s = asyncio.get_running_loop().time
+
+    @property
+    def partitions(self) -> int:
+        """How many it has."""
+        return self._partitions
+
+    @property
+    def tries_lost(self) -> int:
+        """Calls of Redis that had no answer: what they wrote may have been written once more."""
+        return self._server.tries_lost
+
+    @property
+    def depth(self) -> int:
+        """Reports that wait to be written."""
+        return self._merges.depth
+
+    def write(self, reports: Sequence[Report]) -> Awaitable[list[Merged]]:
+        """Writes reports, together with those of others; one message's in their order.
+
+        Returns:
+            what became of each, or Unavailable when not all are known to be written.
+        """
+        if len(reports) == 1:
+            return self._submit(reports)
+        return self._write_many(reports)
+
+    async def _write_many(self, reports: Sequence[Report]) -> list[Merged]:
+        by_partition: dict[int, list[int]] = {}
+        for place, report in enumerate(reports):
+            by_partition.setdefault(self._partition_of(report), []).append(place)
+        merged: dict[int, Merged] = {}
+
+        async def write_in_order(places: Sequence[int]) -> None:
+            for start in range(0, len(places), MAX_BATCH):
+                some = places[start : start + MAX_BATCH]
+                answers = await self._submit([reports[place] for place in some])
+                merged.update(zip(some, answers, strict=True))
+
+        await _all(map(write_in_order, by_partition.values()))
+        return [merged[place] for place in range(len(reports))]
+
+    def _submit(self, reports: Sequence[Report]) -> asyncio.Future[list[Merged]]:
+        """Queues up to `MAX_BATCH` reports of one partition."""
+        return self._merges.submit(self._partition_of(reports[0]), reports, len(reports))
+
+    def _partition_of(self, report: Report) -> int:
+        return partition_of(report.wamid, self._partitions)
+
+    async def _merge(
+        self, partition: int, reports: Sequence[Report], until_s: float
+    ) -> list[Merged]:
+        if self._journal is None:  # nothing else can take the reports, so try to the end
+            self._known.check_opened(partition)
+            return await self._merge_now(partition, reports, until_s)
+        if partition not in self._known.away:
+            bridged_s = min(until_s, self._now_s() + _BRIDGED_S)
+            with suppress(Unavailable):
+                return await self._merge_now(partition, reports, bridged_s)
+        await self._journal.append(reports)
+        kept = [Merged(report.status, Outcome.QUEUED) for report in reports]
+        self._observer.merged(reports, kept)
+        return kept
+
+    async def _merge_now(
+        self, partition: int, reports: Sequence[Report], until_s: float
+    ) -> list[Merged]:
+        try:
+            async with self._available():
+                merged = await self._scripts.merge(partition, reports, until_s)
+        except Unavailable as error:
+            raise await self._verdict(partition, error) from error
+        self._observer.merged(reports, merged)
+        return merged
+
+    async def _verdict(self, partition: int, error: Unavailable) -> Unavailable:
+        """Finds out whether the partition is away, which it notes, or the batch itself is bad.
+
+        Error texts differ between servers, so it sends an empty batch: a server that refuses even
+        that takes no writes at all.
+        """
+        if error.reason == _REFUSED:
+            try:
+                await self._probe(partition)
+            except Unavailable as refused:
+                error = refused
+            else:
+                return Rejected(_REFUSED)
+        if self._journal is None:  # the time limit may have passed before Redis had the batch
+            self._known.doubted.add(partition)
+        else:
+            self._known.note_away(partition, error.reason)
+        return error
+
+    async def merge_again(self, reports: Sequence[Report]) -> None:
+        """Writes reports that were in the journal. Repeating them changes nothing.
+
+        Raises:
+            Unavailable: some may not be written, and a partition is away.
+            Rejected: a partition that takes writes refused some of the reports.
+        """
+        by_partition: dict[int, list[Report]] = {}
+        for report in reports:
+            by_partition.setdefault(self._partition_of(report), []).append(report)
+
+        async def merge_in_order(partition: int, some: Sequence[Report]) -> None:
+            for start in range(0, len(some), MAX_BATCH):
+                until_s = self._now_s() + min(self._patience_s, _BRIDGED_S)
+                await self._merge_now(partition, some[start : start + MAX_BATCH], until_s)
+
+        await _all(merge_in_order(*each) for each in by_partition.items())
+
+    def close_all(self, reason: str) -> None:
+        """Counts the whole store as away until it is known to be the right one.
+
+        Args:
+            reason: `UNOPENED`, or `OTHER` of `service.store.availability`.
+        """
+        self._known.note_closed(self._partitions, reason)
+
+    @property
+    def falters(self) -> bool:
+        """Whether calls to Redis are being repeated just now."""
+        return self._server.falters
+
+    @property
+    def away(self) -> str:
+        """Why a part of the store is away, `""` when none is known to be."""
+        return next(iter(self._known.away.values()), "")
+
+    @property
+    def absent(self) -> set[int]:
+        """The partitions that are away."""
+        return set(self._known.away)
+
+    def partitions_of(self, reports: Iterable[Report]) -> set[int]:
+        """The partitions that reports are for."""
+        return set(map(self._partition_of, reports))
+
+    async def look_again(self, but: Collection[int] = ()) -> None:
+        """Checks the partitions that are away or failed to answer a read, except some."""
+        suspects = sorted((self._known.away.keys() | self._known.doubted).difference(but))
+        for start in range(0, len(suspects), _LOOKS_AT_ONCE):
+            await _all(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
+        self._known.say()
+
+    async def _look_at(self, partition: int) -> None:
+        """Finds out whether a partition takes writes and, if not, whether it answers reads."""
+        known = self._known
+        unread = partition in known.unread or partition in known.mute
+        known.unread.discard(partition)
+        known.doubted.discard(partition)
+        try:
+            await self._probe(partition)
+        except Unavailable as error:
+            known.note_away(partition, error.reason)
+        else:
+            known.note_back(partition)
+            return
+        if unread and known.away[partition] not in SILENT:
+            try:
+                await self._probe_reads(partition)
+            except Unavailable:
+                known.mute.add(partition)
+            else:
+                known.mute.discard(partition)
+
+    async def _probe(self, partition: int) -> None:
+        """Does all that a merge does, but for leaving something there."""
+        async with self._available():
+            await self._scripts.probe(partition, self._now_s() + _BRIDGED_S)
+
+    async def _probe_reads(self, partition: int) -> None:
+        tag, until_s = tag_of(partition), self._now_s() + _BRIDGED_S
+        async with self._available():
+            await self._server.execute(until_s, tag, "MGET", fence_key(tag))
+
+    async def lookup(self, wamids: Iterable[str]) -> dict[str, Record]:
+        """The records of those of the messages that are known, by wamid."""
+        return await self.look_up(wamids, WHOLE)
+
+    async def look_up(self, wamids: Iterable[str], kind: Kind[Row]) -> dict[str, Row]:
+        """As `lookup`, with what is read of each message."""
+        by_partition: dict[int, list[str]] = {}
+        for wamid in wamids:
+            by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
+        found = await _all(
+            self._replies(p, map(id_of, some), kind) for p, some in by_partition.items()
+        )
+        asked = chain.from_iterable(by_partition.values())
+        rows = rows_of(kind, chain.from_iterable(found))
+        return {wamid: row for wamid, row in zip(asked, rows, strict=True) if row is not None}
+
+    async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
+        """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
+        rows = rows_of(WHOLE, await self._replies(partition, ids, WHOLE))
+        return [row for row in rows if row is not None]
+
+    async def with_participants(self, record: Record) -> tuple[Record | None, list[Participant]]:
+        """A record that was read a moment ago, and the participants of a group's message.
+
+        The record is read again after them, so that it knows of all that they say. None: it was
+        erased meanwhile.
+
+        Raises:
+            ValueError: they can't be read by this version.
+        """
+        if not record.participants:
+            return record, []
+        partition = partition_of(record.wamid, self._partitions)
+        found = await self._participants(partition, id_of(record.wamid))
+        return (await self.lookup([record.wamid])).get(record.wamid), found
+
+    async def _participants(self, partition: int, message_id: str) -> list[Participant]:
+        """The participants of a message, read in short steps; each of them in one."""
+        key = participants_key(tag_of(partition), message_id)
+        ids = sorted(await self._participant_ids(partition, key))
+        found: list[Participant] = []
+        for start in range(0, len(ids), _PARTICIPANTS_AT_ONCE):
+            some = ids[start : start + _PARTICIPANTS_AT_ONCE]
+            fields = [f"{each} {name}" for each in some for name in Participant._fields[1:]]
+            texts = await self.execute(partition, "HMGET", key, *fields)
+            pairs = zip(fields, texts, strict=True)
+            found += participants_in((field, text.decode()) for field, text in pairs if text)
+        return found
+
+    async def _participant_ids(self, partition: int, key: str) -> set[str]:
+        found: set[str] = set()
+        cursor = 0
+        while True:
+            step = await self.execute(partition, "HSCAN", key, cursor, "COUNT", _FIELDS_AT_ONCE)
+            found.update(field.decode().rpartition(" ")[0] for field in step[1])
+            cursor = int(step[0])
+            if not cursor:
+                return found
+
+    def _replies(self, partition: int, ids: Iterable[str], kind: Kind[Any]) -> Awaitable[list[Any]]:
+        """What Redis has of up to `MAX_READ` messages."""
+        tag, fields = tag_of(partition), kind.fields
+        keys = [message_key(tag, message_id) for message_id in ids]
+        if fields:
+            commands: list[_Command] = [("HMGET", key, *fields) for key in keys]
+        else:
+            commands = [("HGETALL", key) for key in keys]
+        return self._reads.submit(partition, commands, len(commands))
+
+    async def _read(
+        self, partition: int, commands: Sequence[_Command], until_s: float
+    ) -> list[Any]:
+        async with self._reading(partition):
+            return await self._server.execute_many(until_s, tag_of(partition), commands)
+
+    async def _list(
+        self, partition: int, queries: Sequence[Query], until_s: float
+    ) -> Sequence[Scan]:
+        async with self._reading(partition):
+            return await self._scripts.list(partition, queries, until_s)
+
+    async def page(self, selection: Selection, limit: int, after: Position | None = None) -> Page:
+        """The matching messages behind a position, newest first.
+
+        Returns:
+            `limit` records if there are as many. Fewer with a position to go on from when a rare
+            combination of filters takes too long to look for.
+        """
+        return Page(*await self.page_of(WHOLE, selection, limit, after))
+
+    async def page_of(
+        self, kind: Kind[Row], selection: Selection, limit: int, after: Position | None
+    ) -> tuple[list[Row], Position | None]:
+        """As `page`, with what is read of each message: all at least that the selection is by."""
+        scans = [PartitionScan(self.find, p, selection, after) for p in range(self._partitions)]
+        test = Query.of(selection, limit, after).test(kind)
+        rows: list[Row] = []
+        last, late_s = after, self._now_s() + self._scan_s
+        while True:
+            wanted = limit - len(rows)
+            await self._advance(scans, wanted + 1, late_s)  # one more shows whether others follow
+            taken = take(scans, wanted)
+            rows += await self._rows_at(taken, test, kind)
+            last = min((found[-1] for found in taken.values()), default=last)
+            if len(rows) == limit or not taken or self._now_s() > late_s:
+                return rows, behind(scans, last)
+
+    async def _advance(self, scans: Sequence[PartitionScan], wanted: int, late_s: float) -> None:
+        """Has each partition find so many messages, if it has them and that isn't too late."""
+        while short := [scan for scan in scans if scan.lacks(wanted)]:
+            await _all(scan.advance(wanted) for scan in short)
+            if self._now_s() > late_s:
+                return
+
+    async def _rows_at(
+        self, places: dict[int, list[Position]], test: Test, kind: Kind[Row]
+    ) -> list[Row]:
+        """The rows of messages that were found in some partitions; newest first."""
+        some = await _all(self._rows(p, found, test, kind) for p, found in places.items())
+        rows = list(chain.from_iterable(rows for rows, _ in some))
+        if len(some) > 1:
+            rows.sort(key=itemgetter(0), reverse=True)
+        return [row for _, row in rows]
+
+    async def _rows(
+        self, partition: int, found: Sequence[Position], test: Test, kind: Kind[Row]
+    ) -> tuple[list[tuple[Position, Row]], int]:
+        """The rows of messages that were found, and how many can't be read."""
+        if not found:
+            return [], 0
+        replies = await self._replies(partition, [at.message_id for at in found], kind)
+        return rows_that_pass(test, kind, found, replies)
+
+    async def find(self, partition: int, query: Query) -> Scan:
+        """One look at a partition, at a bounded number of entries: where messages are that match.
+
+        Their records have to be read and tested yet.
+        """
+        [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
+        return scan
+
+    async def look(self, partition: int, query: Query) -> Page:
+        """One look at a partition, as `find`, and the records."""
+        return await self._page_of(partition, query, await self.find(partition, query))
+
+    async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Page]:
+        """Runs each query once, a few of them in a call."""
+        heaviest = max((query.limit for query in queries), default=0) + _QUERY_ROWS
+        step = max(1, _MAX_ROWS // heaviest)
+        scans: list[Scan] = []
+        for start in range(0, len(queries), step):
+            some = queries[start : start + step]
+            scans += await self._lists.submit(partition, some, len(some) * heaviest)
+        return await _all(map(partial(self._page_of, partition), queries, scans))
+
+    async def _page_of(self, partition: int, query: Query, scan: Scan) -> Page:
+        rows, unreadable = await self._rows(partition, scan.found, query.test(WHOLE), WHOLE)
+        return Page([record for _, record in rows], scan.stopped, unreadable)
+
+    async def scan(
+        self, partition: int, selection: Selection, limit: int, after: Position | None = None
+    ) -> Page:
+        """One look at one partition for matching messages behind a position, newest first.
+
+        Cheaper than `page` for who wants all of them and minds no order: fewer than `limit`, none
+        even, are no sign of the end.
+        """
+        return await self.look(partition, Query.of(selection, limit, after))
+
+    async def execute(self, partition: int, *command: Any, until_s: float = math.inf) -> Any:  # noqa: ANN401  as Redis has it
+        """Runs an idempotent command on the partition's server.
+
+        Args:
+            partition: if it answers no reads, the command isn't tried.
+            *command: its name and arguments.
+            until_s: when to give up, by the loop's clock, if that is earlier than usual.
+        """
+        async with self._reading(partition):
+            until_s = min(until_s, self._now_s() + self._patience_s)
+            return await self._server.execute(until_s, tag_of(partition), *command)
+
+    async def latest(self, dimension: str, value: str) -> Record | None:
+        """The most recent message of an index."""
+        page = await self.page(Selection([(dimension, value)]), 1)
+        return next(iter(page.records), None)
+
+    async def stats(self, dimension: str, value: str, now_ms: int) -> Stats:
+        """What the counters of a dimension's value say; each partition's are of one instant."""
+        asked = waits_asked(now_ms)
+        parts = await self._everywhere(
+            lambda p, until_s: self._scripts.stats(p, dimension, value, asked, until_s)
+        )
+        return stats_of(together(parts, KNOWN_CODES), now_ms)
+
+    async def values(
+        self, dimension: str, limit: int, after: ValuePosition | None = None
+    ) -> ValuePage:
+        """The values that have messages, those with the latest first, behind a position.
+
+        One that gets a message while its list is walked moves to the front of it. Fewer than
+        `limit` with a position to go on from where it takes too long to look for them.
+        """
+        until_s = self._now_s() + self._scan_s
+        pages = ValuePages(
+            lambda limit, after: self._everywhere(
+                lambda p, until_s: self._scripts.values(p, dimension, limit, after, until_s)
+            ),
+            lambda values: self._everywhere(
+                lambda p, until_s: self._scripts.standings(p, dimension, values, until_s)
+            ),
+            lambda: self._now_s() > until_s,
+        )
+        return await pages.page(limit, after)
+
+    async def _everywhere(self, ask: Callable[[int, float], Awaitable[Answer]]) -> list[Answer]:
+        """The answer of every partition, by its number and a time limit."""
+        until_s = self._now_s() + self._patience_s
+        for partition in self._known.mute:
+            self._known.check_reads(partition)
+
+        async def ask_one(partition: int) -> Answer:
+            async with self._reading(partition):
+                return await ask(partition, until_s)
+
+        return await _all(map(ask_one, range(self._partitions)))
+
+    async def oldest(self, partition: int, before_us: int) -> list[str]:
+        """The ids of some of a partition's messages that were created earlier, in µs."""
+        tag, until_s = tag_of(partition), self._now_s() + self._patience_s
+        earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
+        async with self._reading(partition):
+            found = await self._server.execute(until_s, tag, *earliest, "LIMIT", 0, MAX_ERASED)
+        return [message_id.decode() for message_id in found]
+
+    async def remove(self, partition: int, erasure: Erasure, reason: str) -> int:
+        """Removes messages of a partition, for a reason as `Observer` has it.
+
+        Returns:
+            how many there were; fewer where it had to be repeated since the answer was lost.
+        """
+        until_s = self._now_s() + self._patience_s
+        async with self._reading(partition):
+            number = await self._scripts.erase(partition, erasure, until_s)
+        self._observer.forgotten(reason, number)
+        return number
+
+    async def recount(self, partition: int, recount: Recount) -> Recounted:
+        """Holds indexes, lists and counters of a partition against its records, and mends them."""
+        until_s = self._now_s() + self._patience_s
+        async with self._reading(partition):
+            return await self._scripts.recount(partition, recount, until_s)
+
+    async def upgrade(self, partition: int, change: Change) -> int:
+        """Brings a part of a partition to another schema; returns how many records it replaced."""
+        async with self._reading(partition):
+            return await self._scripts.upgrade(partition, change, self._now_s() + self._patience_s)
+
+    async def probe(self) -> None:
+        """Makes sure that every partition answers, has the scripts and takes writes.
+
+        Raises:
+            Unavailable: one doesn't.
+        """
+        if self.away:
+            raise Unavailable(self.away)
+        until_s = self._now_s() + self._patience_s / 2
+        partitions = range(self._partitions)
+        async with self._available():
+            await _all(self._scripts.probe(p, until_s) for p in partitions)
+
+    async def close(self) -> None:
+        """Writes what was submitted."""
+        for batcher in (self._merges, self._reads, self._lists):
+            await batcher.close()
+
+    @asynccontextmanager
+    async def _available(self) -> AsyncIterator[None]:
+        """Turns what the driver raises into Unavailable."""
+        try:
+            yield
+        except _FAULTS as error:
+            raise self._unavailable(error) from error
+
+    @asynccontextmanager
+    async def _reading(self, partition: int) -> AsyncIterator[None]:
+        """Like `_available`, but refuses if the partition answers no reads, and notes a failure."""
+        self._known.check_reads(partition)
+        try:
+            yield
+        except _FAULTS as error:
+            failed = self._unavailable(error)
+            self._known.note_unread(partition, failed.reason)
+            raise failed from error
+
+    def _unavailable(self, error: BaseException) -> Unavailable:
+        reason = next(reason for fault, reason in REASONS if isinstance(error, fault))
+        self._observer.failed(reason)
+        return Unavailable(reason)
+
+
+async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
+    """All answers, or one of the errors. Waits for every call, so that none outlives this."""
+    waiting = list(calls)
+    if len(waiting) == 1:  # as with one partition always: no task is needed
+        return [await waiting[0]]
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return cast("list[Answer]", answers)

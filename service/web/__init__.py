@@ -1,0 +1,1 @@
+"""HTTP before any endpoint: connections, authentication, admission, errors as JSON."""
