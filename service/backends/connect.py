@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import hiredis
 from redis import asyncio as driver
 from redis import exceptions as faults
-from redis.asyncio.cluster import ClusterNode, PipelineCommand
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -86,12 +86,12 @@ def _around_key(name: str, more: tuple[str, ...]) -> tuple[str, str]:
     return f"*{2 + len(more)}\r\n{texts[0]}", "".join(texts[1:])
 
 
-async def _reply(connection: AbstractConnection) -> Any:
+async def _fake_reply(connection: AbstractConnection, encoding: str | None) -> Any:
     try:
         reply = await connection.read_response()
     except faults.ResponseError as error:
         return error
-    return [text and text.decode() for text in reply]
+    return [text and text.decode() for text in reply] if encoding else reply
 
 
 class Server(ABC):
@@ -155,30 +155,49 @@ class Server(ABC):
         return replies
 
     async def _ask_many(self, tag: str, commands: Sequence[Command]) -> list[Any]:
-        """One try. The driver's own pipeline takes ten times as long to pack and read them."""
         packed = "".join([_packed(*command) for command in commands]).encode()
+        return await self._ask(tag, packed, len(commands), encoding="utf-8")
+
+    async def _ask(
+        self, tag: str, packed: bytes, number: int, encoding: str | None = None
+    ) -> list[Any]:
+        """One try of so many commands on one connection; the reply to each, or a ResponseError.
+
+        The driver's own way to send and read takes several times as long.
+
+        Args:
+            tag: of the partition.
+            packed: the commands, as Redis reads them.
+            number: of the commands.
+            encoding: of the texts in the replies; None: they stay bytes.
+
+        Raises:
+            RedisError: one of its subclasses that says what ails the server, its user, or the place
+                of a slot.
+        """
         async with self._connection_of(tag) as connection:
             try:
                 await connection.connect()  # unless it is
                 async with asyncio.timeout(connection.socket_timeout):
                     await _write(connection, packed)
-                    replies = await self._replies(connection, len(commands))
+                    replies = await self._replies(connection, number, encoding)
             except BaseException:  # what is left of the replies must not be taken for others
                 await connection.disconnect(nowait=True)
                 raise
             for reply in replies:
-                # Its subclasses say what ails the server, its user, or the place of a slot.
                 if isinstance(reply, Exception) and type(reply) is not faults.ResponseError:
                     raise reply
         return replies
 
-    async def _replies(self, connection: AbstractConnection, number: int) -> list[Any]:
+    async def _replies(
+        self, connection: AbstractConnection, number: int, encoding: str | None
+    ) -> list[Any]:
         """So many replies. The driver's own way to read takes ten times as long for each."""
         stream: Any = connection._reader  # noqa: SLF001  see tests/unit/test_borrowed.py
         reader = hiredis.Reader(
             protocolError=faults.InvalidResponse,
             replyError=DefaultParser.parse_error,
-            encoding="utf-8",
+            encoding=encoding,
             errors="replace",
         )
         replies: list[Any] = []
@@ -193,26 +212,38 @@ class Server(ABC):
                 replies.append(reply)
         return replies
 
+    async def run(self, until_s: float, tag: str, *command: Any) -> Any:
+        """As `execute`, of a script: its reply as Redis has it, of bytes, integers and lists."""
+        return await self._insist(until_s, tag, partial(self._run, tag, command))
+
+    async def _run(self, tag: str, command: Command) -> Any:
+        [reply] = await self._ask(tag, hiredis.pack_command(command), 1)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
     async def write(self, until_s: float, tag: str, *command: Any) -> Any:
-        """As `execute`, of a command that writes: the answer comes when the write is durable.
+        """As `run`, of a script that writes: the answer comes when the write is durable.
 
         Raises:
             NotDurable: it is written, but not where it should be.
         """
         wait = self.wait
         if wait is None:
-            return await self.execute(until_s, tag, *command)
-        send = partial(self._send_and_wait, wait, until_s, tag, command)
-        return await self._insist(until_s, tag, send)
+            return await self.run(until_s, tag, *command)
+        run = partial(self._run_and_wait, wait, until_s, tag, command)
+        return await self._insist(until_s, tag, run)
 
-    async def _send_and_wait(self, wait: Wait, until_s: float, tag: str, command: Command) -> Any:
+    async def _run_and_wait(self, wait: Wait, until_s: float, tag: str, command: Command) -> Any:
         left_s = until_s - asyncio.get_running_loop().time()
-        answers = await self._send_all(tag, [command, *wait.after(tag, left_s)])
-        for answer in answers[:-1]:
-            if isinstance(answer, Exception):
-                raise answer
-        wait.check(answers[-1])
-        return answers[0]
+        commands = [command, *wait.after(tag, left_s)]
+        packed = b"".join(map(hiredis.pack_command, commands))
+        replies = await self._ask(tag, packed, len(commands))
+        for reply in replies[:-1]:
+            if isinstance(reply, Exception):
+                raise reply
+        wait.check(replies[-1])
+        return replies[0]
 
     async def _insist(self, until_s: float, tag: str, send: Callable[[], Awaitable[Any]]) -> Any:
         """Tries until it succeeds, or time is over."""
@@ -265,10 +296,6 @@ class Server(ABC):
     async def _send(self, tag: str, *command: Any) -> Any:
         """One try."""
 
-    @abstractmethod
-    async def _send_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:
-        """One try of several commands, on one connection; of each its answer, or the error."""
-
     async def home_of(self, tag: str) -> str:  # noqa: ARG002  one server holds all partitions
         """The name of the server that holds a partition."""
         return ""
@@ -300,12 +327,6 @@ class OneServer(Server):
     async def _send(self, tag: str, *command: Any) -> Any:  # noqa: ARG002  it holds all partitions
         return await self._client.execute_command(*command)
 
-    async def _send_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:  # noqa: ARG002
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return await pipeline.execute(raise_on_error=False)
-
     @asynccontextmanager
     async def _connection_of(self, tag: str) -> AsyncIterator[AbstractConnection]:  # noqa: ARG002
         pool = self._client.connection_pool
@@ -329,9 +350,11 @@ class Fake(OneServer):
 
     shebang = False
 
-    async def _replies(self, connection: AbstractConnection, number: int) -> list[Any]:
+    async def _replies(
+        self, connection: AbstractConnection, number: int, encoding: str | None
+    ) -> list[Any]:
         """There is no stream of bytes."""
-        return [await _reply(connection) for _ in range(number)]
+        return [await _fake_reply(connection, encoding) for _ in range(number)]
 
     async def ask(self, *command: Any) -> list[Any]:  # noqa: ARG002  there is no server
         """Nothing."""
@@ -364,15 +387,6 @@ class Cluster(Server):
     async def _send(self, tag: str, *command: Any) -> Any:
         async with self._node_of(tag) as node:
             return await node.execute_command(*command)
-
-    async def _send_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:
-        sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
-        async with self._node_of(tag) as node:
-            await node.execute_pipeline(sent)
-            for command in sent:
-                if isinstance(command.result, _PASSING):
-                    raise command.result
-        return [command.result for command in sent]
 
     @asynccontextmanager
     async def _connection_of(self, tag: str) -> AsyncIterator[AbstractConnection]:

@@ -72,7 +72,7 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Scripts
     if settings.embedded and private_runs(settings):
         settings = with_store(settings, url_of(settings.data_dir), settings.redis.partitions)
     async with connect(settings) as server:
-        yield server, Scripts(server.execute, shebang=server.shebang, write=server.write)
+        yield server, Scripts(server.run, shebang=server.shebang, write=server.write)
 
 
 def private_runs(settings: Settings) -> bool:

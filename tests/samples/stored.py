@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hiredis
+
 from service.backends.connect import Server
 from tests.backends import nodes_of
 
@@ -42,7 +44,9 @@ async def put(server: Server, sample: Sample) -> None:
     for key, (kind, content) in sample.keys.items():
         by_tag.setdefault(key[: key.index("}") + 1], []).extend(writes_of(key, kind, content))
     for tag, commands in by_tag.items():
-        await server._send_all(tag, commands)
+        packed = [hiredis.pack_command(tuple(command)) for command in commands]
+        replies = await server._ask(tag, b"".join(packed), len(packed))
+        assert not [reply for reply in replies if isinstance(reply, Exception)]
 
 
 def writes_of(key: str, kind: str, content: Any) -> Iterator[Iterable[Any]]:

@@ -112,12 +112,6 @@ BORROWED = [
     ),
     Borrowed(
         "redis",
-        cluster.ClusterNode.execute_pipeline,
-        ("commands", "cmd.result = "),
-        "connect: many commands to a partition's node in one trip",
-    ),
-    Borrowed(
-        "redis",
         cluster.NodesManager,
         ("self.startup_nodes", "def initialize(", "last_failed_node_name", "def move_slot("),
         "connect: the map of the cluster is read anew when a node fails, and never by ASK",
