@@ -8,7 +8,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import lru_cache, partial
 from typing import Any, cast
@@ -36,9 +36,12 @@ _LONGEST_PAUSE_S = 0.5
 _LOOK_EVERY_S = 0.2
 
 MOST_AT_ONCE = 200
-"""Commands in one write of `execute_many`: Redis does nothing else while it answers them, which for
+"""Commands in one write of `read_hashes`: Redis does nothing else while it answers them, which for
 as many records takes about a millisecond."""
 _READ_BYTES = 2**16
+
+HashRead = tuple[tuple[str, ...], str]
+"""Fields, `()` for all, and the key of a hash, which has ASCII characters only."""
 
 HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
 """Errors after which the same command will fail again."""
@@ -73,17 +76,23 @@ async def _write(connection: AbstractConnection, packed: bytes) -> None:
     await writer.drain()
 
 
-def _packed(name: str, key: str, *more: str) -> str:
-    """A command as Redis reads it."""
-    head, tail = _around_key(name, more)
-    return f"{head}${len(key.encode())}\r\n{key}\r\n{tail}"
+def _packed(reads: Iterable[HashRead]) -> bytes:
+    """HGETALL or HMGET of each, as Redis reads it."""
+    texts: list[str] = []
+    fields, head, tail = None, "", ""
+    for asked, key in reads:
+        if asked is not fields:  # those of a page are all the same
+            fields, (head, tail) = asked, _around_key(asked)
+        texts.append(f"{head}{len(key)}\r\n{key}\r\n{tail}")
+    return "".join(texts).encode()
 
 
 @lru_cache(maxsize=64)
-def _around_key(name: str, more: tuple[str, ...]) -> tuple[str, str]:
-    """What stands before a command's key, and behind it."""
-    texts = [f"${len(text.encode())}\r\n{text}\r\n" for text in (name, *more)]
-    return f"*{2 + len(more)}\r\n{texts[0]}", "".join(texts[1:])
+def _around_key(fields: tuple[str, ...]) -> tuple[str, str]:
+    """What stands before the length of a command's key, and behind the key."""
+    name = "HMGET" if fields else "HGETALL"
+    texts = [f"${len(field.encode())}\r\n{field}\r\n" for field in fields]
+    return f"*{2 + len(fields)}\r\n${len(name)}\r\n{name}\r\n$", "".join(texts)
 
 
 async def _fake_reply(connection: AbstractConnection, encoding: str | None) -> Any:
@@ -126,37 +135,34 @@ class Server(ABC):
         """
         return await self._insist(until_s, tag, lambda: self._send(tag, *command))
 
-    async def execute_many(
-        self, until_s: float, tag: str, commands: Sequence[Command]
-    ) -> list[Any]:
-        """As `execute`, of many commands that read, each about one key.
+    async def read_hashes(self, until_s: float, tag: str, reads: Sequence[HashRead]) -> list[Any]:
+        """Reads many hashes of a partition, or some fields of each.
 
-        `MOST_AT_ONCE` of them go out in one write on one connection. When that is lost, all of
+        `MOST_AT_ONCE` commands go out in one write on one connection. When that is lost, all of
         these are sent again.
 
         Args:
             until_s: when to give up, in seconds of the loop's clock.
             tag: of the partition.
-            commands: each its name, its key, and further arguments; all of them texts.
+            reads: what of which hash.
 
         Returns:
-            the reply to each, as it came, in texts: HGETALL has fields and values in one list.
-            Where a key holds what the command can't read, a ResponseError stands for its reply, so
-            that one odd key hides none of the others.
+            of each the texts of the fields, None for one that isn't there; of a whole hash its
+            fields and their texts in turns. Where a key holds something else, a ResponseError
+            stands for its reply, so that one odd key hides none of the others.
 
         Raises:
             RedisError: as `execute` does: the server serves none of the commands.
             TimeoutError: as `execute` does.
         """
         replies: list[Any] = []
-        for start in range(0, len(commands), MOST_AT_ONCE):
-            some = commands[start : start + MOST_AT_ONCE]
-            replies += await self._insist(until_s, tag, partial(self._ask_many, tag, some))
+        for start in range(0, len(reads), MOST_AT_ONCE):
+            some = reads[start : start + MOST_AT_ONCE]
+            replies += await self._insist(until_s, tag, partial(self._read_hashes, tag, some))
         return replies
 
-    async def _ask_many(self, tag: str, commands: Sequence[Command]) -> list[Any]:
-        packed = "".join([_packed(*command) for command in commands]).encode()
-        return await self._ask(tag, packed, len(commands), encoding="utf-8")
+    async def _read_hashes(self, tag: str, reads: Sequence[HashRead]) -> list[Any]:
+        return await self._ask(tag, _packed(reads), len(reads), encoding="utf-8")
 
     async def _ask(
         self, tag: str, packed: bytes, number: int, encoding: str | None = None

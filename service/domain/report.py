@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -345,15 +346,22 @@ class Kind(NamedTuple, Generic[Row]):
         row: makes a row of the texts of these fields, None for one that isn't there, or of all
             fields and their texts in turns. Raises ValueError or TypeError: they are no record that
             this version can read.
+        readable: whether all of some replies are such texts, and rows as they are: so `row` needn't
+            look at each.
         getter: makes what gets a field, by its name, from a row.
     """
 
     fields: tuple[str, ...]
     row: Callable[[Sequence[Any]], Row]
+    readable: Callable[[Sequence[Any]], bool]
     getter: Callable[[str], Callable[[Row], str | None]]
 
 
-WHOLE = Kind((), lambda flat: record_in(zip(flat[::2], flat[1::2], strict=True)), attrgetter)
+def _record_in_reply(flat: Sequence[str]) -> Record:
+    return record_in(zip(flat[::2], flat[1::2], strict=True))
+
+
+WHOLE = Kind((), _record_in_reply, lambda _: False, attrgetter)
 """Whole records."""
 
 Texts = Sequence[str | None]
@@ -363,7 +371,8 @@ until they are shown."""
 
 def texts_of(*fields: str) -> Kind[Texts]:
     """Some fields, beginning with `status`; none is a receipt, which a hash may leave out."""
-    times_in = itemgetter(*(place for place, field in enumerate(fields) if field.endswith("_ms")))
+    times = [place for place, field in enumerate(fields) if field.endswith("_ms")]
+    times_in = itemgetter(*times)
     wamid = fields.index("wamid") if "wamid" in fields else 0
 
     def checked(texts: Texts) -> Texts:
@@ -374,7 +383,24 @@ def texts_of(*fields: str) -> Kind[Texts]:
             raise ValueError("no record that this version can read")
         return texts
 
-    return Kind(tuple(map(stored, fields)), checked, lambda field: itemgetter(fields.index(field)))
+    def readable(replies: Sequence[Any]) -> bool:
+        # By columns, since that takes a quarter of the time that `checked` takes for each.
+        try:
+            columns = list(zip(*replies, strict=True))
+        except TypeError:  # an error is among them
+            return False
+        timed = [columns[place] for place in times] if columns else []
+        return (
+            all(map(any, zip(*timed, strict=True)))
+            and "".join(filter(None, chain.from_iterable(timed))).isdecimal()
+            and _STATUSES.keys() >= set(columns[0])
+            and all(columns[wamid])
+        )
+
+    def getter(field: str) -> Callable[[Texts], str | None]:
+        return itemgetter(fields.index(field))
+
+    return Kind(tuple(map(stored, fields)), checked, readable, getter)
 
 
 def record_of(reports: Sequence[Report]) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from heapq import merge as merge_sorted
 from itertools import islice
 from operator import itemgetter
@@ -60,18 +60,28 @@ class _Unreadable:
 _unreadable = _Unreadable()
 
 
-def rows_of(kind: Kind[Row], replies: Iterable[Any]) -> Iterator[Row | None]:
-    """The row of each reply; None where there is none, or none that this version can read."""
+def rows_of(kind: Kind[Row], replies: Sequence[Any]) -> tuple[list[Row | None], int]:
+    """The row of each reply, None where there is none; and how many of these can't be read.
+
+    One that this version can't read is left out: a later version wrote it, say, or it is no hash.
+    The others must not be lost for it. A line in the log tells of it.
+    """
+    if kind.readable(replies):
+        return list(replies), 0
+    rows, unreadable = list[Row | None](), 0
     for reply in replies:
         try:
-            yield kind.row(reply)
+            rows.append(kind.row(reply))
         except (ValueError, TypeError):
-            _note_unreadable(reply)
-            yield None
+            rows.append(None)
+            if not isinstance(reply, list) or any(reply):
+                unreadable += 1
+                _unreadable.note()
+    return rows, unreadable
 
 
 def rows_that_pass(
-    test: Test, kind: Kind[Row], places: Iterable[Position], replies: Iterable[Any]
+    test: Test, kind: Kind[Row], places: Iterable[Position], replies: Sequence[Any]
 ) -> tuple[list[tuple[Position, Row]], int]:
     """The rows of messages that a script found a moment ago, and how many can't be read.
 
@@ -83,28 +93,9 @@ def rows_that_pass(
         places: of the messages.
         replies: of each message.
     """
-    rows, unreadable, row_of = list[tuple[Position, Row]](), 0, kind.row
-    for at, reply in zip(places, replies, strict=True):
-        try:
-            row = row_of(reply)
-        except (ValueError, TypeError):
-            unreadable += _note_unreadable(reply)
-        else:
-            if test(row):
-                rows.append((at, row))
-    return rows, unreadable
-
-
-def _note_unreadable(reply: Any) -> bool:  # noqa: ANN401  texts, None among them, or an error
-    """Whether there is a record, for which a line is in the log: it can't be read.
-
-    One that this version can't read is left out: a later version wrote it, say, or it is no hash.
-    The others must not be lost for it.
-    """
-    if isinstance(reply, list) and not any(reply):
-        return False
-    _unreadable.note()
-    return True
+    rows, unreadable = rows_of(kind, replies)
+    found = zip(places, rows, strict=True)
+    return [(at, row) for at, row in found if row is not None and test(row)], unreadable
 
 
 class PartitionScan:

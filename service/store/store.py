@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
 
-from service.backends.connect import Server
+from service.backends.connect import HashRead, Server
 from service.backends.durability import NotDurable
 from service.domain.error_codes import KNOWN_CODES
 from service.domain.keys import (
@@ -107,10 +107,6 @@ Answer = TypeVar("Answer")
 Row = TypeVar("Row")
 
 _FAULTS = tuple(fault for fault, _ in REASONS)
-
-
-_Command = tuple[str, ...]
-"""HGETALL and a key, or HMGET, a key and fields."""
 
 
 class Observer(NamedTuple):
@@ -352,12 +348,12 @@ class Store:
             self._replies(p, map(id_of, some), kind) for p, some in by_partition.items()
         )
         asked = chain.from_iterable(by_partition.values())
-        rows = rows_of(kind, chain.from_iterable(found))
+        rows, _ = rows_of(kind, list(chain.from_iterable(found)))
         return {wamid: row for wamid, row in zip(asked, rows, strict=True) if row is not None}
 
     async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
         """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
-        rows = rows_of(WHOLE, await self._replies(partition, ids, WHOLE))
+        rows, _ = rows_of(WHOLE, await self._replies(partition, ids, WHOLE))
         return [row for row in rows if row is not None]
 
     async def with_participants(self, record: Record) -> tuple[Record | None, list[Participant]]:
@@ -401,18 +397,12 @@ class Store:
     def _replies(self, partition: int, ids: Iterable[str], kind: Kind[Any]) -> Awaitable[list[Any]]:
         """What Redis has of up to `MAX_READ` messages."""
         tag, fields = tag_of(partition), kind.fields
-        keys = [message_key(tag, message_id) for message_id in ids]
-        if fields:
-            commands: list[_Command] = [("HMGET", key, *fields) for key in keys]
-        else:
-            commands = [("HGETALL", key) for key in keys]
-        return self._reads.submit(partition, commands, len(commands))
+        reads = [(fields, message_key(tag, message_id)) for message_id in ids]
+        return self._reads.submit(partition, reads, len(reads))
 
-    async def _read(
-        self, partition: int, commands: Sequence[_Command], until_s: float
-    ) -> list[Any]:
+    async def _read(self, partition: int, reads: Sequence[HashRead], until_s: float) -> list[Any]:
         async with self._reading(partition):
-            return await self._server.execute_many(until_s, tag_of(partition), commands)
+            return await self._server.read_hashes(until_s, tag_of(partition), reads)
 
     async def _list(
         self, partition: int, queries: Sequence[Query], until_s: float

@@ -1,4 +1,4 @@
-"""Many commands in one write, when the connection breaks, the server hangs or the caller leaves."""
+"""Many hashes read at once, when the connection breaks, the server hangs or the caller leaves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +9,7 @@ import pytest
 from redis import exceptions as faults
 from redis.crc import key_slot
 
-from service.backends.connect import MOST_AT_ONCE, Cluster, Server, connect
+from service.backends.connect import MOST_AT_ONCE, Cluster, HashRead, Server, connect
 from service.config import Redis, Settings
 from service.domain.keys import message_key, tag_of
 from tests.backends import soon_s
@@ -29,7 +29,7 @@ from tests.servers import (
 TAG = tag_of(0)
 NUMBER = MOST_AT_ONCE + 50
 KEYS = [message_key(TAG, f"{number:022}") for number in range(NUMBER)]
-COMMANDS = [("HGETALL", key) for key in KEYS]
+READS: list[HashRead] = [((), key) for key in KEYS]
 REPLIES = [["wamid", key] for key in KEYS]
 LAST = KEYS[MOST_AT_ONCE - 1].encode()
 """Of the first write; no other has it."""
@@ -66,7 +66,7 @@ async def _cut_off(redis: RedisServer, **settings: float) -> AsyncIterator[tuple
 
 async def _ask(server: Server, within_s: float = 10.0) -> list[object]:
     until_s = asyncio.get_running_loop().time() + within_s
-    return await server.execute_many(until_s, TAG, COMMANDS)
+    return await server.read_hashes(until_s, TAG, READS)
 
 
 async def test_replies_cut_anywhere_are_asked_for_again(
