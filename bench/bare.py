@@ -13,7 +13,8 @@ import uvloop
 from aiohttp import web
 
 from bench.bodies import LATEST, STATUS, TRACK_SEND, message
-from service.domain.report import Report, Status, record_of
+from service.domain.record import record_of
+from service.domain.report import Report, Status
 from service.models.responses import latest_log
 
 TOKEN = os.environ["TRACKER_AUTH__TOKENS"].encode()

@@ -29,7 +29,7 @@ from bench.duels import spread
 from bench.processes import Server, serve
 from service.domain.report import Clock, Report
 from service.models.decoding import Reader
-from service.models.meaning import send_report, status_report
+from service.models.incoming import send_report, status_report
 from service.models.meta_webhook import Payload
 from service.models.requests import MessageStatusRequest, TrackSendRequest
 

@@ -29,9 +29,10 @@ from bench.bodies import (
     status_body,
 )
 from bench.stored import FIRST_US
-from service.domain.keys import Position, id_of
+from service.domain.identity import id_of
+from service.domain.query import Position
 from service.domain.report import Status
-from service.models.responses import cursor_of
+from service.models.cursors import encode_position
 
 NEW = 50_000_000
 """The number of the first message that isn't in any of the stores."""
@@ -95,7 +96,7 @@ def pages(size: int, *filters: str) -> Iterator[bytes]:
             "recipient": f"recipient_id={context.recipient_id}",
             "template": f"template_name={TEMPLATE}",
             "status": "status=read",
-            "deep": f"cursor={cursor_of(Position(FIRST_US + n, id_of(wamid)))}",
+            "deep": f"cursor={encode_position(Position(FIRST_US + n, id_of(wamid)))}",
         }
         query = "&".join([f"limit={PAGE}", *(values[name] for name in filters)])
         yield get(f"{LOGS}?{query}")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from bench import Row, Say, wire
 from bench.bodies import message
 from bench.processes import serve
-from service.domain.report import Record, Report, Status, record_of
+from service.domain.record import Record, record_of
+from service.domain.report import Report, Status
 from service.models.responses import MessageLog, message_log
 
 FIRST_US = time.time_ns() // 1000 - 86_400_000_000

@@ -14,8 +14,8 @@ from redis import Redis
 
 from bench import BenchError
 from bench.bodies import batches
-from service.domain.keys import schema_key, tag_of
 from service.domain.report import Report
+from service.store.keys import schema_key, tag_of
 from service.store.scripts import MAX_BATCH, Scripts
 
 IN_FLIGHT = 4

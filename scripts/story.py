@@ -19,8 +19,9 @@ import orjson
 
 from scripts.guests import Guest, guests
 from service.commands.record_lines import line_of
-from service.domain.report import Clock, Status, record_of
-from service.models.meaning import send_report
+from service.domain.record import record_of
+from service.domain.report import Clock, Status
+from service.models.incoming import send_report
 from service.models.meta_webhook import Payload
 from service.models.requests import TrackSendRequest
 

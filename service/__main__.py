@@ -18,7 +18,7 @@ import click
 import msgspec
 import uvloop
 
-from service.app import JOURNAL_OFF, create_app, serve
+from service.app import JOURNAL_OFF, create_app
 from service.backends.connect import address_of
 from service.backends.embedded import examine, is_private, prepare
 from service.commands.adopt import adopt
@@ -30,6 +30,7 @@ from service.commands.repartition import repartition
 from service.commands.upgrade import upgrade
 from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weaknesses
 from service.errors import ConfigError, StartError
+from service.server import serve
 from service.store.clocks import weaknesses_of_clocks
 from service.store.journal import check_folder, foreign_in
 from service.store.journal_owners import held_back

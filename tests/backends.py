@@ -9,34 +9,25 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from service.backends.connect import Cluster, OneServer, Server, connect
+from service.backends.cluster import Cluster
+from service.backends.connect import connect
+from service.backends.durability import fence_key
+from service.backends.server import OneServer, Server
 from service.config import Auth, Redis, Settings
-from service.domain.keys import (
-    DIMENSIONS,
-    SCHEMA_VERSION,
-    Dimension,
-    Value,
-    ending_of,
-    feed_key,
-    fence_key,
-    id_of,
-    message_key,
-    participants_key,
-    partition_of,
-    tag_of,
-)
-from service.domain.report import (
+from service.domain.dimensions import DIMENSIONS, Dimension, Value
+from service.domain.identity import ending_of, id_of, partition_of
+from service.domain.record import (
     Participant,
     Record,
-    Report,
-    Status,
     participants_in,
     participants_of,
     record_in,
     record_of,
     stored,
 )
+from service.domain.report import Report, Status
 from service.domain.statistics import counted, times_in
+from service.store.keys import SCHEMA_VERSION, feed_key, message_key, participants_key, tag_of
 from service.store.scripts import Scripts
 from service.store.startup import check, claim
 from service.store.store import Observer, Store

@@ -11,9 +11,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, AppRunner, Request
 from hypothesis import settings
 
-from service.app import Runner, create_app
+from service.app import create_app
 from service.config import Auth, Journal, Settings
 from service.config import Redis as RedisSettings
+from service.server import Runner
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_US
 from tests.servers import RedisCluster, RedisServer, server_binary

@@ -1,6 +1,6 @@
 """`python -m tests.older …`: a service whose schema version is 2, as far as its start goes."""
 
-from service.domain import keys
+from service.store import keys
 
 keys.SCHEMA_VERSION = 2
 

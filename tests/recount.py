@@ -7,17 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from service.domain.keys import Position, Selection, id_of
-from service.domain.report import Record, Status
-from service.domain.statistics import (
-    AGES_S,
-    SPANS,
-    WITHIN_S,
-    Standing,
-    Stats,
-    Took,
-    ValuePosition,
-)
+from service.domain.identity import id_of
+from service.domain.query import Position, Selection, ValuePosition
+from service.domain.record import Record
+from service.domain.report import Status
+from service.domain.statistics import AGES_S, SPANS, WITHIN_S, Standing, Stats, Took
 from service.store.store import Store
 
 FIELDS = {

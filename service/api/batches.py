@@ -23,7 +23,7 @@ from service.models.ndjson import Lines
 from service.store.scripts import Merged, Outcome
 from service.store.store import Store
 from service.telemetry import Metrics, request_id
-from service.web.middleware import label
+from service.web.http_responses import label
 
 log = logging.getLogger(__name__)
 

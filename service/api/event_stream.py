@@ -8,7 +8,8 @@ from aiohttp import web
 
 from service.live.subscribers import Listener
 from service.telemetry import request_id
-from service.web.middleware import BEGAN, label
+from service.web.http_responses import label
+from service.web.middleware import BEGAN
 
 EVENT_STREAM = "text/event-stream"
 HEADERS = {

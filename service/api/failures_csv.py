@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import hdrs, web
 
-from service.domain.keys import Position
+from service.domain.query import Position
 from service.errors import Unavailable
 from service.models import sheets
 from service.store.failures import FailedPage
 from service.telemetry import request_id
-from service.web.middleware import SETTINGS, label
+from service.web.bodies import SETTINGS
+from service.web.http_responses import label
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ import msgspec
 from service.api.batches import NDJSON
 from service.api.event_stream import EVENT_STREAM
 from service.api.failures_csv import CSV
-from service.api.handlers import LAST_EVENT_ID, SIGNATURE
+from service.api.query_handlers import LAST_EVENT_ID
+from service.api.report_handlers import SIGNATURE
 from service.api.routes import Route
 from service.errors import (
     BadRequest,
@@ -33,11 +34,12 @@ from service.errors import (
     Unauthorized,
     Unavailable,
 )
-from service.models.meaning import MAX_WAMID
+from service.models.fields import MAX_WAMID
 from service.models.requests import PLAIN
 from service.models.responses import Refusal
 from service.models.schema import REF
-from service.web.middleware import META, TOKEN
+from service.web.http_responses import TOKEN
+from service.web.policies import META
 
 Json = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from service.api import dashboard_files, handlers
-from service.domain.keys import LISTED
+from service.api import dashboard_files, operator_handlers, query_handlers, report_handlers
+from service.domain.dimensions import LISTED
 from service.errors import BadRequest, NotFound, RequestError, Unavailable
 from service.models.insight_responses import (
     FailuresResponse,
@@ -49,7 +49,8 @@ from service.models.responses import (
     TrackSendBatchResponse,
     TrackSendResponse,
 )
-from service.web.middleware import (
+from service.web.bodies import check_expectation
+from service.web.policies import (
     LIVE,
     META,
     OPEN,
@@ -59,7 +60,6 @@ from service.web.middleware import (
     WRITE_MANY,
     Policies,
     Policy,
-    check_expectation,
 )
 
 WEBHOOKS = "/api/webhooks"
@@ -105,41 +105,42 @@ class Route(NamedTuple):
 # Two lines a route: where it is, and what goes in and out.
 # fmt: off
 ROUTES = (
-    Route("POST", f"{WEBHOOKS}/track-send/", handlers.track_send, WRITE,
+    Route("POST", f"{WEBHOOKS}/track-send/", report_handlers.track_send, WRITE,
           takes=TrackSend, answers=TrackSendResponse, queued=True),
-    Route("POST", f"{WEBHOOKS}/track-send/batch/", handlers.track_send_batch, WRITE_MANY,
+    Route("POST", f"{WEBHOOKS}/track-send/batch/", report_handlers.track_send_batch, WRITE_MANY,
           takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True, queued=True),
-    Route("POST", f"{WEBHOOKS}/message-status/", handlers.status_update, WRITE,
+    Route("POST", f"{WEBHOOKS}/message-status/", report_handlers.status_update, WRITE,
           takes=ForwardedStatusRequest, answers=MessageStatusResponse, queued=True),
-    Route("POST", f"{WEBHOOKS}/message-status/batch/", handlers.status_update_batch, WRITE_MANY,
-          takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True,
+    Route("POST", f"{WEBHOOKS}/message-status/batch/", report_handlers.status_update_batch,
+          WRITE_MANY, takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True,
           queued=True),
-    Route("POST", f"{WEBHOOKS}/message-status-lookup/", handlers.status_lookup, READ,
+    Route("POST", f"{WEBHOOKS}/message-status-lookup/", query_handlers.status_lookup, READ,
           takes=StatusLookupRequest, answers=StatusLookupResponse),
-    Route("GET", f"{WEBHOOKS}/message-logs/", handlers.message_logs, READ,
+    Route("GET", f"{WEBHOOKS}/message-logs/", query_handlers.message_logs, READ,
           takes=MessageLogsQuery, answers=MessageLogsResponse),
-    Route("GET", f"{WEBHOOKS}/message-logs/latest/", handlers.message_logs_latest, READ,
+    Route("GET", f"{WEBHOOKS}/message-logs/latest/", query_handlers.message_logs_latest, READ,
           takes=LatestLogQuery, answers=LatestLogResponse),
-    Route("GET", f"{WEBHOOKS}/live/", handlers.live, LIVE,
+    Route("GET", f"{WEBHOOKS}/live/", query_handlers.live, LIVE,
           takes=LiveQuery, answers=MessageLog, events=True),
-    Route("GET", f"{WEBHOOKS}/messages/{{wamid}}/", handlers.message_details, READ,
+    Route("GET", f"{WEBHOOKS}/messages/{{wamid}}/", query_handlers.message_details, READ,
           answers=MessageResponse, refusals=(NotFound, BadRequest)),
-    Route("GET", f"{WEBHOOKS}/message-stats/", handlers.message_stats, READ,
+    Route("GET", f"{WEBHOOKS}/message-stats/", query_handlers.message_stats, READ,
           takes=MessageStatsQuery, answers=MessageStatsResponse),
-    *(Route("GET", f"{WEBHOOKS}/{list_name(each).replace('_', '-')}/", handlers.lister_of(each),
-            READ, takes=ValuesQuery, answers=values_response(each)) for each in LISTED),
-    Route("GET", f"{WEBHOOKS}/failures/", handlers.failures, READ,
+    *(Route("GET", f"{WEBHOOKS}/{list_name(each).replace('_', '-')}/",
+            query_handlers.lister_of(each), READ,
+            takes=ValuesQuery, answers=values_response(each)) for each in LISTED),
+    Route("GET", f"{WEBHOOKS}/failures/", query_handlers.failures, READ,
           takes=FailuresQuery, answers=FailuresResponse, sheet=True),
-    Route("POST", f"{WEBHOOKS}/erase/", handlers.erase, WRITE,
+    Route("POST", f"{WEBHOOKS}/erase/", query_handlers.erase, WRITE,
           takes=Erase, answers=EraseResponse),
-    Route("GET", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp_verify, META,
+    Route("GET", f"{WEBHOOKS}/whatsapp/", report_handlers.whatsapp_verify, META,
           takes=HandshakeQuery, answers=str),
-    Route("POST", f"{WEBHOOKS}/whatsapp/", handlers.whatsapp, META,
+    Route("POST", f"{WEBHOOKS}/whatsapp/", report_handlers.whatsapp, META,
           takes=WebhookPayload, answers=PayloadTaken, queued=True),
-    Route("GET", "/healthz", handlers.healthz, OPEN, answers=Done),
-    Route("GET", "/readyz", handlers.readyz, OPEN, answers=Ready, refusals=(Unavailable,)),
-    Route("GET", "/metrics", handlers.metrics, OPEN, answers=str),
-    Route("GET", "/openapi.json", handlers.openapi, STRANGER, answers=Description),
+    Route("GET", "/healthz", operator_handlers.healthz, OPEN, answers=Done),
+    Route("GET", "/readyz", operator_handlers.readyz, OPEN, answers=Ready, refusals=(Unavailable,)),
+    Route("GET", "/metrics", operator_handlers.metrics, OPEN, answers=str),
+    Route("GET", "/openapi.json", operator_handlers.openapi, STRANGER, answers=Description),
 )
 # fmt: on
 

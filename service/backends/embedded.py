@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from service.backends.durability import OLDEST
+from service.backends.server_checks import OLDEST
 from service.errors import StartError
 
 log = logging.getLogger(__name__)

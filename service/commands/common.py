@@ -26,12 +26,16 @@ import click
 import msgspec
 import uvloop
 
-from service.backends.connect import Server, connect
+from service.backends.connect import connect
 from service.backends.embedded import url_of
+from service.backends.server import Server
 from service.config import Settings, load
-from service.domain.keys import Position, Selection, index_key, tag_of
-from service.domain.report import Record, Report, reports_of
+from service.domain.query import Position, Selection
+from service.domain.record import Record
+from service.domain.report import Report
+from service.domain.reports_of_record import reports_of
 from service.errors import CommandError, StartError, Unavailable
+from service.store.keys import index_key, tag_of
 from service.store.paging import Page
 from service.store.scripts import Merged, Scripts
 from service.store.startup import check, claim

@@ -26,12 +26,13 @@ from service.commands.common import (
 )
 from service.commands.record_lines import line_of
 from service.config import Settings
-from service.domain.keys import FILTERS, Selection
-from service.domain.report import Record
+from service.domain.dimensions import FILTERS
+from service.domain.query import Selection
+from service.domain.record import Record
 from service.errors import BadRequest, CommandError
 from service.models.decoding import Reader
-from service.models.meaning import selection_of
 from service.models.requests import MessageLogsQuery
+from service.models.selections import selection_of
 from service.store.store import Store
 
 _QUERY = Reader(MessageLogsQuery)

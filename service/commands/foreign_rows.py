@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from service.domain.report import RANK, Context, Report, Status
 from service.errors import BadRequest
 from service.models.decoding import Reader, refusal
-from service.models.meaning import send_report, status_report, time_of
+from service.models.fields import time_of
+from service.models.incoming import send_report, status_report
 from service.models.recipients import recipient_of
 from service.models.requests import (
     MAX_METAS_ID,

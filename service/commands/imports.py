@@ -24,7 +24,7 @@ from service.commands.input_files import CutShort, Line, json_lines, lines_of, o
 from service.config import Settings
 from service.domain.report import Report
 from service.errors import BadRequest
-from service.models.meaning import STATUSES
+from service.models.fields import STATUSES
 from service.models.times import Times, can_be_read
 from service.store.scripts import Merged, Outcome
 

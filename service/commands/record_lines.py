@@ -14,19 +14,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from service.domain.report import (
+from service.domain.record import (
     ERROR_FIELDS,
-    Context,
     Participant,
     Record,
-    Report,
-    Status,
     older_in,
     participants_of,
     receipts_of,
     record_of,
-    reports_of,
 )
+from service.domain.report import Context, Report, Status
+from service.domain.reports_of_record import reports_of
 from service.errors import BadRequest
 from service.models.decoding import Reader, refusal
 from service.models.pricing import parts_of, pricing_of

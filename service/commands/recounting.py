@@ -17,9 +17,10 @@ from typing import NamedTuple, TypeVar
 from service.commands.common import open_store, patiently, progress
 from service.commands.store_state import keys_of
 from service.config import Settings
+from service.domain.dimensions import DIMENSIONS, values_of
 from service.domain.error_codes import KNOWN_CODES
-from service.domain.keys import DIMENSIONS, id_of, tag_of, values_of
-from service.domain.report import Record
+from service.domain.identity import id_of
+from service.domain.record import Record
 from service.domain.statistics import (
     MOST_CODES,
     OTHER_CODE,
@@ -30,6 +31,7 @@ from service.domain.statistics import (
 )
 from service.errors import CommandError
 from service.live.feed import START, Feed
+from service.store.keys import tag_of
 from service.store.scripts import MAX_RECHECKED, Recount, Recounted
 from service.store.store import MAX_READ, Store
 

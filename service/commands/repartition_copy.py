@@ -27,8 +27,8 @@ from service.commands.store_state import (
     write_layout,
 )
 from service.config import Settings
-from service.domain.keys import SCHEMA_VERSION
 from service.errors import CommandError
+from service.store.keys import SCHEMA_VERSION
 from service.store.scripts import Layout
 from service.store.startup import check
 from service.store.store import Store

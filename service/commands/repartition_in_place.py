@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import monotonic
 
+from service.backends.durability import fence_key
 from service.commands.common import (
     EVERYTHING,
     open_server,
@@ -31,18 +32,12 @@ from service.commands.store_state import (
     write_layout,
 )
 from service.config import Settings
-from service.domain.keys import (
-    SCHEMA_VERSION,
-    crc16_of,
-    feed_key,
-    fence_key,
-    id_of,
-    partition_of,
-    tag_of,
-)
-from service.domain.report import Record, Report
+from service.domain.identity import crc16_of, id_of, partition_of
+from service.domain.record import Record
+from service.domain.report import Report
 from service.domain.statistics import counted
 from service.errors import CommandError
+from service.store.keys import SCHEMA_VERSION, feed_key, tag_of
 from service.store.scripts import MAX_ERASED, Erasure, Layout
 from service.store.store import Store
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from service.commands.common import patiently
-from service.domain.keys import count_key, index_key, schema_key, tag_of
 from service.errors import CommandError, Unavailable
+from service.store.keys import count_key, index_key, schema_key, tag_of
 from service.store.scripts import Layout
 from service.store.store import Store
 

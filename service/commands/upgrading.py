@@ -20,8 +20,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from time import monotonic
 from typing import NamedTuple
 
-from service.backends.connect import Fake, Server
 from service.backends.permissions import MERGES, UPGRADES
+from service.backends.server import Fake, Server
 from service.commands.common import (
     EVERYTHING,
     counted,
@@ -37,7 +37,8 @@ from service.commands.recounting import check_on
 from service.commands.schema_2_records import fields_of, indexed_by, participants_of
 from service.commands.store_state import layout_of
 from service.config import Settings
-from service.domain.keys import (
+from service.errors import CommandError, Unavailable
+from service.store.keys import (
     SCHEMA_VERSION,
     UPGRADING,
     index_key,
@@ -45,7 +46,6 @@ from service.domain.keys import (
     schema_key,
     tag_of,
 )
-from service.errors import CommandError, Unavailable
 from service.store.scripts import MAX_REPLACED, Change, Layout, Replaced, Scripts
 from service.store.startup import check_permission
 from service.store.store import Store

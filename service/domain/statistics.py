@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.domain.report import Record, Status
+from service.domain.query import ValuePosition
+from service.domain.record import Record
+from service.domain.report import Status
 
 REACHED = (Status.SENT, Status.DELIVERED, Status.READ)
 """The way of a message that doesn't fail: who is at a step has been at those before it."""
@@ -139,11 +141,6 @@ def _spans(now_ms: int, cut: int, age_s: int) -> list[str]:
     """The spans of the next day, as a reported time may be, and of the past up to an age."""
     first, last = ((now_ms + 1000 * s) // 10**cut for s in (-age_s, _DAY_S))
     return [str(span) for span in range(first, last + 1)]
-
-
-ValuePosition = tuple[int, str]
-"""A place among a dimension's values, the latest first: `created_us` of its latest message, and the
-value."""
 
 
 class Standing(NamedTuple):

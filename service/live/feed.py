@@ -10,8 +10,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from service.domain.keys import FEED_ENTRIES, FEED_IDS, feed_key, tag_of
-from service.domain.report import Record
+from service.domain.record import Record
+from service.store.keys import FEED_ENTRIES, FEED_IDS, feed_key, tag_of
 from service.store.store import MAX_READ, Store
 
 _MOST_ENTRIES, _LEAST_ENTRIES = 250, 8

@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import orjson
 
-from service.domain.keys import FILTERS
-from service.domain.report import Record
+from service.domain.dimensions import FILTERS
+from service.domain.record import Record
 from service.live.feed import Changes, Feed, Place, name_of
 from service.models.requests import LiveQuery
 from service.models.responses import message_log

@@ -9,9 +9,10 @@ from typing import Annotated, Any, NotRequired, TypedDict, cast, get_type_hints
 
 from msgspec import Meta
 
+from service.domain.dimensions import RECIPIENT_FIELDS, Dimension
 from service.domain.error_codes import Remedy, RemedyClass, groups_of, remedy_of
-from service.domain.keys import RECIPIENT_FIELDS, Dimension
-from service.domain.report import Participant, Record, Status, receipts_of
+from service.domain.record import Participant, Record, receipts_of
+from service.domain.report import Status
 from service.domain.statistics import AGES_S, TOLERANCE_MS, Standing, Stats, Took
 from service.models.pricing import pricing_of
 from service.models.responses import MessageLog, Moment, iso, message_log

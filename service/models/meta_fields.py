@@ -13,8 +13,8 @@ import orjson
 from service.domain.report import Extras
 from service.errors import BadRequest
 from service.models.decoding import CONTROLS
+from service.models.fields import text_of
 from service.models.large_json import Items
-from service.models.meaning import text_of
 from service.models.pricing import parts_of
 from service.models.recipients import ids_in, recipient_of
 from service.models.requests import MAX_METAS_ID

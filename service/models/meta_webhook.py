@@ -15,8 +15,8 @@ from typing import Any
 from service.domain.report import LONGEST_AHEAD_MS, Extras, Report, Status
 from service.errors import BadRequest
 from service.models.decoding import CONTROLS, any_json
+from service.models.fields import MAX_WAMID, NO_ERROR, STATUSES, any_time, error_of, time_of
 from service.models.large_json import Items, is_large, json_in_pieces
-from service.models.meaning import MAX_WAMID, NO_ERROR, STATUSES, any_time, error_of, time_of
 from service.models.meta_fields import NO_CONTACT, Contacts, id_of, recipient_and_extras
 from service.models.requests import MAX_ID
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from service.domain.report import Record
+from service.domain.record import Record
 
 _TEXTS = {
     "category": "pricing_category",

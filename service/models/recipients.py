@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import category, normalize
 
-from service.domain.keys import ENDING_DIGITS, ending_of
+from service.domain.identity import ENDING_DIGITS, ending_of
 from service.errors import BadRequest
 from service.models.decoding import CONTROLS, refusal
 from service.models.requests import RECIPIENT

@@ -12,8 +12,11 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
-from service.domain.keys import DIMENSIONS, Position, uuid_of
-from service.domain.report import Kind, Record, Status, Texts, texts_of
+from service.domain.dimensions import DIMENSIONS
+from service.domain.identity import uuid_of
+from service.domain.record import Record
+from service.domain.report import Status
+from service.domain.rows import Kind, Texts, texts_of
 from service.models.schema import one_of
 
 Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
@@ -212,17 +215,6 @@ class EraseResponse(TypedDict):
 
 
 Description = Annotated[dict[str, Any], Meta(description="an OpenAPI document")]
-
-
-def cursor_of(position: Position) -> str:
-    """A position as callers hand it back."""
-    return f"{position.created_us}.{position.message_id}"
-
-
-def value_cursor_of(position: tuple[int, str]) -> str:
-    """A position among values as callers hand it back."""
-    latest_us, value = position
-    return f"{latest_us}.{value}"
 
 
 def iso(time_ms: str | None) -> str | None:

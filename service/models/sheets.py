@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
-from service.domain.report import Record
+from service.domain.record import Record
 from service.models.insight_responses import FailedRecipient, failed_recipient
 from service.models.recipients import calling_code_of
 

@@ -24,7 +24,7 @@ Send = Callable[[int, Sequence[Item], float], Awaitable[Sequence[Answer]]]
 """`send(partition, items, until_s)`: answers the items in their order, or raises Unavailable; by
 `until_s` of the loop's clock at the latest."""
 
-MOST_AT_ONCE = 16
+MAX_CONCURRENT = 16
 """Batches of a partition that may be on their way."""
 
 _Waiting = tuple[Sequence[Item], int, asyncio.Future[list[Answer]], float]
@@ -90,7 +90,7 @@ class Batcher(Generic[Item, Answer]):
             queue = self._queues[partition] = _Queue()
         queue.entries.append((items, weight, answer, self._loop.time()))
         queue.weight += weight
-        if not queue.sending or (queue.weight >= self._most and queue.sending < MOST_AT_ONCE):
+        if not queue.sending or (queue.weight >= self._most and queue.sending < MAX_CONCURRENT):
             queue.sending += 1
             task = self._loop.create_task(self._drain(partition, queue))
             self._tasks.add(task)

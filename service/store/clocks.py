@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from redis import exceptions as faults
 
-from service.backends.connect import Server
+from service.backends.server import Server
 from service.domain.report import LONGEST_AHEAD_MS
 from service.errors import Unavailable
 

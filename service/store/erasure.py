@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from service.domain.keys import GONE_S, Position, Selection, crc16_of, id_of, recipients_in
-from service.domain.report import Record
+from service.domain.dimensions import recipients_in
+from service.domain.identity import crc16_of, id_of
+from service.domain.query import Position, Selection
+from service.domain.record import Record
 from service.models.recipients import nationals_of, numbers_of
+from service.store.keys import GONE_S
 from service.store.scripts import MAX_ERASED, Erasure, Query
 from service.store.store import Store
 

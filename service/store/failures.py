@@ -18,8 +18,9 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from service.domain.error_codes import remedy_of
-from service.domain.keys import Position, Selection, ending_of
-from service.domain.report import Record
+from service.domain.identity import ending_of
+from service.domain.query import Position, Selection
+from service.domain.record import Record
 from service.errors import Unavailable
 from service.models.recipients import person_of
 from service.store.paging import Page, position_of

@@ -11,9 +11,11 @@ from operator import itemgetter
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
-from service.domain.keys import Position, Selection, id_of
-from service.domain.report import Kind, Record
-from service.domain.statistics import Standing, ValuePosition
+from service.domain.identity import id_of
+from service.domain.query import Position, Selection, ValuePosition
+from service.domain.record import Record
+from service.domain.rows import Kind
+from service.domain.statistics import Standing
 from service.store.scripts import Query, Scan, Test
 
 Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[Standing]]]]

@@ -20,37 +20,13 @@ import msgspec
 from redis.exceptions import NoScriptError
 
 from service.backends.permissions import MERGES, Command, on_keys_of
+from service.domain.dimensions import DIMENSIONS, RECIPIENT_FIELDS, Dimension, Value, values_of
 from service.domain.error_codes import KNOWN_CODES
-from service.domain.keys import (
-    DIMENSIONS,
-    ENDING_DIGITS,
-    FEED_ENTRIES,
-    FEED_IDS,
-    RECIPIENT_FIELDS,
-    SCHEMA_VERSION,
-    Dimension,
-    Position,
-    Selection,
-    Value,
-    id_of,
-    schema_key,
-    tag_of,
-    values_of,
-)
-from service.domain.report import (
-    ERROR_FIELDS,
-    RANK,
-    SHARED,
-    Context,
-    Extras,
-    Kind,
-    Participant,
-    Record,
-    Report,
-    Row,
-    Status,
-    stored,
-)
+from service.domain.identity import ENDING_DIGITS, id_of
+from service.domain.query import Position, Selection, ValuePosition
+from service.domain.record import ERROR_FIELDS, Participant, Record, stored
+from service.domain.report import RANK, SHARED, Context, Extras, Report, Status
+from service.domain.rows import Kind, Row
 from service.domain.statistics import (
     EXACT_S,
     GROWTH,
@@ -64,9 +40,9 @@ from service.domain.statistics import (
     WITHIN_S,
     Standing,
     Tallies,
-    ValuePosition,
     times_in,
 )
+from service.store.keys import FEED_ENTRIES, FEED_IDS, SCHEMA_VERSION, schema_key, tag_of
 
 MAX_BATCH = 256
 """Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so

@@ -11,12 +11,12 @@ from typing import NamedTuple, Protocol
 from redis import exceptions as faults
 
 from service import config
-from service.backends.connect import HOPELESS, Fake, Server
-from service.backends.durability import check_age, evicted, in_words, syncs_by_itself, weaknesses
 from service.backends.embedded import LISTPACK_BYTES, is_private
 from service.backends.permissions import MERGES, OTHERS, Command
-from service.domain.keys import SCHEMA_VERSION, UPGRADING, tag_of
+from service.backends.server import HOPELESS, Fake, Server
+from service.backends.server_checks import check_age, evicted, in_words, syncs_by_itself, weaknesses
 from service.errors import OtherStore, StartError, StoreAway
+from service.store.keys import SCHEMA_VERSION, UPGRADING, tag_of
 from service.store.scripts import Layout, Scripts
 
 log = logging.getLogger(__name__)

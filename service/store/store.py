@@ -17,26 +17,20 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from redis import exceptions as faults
 
-from service.backends.connect import HashRead, Server
-from service.backends.durability import NotDurable
+from service.backends.durability import NotDurable, fence_key
+from service.backends.server import HashRead, Server
 from service.domain.error_codes import KNOWN_CODES
-from service.domain.keys import (
-    Position,
-    Selection,
-    fence_key,
-    id_of,
-    index_key,
-    message_key,
-    participants_key,
-    partition_of,
-    tag_of,
-)
-from service.domain.report import WHOLE, Kind, Participant, Record, Report, participants_in
-from service.domain.statistics import Stats, ValuePosition, stats_of, together, waits_asked
+from service.domain.identity import id_of, partition_of
+from service.domain.query import Position, Selection, ValuePosition
+from service.domain.record import Participant, Record, participants_in
+from service.domain.report import Report
+from service.domain.rows import WHOLE, Kind
+from service.domain.statistics import Stats, stats_of, together, waits_asked
 from service.errors import Rejected, Unavailable
 from service.store.availability import SILENT, Availability
 from service.store.batcher import Batcher
 from service.store.journal import Journal
+from service.store.keys import index_key, message_key, participants_key, tag_of
 from service.store.paging import (
     Page,
     PartitionScan,

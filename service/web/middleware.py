@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
-import os
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cache
-from itertools import count
-from secrets import token_hex
 from time import perf_counter
-from typing import NamedTuple, cast
+from typing import cast
 
-import orjson
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import hdrs, web
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import AbstractResource
-from multidict import CIMultiDict, istr
+from multidict import istr
 
-from service.config import Http, Settings
+from service.config import Http
 from service.errors import (
     Forbidden,
     Overloaded,
     Packed,
     RequestError,
-    TooLarge,
-    TooSlow,
-    Unauthorized,
     Unavailable,
 )
 from service.telemetry import Metrics, request_id
 from service.web.admission import Admission, Connection, ticket
 from service.web.auth import Access
+from service.web.bodies import SMALL_BYTES
+from service.web.http_responses import (
+    TOKEN,
+    UNCOMPRESSED,
+    error_response,
+    label,
+    refusal_response,
+    request_id_of,
+)
+from service.web.policies import OPEN, READ, STRANGER, WRITE_MANY, Policies, Policy
 from service.web.refusals import Address, Brake, LogLimit, Proxies
 
 log = logging.getLogger(__name__)
 
 
-SETTINGS = web.AppKey("settings", Settings)
 LOG_LIMIT = web.AppKey("log_limit", LogLimit)
 BEGAN = web.ResponseKey("began", float)
 """When the response to a lasting request began, by `time.perf_counter`."""
@@ -51,143 +51,18 @@ Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 GUARDED = "/api/"
 """What begins with this needs a token, unless its policy says otherwise."""
 
-MIB = 1024**2
-MOST_BODY_BYTES = 5 * MIB
-"""Of any endpoint."""
-_SMALL_BYTES = 16 * 1024
-"""A body that came at once or an answer is counted by its bytes if it has more. Answers up to this
-size fit into the kernel's buffer of a connection that is read."""
 
-TOKEN = istr("X-Webhook-Token")
 _FORWARDED_FOR = istr("X-Forwarded-For")
-_REQUEST_ID = istr("X-Request-ID")
-SANE_ID = r"[A-Za-z0-9._:/+=@-]{1,128}"
-_SANE_ID = re.compile(SANE_ID)
-_CACHE_CONTROL = istr(hdrs.CACHE_CONTROL)
-_LABELS = CIMultiDict(
-    {
-        hdrs.SERVER: "message-tracker",  # aiohttp would name its own version and Python's
-        "X-Content-Type-Options": "nosniff",
-    }
-)
-_UNKEPT = CIMultiDict({**_LABELS, _CACHE_CONTROL: "no-store"})
-_RETRY_AFTER_S = "1"
-_PLAIN = "identity"
 _WAITED = (202, Unavailable.status)
 """Statuses that mean "the store is unavailable": one log line stands for all such requests."""
 _ABSENCE_S = 60.0
 """Refusals for the same reason count as one outage while no more than this lies between them."""
 _OURS = "Something went wrong here; the request id leads to the log."
-_SENTENCES = {
-    404: "There is nothing at this address.",
-    405: "This method is not allowed here; the Allow header lists those that are.",
-    417: "The only expectation that is met is 100-continue.",
-}
-
-
-class Policy(NamedTuple):
-    """How the requests of a route are let in.
-
-    Attributes:
-        by_token: whether they need a token; where not, the handler looks who it is, and until it
-            knows they are strangers.
-        refused_at: the part of the callers' limits in use at which they are refused.
-        lasting: whether they go on for hours, and do little: they have a limit of their own.
-        small: whether all of its answers are small.
-    """
-
-    by_token: bool
-    refused_at: float
-    lasting: bool = False
-    small: bool = False
-
-
-WRITE = Policy(by_token=True, refused_at=1.0, small=True)
-"""For what the guide's callers send once and never again."""
-WRITE_MANY = Policy(by_token=True, refused_at=1.0)
-"""Likewise, for many in a request, with as many answers."""
-READ = Policy(by_token=True, refused_at=0.8)
-"""For what can be asked again."""
-META = Policy(by_token=False, refused_at=0.8)
-"""For Meta's webhook: it is signed instead, and Meta sends it again."""
-STRANGER = Policy(by_token=False, refused_at=0.8)
-"""For what anyone may ask."""
-LIVE = Policy(by_token=True, refused_at=0.8, lasting=True)
-"""For listeners, who can come again."""
-OPEN = Policy(by_token=False, refused_at=math.inf)
-"""For an operator's probes: never refused, and so not counted."""
-
-Policies = Mapping[tuple[str, str], Policy]
-"""By method and path; what isn't in it is looked at as `READ` or `STRANGER`."""
-
-_made = count()
-
-
-class _Process:
-    """Whose requests these are: every process has a name of its own, workers included."""
-
-    name = token_hex(6)
-
-
-def _rename() -> None:
-    _Process.name = token_hex(6)
-
-
-os.register_at_fork(after_in_child=_rename)
 
 
 def connection_of(request: BaseRequest) -> Connection:
     """The connection that a request came on."""
     return cast("Connection", request.protocol)
-
-
-def request_id_of(request: BaseRequest) -> str:
-    """The id that the caller gave the request, if it is a sane one, or a new one."""
-    given = request.headers.get(_REQUEST_ID)
-    if given and _SANE_ID.fullmatch(given):
-        return given
-    return new_request_id()
-
-
-def new_request_id() -> str:
-    """An id that no other request has, of any process."""
-    return f"{_Process.name}-{next(_made):x}"
-
-
-def error_response(status: int, sentence: str, field: str | None = None) -> web.Response:
-    """An error as the contract has it."""
-    body: dict[str, object] = {"ok": False, "error": sentence}
-    if field:
-        body["field"] = field
-    response = web.json_bytes_response(body, dumps=orjson.dumps, status=status)
-    if status == Unauthorized.status:
-        response.headers["WWW-Authenticate"] = "X-Webhook-Token"
-    if status == Unavailable.status:
-        response.headers["Retry-After"] = _RETRY_AFTER_S
-    if status == Packed.status:
-        response.headers["Accept-Encoding"] = _PLAIN
-    return response
-
-
-def label(response: web.StreamResponse, known: str) -> None:
-    """Puts the headers on a response that all have, and the request's id.
-
-    Responses hold personal data or change at once, so no cache keeps one that doesn't say it may.
-    """
-    headers = response.headers
-    if _REQUEST_ID in headers:
-        return
-    headers.add(_REQUEST_ID, known)  # to set one takes three times as long
-    headers.extend(_LABELS if _CACHE_CONTROL in headers else _UNKEPT)
-
-
-def http_error_response(error: web.HTTPException) -> web.Response:
-    """An error that aiohttp raised, as the contract has it."""
-    sentence = _SENTENCES.get(error.status, f"{error.reason}.")
-    response = error_response(error.status, sentence)
-    if allow := error.headers.get("Allow"):
-        response.headers["Allow"] = allow
-    return response
 
 
 class Entrance:
@@ -292,7 +167,7 @@ class Entrance:
             if number := self._lines.due("caller_left"):
                 log.info("caller_left", extra=self._about(request) | {"number": number})
             return error_response(400, "The request broke off before its end.")
-        response = _refusal_of(error)
+        response = refusal_response(error)
         if response is None:
             extra = self._about(request) | {"status": 500}
             log.error("request_failed", extra=extra, exc_info=error)
@@ -361,7 +236,7 @@ def _check_plain(request: BaseRequest) -> None:
     Raises:
         Packed: the request has such a body.
     """
-    if request.headers[hdrs.CONTENT_ENCODING].lower() != _PLAIN and request.body_exists:
+    if request.headers[hdrs.CONTENT_ENCODING].lower() != UNCOMPRESSED and request.body_exists:
         raise Packed
 
 
@@ -386,7 +261,7 @@ def _hold_large(request: BaseRequest, response: web.StreamResponse, policy: Poli
     held, body = ticket.get(), response.body if isinstance(response, web.Response) else None
     if held is None or not isinstance(body, bytes):
         return False  # a stream writes piece by piece
-    if len(body) <= _SMALL_BYTES and not request.protocol.writing_paused:
+    if len(body) <= SMALL_BYTES and not request.protocol.writing_paused:
         return False
     if policy is not WRITE_MANY:  # what was written must be answered; the count of its body goes on
         held.hold(2 * len(body))  # the response has it, and the transport
@@ -412,72 +287,3 @@ def _path_of(resource: AbstractResource | None) -> str:
         return "unknown"
     path = resource.canonical
     return path if path.endswith("/") or not path.startswith(GUARDED) else f"{path}/"
-
-
-def _refusal_of(error: Exception) -> web.Response | None:
-    """The answer to a request that is at fault; None if the error is ours."""
-    if isinstance(error, RequestError):
-        return error_response(error.status, error.sentence, error.field)
-    if isinstance(error, web.HTTPException):
-        return http_error_response(error)
-    if isinstance(error, web.RequestPayloadError):
-        return error_response(400, "The body can't be read: its chunks are broken.")
-    return None
-
-
-async def body_of(request: web.Request, most_bytes: int) -> bytes:
-    """The body of a request.
-
-    Args:
-        request: of the caller.
-        most_bytes: that it may have, whole MiB.
-
-    Raises:
-        TooLarge: it has more.
-        TooSlow: it takes longer than `http.receive_s` to come.
-    """
-    try:
-        if request.content.is_eof():  # it came together with the headers: this is a third of read()
-            body = request.content.read_nowait()
-        elif (request.content_length or 0) > most_bytes:
-            raise TooLarge(most_bytes // MIB)
-        else:
-            async with asyncio.timeout(request.app[SETTINGS].http.receive_s):
-                return await _received(request, most_bytes)
-    except TimeoutError:
-        raise TooSlow from None
-    if len(body) > most_bytes:
-        raise TooLarge(most_bytes // MIB)
-    if len(body) > _SMALL_BYTES and (held := ticket.get()) is not None:
-        held.hold(len(body))
-    return body
-
-
-async def _received(request: web.Request, most_bytes: int) -> bytes:
-    """The body as it comes: what its head announces isn't counted, but what is there."""
-    await invite(request)
-    held, body = ticket.get(), bytearray()
-    try:
-        while piece := await request.content.readany():
-            if held is not None:
-                held.hold(len(piece))
-            body += piece
-            if len(body) > most_bytes:
-                raise TooLarge(most_bytes // MIB)
-        return bytes(body)
-    finally:
-        body.clear()  # aiohttp keeps the error of a lost connection, whose traceback leads here
-
-
-async def invite(request: web.Request) -> None:
-    """Tells a caller that waits for it to send its body: only now is it known that it is wanted."""
-    if hdrs.EXPECT in request.headers and request.version == HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # as aiohttp does: the answer hasn't begun
-
-
-async def check_expectation(request: web.Request) -> None:
-    """Refuses any `Expect` but 100-continue, which is met once the body is read: see `invite`."""
-    expected = request.headers.get(hdrs.EXPECT, "").lower()
-    if request.version == HttpVersion11 and expected != "100-continue":
-        raise web.HTTPExpectationFailed

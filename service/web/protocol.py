@@ -17,15 +17,15 @@ from aiohttp.web_request import BaseRequest
 from service.errors import Overloaded
 from service.telemetry import Metrics
 from service.web.admission import Admission
-from service.web.middleware import (
+from service.web.http_responses import (
     SANE_ID,
-    Handle,
-    Policies,
     error_response,
     label,
     new_request_id,
     request_id_of,
 )
+from service.web.middleware import Handle
+from service.web.policies import Policies
 from service.web.refusals import LogLimit
 
 log = logging.getLogger(__name__)

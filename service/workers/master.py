@@ -20,9 +20,9 @@ from gunicorn.config import Config
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
-from service.app import KEEP_ALIVE_S
 from service.config import Settings
 from service.errors import ConfigError, StartError
+from service.server import KEEP_ALIVE_S
 from service.telemetry import SharedMetrics, log_to_stderr
 from service.web.acceptor import bind
 from service.workers.worker import LAST_REQUESTS_S, Worker

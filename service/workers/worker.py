@@ -18,10 +18,11 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 from aiohttp.worker import GunicornUVLoopWebWorker
 
-from service.api.handlers import HEALTH, LIVE, METRICS
-from service.app import KEEP_ALIVE_S, Runner, create_app, settle
+from service.api.app_keys import HEALTH, LIVE, METRICS
+from service.app import create_app
 from service.config import Settings
 from service.errors import StartError
+from service.server import KEEP_ALIVE_S, Runner, settle
 from service.telemetry import SharedMetrics, log_to_stderr
 from service.web.acceptor import Listener
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import click
 
-from service.api.handlers import SIGNATURE
+from service.api.report_handlers import SIGNATURE
 from tests.attacks.hostile import API, packed_zeros, post, statuses, stream
 from tests.attacks.watching import address_of
 from tests.conftest import TOKEN

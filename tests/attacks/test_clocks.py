@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis as driver
 
-from service.domain.keys import index_key, tag_of
+from service.store.keys import index_key, tag_of
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send
 from tests.process import HASTY, START_TIMEOUT_S, Service, run

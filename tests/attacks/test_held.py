@@ -20,7 +20,7 @@ from yarl import URL
 from service.__main__ import main
 from service.app import create_app
 from service.config import Auth, MetaApp, Redis, Settings
-from service.domain.keys import LISTED
+from service.domain.dimensions import LISTED
 from service.models.insight_responses import list_name
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.process import Service, run

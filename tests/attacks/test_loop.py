@@ -17,12 +17,13 @@ import aiohttp
 import pytest
 from redis import Redis as Driver
 
-from service.api.handlers import clock
+from service.api.app_keys import clock
 from service.app import create_app
 from service.config import Auth, Redis, Settings
-from service.domain.keys import id_of, message_key, tag_of
-from service.models.meaning import _milliseconds
+from service.domain.identity import id_of
+from service.models.fields import _milliseconds
 from service.store import failures
+from service.store.keys import message_key, tag_of
 from tests.attacks.attack import main
 from tests.attacks.hostile import API, hostile, statuses, stream, webhook
 from tests.attacks.watching import Watch, exchange, resident_mib, status_in

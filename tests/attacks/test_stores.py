@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from service.domain.keys import SCHEMA_VERSION
+from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
 from tests.faults.scenes import (

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from service.commands.common import open_server, store_on
 from service.config import Auth, Redis, Settings
-from service.domain.report import Context, Extras, Participant, Record, Report, Status
+from service.domain.record import Participant, Record
+from service.domain.report import Context, Extras, Report, Status
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_MS, BASE_US
 

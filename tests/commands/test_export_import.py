@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 from service.__main__ import main
 from service.commands.foreign_rows import FIELDS
-from service.domain.keys import id_of, index_key, message_key, tag_of
-from service.domain.report import Record
+from service.domain.identity import id_of
+from service.domain.record import Record
+from service.store.keys import index_key, message_key, tag_of
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, participants_in, records_in, variables
 from tests.conftest import TOKEN, need_server

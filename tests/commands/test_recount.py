@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.commands.recounting import check_store
-from service.domain.keys import crc16_of, id_of, partition_of, tag_of
+from service.domain.identity import crc16_of, id_of, partition_of
+from service.store.keys import tag_of
 from service.store.scripts import Erasure
 from tests.backends import Backend, open_store
 from tests.commands.stores import fill, histories, records_in, settings_of, variables

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.keys import SCHEMA_VERSION, id_of, partition_of, tag_of
+from service.domain.identity import id_of, partition_of
+from service.store.keys import SCHEMA_VERSION, tag_of
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
 from tests.process import KILLED, run

@@ -16,10 +16,11 @@ import pytest
 import redis
 
 from service.backends.embedded import url_of
-from service.domain.keys import SCHEMA_VERSION, id_of, partition_of, tag_of
-from service.domain.report import record_of
+from service.domain.identity import id_of, partition_of
+from service.domain.record import record_of
 from service.store.journal import _append, _report_of, open_journal
 from service.store.journal_file import sealed
+from service.store.keys import SCHEMA_VERSION, tag_of
 from tests.backends import Backend
 from tests.commands.stores import records_in
 from tests.conftest import need_server

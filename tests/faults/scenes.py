@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient
 
-from service.api.handlers import READINESS, STORE
+from service.api.app_keys import READINESS, STORE
 from service.app import create_app
 from service.backends.connect import connect
 from service.config import Auth, Journal, Redis, Settings
-from service.domain.report import Record
+from service.domain.record import Record
 from service.store.scripts import Scripts
 from service.store.store import Observer, Store
 from tests.backends import Bench

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from aiohttp.web import AppRunner
 
-from service.api.handlers import STORE
+from service.api.app_keys import STORE
 from service.app import create_app
 from service.config import Auth, Redis, Settings
 from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from service.api.handlers import REPLAY, STORE
-from service.backends.connect import _LOOK_EVERY_S, connect
+from service.api.app_keys import REPLAY, STORE
+from service.backends.cluster import _LOOK_EVERY_S
+from service.backends.connect import connect
 from service.config import Redis, Settings
-from service.domain.keys import tag_of
+from service.store.keys import tag_of
 from tests.backends import soon_s
 from tests.conftest import Client, need_server
 from tests.faults.scenes import LONGEST_S, LOOKUP, Load, eventually, logged, records_at, service_on

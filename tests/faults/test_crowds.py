@@ -19,12 +19,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from aiohttp.web_request import BaseRequest
 
-from service.app import create_app, settle
+from service.app import create_app
 from service.config import Auth, Redis, Settings
 from service.errors import Overloaded
+from service.server import settle
 from service.telemetry import Metrics
 from service.web.admission import Admission
-from service.web.middleware import ADMISSION, OPEN, READ, WRITE
+from service.web.middleware import ADMISSION
+from service.web.policies import OPEN, READ, WRITE
 from service.web.protocol import JsonServer, Protocol
 from service.web.refusals import LogLimit
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer

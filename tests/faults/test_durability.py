@@ -13,7 +13,8 @@ from redis.crc import key_slot
 from service.backends.connect import connect
 from service.backends.durability import NotDurable
 from service.config import Auth, Redis, Settings
-from service.domain.keys import id_of, message_key, partition_of, tag_of
+from service.domain.identity import id_of, partition_of
+from service.store.keys import message_key, tag_of
 from tests.backends import soon_s
 from tests.conftest import Client, need_server
 from tests.factories import event_send, status_update

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 
-from service.api.handlers import STORE
+from service.api.app_keys import STORE
 from service.app import create_app
 from service.config import Auth, Redis, Retention, Settings
 from service.store.retention import Sweeper

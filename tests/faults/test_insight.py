@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from service.api.handlers import STORE
-from service.domain.keys import Position, Selection
+from service.api.app_keys import STORE
+from service.domain.query import Position, Selection
 from service.models.insight_responses import message_stats
 from service.store.paging import Page
 from tests.conftest import TOKEN, Client

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.domain.report import Record
+from service.domain.record import Record
 from tests.conftest import Client
 from tests.factories import event_send, status_update
 from tests.faults.scenes import SEND, STATUS, records_at, service_on

@@ -9,9 +9,11 @@ import pytest
 from redis import exceptions as faults
 from redis.crc import key_slot
 
-from service.backends.connect import MOST_AT_ONCE, Cluster, HashRead, Server, connect
+from service.backends.cluster import Cluster
+from service.backends.connect import connect
+from service.backends.server import MAX_PIPELINED, HashRead, Server
 from service.config import Redis, Settings
-from service.domain.keys import message_key, tag_of
+from service.store.keys import message_key, tag_of
 from tests.backends import soon_s
 from tests.conftest import need_server
 from tests.faults.scenes import logged
@@ -27,11 +29,11 @@ from tests.servers import (
 )
 
 TAG = tag_of(0)
-NUMBER = MOST_AT_ONCE + 50
+NUMBER = MAX_PIPELINED + 50
 KEYS = [message_key(TAG, f"{number:022}") for number in range(NUMBER)]
 READS: list[HashRead] = [((), key) for key in KEYS]
 REPLIES = [["wamid", key] for key in KEYS]
-LAST = KEYS[MOST_AT_ONCE - 1].encode()
+LAST = KEYS[MAX_PIPELINED - 1].encode()
 """Of the first write; no other has it."""
 FIRST_BYTES = sum(len(f"*2\r\n$5\r\nwamid\r\n${len(key)}\r\n{key}\r\n") for key in KEYS[:-50])
 """Of the replies to the first write."""

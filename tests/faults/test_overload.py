@@ -23,7 +23,7 @@ from service.web.admission import (
     Admission,
     Strangers,
 )
-from service.web.middleware import READ
+from service.web.policies import READ
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send, status_update
 from tests.faults.scenes import (

@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from service.api.handlers import STORE
+from service.api.app_keys import STORE
 from service.errors import Unavailable
 from tests.conftest import Client
 from tests.factories import event_send, send_report, status_update

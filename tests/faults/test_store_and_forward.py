@@ -14,8 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.api.handlers import READINESS, REPLAY
-from service.domain.keys import SCHEMA_VERSION, uuid_of
+from service.api.app_keys import READINESS, REPLAY
+from service.domain.identity import uuid_of
+from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, send_report, status_update
 from tests.faults.refusals import (

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import pytest
 
-from service.api.handlers import STORE
-from service.domain.keys import uuid_of
+from service.api.app_keys import STORE
+from service.domain.identity import uuid_of
 from service.models.ndjson import MOST_LINE_BYTES
 from tests.backends import Backend, Bench
 from tests.conftest import Client

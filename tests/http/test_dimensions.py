@@ -8,8 +8,9 @@ import pytest
 from service.commands.export import export
 from service.commands.foreign_rows import FIELDS
 from service.commands.record_lines import RecordLine
-from service.domain.keys import DIMENSIONS, FILTERS, LISTED, Dimension
-from service.domain.report import Context, Record
+from service.domain.dimensions import DIMENSIONS, FILTERS, LISTED, Dimension
+from service.domain.record import Record
+from service.domain.report import Context
 from service.models.insight_responses import list_name
 from service.models.requests import (
     CountedQuery,

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from service.api.handlers import STORE
-from service.domain.keys import feed_key, tag_of
+from service.api.app_keys import STORE
 from service.live.feed import START, Place, name_of, places_in
+from service.store.keys import feed_key, tag_of
 from tests.backends import Backend
 from tests.conftest import Client
 from tests.factories import event_send, status_update

@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from service.domain.report import Context, Record, Report, Status
+from service.domain.record import Record
+from service.domain.report import Context, Report, Status
 from service.models.responses import STATUS_ROWS, MessageStatus, message_log, message_status
 from tests.backends import Backend, expected_records, open_store
 from tests.conftest import TOKEN

@@ -23,20 +23,15 @@ from aiohttp.test_utils import TestClient
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from service.api.app_keys import HEALTH
 from service.api.event_stream import EVENT_STREAM
-from service.api.handlers import HEALTH
 from service.api.openapi import document
 from service.api.routes import DASHBOARD, ROUTES
 from service.app import create_app
 from service.config import Http, MetaApp, Settings
 from service.errors import BadRequest, RequestError, TooManyParts
 from service.models.decoding import Reader
-from service.models.meaning import (
-    selection_of,
-    selection_to_erase,
-    send_report,
-    wamids_of,
-)
+from service.models.incoming import read_status, send_report
 from service.models.requests import (
     ISO_TIME,
     EraseRequest,
@@ -45,7 +40,7 @@ from service.models.requests import (
     StatusLookupRequest,
     TrackSendRequest,
 )
-from service.models.updates import update_in
+from service.models.selections import selection_of, selection_to_erase, wamids_of
 from service.telemetry import Metrics
 from tests.backends import Backend, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
@@ -332,7 +327,7 @@ class TestRequestsAreTakenAsDocumented:
     def test_updates(self, body: Json, time: object) -> None:
         body["timestamp"] = time
         valid = body_validator(f"{API}/message-status/").is_valid(body)
-        taken = takes(lambda raw: update_in(raw, NOW_US, NOTES), body)
+        taken = takes(lambda raw: read_status(raw, NOW_US, NOTES), body)
         ahead = isinstance(time, int) and time > NOW_US // 1_000_000
         is_text = isinstance(time, str) and not time.isdigit()  # a pattern knows no calendar
         assert valid == taken or (valid and (ahead or is_text))

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from redis import Redis as Driver
 
-from service.domain.keys import id_of, message_key, tag_of
-from service.domain.report import stored
+from service.domain.identity import id_of
+from service.domain.record import stored
+from service.store.keys import message_key, tag_of
 from tests.backends import NAMES
 from tests.conftest import Client
 from tests.factories import event_send, status_update

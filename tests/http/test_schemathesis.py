@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from service.api.batches import NDJSON
 from service.api.openapi import document
 from service.api.routes import ROUTES, WEBHOOKS
-from service.domain.keys import FILTERS
+from service.domain.dimensions import FILTERS
 from tests.http.test_openapi import is_beyond_patterns
 from tests.process import Service
 

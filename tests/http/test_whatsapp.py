@@ -14,10 +14,11 @@ from aiohttp.test_utils import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.handlers import STORE
+from service.api.app_keys import STORE
 from service.app import create_app
 from service.config import MetaApp
-from service.domain.report import Clock, Extras, Record
+from service.domain.record import Record
+from service.domain.report import Clock, Extras
 from service.models.meta_webhook import Payload
 from tests.backends import Backend, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.keys import Selection, partition_of, tag_of
-from service.domain.report import Record, Report, Status
+from service.domain.identity import partition_of
+from service.domain.query import Selection
+from service.domain.record import Record
+from service.domain.report import Report, Status
 from service.store import scripts
 from service.store.erasure import erase
+from service.store.keys import tag_of
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_MS, examples, send_report, status_report
 from tests.recount import code_of, only

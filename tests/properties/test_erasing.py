@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
-from service.domain.keys import Selection
-from service.domain.report import Record, Report, record_of
-from service.models.meaning import selection_to_erase
+from service.domain.query import Selection
+from service.domain.record import Record, record_of
+from service.domain.report import Report
 from service.models.requests import EraseRequest
+from service.models.selections import selection_to_erase
 from service.store.erasure import erase
 from service.store.scripts import Erasure
 from tests.backends import Backend, Bench, open_store

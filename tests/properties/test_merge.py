@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.keys import partition_of
-from service.domain.report import Record, Report, Status, record_of
+from service.domain.identity import partition_of
+from service.domain.record import Record, record_of
+from service.domain.report import Report, Status
 from tests.backends import Backend, expected_records, open_store, soon_s
 from tests.factories import examples, reports, send_report, status_report
 

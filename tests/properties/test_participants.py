@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.domain.keys import partition_of
-from service.domain.report import Extras, Participant, Record, Report, record_of
+from service.domain.identity import partition_of
+from service.domain.record import Participant, Record, record_of
+from service.domain.report import Extras, Report
 from tests.backends import Backend, expected_participants, open_store, soon_s
 from tests.factories import PARTICIPANTS, examples, reports
 

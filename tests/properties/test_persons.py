@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.report import Context, Extras, Report, Status
-from service.models.meaning import selection_of, selection_to_erase
 from service.models.recipients import ids_in, numbers_of, same_person
 from service.models.requests import EraseRequest, MessageLogsQuery
+from service.models.selections import selection_of, selection_to_erase
 from service.store.erasure import erase
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_MS, BASE_US, examples

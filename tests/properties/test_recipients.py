@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from service.commands.foreign_rows import Table
 from service.commands.record_lines import line_of, reports_in
-from service.domain.keys import Selection
-from service.domain.report import Clock, Record, record_of
+from service.domain.query import Selection
+from service.domain.record import Record, record_of
+from service.domain.report import Clock
 from service.errors import BadRequest
 from service.models.decoding import Reader
-from service.models.meaning import selection_of, selection_to_erase, send_report, status_report
+from service.models.incoming import send_report, status_report
 from service.models.meta_webhook import Payload
 from service.models.requests import (
     EraseRequest,
@@ -21,6 +22,7 @@ from service.models.requests import (
     MessageStatusRequest,
     TrackSendRequest,
 )
+from service.models.selections import selection_of, selection_to_erase
 from tests.factories import BASE_US
 from tests.factories import send_report as sent
 from tests.recipients import REFUSED, WRITTEN

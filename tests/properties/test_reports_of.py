@@ -7,16 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.domain.keys import partition_of
-from service.domain.report import (
-    Participant,
-    Record,
-    Report,
-    Status,
-    participants_of,
-    record_of,
-    reports_of,
-)
+from service.domain.identity import partition_of
+from service.domain.record import Participant, Record, participants_of, record_of
+from service.domain.report import Report, Status
+from service.domain.reports_of_record import reports_of
 from service.store.scripts import Outcome
 from tests.backends import (
     Backend,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
-from service.domain.report import texts_of
+from service.domain.rows import texts_of
 from service.store.paging import rows_of
 
 FIELDS = texts_of("status", "wamid", "sent_ms", "failed_ms", "guest_name")

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from service.api.handlers import STORE
-from service.domain.keys import Selection, feed_key, id_of, partition_of, tag_of
+from service.api.app_keys import STORE
+from service.domain.identity import id_of, partition_of
+from service.domain.query import Selection
 from service.domain.report import Status
 from service.errors import Unavailable
 from service.store.erasure import Erased, erase
+from service.store.keys import feed_key, tag_of
 from tests.backends import Bench, nodes_of
 from tests.conftest import Client
 from tests.factories import BASE_MS, event_send, send_report, status_report, status_update

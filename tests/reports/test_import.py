@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.domain.report import Record, Status
+from service.domain.record import Record
+from service.domain.report import Status
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
 from tests.conftest import TOKEN

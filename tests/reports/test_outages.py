@@ -16,7 +16,8 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
-from service.domain.keys import SCHEMA_VERSION, crc16_of
+from service.domain.identity import crc16_of
+from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
 from tests.faults.refusals import (

@@ -25,9 +25,11 @@ from aiohttp.test_utils import TestClient
 from service.app import create_app
 from service.commands.common import EVERYTHING, walk
 from service.commands.record_lines import line_of, reports_in
-from service.domain.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
-from service.domain.report import Context, Report, Status, record_of
+from service.domain.identity import crc16_of, id_of, partition_of
+from service.domain.record import record_of
+from service.domain.report import Context, Report, Status
 from service.models.meta_webhook import Payload
+from service.store.keys import SCHEMA_VERSION, message_key, tag_of
 from service.store.scripts import Erasure, render
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of

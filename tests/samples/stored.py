@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import hiredis
 
-from service.backends.connect import Server
+from service.backends.server import Server
 from tests.backends import nodes_of
 
 FOLDER = Path(__file__).parent

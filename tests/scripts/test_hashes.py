@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from service.domain.keys import id_of, message_key, partition_of, tag_of
+from service.domain.identity import id_of, partition_of
 from service.domain.report import Context, Extras, Report, Status
 from service.errors import Unavailable
+from service.store.keys import message_key, tag_of
 from service.store.scripts import Scripts
 from tests.backends import NAMES, Bench, hash_of, soon_s
 from tests.factories import BASE_MS, BASE_US, send_report, status_report

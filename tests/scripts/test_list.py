@@ -2,8 +2,10 @@
 
 import pytest
 
-from service.domain.keys import Position, Selection, id_of, tag_of
+from service.domain.identity import id_of
+from service.domain.query import Position, Selection
 from service.domain.report import Status
+from service.store.keys import tag_of
 from service.store.scripts import Query, Scan
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from service.backends.permissions import BESIDES, MERGES, OTHERS, UPGRADES, rules
-from service.domain.keys import CATALOGUE, DIMENSIONS, Value
+from service.domain.dimensions import DIMENSIONS, Value
 from service.domain.report import RANK, Status
 from service.store import scripts
+from service.store.keys import CATALOGUE
 from service.store.scripts import render
 
 LUA = Path(__file__).parents[2] / "lua"

@@ -1,6 +1,6 @@
 """`values.lua`: order, positions, bounds; on every backend."""
 
-from service.domain.statistics import ValuePosition
+from service.domain.query import ValuePosition
 from service.store.scripts import Scripts
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report

@@ -4,10 +4,12 @@ from itertools import islice
 
 import pytest
 
-from service.domain.keys import Selection, crc16_of, id_of, index_key, partition_of, tag_of
+from service.domain.identity import crc16_of, id_of, partition_of
+from service.domain.query import Selection
 from service.domain.report import Report, Status
 from service.errors import Unavailable
 from service.store.erasure import Erased, erase
+from service.store.keys import index_key, tag_of
 from service.store.paging import Page
 from service.store.scripts import MAX_ERASED, Erasure, Merged, Outcome, Query
 from tests.backends import Backend, Bench, soon_s

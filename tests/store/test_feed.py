@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from service.domain.keys import feed_key, tag_of
 from service.domain.report import Status
 from service.live.feed import START, Feed, Place
 from service.live.hub import Live
 from service.live.subscribers import ALL, Filter, Listener
+from service.store.keys import feed_key, tag_of
 from tests.backends import Bench, soon_s
 from tests.factories import send_report, status_report
 from tests.faults.scenes import eventually

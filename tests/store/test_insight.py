@@ -8,12 +8,15 @@ import pytest
 from msgspec import convert
 
 from service.domain.error_codes import groups_of
-from service.domain.keys import Selection, partition_of, tag_of
-from service.domain.report import Extras, Record, Report, Status
+from service.domain.identity import partition_of
+from service.domain.query import Selection
+from service.domain.record import Record
+from service.domain.report import Extras, Report, Status
 from service.domain.statistics import WITHIN_S, Standing
-from service.models.meaning import selection_of
 from service.models.requests import MessageLogsQuery
+from service.models.selections import selection_of
 from service.store.erasure import erase
+from service.store.keys import tag_of
 from service.store.scripts import Erasure
 from tests.backends import Bench
 from tests.factories import BASE_MS, BASE_US, send_report, status_report

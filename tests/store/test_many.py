@@ -2,12 +2,12 @@
 
 from redis import exceptions as faults
 
-from service.backends.connect import MOST_AT_ONCE
-from service.domain.keys import message_key, tag_of
+from service.backends.server import MAX_PIPELINED
+from service.store.keys import message_key, tag_of
 from tests.backends import Bench, soon_s
 
 TAG = tag_of(0)
-NUMBER = 2 * MOST_AT_ONCE + 50
+NUMBER = 2 * MAX_PIPELINED + 50
 
 
 async def test_each_reply_stands_in_its_place(store: Bench) -> None:

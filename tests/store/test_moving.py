@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.commands.repartition_in_place import move_messages, move_tombstones
-from service.domain.keys import crc16_of, id_of, schema_key, tag_of
-from service.domain.report import Status, reports_of
+from service.domain.identity import crc16_of, id_of
+from service.domain.report import Status
+from service.domain.reports_of_record import reports_of
 from service.errors import CommandError
+from service.store.keys import schema_key, tag_of
 from service.store.store import Observer, Store
 from tests.backends import Bench, soon_s
 from tests.factories import send_report, status_report

@@ -13,16 +13,18 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
 
-from service.api.handlers import STORE
+from service.api.app_keys import STORE
 from service.app import create_app
-from service.backends.connect import Fake
+from service.backends.server import Fake
 from service.config import Retention
-from service.domain.keys import Selection, id_of, index_key, message_key, partition_of, tag_of
+from service.domain.identity import id_of, partition_of
+from service.domain.query import Selection
 from service.domain.report import Status
 from service.errors import Unavailable
 from service.store import retention
 from service.store.availability import UNOPENED
 from service.store.clocks import Clocks
+from service.store.keys import index_key, message_key, tag_of
 from service.store.retention import HELD_S, Sweeper
 from service.store.scripts import MAX_ERASED
 from tests.backends import Backend, Bench, open_store

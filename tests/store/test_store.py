@@ -8,19 +8,15 @@ import pytest
 
 from service.backends.connect import connect
 from service.config import Auth, Redis, Settings
-from service.domain.keys import (
-    DIMENSIONS,
-    Dimension,
-    Position,
-    Selection,
-    id_of,
-    message_key,
-    partition_of,
-    tag_of,
-)
-from service.domain.report import Report, Status, stored, texts_of
+from service.domain.dimensions import DIMENSIONS, Dimension
+from service.domain.identity import id_of, partition_of
+from service.domain.query import Position, Selection
+from service.domain.record import stored
+from service.domain.report import Report, Status
+from service.domain.rows import texts_of
 from service.errors import StartError, Unavailable
 from service.models.responses import log_rows
+from service.store.keys import message_key, tag_of
 from service.store.paging import Page
 from service.store.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
 from service.store.startup import check

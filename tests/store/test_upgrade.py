@@ -14,26 +14,20 @@ from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from service.app import create_app
-from service.backends.connect import Server, connect
+from service.backends.connect import connect
+from service.backends.server import Server
 from service.commands import upgrading
 from service.commands.common import store_on, with_store
 from service.commands.record_lines import reports_in as reports_of_line
 from service.commands.upgrading import _Upgrade, upgrade_on
 from service.config import Settings
-from service.domain.keys import SCHEMA_VERSION, crc16_of, id_of, message_key, partition_of, tag_of
-from service.domain.report import (
-    RANK,
-    Context,
-    Extras,
-    Record,
-    Report,
-    Status,
-    participants_of,
-    record_of,
-)
+from service.domain.identity import crc16_of, id_of, partition_of
+from service.domain.record import Record, participants_of, record_of
+from service.domain.report import RANK, Context, Extras, Report, Status
 from service.errors import CommandError
 from service.store.journal import Entry, _report_of
 from service.store.journal_file import sealed
+from service.store.keys import SCHEMA_VERSION, message_key, tag_of
 from service.store.scripts import MAX_REPLACED, Change, Erasure, Outcome, Recount, Scripts
 from tests import conftest
 from tests.backends import (

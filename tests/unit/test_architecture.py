@@ -17,6 +17,7 @@ ORDER = [
     {"web"},
     {"api"},
     {"app"},
+    {"server"},
     {"workers"},
     {"commands"},
     {"__main__"},
@@ -25,7 +26,7 @@ ORDER = [
 
 KNOWN_BY = {
     "redis": {"backends", "store"},
-    "aiohttp": {"web", "api", "app", "workers"},
+    "aiohttp": {"web", "api", "app", "server", "workers"},
     "gunicorn": {"workers"},
 }
 

@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.report import Report, Status
 from service.errors import Unavailable
-from service.store.batcher import MOST_AT_ONCE, Batcher
+from service.store.batcher import MAX_CONCURRENT, Batcher
 from service.store.scripts import MAX_BATCH, Merged, Outcome
 from tests.factories import status_report
 
@@ -55,8 +55,8 @@ async def test_a_whole_batch_that_waits_goes_out_beside_the_one_under_way() -> N
     answers = [batcher.submit(0, [status_report(Status.SENT)] * 100, 100) for _ in range(100)]
     for _ in range(5):
         await asyncio.sleep(0)
-    assert merger.batches == [200] * MOST_AT_ONCE
-    assert batcher.depth == 10_000 - 200 * MOST_AT_ONCE
+    assert merger.batches == [200] * MAX_CONCURRENT
+    assert batcher.depth == 10_000 - 200 * MAX_CONCURRENT
     merger.gate.set()
     await asyncio.gather(*answers)
     assert merger.batches == [200] * 50

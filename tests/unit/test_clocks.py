@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as NoConnectionError
 from redis.exceptions import NoPermissionError
 
-from service.backends.connect import Fake, connect
+from service.backends.connect import connect
+from service.backends.server import Fake
 from service.config import Auth, Redis, Settings
 from service.domain.report import EARLIEST_S, LONGEST_AHEAD_MS, Clock
 from service.errors import Unavailable

@@ -7,7 +7,7 @@ import pytest
 from redis import asyncio as driver
 from redis import exceptions as faults
 
-from service.backends.connect import OneServer
+from service.backends.server import OneServer
 
 
 class Closing(OneServer):

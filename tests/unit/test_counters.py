@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.domain.report import Record, Report, Status, record_of
+from service.domain.record import Record, record_of
+from service.domain.report import Report, Status
 from service.domain.statistics import (
     AGES_S,
     MONTH_S,

@@ -13,7 +13,8 @@ import yaml  # type: ignore[import-untyped]
 from service.api.routes import ROUTES
 from service.backends.permissions import BESIDES, rules
 from service.config import Settings
-from service.domain.keys import CATALOGUE, DIMENSIONS
+from service.domain.dimensions import DIMENSIONS
+from service.store.keys import CATALOGUE
 from service.telemetry import Metrics
 
 ROOT = Path(__file__).parents[2]

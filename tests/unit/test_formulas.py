@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from service.domain.report import Record, Status, record_of
+from service.domain.record import Record, record_of
+from service.domain.report import Status
 from service.models import sheets
 from tests.factories import send_report, status_report
 

@@ -9,16 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from service.commands.record_lines import RecordLine, line_of, reports_in
-from service.domain.report import (
-    Context,
-    Extras,
-    Record,
-    Report,
-    Status,
-    participants_of,
-    receipts_of,
-    record_of,
-)
+from service.domain.record import Record, participants_of, receipts_of, record_of
+from service.domain.report import Context, Extras, Report, Status
 from service.errors import BadRequest
 from service.models.pricing import parts_of
 from tests.factories import BASE_US, reports, send_report, status_report

@@ -9,16 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.keys import _NAMESPACE, partition_of, uuid_of
+from service.domain.identity import _NAMESPACE, partition_of, uuid_of
 from service.errors import BadRequest
 from service.models.decoding import Reader
-from service.models.meaning import (
-    _raw_error_of,
-    error_of,
-    send_report,
-    status_report,
-    time_of,
-)
+from service.models.fields import error_in_json, error_of, time_of
+from service.models.incoming import send_report, status_report
 from service.models.requests import MessageLogsQuery, MessageStatusRequest, TrackSendRequest
 from service.models.responses import iso
 
@@ -117,7 +112,7 @@ meta_errors = st.fixed_dictionaries(
 @given(st.lists(meta_errors | json_values, max_size=4) | json_values)
 def test_nothing_in_metas_errors_is_refused(errors: object) -> None:
     raw = msgspec.Raw(json.dumps(errors).encode())
-    for found in (error_of(errors), _raw_error_of(raw)):
+    for found in (error_of(errors), error_in_json(raw)):
         assert max(map(len, found)) <= 1000
         assert not any(ord(character) < 32 for character in "".join(found))
         "".join(found).encode()  # no lone surrogate is left

@@ -6,8 +6,9 @@ from itertools import starmap
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.query import ValuePosition
 from service.domain.report import Status
-from service.domain.statistics import Standing, ValuePosition
+from service.domain.statistics import Standing
 from service.store.paging import ValuePages
 
 Part = dict[str, int]

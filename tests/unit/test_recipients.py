@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scripts.calling_codes import FILE
 from scripts.calling_codes import text as codes_of_the_library
-from service.domain.keys import ending_of
+from service.domain.identity import ending_of
 from service.errors import BadRequest
 from service.models.recipients import (
     CALLING_CODES,

@@ -15,12 +15,12 @@ from service.domain.error_codes import (
     groups_of,
     remedy_of,
 )
-from service.domain.keys import Selection
+from service.domain.query import Selection
 from service.domain.statistics import MOST_CODES, OTHER_CODE
 from service.errors import BadRequest
 from service.models.decoding import CONTROLS, Reader
-from service.models.meaning import failed_selection
 from service.models.requests import FailuresQuery
+from service.models.selections import failed_selection
 
 GUIDE = ("131026", "131047", "131051", "130472")
 """The codes that the guide names."""

@@ -3,7 +3,7 @@
 import pytest
 
 from service.api.routes import ROUTES, policies
-from service.web.middleware import META, OPEN, READ, WRITE, Policy
+from service.web.policies import META, OPEN, READ, WRITE, Policy
 
 
 @pytest.mark.parametrize("policy", [WRITE, META, OPEN])

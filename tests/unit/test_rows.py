@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from service.commands.foreign_rows import FIELDS, Table
-from service.domain.report import Record, Report, Status, record_of
+from service.domain.record import Record, record_of
+from service.domain.report import Report, Status
 from service.errors import BadRequest
 from tests.factories import BASE_MS
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.report import Record, Status, record_of
+from service.domain.record import Record, record_of
+from service.domain.report import Status
 from service.models import sheets
 from service.models.recipients import recipient_of
 from tests.factories import BASE_MS, send_report, status_report

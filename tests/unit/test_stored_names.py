@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.report import Context, Record, Status, record_in, stored
+from service.domain.record import Record, record_in, stored
+from service.domain.report import Context, Status
 from service.store.scripts import render
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

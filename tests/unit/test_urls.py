@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service import config
-from service.backends.connect import Server, _server_of
+from service.backends.connect import _server_of
+from service.backends.server import Server
 from service.errors import ConfigError
 
 PASSWORD = "p4ssw0rd"

@@ -1,0 +1,80 @@
+"""Endpoints for who runs the service: health, readiness, metrics, the description of the API."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.api.app_keys import (
+    CLOCKS,
+    HEALTH,
+    METRICS,
+    OPENAPI,
+    READINESS,
+    REPLAY,
+    STORE,
+    Readiness,
+)
+from service.errors import (
+    Unavailable,
+)
+from service.models.responses import (
+    JournalState,
+)
+from service.store.replay import Replay
+from service.web.http_responses import JSON, error_response, json_response
+
+
+async def healthz(_: web.Request) -> web.Response:
+    """GET healthz: the process is alive."""
+    return json_response({"ok": True})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """GET readyz: requests would be served."""
+    if request.app[HEALTH].draining:
+        return error_response(503, "The service is stopping.")
+    state, sentence = await request.app[READINESS].seen(request.app[STORE].absent)
+    return error_response(503, sentence) if sentence else json_response(state)
+
+
+async def look_ready(app: web.Application) -> Readiness:
+    """Looks at the journal and, by a write, at every partition."""
+    store, replay = app[STORE], app.get(REPLAY)
+    state: dict[str, object] = {"ok": True, "store": "up", "journal": await _state_of(replay)}
+    try:
+        if ahead_s := app[CLOCKS].apart_s:
+            state["clock_ahead_s"] = round(ahead_s)
+        await store.probe()
+    except Unavailable as error:
+        if replay is None or replay.fault:
+            return Readiness({}, f"The store is not available: {error.reason}.")
+        state |= {"store": "away", "reason": error.reason}
+    return Readiness(state)
+
+
+async def _state_of(replay: Replay | None) -> JournalState:
+    if replay is None:
+        return {"on": False}
+    state: JournalState = {"on": True}
+    with suppress(Unavailable):
+        waiting = await replay.look()
+        state |= {"reports": waiting.reports, "age_s": round(waiting.age_s, 3)}
+        if waiting.foreign:
+            state["for_other_stores"] = waiting.foreign
+    if replay.fault:
+        state["fault"] = replay.fault
+    return state
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """GET metrics: for Prometheus."""
+    body = request.app[METRICS].exposition()
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """GET openapi.json: the description of all this."""
+    return web.Response(body=request.app[OPENAPI], headers=JSON)

@@ -1,0 +1,222 @@
+"""Endpoints that tell what became of messages, and the one that erases them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from aiohttp import hdrs, web
+from multidict import istr
+
+from service.api.app_keys import LIVE, METRICS, REPLAY, STORE, clock
+from service.api.event_stream import HEADERS, answer_with_events
+from service.api.failures_csv import CSV, answer_sheet
+from service.domain.dimensions import Dimension
+from service.domain.error_codes import group_of, groups_of
+from service.domain.record import Participant
+from service.domain.statistics import Stats
+from service.errors import (
+    BadRequest,
+    NotFound,
+)
+from service.live.subscribers import Listener
+from service.models.cursors import (
+    decode_position,
+    decode_value_position,
+    encode_position,
+    encode_value_position,
+)
+from service.models.decoding import Reader
+from service.models.fields import read_wamid
+from service.models.insight_responses import (
+    counted_failures,
+    failures_answer,
+    list_name,
+    message,
+    values_answer,
+)
+from service.models.insight_responses import message_stats as stats_answer
+from service.models.requests import (
+    EraseRequest,
+    FailuresQuery,
+    LatestLogQuery,
+    LiveQuery,
+    MessageLogsQuery,
+    MessageStatsQuery,
+    StatusLookupRequest,
+    ValuesQuery,
+)
+from service.models.responses import (
+    STATUS_ROWS,
+    EraseResponse,
+    latest_log,
+    log_of,
+    log_rows,
+    message_status,
+)
+from service.models.selections import (
+    failed_selection,
+    filter_of,
+    selection_of,
+    selection_to_erase,
+    wamids_of,
+)
+from service.store.erasure import erase as erase_messages
+from service.store.failures import count_failed, failed_page, page_of_class
+from service.web.bodies import MIB, body_of
+from service.web.http_responses import json_response
+
+log = logging.getLogger(__name__)
+
+_status_lookup = Reader(StatusLookupRequest)
+
+_message_logs = Reader(MessageLogsQuery)
+
+_latest_log = Reader(LatestLogQuery)
+
+_live = Reader(LiveQuery)
+
+_erase = Reader(EraseRequest)
+
+_message_stats = Reader(MessageStatsQuery)
+
+_list_values = Reader(ValuesQuery)
+
+_failures = Reader(FailuresQuery)
+
+LAST_EVENT_ID = istr("Last-Event-ID")
+
+
+async def status_lookup(request: web.Request) -> web.Response:
+    """POST message-status-lookup: the statuses of many messages."""
+    body = _status_lookup.body(await body_of(request, MIB), request.app[METRICS])
+    rows = await request.app[STORE].look_up(wamids_of(body), STATUS_ROWS)
+    return json_response({"statuses": {wamid: message_status(row) for wamid, row in rows.items()}})
+
+
+async def message_logs(request: web.Request) -> web.Response:
+    """GET message-logs: a page of messages, newest first."""
+    query = _message_logs.query(list(request.query.items()))
+    selection, after = selection_of(query), decode_position(query.cursor)
+    limit = int(query.limit)
+    kind = log_rows(*(dimension for dimension, _ in selection.filters))
+    rows, following = await request.app[STORE].page_of(kind, selection, limit, after)
+    response = json_response({"logs": list(map(log_of, rows))})
+    if following:
+        _add_next(request, response, encode_position(following))
+    return response
+
+
+async def message_logs_latest(request: web.Request) -> web.Response:
+    """GET message-logs/latest: the most recent message of a registration."""
+    query = _latest_log.query(list(request.query.items()))
+    record = await request.app[STORE].latest("registration", query.registration_id)
+    return json_response({"log": latest_log(record) if record else None})
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """GET live: the changes of messages as they happen, as server-sent events."""
+    wanted = filter_of(_live.query(list(request.query.items())))
+    if request.method == hdrs.METH_HEAD:
+        return web.Response(headers=HEADERS)
+    if request.transport is None:
+        raise ConnectionResetError
+    listener = Listener(wanted, request.transport)
+    try:
+        await request.app[LIVE].join(listener, request.headers.get(LAST_EVENT_ID, ""))
+        return await answer_with_events(request, listener)
+    finally:
+        request.app[LIVE].leave(listener)
+
+
+def _add_next(request: web.Request, response: web.Response, cursor: str) -> None:
+    following = request.rel_url.update_query(cursor=cursor)
+    response.headers["Link"] = f'<{following}>; rel="next"'
+
+
+async def message_details(request: web.Request) -> web.Response:
+    """GET messages: everything known of one message."""
+    wamid = read_wamid(request.match_info["wamid"])
+    if request.query:
+        raise BadRequest("No parameter is allowed.", next(iter(request.query)))
+    store = request.app[STORE]
+    record = (await store.lookup([wamid])).get(wamid)
+    participants: list[Participant] = []
+    if record:
+        record, participants = await store.with_participants(record)
+    if record is None:
+        raise NotFound("No message has this wamid.")
+    return json_response({"message": message(record, participants)})
+
+
+async def message_stats(request: web.Request) -> web.Response:
+    """GET message-stats: how all messages stand in numbers, or those of an event, say."""
+    chosen = filter_of(_message_stats.query(list(request.query.items())))
+    return json_response(stats_answer(await _stats(request, chosen)))
+
+
+async def _stats(request: web.Request, chosen: tuple[str, str]) -> Stats:
+    return await request.app[STORE].stats(*chosen, clock() // 1000)
+
+
+def lister_of(dimension: Dimension) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler that lists a dimension's values, under the name of the list."""
+
+    async def values(request: web.Request) -> web.Response:
+        query = _list_values.query(list(request.query.items()))
+        page = await request.app[STORE].values(
+            dimension.name, int(query.limit), decode_value_position(query.cursor)
+        )
+        response = json_response(values_answer(dimension, page.standings))
+        if page.following:
+            _add_next(request, response, encode_value_position(page.following))
+        return response
+
+    values.__name__ = name = list_name(dimension)
+    values.__doc__ = f"GET {name}: those that have messages, the one with the latest message first."
+    return values
+
+
+async def failures(request: web.Request) -> web.StreamResponse:
+    """GET failures: why messages failed, what to do about it, and whom they were for."""
+    query = _failures.query(list(request.query.items()))
+    groups = groups_of((await _stats(request, filter_of(query))).errors)
+    selection, after = failed_selection(query, groups), decode_position(query.cursor)
+    sent_since = None if query.sent_since is None else query.sent_since == "true"
+    read = partial(failed_page, request.app[STORE], selection, sent_since=sent_since)
+    read = partial(page_of_class, read, query.remedy_class)
+    if query.format == "csv" or (query.format is None and _wants_csv(request)):
+        return await answer_sheet(request, read, after)
+    answer = failures_answer
+    if query.count == "true":
+        listed = await count_failed(read, partial(group_of, groups=groups))
+        answer = partial(counted_failures, listed=listed)
+    page = await read(int(query.limit), after)
+    response = json_response(answer(groups=groups, failed=page.rows))
+    if page.following:
+        _add_next(request, response, encode_position(page.following))
+    return response
+
+
+def _wants_csv(request: web.Request) -> bool:
+    """Whether the caller names CSV, and not JSON beside it."""
+    accepted = ",".join(request.headers.getall(hdrs.ACCEPT, [])).lower().split(",")
+    kinds = {each.partition(";")[0].strip() for each in accepted}
+    return CSV in kinds and "application/json" not in kinds
+
+
+async def erase(request: web.Request) -> web.Response:
+    """POST erase: the messages of a person, an event, a campaign, say, are to be forgotten."""
+    body = _erase.body(await body_of(request, MIB), request.app[METRICS])
+    selection = selection_to_erase(body)
+    replay = request.app.get(REPLAY)
+    wiped = replay is None or await replay.wipe()
+    number, complete, ends_alike = await erase_messages(request.app[STORE], selection)
+    complete = complete and wiped  # some of what is in the journal may be of theirs
+    [(dimension, _)] = selection.filters
+    log.info("messages_erased", extra={"by": dimension, "messages": number, "complete": complete})
+    answer: EraseResponse = {"ok": True, "erased": number, "complete": complete}
+    if dimension == "recipient":
+        answer["ends_alike"] = ends_alike
+    return json_response(answer)

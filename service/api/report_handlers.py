@@ -1,0 +1,227 @@
+"""Endpoints that take reports: track-send, message-status, both in batches, and Meta's webhook."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import msgspec
+import orjson
+from aiohttp import web
+from multidict import istr
+
+from service.api.app_keys import ACCESS, METRICS, STORE, clock
+from service.api.batches import (
+    NDJSON,
+    Intake,
+    answer_stream,
+    aside,
+    note_refused,
+    payload_of,
+    write_all,
+    write_each,
+)
+from service.domain.identity import uuid_of
+from service.domain.report import Context, Report, Status
+from service.errors import (
+    BadRequest,
+    TooLarge,
+    Unauthorized,
+)
+from service.models.decoding import Model, Notes, Reader
+from service.models.incoming import read_send, read_status
+from service.models.meta_webhook import Item
+from service.models.requests import (
+    HandshakeQuery,
+    MessageStatusBatch,
+    TrackSendBatch,
+)
+from service.store.scripts import Merged, Outcome
+from service.web.admission import Stranger, ticket
+from service.web.bodies import MIB, MOST_BODY_BYTES, SETTINGS, body_of, invite
+from service.web.http_responses import JSON, TOKEN, json_response
+from service.web.middleware import ADMISSION, connection_of
+from service.web.policies import META
+
+log = logging.getLogger(__name__)
+
+_track_sends = Reader(TrackSendBatch)
+
+_message_statuses = Reader(MessageStatusBatch)
+
+_AS_LINES = f"Lines of JSON, in any number, need the Content-Type {NDJSON}."
+
+_NOTHING_KNOWN = (
+    "The body has nothing that Meta's webhook sends. Statuses must be in "
+    "entry[].changes[].value.statuses[], with the field messages."
+)
+
+_ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS, Item.AHEAD)
+
+SIGNATURE = istr("X-Hub-Signature-256")
+
+_WRITTEN, _QUEUED = 200, 202
+
+_STATUS_ANSWERS = {s: orjson.dumps({"ok": True, "status": s}) for s in Status}
+_QUEUED_ANSWERS = {s: orjson.dumps({"ok": True, "status": s, "queued": True}) for s in Status}
+
+
+def _send_answer(report: Report, merged: Merged) -> bytes:
+    answer: dict[str, object] = {"ok": True}
+    if isinstance(report.context, Context) and report.context.event_id:
+        answer["map_id"] = uuid_of(report.wamid)
+    else:
+        answer |= {"standalone": True, "wamid": report.wamid}
+    if merged.outcome is Outcome.QUEUED:
+        answer["queued"] = True
+    return orjson.dumps(answer)
+
+
+def _status_answer(_: Report, merged: Merged) -> bytes:
+    return (_QUEUED_ANSWERS if merged.outcome is Outcome.QUEUED else _STATUS_ANSWERS)[merged.status]
+
+
+def _read_send(body: bytes, notes: Notes) -> Report:
+    return read_send(body, clock(), notes, clock.latest_ms)
+
+
+def _read_status(body: bytes, notes: Notes) -> Report:
+    return read_status(body, clock(), notes, clock.latest_ms)
+
+
+_SENDS = Intake(_read_send, _send_answer)
+_STATUSES = Intake(_read_status, _status_answer)
+
+
+def _written(answer: bytes, merged: Merged) -> web.Response:
+    status = _QUEUED if merged.outcome is Outcome.QUEUED else _WRITTEN
+    return web.Response(body=answer, status=status, headers=JSON)
+
+
+async def track_send(request: web.Request) -> web.Response:
+    """POST track-send: a template message was sent."""
+    report = _read_send(await body_of(request, MIB), request.app[METRICS])
+    [merged] = await request.app[STORE].write([report])
+    return _written(_send_answer(report, merged), merged)
+
+
+async def status_update(request: web.Request) -> web.Response:
+    """POST message-status: Meta reported a status."""
+    report = _read_status(await body_of(request, MIB), request.app[METRICS])
+    [merged] = await request.app[STORE].write([report])
+    return _written(_status_answer(report, merged), merged)
+
+
+async def track_send_batch(request: web.Request) -> web.StreamResponse:
+    """POST track-send/batch: many template messages were sent."""
+    if request.content_type == NDJSON:
+        return await _take_stream(request, _SENDS)
+    return await _take_many(request, _SENDS, (await _batch(request, _track_sends)).messages)
+
+
+async def status_update_batch(request: web.Request) -> web.StreamResponse:
+    """POST message-status/batch: Meta reported many statuses."""
+    if request.content_type == NDJSON:
+        return await _take_stream(request, _STATUSES)
+    return await _take_many(request, _STATUSES, (await _batch(request, _message_statuses)).updates)
+
+
+async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
+    if "jsonl" in request.content_type or "ndjson" in request.content_type:
+        raise BadRequest(_AS_LINES)
+    try:
+        body = await body_of(request, MOST_BODY_BYTES)
+        read = partial(reader.body, body, request.app[METRICS])
+        return read() if len(body) <= MIB else await aside(read)
+    except (BadRequest, TooLarge) as error:
+        error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
+        raise
+
+
+async def _take_many(
+    request: web.Request, intake: Intake, items: list[msgspec.Raw]
+) -> web.Response:
+    store, metrics = request.app[STORE], request.app[METRICS]
+    answers, refused, queued = await write_each(store, intake, map(bytes, items), metrics)
+    note_refused(metrics, refused)
+    ok = b"false" if refused else b"true"
+    more = b',"queued":true' if queued else b""
+    body = b'{"ok":%b,"results":[%b]%b}' % (ok, b",".join(answers), more)
+    return web.Response(body=body, status=_QUEUED if queued else _WRITTEN, headers=JSON)
+
+
+async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
+    if (held := ticket.get()) is not None:
+        held.hold(MIB)  # what it may hold at a time, as long as it lasts
+    await invite(request)
+    return await answer_stream(
+        request,
+        intake,
+        store=request.app[STORE],
+        metrics=request.app[METRICS],
+        receive_s=request.app[SETTINGS].http.receive_s,
+    )
+
+
+async def whatsapp_verify(request: web.Request) -> web.Response:
+    """GET whatsapp: Meta makes sure that the address is ours."""
+    access = request.app[ACCESS]
+    of_ours = access.knows_token(request.headers.get(TOKEN))
+    access.check_handshake(request.query.get("hub.verify_token"), of_ours=of_ours)
+    try:
+        query = msgspec.convert(dict(request.query), HandshakeQuery)
+    except msgspec.ValidationError:
+        sentence = "hub.mode must be subscribe, and hub.challenge is required."
+        raise BadRequest(sentence) from None
+    return web.Response(text=query.challenge, content_type="text/plain", charset="utf-8")
+
+
+async def whatsapp(request: web.Request) -> web.Response:
+    """POST whatsapp: Meta's webhook, as it comes."""
+    body, signed = await _webhook_body(request)
+    payload = await payload_of(body, clock)
+    queued = await write_all(request.app[STORE], payload, clock)
+    request.app[METRICS].webhook(payload.items)
+    if odd := {kind.value: payload.items[kind] for kind in _ODD if payload.items[kind]}:
+        log.warning("webhook_items_odd", extra=odd)
+    if not signed and not payload.is_known:
+        raise BadRequest(_NOTHING_KNOWN)
+    answer: dict[str, object] = {"ok": True}
+    if request.headers.get(TOKEN):  # Meta doesn't read the answer
+        answer |= {"taken": len(payload.reports), "passed_over": payload.passed_over}
+    if queued:  # to Meta 202 is no success: it sends the same again, and finds Redis back or not
+        return json_response(answer | {"queued": True}, _QUEUED)
+    return json_response(answer)
+
+
+async def _webhook_body(request: web.Request) -> tuple[bytes, bool]:
+    """The body of a webhook that is let in, and whether its signature was checked."""
+    access = request.app[ACCESS]
+    token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
+    if token:
+        access.check_token(token)
+        _admit(request)
+    elif not signature:
+        raise Unauthorized("The header X-Hub-Signature-256 or X-Webhook-Token is missing.")
+    if not signature or (token and not access.checks_signatures):
+        return await body_of(request, MOST_BODY_BYTES), False
+    access.check_form(signature)
+    body = await body_of(request, MOST_BODY_BYTES)
+    access.check_signature(signature, body)
+    _admit(request)
+    return body, True
+
+
+def _admit(request: web.Request) -> None:
+    """Counts a request that has proved whose it is on the callers' account from now on.
+
+    Raises:
+        Overloaded: there is no room on it.
+    """
+    before = ticket.get()
+    if isinstance(before, Stranger):
+        admitted = request.app[ADMISSION].enter(META.refused_at)
+        ticket.set(admitted)
+        before.leave()
+        connection_of(request).admit()
+        admitted.hold(before.bytes)

@@ -1,0 +1,372 @@
+"""The record of a message: what all reports on it make together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from service.domain.report import RANK, SHARED, STATUS_OF, Context, Extras, Report, Status
+
+RECORD_EXTRAS = tuple(field for field in Extras.__struct_fields__ if field != "participant_id")
+"""The fields of `Extras` that are the record's."""
+
+
+class Record(NamedTuple):
+    """What is known of a message: the fields of its hash in Redis, where `stored` names them.
+
+    All but the status are texts, `""` for what is not known: the hash has no such field then. The
+    order is the one in which a new message's fields are written, for people who look at them. The
+    fields of `Context` are each as the latest track-send has it that names it; without any
+    track-send `recipient_id` is the smallest text among the status updates. Those of `Extras` are
+    the smallest text of each, where statuses differ; one of `SHARED` only while no track-send has
+    named it. Times are in decimal digits.
+
+    Attributes:
+        status: the highest status ever reported.
+        wamid: Meta's id of the message.
+        metas_recipient_id: the recipient as status updates name it, where that is another text than
+            `recipient_id`; the smallest of several.
+        created_us: `received_us` of the report that was merged first; never changes.
+        tracked_us: `received_us` of the latest track-send, `""`: nobody tracked the message.
+        sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
+        delivered_ms: see `sent_ms`.
+        read_ms: see `sent_ms`.
+        failed_ms: see `sent_ms`.
+        sent_received_ms: when the service first received a report of `sent`. So for the others.
+        delivered_received_ms: see `sent_received_ms`.
+        read_received_ms: see `sent_received_ms`.
+        failed_received_ms: see `sent_received_ms`.
+        error_ms: the time of the failure that the error is from.
+        error_code: see `Report`, as the rest of the error.
+        error_message: see `error_code`.
+        error_details: see `error_code`.
+        error_href: see `error_code`.
+        participants: how many members of a group statuses have named, in digits; `""`: none. What
+            is known of each is kept beside the record, see `Participant`.
+        recipient_id_us: `received_us` of the track-send that `recipient_id` is from, if that is an
+            earlier one than the latest; else `""`, as nearly always. So for all of `Context`, but
+            for `phone_number_id_us`.
+        event_id_us: see `recipient_id_us`.
+        registration_id_us: see `recipient_id_us`.
+        guest_id_us: see `recipient_id_us`.
+        guest_name_us: see `recipient_id_us`.
+        template_name_us: see `recipient_id_us`.
+        flow_type_us: see `recipient_id_us`.
+        message_type_us: see `recipient_id_us`.
+        campaign_id_us: see `recipient_id_us`.
+        phone_number_id_us: `received_us` of the track-send that `phone_number_id` is from; `""`: no
+            track-send named one. So for all of `SHARED`.
+    """
+
+    status: Status
+    wamid: str
+    recipient_id: str = ""
+    metas_recipient_id: str = ""
+    event_id: str = ""
+    registration_id: str = ""
+    guest_id: str = ""
+    guest_name: str = ""
+    template_name: str = ""
+    campaign_id: str = ""
+    flow_type: str = ""
+    message_type: str = ""
+    created_us: str = ""
+    tracked_us: str = ""
+    sent_ms: str = ""
+    delivered_ms: str = ""
+    read_ms: str = ""
+    failed_ms: str = ""
+    sent_received_ms: str = ""
+    delivered_received_ms: str = ""
+    read_received_ms: str = ""
+    failed_received_ms: str = ""
+    error_ms: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    error_details: str = ""
+    error_href: str = ""
+    phone_number_id: str = ""
+    user_id: str = ""
+    parent_user_id: str = ""
+    participants: str = ""
+    callback_data: str = ""
+    pricing_category: str = ""
+    pricing_type: str = ""
+    pricing_model: str = ""
+    pricing_billable: str = ""
+    pricing_other: str = ""
+    recipient_id_us: str = ""
+    event_id_us: str = ""
+    registration_id_us: str = ""
+    guest_id_us: str = ""
+    guest_name_us: str = ""
+    template_name_us: str = ""
+    flow_type_us: str = ""
+    message_type_us: str = ""
+    campaign_id_us: str = ""
+    phone_number_id_us: str = ""
+
+
+class Participant(NamedTuple):
+    """What is known of a member of a group that a message was sent to.
+
+    All are texts, `""` for what is not known. Times are in decimal digits.
+
+    Attributes:
+        participant_id: as Meta names them.
+        received_us: when the service first received a report that names them.
+        sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
+        delivered_ms: see `sent_ms`.
+        read_ms: see `sent_ms`.
+        failed_ms: see `sent_ms`.
+        error_ms: the time of the failure that the error is from.
+        error_code: see `Report`, as the rest of the error.
+        error_message: see `error_code`.
+        error_details: see `error_code`.
+        error_href: see `error_code`.
+    """
+
+    participant_id: str
+    received_us: str
+    sent_ms: str = ""
+    delivered_ms: str = ""
+    read_ms: str = ""
+    failed_ms: str = ""
+    error_ms: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    error_details: str = ""
+    error_href: str = ""
+
+    @property
+    def status(self) -> Status | None:
+        """The highest that was reported of them; None: none was."""
+        reached = (status for status in reversed(Status) if getattr(self, f"{status}_ms"))
+        return next(reached, None)
+
+
+def participants_in(fields: Iterable[tuple[str, str]]) -> list[Participant]:
+    """The participants in the fields of a hash and their texts, by their ids.
+
+    A field is called `<participant> <name>`, with the names of `Participant`.
+
+    Raises:
+        ValueError: they are none that this version can read.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for field, text in fields:
+        participant_id, _, name = field.rpartition(" ")
+        found.setdefault(participant_id, {})[name] = text
+    return [
+        _participant_in(participant_id, found[participant_id]) for participant_id in sorted(found)
+    ]
+
+
+def _participant_in(participant_id: str, texts: dict[str, str]) -> Participant:
+    known = {name: texts[name] for name in Participant._fields if name in texts}
+    times = (text for name, text in known.items() if name.endswith(("_ms", "_us")))
+    if not (participant_id and "received_us" in known and "".join(times).isdecimal()):
+        raise ValueError("no participant that this version can read")
+    return Participant(participant_id, **known)
+
+
+_STORED = {
+    "recipient_id": "to",
+    "metas_recipient_id": "meta_to",
+    "event_id": "event",
+    "registration_id": "registration",
+    "guest_id": "guest",
+    "guest_name": "name",
+    "template_name": "template",
+    "campaign_id": "campaign",
+    "flow_type": "flow",
+    "message_type": "type",
+    "phone_number_id": "from",
+    "user_id": "user",
+    "parent_user_id": "parent_user",
+    "callback_data": "callback",
+}
+"""The fields of a record whose names in its hash are shorter; there are millions of hashes."""
+
+_STORED |= {
+    f"{field}_us": f"{_STORED.get(field, field)}_named_us" for field in Context.__struct_fields__
+}
+
+
+def stored(field: str) -> str:
+    """The name that a field of `Record` has in the hash."""
+    return _STORED.get(field, field)
+
+
+_ABSENT: dict[str, Any] = dict.fromkeys(map(stored, Record._fields), "")
+_texts_in = itemgetter(*_ABSENT)
+_RECEIPTS = [(stored(f"{status}_ms"), stored(f"{status}_received_ms")) for status in Status]
+_TIMES = slice(Record._fields.index("created_us"), Record._fields.index("error_code"))
+_OLDER = slice(Record._fields.index("recipient_id_us"), None)
+
+
+def record_in(fields: Iterable[tuple[str, str]]) -> Record:
+    """The record in the fields of a hash and their texts.
+
+    A status that the hash has no receipt of was received when the message was created. Fields that
+    only a later version knows are passed over; they stay in the hash.
+
+    Raises:
+        ValueError: it is no record, or one whose status only a later version knows.
+    """
+    found = _ABSENT.copy()
+    found.update(fields)
+    found["status"] = STATUS_OF.get(found["status"])
+    if not (found["status"] and found["wamid"] and found["created_us"]):
+        raise ValueError("no record that this version can read")
+    for time, receipt in _RECEIPTS:
+        if found[time] and not found[receipt]:
+            found[receipt] = found["created_us"][:-3]
+    texts = _texts_in(found)
+    if not "".join((*texts[_TIMES], *texts[_OLDER])).isdecimal():
+        raise ValueError("a time that is no number")
+    return Record._make(texts)
+
+
+def record_of(reports: Sequence[Report]) -> Record:
+    """The record that all reports on one message make together.
+
+    Args:
+        reports: at least one, in the order in which they were merged. Only `created_us` depends
+            on that order, and `metas_recipient_id` where track-sends name different recipients.
+    """
+    # A message that a participant failed to get was sent all the same, nobody knows when.
+    own = [
+        each
+        for each in reports
+        if each.status is not Status.FAILED or not participant_named_in(each)
+    ]
+    return Record(
+        status=max((report.status for report in own), key=RANK.__getitem__, default=Status.SENT),
+        wamid=reports[0].wamid,
+        created_us=str(reports[0].received_us),
+        participants=str(len(set(filter(None, map(participant_named_in, reports)))) or ""),
+        **_times_of(own),
+        **_receipts_of(own),
+        **_error_of(own),
+        **(_extras_of(reports) | _context_of(reports)),
+    )
+
+
+def participants_of(reports: Iterable[Report]) -> list[Participant]:
+    """The participants of one message that all reports on it make together, by their ids."""
+    by_id: dict[str, list[Report]] = {}
+    for report in reports:
+        if participant_id := participant_named_in(report):
+            by_id.setdefault(participant_id, []).append(report)
+    return [
+        _participant_of(participant_id, by_id[participant_id]) for participant_id in sorted(by_id)
+    ]
+
+
+def _participant_of(participant_id: str, reports: Sequence[Report]) -> Participant:
+    return Participant(
+        participant_id,
+        str(min(report.received_us for report in reports)),
+        **_times_of([report for report in reports if report.at_ms]),
+        **_error_of(reports),
+    )
+
+
+def participant_named_in(report: Report) -> str:
+    """The participant that a report is about, `""` for none."""
+    return report.extras.participant_id if report.extras else ""
+
+
+def _times_of(reports: Iterable[Report]) -> dict[str, str]:
+    """The earliest time of each status."""
+    found: dict[Status, int] = {}
+    for report in reports:
+        found[report.status] = min(report.at_ms, found.get(report.status, report.at_ms))
+    return {f"{status}_ms": str(at_ms) for status, at_ms in found.items()}
+
+
+def _receipts_of(reports: Iterable[Report]) -> dict[str, str]:
+    """When the service first received a report of each status."""
+    found: dict[Status, int] = {}
+    for report in reports:
+        first_us = found.get(report.status, report.received_us)
+        found[report.status] = min(report.received_us, first_us)
+    return {f"{status}_received_ms": str(us // 1000) for status, us in found.items()}
+
+
+ERROR_FIELDS = ("error_code", "error_message", "error_details", "error_href")
+"""What tells errors of the same time apart: the smaller texts stay, in this order."""
+
+
+def _error_of(reports: Sequence[Report]) -> dict[str, str]:
+    """The first of the errors: by the time, then by its texts."""
+    failures = [
+        (r.at_ms, r.error_code, r.error_message, r.error_details, r.error_href)
+        for r in reports
+        if r.status is Status.FAILED and (r.error_code or r.error_message)
+    ]
+    return dict(zip(("error_ms", *ERROR_FIELDS), map(str, min(failures, default=())), strict=False))
+
+
+def _extras_of(reports: Sequence[Report]) -> dict[str, str]:
+    given = [report.extras for report in reports if report.extras]
+    return {
+        field: min(filter(None, (getattr(extras, field) for extras in given)), default="")
+        for field in RECORD_EXTRAS
+    }
+
+
+def _context_of(reports: Sequence[Report]) -> dict[str, str]:
+    """The fields that track-sends name, `tracked_us`, and when each was received that needs it.
+
+    Each field is from the latest track-send that names it (equal times: the greater text).
+    """
+    sends = [(report.received_us, report.context) for report in reports if report.context]
+    found = _recipients_of(reports)
+    if not sends:
+        return found
+    latest_us = max(received_us for received_us, _ in sends)
+    found["tracked_us"] = str(latest_us)
+    for field in Context.__struct_fields__:
+        named = [(us, getattr(context, field)) for us, context in sends if getattr(context, field)]
+        if not named:
+            continue
+        received_us, found[field] = max(named)
+        if received_us < latest_us or field in SHARED:
+            found[f"{field}_us"] = str(received_us)
+    return found
+
+
+def _recipients_of(reports: Sequence[Report]) -> dict[str, str]:
+    """The recipient of the track-send, and the smallest other one that a status names.
+
+    Without a track-send they are the two smallest that statuses name. What a status names and a
+    later track-send replaces isn't kept.
+    """
+    sent, others = (0, ""), set[str]()
+    for report in reports:
+        if report.context and report.context.recipient_id:
+            sent = max(sent, (report.received_us, report.context.recipient_id))
+        elif report.recipient_id:
+            others.add(report.recipient_id)
+        others = set(sorted(others - {sent[1]})[: 1 if sent[1] else 2])
+    found = [sent[1], *others] if sent[1] else sorted(others)
+    return dict(zip(("recipient_id", "metas_recipient_id"), found, strict=False))
+
+
+def receipts_of(record: Record) -> dict[Status, str]:
+    """When the service first received each status that was reported, in ms since the epoch."""
+    received_ms = ((status, getattr(record, f"{status}_received_ms")) for status in Status)
+    return {status: time_ms for status, time_ms in received_ms if time_ms}
+
+
+def older_in(record: Record) -> dict[str, str]:
+    """The context fields that the record has a time in µs for, each with it.
+
+    These are the fields that are older than the latest track-send, and those of `SHARED` that a
+    track-send named.
+    """
+    times_us = ((field, getattr(record, f"{field}_us")) for field in Context.__struct_fields__)
+    return {field: time_us for field, time_us in times_us if time_us}

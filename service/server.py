@@ -1,0 +1,136 @@
+"""Runs an application: sockets, signals, and the drain at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import signal
+from collections.abc import Callable
+from functools import partial
+
+from aiohttp import web
+
+from service.api.app_keys import (
+    ACCESS,
+    HEALTH,
+    METRICS,
+)
+from service.api.routes import policies
+from service.app import log
+from service.config import Settings
+from service.web.acceptor import Listener, bind
+from service.web.bodies import SETTINGS
+from service.web.middleware import ADMISSION, LOG_LIMIT, Entrance
+from service.web.protocol import JsonServer
+
+KEEP_ALIVE_S = 75
+"""How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
+
+_MOST_A_TURN = 256
+
+_OTHER_FILES = 96
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner with our entrance before the application."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        settings = self.app[SETTINGS]
+        handle = Entrance(
+            server.request_handler,
+            access=self.app[ACCESS],
+            admission=self.app[ADMISSION],
+            policies=policies(),
+            metrics=self.app[METRICS],
+            settings=settings.http,
+            lines=self.app[LOG_LIMIT],
+        )
+        return JsonServer.like(
+            server,
+            handle,
+            admission=self.app[ADMISSION],
+            lines=self.app[LOG_LIMIT],
+            policies=policies(),
+            metrics=self.app[METRICS],
+            receive_s=settings.http.receive_s,
+            most=partial(most_connections, settings),
+        )
+
+
+def most_connections(settings: Settings) -> int:
+    """How many connections this process may have now.
+
+    Twice as many as may have something under way, so that the rest are idle; fewer where the
+    descriptor limit leaves no more beside those for Redis, the journal and what else is open.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reserve = min(_OTHER_FILES + settings.redis.connections, most // 2)
+    return min(most - reserve, 2 * (settings.http.requests + settings.http.listeners))
+
+
+async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: what was accepted is finished and written.
+
+    Args:
+        app: made by `create_app`.
+        on_start: called with the service's address once it listens.
+
+    Raises:
+        StartError: the store or the address can't be used.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    drain_s = app[SETTINGS].http.drain_s
+    runner = Runner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=drain_s)
+    starting = asyncio.create_task(_listen(runner))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            on_start(await starting)
+            await stopping
+        app[HEALTH].draining = True
+        log.info("draining")
+    finally:
+        starting.cancel()
+        await asyncio.wait({starting})
+        stopping.cancel()
+        await runner.cleanup()
+    log.info("stopped")
+
+
+async def _listen(runner: Runner) -> str:
+    """Opens the store, then the port; returns the address."""
+    await runner.setup()
+    sites = [
+        Listener(runner, sock, most_a_turn=_MOST_A_TURN) for sock in bind(runner.app[SETTINGS].http)
+    ]
+    for site in sites:
+        await site.start()
+    address = min(site.name for site in sites)
+    settle(address)
+    return address
+
+
+_COLLECTIONS = 700, 10, 100
+"""When Python looks for cyclic garbage (https://docs.python.org/3/library/gc.html#gc.set_threshold):
+at what is new as often as by default, at all that there is ten times less often. Requests leave
+next to none, and with thousands of connections such a look took half a second, and all of them
+together a quarter of the time."""
+
+
+def settle(address: str, **more: object) -> None:
+    """Readies this process for a long life, once it listens, and logs that it has started.
+
+    Args:
+        address: where it listens.
+        **more: what else the log line says.
+    """
+    gc.collect()
+    gc.freeze()  # what is there now stays: collections needn't look through it again
+    gc.set_threshold(*_COLLECTIONS)
+    log.info("started", extra={"address": address, **more})
