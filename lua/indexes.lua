@@ -102,13 +102,13 @@ local function tally(group, record, number)
       add(group.errors, record.error_code, number)
     end
   elseif status == 'sent' and record.sent_ms then
-    add(group.waits, string.sub(record.sent_ms, 1, -1 - SPANS[1]), number)
+    add(group.waits, string.sub(record.sent_ms, 1, -1 - AGE_BUCKET_DIGITS[1]), number)
   end
 end
 
 local LOG_GROWTH = math.log(GROWTH)
 
--- How many of counters.WITHIN_S are shorter.
+-- How many of counters.LATENCY_BUCKETS_S are shorter.
 local function shorter_than(took_ms)
   -- Below EXACT_S the bounds are a second apart; % in place of floor, which would be a call.
   local whole_s = (took_ms - 1 - (took_ms - 1) % 1000) / 1000
@@ -293,8 +293,8 @@ end
 local function spans_of(waits)
   local sums = {}
   for span, number in pairs(waits) do
-    for _, digits_cut in ipairs(SPANS) do
-      add(sums, string.sub(span, 1, SPANS[1] - digits_cut - 1), number)
+    for _, digits_cut in ipairs(AGE_BUCKET_DIGITS) do
+      add(sums, string.sub(span, 1, AGE_BUCKET_DIGITS[1] - digits_cut - 1), number)
     end
   end
   return sums

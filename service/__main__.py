@@ -28,7 +28,7 @@ from service.commands.imports import import_
 from service.commands.recount import recount
 from service.commands.repartition import repartition
 from service.commands.upgrade import upgrade
-from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weaknesses
+from service.config import PREFIX, SHARED_TOKEN, Auth, Settings, load, weak_settings
 from service.errors import ConfigError, StartError
 from service.server import serve
 from service.store.clocks import weaknesses_of_clocks
@@ -76,7 +76,7 @@ def main(context: click.Context, config: Path | None, workers: int, *, only_chec
             command = [sys.executable, *sys.orig_argv[1:]]
             sys.exit(_run(Supervisor(settings, command).run()))
         else:
-            run_workers(read, workers, on_start=lambda address: _invite(settings, address))
+            run_workers(read, workers, on_start=lambda address: print_trial_hint(settings, address))
     except (StartError, OSError) as error:
         click.echo(f"message-tracker: {error}", err=True)
         sys.exit(1)
@@ -128,10 +128,10 @@ def _is_trial(settings: Settings) -> bool:
 
 
 async def _serve(settings: Settings) -> None:
-    await serve(create_app(settings), lambda address: _invite(settings, address))
+    await serve(create_app(settings), lambda address: print_trial_hint(settings, address))
 
 
-def _invite(settings: Settings, address: str) -> None:
+def print_trial_hint(settings: Settings, address: str) -> None:
     """In the trial mode, says how to call the service."""
     if _is_trial(settings):
         where, token = _token_for_a_shell(settings)
@@ -176,7 +176,7 @@ async def _check(settings: Settings) -> None:
             if settings.journal.enabled:
                 held = _held(settings, await id_of_store(scripts))
     warnings += [held_back(held)] if held else []
-    found += [f"warning: {warning}" for warning in weaknesses(settings) + warnings]
+    found += [f"warning: {warning}" for warning in weak_settings(settings) + warnings]
     click.echo("\n".join([*found, "The settings and the store are usable."]))
 
 

@@ -29,20 +29,27 @@ from service.api.operator_handlers import look_ready
 from service.api.routes import ROUTES, add_routes
 from service.backends.connect import address_of, connect
 from service.backends.server import Server
-from service.config import Settings, weaknesses
+from service.config import Settings, weak_settings
 from service.errors import Unavailable
 from service.live.feed import Feed
-from service.live.hub import Live
+from service.live.hub import LiveHub
 from service.store.clocks import Clocks
 from service.store.journal import Journal, open_journal
 from service.store.journal_owners import held_back
-from service.store.recovery import Watch, running, watch_evictions
+from service.store.recovery import RecoveryWatch, running, watch_evictions
 from service.store.replay import Replay
 from service.store.retention import Sweeper
 from service.store.scripts import Scripts
-from service.store.startup import Unkept, check, claim, deleted_for_room, is_ours, record_size
+from service.store.startup import (
+    UnsavedStoreId,
+    check,
+    claim,
+    deleted_for_room,
+    is_same_store,
+    record_size,
+)
 from service.store.store import Observer, Store
-from service.telemetry import Glance, Health, Metrics
+from service.telemetry import CachedProbe, Health, Metrics
 from service.web.admission import Admission, Strangers
 from service.web.auth import Access
 from service.web.bodies import SETTINGS
@@ -67,7 +74,7 @@ def create_app(settings: Settings) -> web.Application:
     app[ACCESS] = Access(settings, lines)
     app[METRICS] = metrics
     app[HEALTH] = Health()
-    app[READINESS] = Glance(partial(look_ready, app))
+    app[READINESS] = CachedProbe(partial(look_ready, app))
     app[OPENAPI] = _description()
     app[ADMISSION] = Admission(
         settings.http.requests,
@@ -85,7 +92,7 @@ def create_app(settings: Settings) -> web.Application:
                 server,
                 scripts,
                 partitions=settings.redis.partitions,
-                patience_s=settings.redis.patience_s,
+                timeout_s=settings.redis.timeout_s,
                 observer=Observer(metrics.merged, metrics.redis_failed, metrics.forgotten),
                 journal=journal,
             )
@@ -93,7 +100,7 @@ def create_app(settings: Settings) -> web.Application:
             clocks = app[CLOCKS] = Clocks(server)
             clock.latest_ms = clocks.latest_ms
             metrics.watch_clocks(lambda: clocks.apart_s)
-            keeper = journal or Unkept()
+            keeper = journal or UnsavedStoreId()
 
             async def open_store(within_s: float | None = None) -> None:
                 warnings = await check(server, scripts, settings, within_s=within_s, keeper=keeper)
@@ -103,10 +110,10 @@ def create_app(settings: Settings) -> web.Application:
                 if journal:
                     await _say_held(journal)
 
-            watch = Watch(
+            watch = RecoveryWatch(
                 store,
                 lambda: open_store(_SOON_S),
-                lambda: is_ours(server, scripts, settings, keeper, within_s=_SOON_S / 2),
+                lambda: is_same_store(server, scripts, settings, keeper, within_s=_SOON_S / 2),
             )
             evictions = partial(watch_evictions, lambda: deleted_for_room(server))
             if journal is None:
@@ -115,7 +122,7 @@ def create_app(settings: Settings) -> web.Application:
                     yield
             else:
                 replay = app[REPLAY] = Replay(store, journal)
-                metrics.watch_journal(replay.held)
+                metrics.watch_journal(replay.backlog_if_leader)
                 with suppress(Unavailable):  # the journal has logged it, and the store may be well
                     await replay.look()
                 await watch.open()
@@ -157,21 +164,21 @@ async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
         yield None
         return
     folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
-    async with open_journal(folder, settings.journal.most_mib, address_of(settings)) as journal:
+    async with open_journal(folder, settings.journal.max_mib, address_of(settings)) as journal:
         yield journal
 
 
 async def _live(app: web.Application) -> AsyncIterator[None]:
     """Has listeners told of changes as long as the application runs."""
     receive_s, lost = app[SETTINGS].http.receive_s, app[METRICS].place_lost
-    live = app[LIVE] = Live(Feed(app[STORE]), receive_s=receive_s, lost=lost)
+    live = app[LIVE] = LiveHub(Feed(app[STORE]), receive_s=receive_s, lost=lost)
     yield
     await live.close()
 
 
 async def _warn(app: web.Application) -> None:
     """Tells the operator what strangers could make use of, once the store is open."""
-    for weakness in weaknesses(app[SETTINGS]):
+    for weakness in weak_settings(app[SETTINGS]):
         log.warning("setting_weak", extra={"reason": weakness})
 
 

@@ -138,7 +138,7 @@ class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replicas: Annotated[
         int, Meta(ge=1, description="how many replicas must have it, where durability is replica")
     ] = 1
-    patience_s: Annotated[
+    timeout_s: Annotated[
         float,
         Meta(gt=0, le=4.5, description="how long a request may wait for Redis, in seconds"),
     ] = 4.0
@@ -157,7 +157,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         Meta(description="keep reports in the data folder while Redis is away; false: refuse them"),
     ] = True
-    most_mib: Annotated[
+    max_mib: Annotated[
         int, Meta(ge=1, description="what the journal may take of the disk, in MiB")
     ] = 1024
 
@@ -261,7 +261,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def weaknesses(settings: Settings) -> list[str]:
+def weak_settings(settings: Settings) -> list[str]:
     """What strangers could make use of in the settings, in sentences for the operator."""
     if all(len(token) >= _SHORTEST_TOKEN for token in settings.auth.tokens):
         return []

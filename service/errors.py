@@ -81,13 +81,13 @@ class TooLarge(RequestError):
     """413: the body is over the endpoint's limit.
 
     Args:
-        most_mib: the limit, in MiB.
+        max_mib: the limit, in MiB.
     """
 
     status = 413
 
-    def __init__(self, most_mib: int) -> None:
-        super().__init__(f"The body is too large; at most {most_mib} MiB is allowed.")
+    def __init__(self, max_mib: int) -> None:
+        super().__init__(f"The body is too large; at most {max_mib} MiB is allowed.")
 
 
 class TooManyParts(BadRequest):

@@ -19,9 +19,9 @@ from service.api.app_keys import (
 from service.api.routes import policies
 from service.app import log
 from service.config import Settings
-from service.web.acceptor import Listener, bind
+from service.web.acceptor import Acceptor, bind
 from service.web.bodies import SETTINGS
-from service.web.middleware import ADMISSION, LOG_LIMIT, Entrance
+from service.web.middleware import ADMISSION, LOG_LIMIT, RequestGate
 from service.web.protocol import JsonServer
 
 KEEP_ALIVE_S = 75
@@ -38,7 +38,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         settings = self.app[SETTINGS]
-        handle = Entrance(
+        handle = RequestGate(
             server.request_handler,
             access=self.app[ACCESS],
             admission=self.app[ADMISSION],
@@ -107,12 +107,12 @@ async def _listen(runner: Runner) -> str:
     """Opens the store, then the port; returns the address."""
     await runner.setup()
     sites = [
-        Listener(runner, sock, most_a_turn=_MOST_A_TURN) for sock in bind(runner.app[SETTINGS].http)
+        Acceptor(runner, sock, most_a_turn=_MOST_A_TURN) for sock in bind(runner.app[SETTINGS].http)
     ]
     for site in sites:
         await site.start()
     address = min(site.name for site in sites)
-    settle(address)
+    announce_started(address)
     return address
 
 
@@ -123,7 +123,7 @@ next to none, and with thousands of connections such a look took half a second, 
 together a quarter of the time."""
 
 
-def settle(address: str, **more: object) -> None:
+def announce_started(address: str, **more: object) -> None:
     """Readies this process for a long life, once it listens, and logs that it has started.
 
     Args:

@@ -355,7 +355,7 @@ class Metrics:
         return self._made
 
 
-class Glance(Generic[Seen]):
+class CachedProbe(Generic[Seen]):
     """Shares one look among all who ask within a second, however many there are.
 
     Args:

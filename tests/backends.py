@@ -26,7 +26,7 @@ from service.domain.record import (
     stored,
 )
 from service.domain.report import Report, Status
-from service.domain.statistics import counted, times_in
+from service.domain.statistics import deltas_of, times_in
 from service.store.keys import SCHEMA_VERSION, feed_key, message_key, participants_key, tag_of
 from service.store.scripts import Scripts
 from service.store.startup import check, claim
@@ -212,7 +212,7 @@ def expected_contents(contents: Contents, records: Sequence[Record], partitions:
             name = f"{dimension.name}:{value}" if value else dimension.name
             expected[f"{tag}:by:{name}"][message_id] = int(record.created_us)
             if dimension.counted:
-                for kind, numbers in asdict(counted(record)).items():
+                for kind, numbers in asdict(deltas_of(record)).items():
                     for field, number in numbers.items():
                         expected[f"{tag}:{kind}:{name}"][field] += number
             if dimension.listed:
@@ -273,7 +273,7 @@ async def open_store(backend: Backend) -> AsyncIterator[Bench]:
             server,
             scripts,
             partitions=backend.partitions,
-            patience_s=4.0,
+            timeout_s=4.0,
             observer=Observer(lambda _reports, _merged: None, failures.append),
         )
         yield Bench(store, scripts, server, backend.partitions, failures)

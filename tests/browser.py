@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, syn
 
 from tests.conftest import TOKEN
 from tests.dashboard.scene import Desk, fill
-from tests.npm import install, tool
+from tests.npm_tools import install, tool
 from tests.process import ROOT, Service
 from tests.servers import RedisServer
 

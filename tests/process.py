@@ -33,11 +33,11 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "TRACKER_HTTP__PORT": "0"} | variables
 
 
-HASTY = "tests.hasty"
+HASTY = "tests.short_timeouts"
 """A `program` for those who shall not wait as long for what is not there."""
 
 
-KILLED = "tests.killed"
+KILLED = "tests.killed_midway"
 """A `program` for commands that shall not come to their end."""
 
 

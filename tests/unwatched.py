@@ -13,7 +13,7 @@ async def _is_unused(store: Store) -> None:
 
 
 upgrading._check_unused = _is_unused
-upgrading._NOTICED_S = common._PATIENCE_S = 0.0
+upgrading._NOTICED_S = common._TIMEOUT_S = 0.0
 
 if __name__ == "__main__":
     main()

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from aiohttp import web
 
 from service.domain.report import Clock
-from service.live.hub import Live
+from service.live.hub import LiveHub
 from service.store.clocks import Clocks
 from service.store.replay import Replay
 from service.store.store import Store
-from service.telemetry import Glance, Health, Metrics
+from service.telemetry import CachedProbe, Health, Metrics
 from service.web.auth import Access
 
 ACCESS = web.AppKey("access", Access)
@@ -23,7 +23,7 @@ REPLAY = web.AppKey("replay", Replay)
 
 HEALTH = web.AppKey("health", Health)
 
-LIVE = web.AppKey("live", Live)
+LIVE = web.AppKey("live", LiveHub)
 
 METRICS = web.AppKey("metrics", Metrics)
 
@@ -42,4 +42,4 @@ class Readiness(NamedTuple):
     sentence: str = ""
 
 
-READINESS = web.AppKey("readiness", Glance[Readiness])
+READINESS = web.AppKey("readiness", CachedProbe[Readiness])

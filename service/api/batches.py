@@ -23,7 +23,7 @@ from service.models.ndjson import Lines
 from service.store.scripts import Merged, Outcome
 from service.store.store import Store
 from service.telemetry import Metrics, request_id
-from service.web.http_responses import label
+from service.web.http_responses import set_common_headers
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ async def answer_stream(
     reads the answers.
     """
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
-    label(response, request_id.get())
+    set_common_headers(response, request_id.get())
     await response.prepare(request)
     lines, refused = Lines(), 0
     try:

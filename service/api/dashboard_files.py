@@ -34,7 +34,7 @@ _HEADERS = {
 }
 
 
-class Page(NamedTuple):
+class DashboardFile(NamedTuple):
     """A file as it is served.
 
     Attributes:
@@ -51,17 +51,17 @@ class Page(NamedTuple):
 
 
 @cache
-def pages() -> Mapping[str, Page]:
+def pages() -> Mapping[str, DashboardFile]:
     """Every file of the dashboard by its path in the folder; the index is also the empty path."""
     files = sorted(file for file in FOLDER.rglob("*") if file.suffix in _TYPES)
     found = {file.relative_to(FOLDER).as_posix(): _read(file) for file in files}
     return found | {"": found[INDEX]}
 
 
-def _read(file: Path) -> Page:
+def _read(file: Path) -> DashboardFile:
     body = file.read_bytes()
     mark = hashlib.sha256(body).hexdigest()[:16]
-    return Page(_TYPES[file.suffix], body, gzip.compress(body, mtime=0), mark)
+    return DashboardFile(_TYPES[file.suffix], body, gzip.compress(body, mtime=0), mark)
 
 
 async def dashboard(request: web.Request) -> web.Response:
@@ -77,7 +77,7 @@ async def dashboard(request: web.Request) -> web.Response:
     return response
 
 
-def _whole(page: Page, *, packed: bool) -> web.Response:
+def _whole(page: DashboardFile, *, packed: bool) -> web.Response:
     response = web.Response(
         body=page.packed if packed else page.body,
         content_type=page.content_type,

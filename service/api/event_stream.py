@@ -6,9 +6,9 @@ from time import perf_counter
 
 from aiohttp import web
 
-from service.live.subscribers import Listener
+from service.live.subscribers import Subscriber
 from service.telemetry import request_id
-from service.web.http_responses import label
+from service.web.http_responses import set_common_headers
 from service.web.middleware import BEGAN
 
 EVENT_STREAM = "text/event-stream"
@@ -18,10 +18,10 @@ HEADERS = {
 }
 
 
-async def answer_with_events(request: web.Request, listener: Listener) -> web.StreamResponse:
+async def answer_with_events(request: web.Request, listener: Subscriber) -> web.StreamResponse:
     """Sends a listener what there is for it until its end, or until its connection's."""
     response = web.StreamResponse(headers=HEADERS)
-    label(response, request_id.get())
+    set_common_headers(response, request_id.get())
     await response.prepare(request)
     response[BEGAN] = perf_counter()
     try:

@@ -14,7 +14,7 @@ from service.models import sheets
 from service.store.failures import FailedPage
 from service.telemetry import request_id
 from service.web.bodies import SETTINGS
-from service.web.http_responses import label
+from service.web.http_responses import set_common_headers
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +45,15 @@ async def answer_sheet(
     pages = _pages(read, after)
     first = await anext(pages)
     response = web.StreamResponse(headers=_HEADERS)
-    label(response, request_id.get())
+    set_common_headers(response, request_id.get())
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
         return response
-    patience_s = request.app[SETTINGS].http.receive_s
+    timeout_s = request.app[SETTINGS].http.receive_s
     try:
-        await _write(response, sheets.head() + first, patience_s)
+        await _write(response, sheets.head() + first, timeout_s)
         async for rows in pages:
-            await _write(response, rows, patience_s)
+            await _write(response, rows, timeout_s)
         await response.write_eof()
     except (ConnectionError, TimeoutError, Unavailable) as error:
         _warn(error)
@@ -69,8 +69,8 @@ def _warn(error: BaseException) -> None:
     log.warning("sheet_broke_off", extra={"error": type(error).__name__})
 
 
-async def _write(response: web.StreamResponse, text: bytes, patience_s: float) -> None:
-    async with asyncio.timeout(patience_s):
+async def _write(response: web.StreamResponse, text: bytes, timeout_s: float) -> None:
+    async with asyncio.timeout(timeout_s):
         await response.write(text)
 
 

@@ -20,7 +20,7 @@ from service.errors import (
     BadRequest,
     NotFound,
 )
-from service.live.subscribers import Listener
+from service.live.subscribers import Subscriber
 from service.models.cursors import (
     decode_position,
     decode_value_position,
@@ -122,7 +122,7 @@ async def live(request: web.Request) -> web.StreamResponse:
         return web.Response(headers=HEADERS)
     if request.transport is None:
         raise ConnectionResetError
-    listener = Listener(wanted, request.transport)
+    listener = Subscriber(wanted, request.transport)
     try:
         await request.app[LIVE].join(listener, request.headers.get(LAST_EVENT_ID, ""))
         return await answer_with_events(request, listener)

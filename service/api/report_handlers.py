@@ -30,7 +30,7 @@ from service.errors import (
 )
 from service.models.decoding import Model, Notes, Reader
 from service.models.incoming import read_send, read_status
-from service.models.meta_webhook import Item
+from service.models.meta_webhook import PayloadItem
 from service.models.requests import (
     HandshakeQuery,
     MessageStatusBatch,
@@ -38,7 +38,7 @@ from service.models.requests import (
 )
 from service.store.scripts import Merged, Outcome
 from service.web.admission import Stranger, ticket
-from service.web.bodies import MIB, MOST_BODY_BYTES, SETTINGS, body_of, invite
+from service.web.bodies import MIB, MOST_BODY_BYTES, SETTINGS, body_of, send_continue
 from service.web.http_responses import JSON, TOKEN, json_response
 from service.web.middleware import ADMISSION, connection_of
 from service.web.policies import META
@@ -56,7 +56,7 @@ _NOTHING_KNOWN = (
     "entry[].changes[].value.statuses[], with the field messages."
 )
 
-_ODD = (Item.MALFORMED, Item.UNKNOWN_STATUS, Item.AHEAD)
+_ODD = (PayloadItem.MALFORMED, PayloadItem.UNKNOWN_STATUS, PayloadItem.AHEAD)
 
 SIGNATURE = istr("X-Hub-Signature-256")
 
@@ -153,7 +153,7 @@ async def _take_many(
 async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
     if (held := ticket.get()) is not None:
         held.hold(MIB)  # what it may hold at a time, as long as it lasts
-    await invite(request)
+    await send_continue(request)
     return await answer_stream(
         request,
         intake,
@@ -220,8 +220,8 @@ def _admit(request: web.Request) -> None:
     """
     before = ticket.get()
     if isinstance(before, Stranger):
-        admitted = request.app[ADMISSION].enter(META.refused_at)
+        admitted = request.app[ADMISSION].admit(META.refused_at)
         ticket.set(admitted)
-        before.leave()
+        before.release()
         connection_of(request).admit()
         admitted.hold(before.bytes)

@@ -56,15 +56,15 @@ def address_of(settings: config.Settings) -> str:
 
 def _server_of(url: str, settings: config.Redis) -> Server:
     # Short enough that even a last try that overstays its time is over within 5 s.
-    timeout_s = min(settings.patience_s / 2, _ANSWER_S - settings.patience_s)
+    socket_timeout_s = min(settings.timeout_s / 2, _ANSWER_S - settings.timeout_s)
     try:
         _check_form(url)
         server = _KINDS[urlsplit(url).scheme](
             url,
             settings,
             protocol=2,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
+            socket_timeout=socket_timeout_s,
+            socket_connect_timeout=socket_timeout_s,
             retry=Retry(NoBackoff(), 0),
         )
     # The driver raises any of these for a bad option. Its text is hidden: it may hold the password.
@@ -76,7 +76,7 @@ def _server_of(url: str, settings: config.Redis) -> Server:
             "--to-url or REPARTITION_TO_URL. A user and a password in it are percent-encoded: "
             "p%40ss for p@ss."
         ) from None
-    server.wait = wait_of(settings, timeout_s)
+    server.wait = wait_of(settings, socket_timeout_s)
     return server
 
 
@@ -108,14 +108,14 @@ def _fake(_url: str, _settings: config.Redis, **_options: Any) -> Server:
 
 def _one_server(url: str, settings: config.Redis, **options: Any) -> Server:
     pool = driver.BlockingConnectionPool.from_url(
-        url, max_connections=settings.connections, timeout=settings.patience_s, **options
+        url, max_connections=settings.connections, timeout=settings.timeout_s, **options
     )
     pool.make_connection()  # which refuses wrong options, and connects to nothing
     return OneServer(driver.Redis.from_pool(pool))
 
 
 def _watched(url: str, settings: config.Redis, **options: Any) -> Server:
-    limits = {"max_connections": settings.connections, "timeout": settings.patience_s}
+    limits = {"max_connections": settings.connections, "timeout": settings.timeout_s}
     return OneServer(client_of(url, **limits, **options))
 
 

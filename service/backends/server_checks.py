@@ -58,7 +58,7 @@ async def _check_always(ask: Ask) -> None:
         )
 
 
-async def weaknesses(ask: Ask, settings: config.Redis, *, private: bool) -> list[str]:
+async def loss_risks(ask: Ask, settings: config.Redis, *, private: bool) -> list[str]:
     """What the servers behind the settings may lose, a sentence for each.
 
     Args:

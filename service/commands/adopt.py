@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from service.backends.connect import address_of
-from service.commands.common import counted, open_server, run
+from service.commands.common import open_server, plural, run
 from service.config import Settings
 from service.errors import CommandError, Unavailable
 from service.store.journal import open_journal
@@ -22,7 +22,7 @@ def adopt() -> None:
     """
     reports = run(_adopt)
     click.echo(
-        f"The journal is for the store that redis.url names now; {counted(reports, 'report')} in "
+        f"The journal is for the store that redis.url names now; {plural(reports, 'report')} in "
         "it had been for another."
     )
 
@@ -37,7 +37,7 @@ async def _adopt(settings: Settings) -> int:
     folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
     async with (
         open_server(settings) as (server, scripts),
-        open_journal(folder, settings.journal.most_mib, address_of(settings)) as journal,
+        open_journal(folder, settings.journal.max_mib, address_of(settings)) as journal,
     ):
         await check(server, scripts, settings)
         store = (await claim(scripts, settings)).id

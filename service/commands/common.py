@@ -47,7 +47,7 @@ Move = Callable[[int], None]
 """Tells a progress bar how far the work is."""
 
 EVERYTHING = Selection([("all", "")])
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _PAUSE_S = 0.5
 _ROWS = 200
 
@@ -102,7 +102,7 @@ async def store_on(server: Server, scripts: Scripts, settings: Settings) -> Asyn
         server,
         scripts,
         partitions=settings.redis.partitions,
-        patience_s=settings.redis.patience_s,
+        timeout_s=settings.redis.timeout_s,
         observer=Observer(lambda _reports, _merged: None, lambda _reason: None),
     )
     try:
@@ -132,7 +132,7 @@ async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
         CommandError: it was away for longer.
     """
     loop = asyncio.get_running_loop()
-    until_s = loop.time() + _PATIENCE_S
+    until_s = loop.time() + _TIMEOUT_S
     while True:
         try:
             return await call()
@@ -196,7 +196,7 @@ async def walk_all(store: Store, partition: int) -> AsyncIterator[list[Record]]:
     async for page in walk(store, EVERYTHING, partition):
         if page.unreadable:
             raise CommandError(
-                f"{counted(page.unreadable, 'message')} can't be read by this version. Run the "
+                f"{plural(page.unreadable, 'message')} can't be read by this version. Run the "
                 "version of the service that wrote them."
             )
         yield page.records
@@ -263,7 +263,7 @@ def conclude(sentence: str, figures: Mapping[str, object], *, as_json: bool, err
     click.echo(json.dumps(figures) if as_json else sentence, err=err)
 
 
-def counted(number: int, thing: str) -> str:
+def plural(number: int, thing: str) -> str:
     """So many of a thing, in words."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 

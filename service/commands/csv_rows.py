@@ -18,9 +18,9 @@ from service.commands.input_files import (
     TOO_LONG,
     CutShort,
     Line,
+    read_texts,
     refuse_other_encodings,
     say_unread,
-    texts_of,
 )
 from service.domain.report import Report
 from service.errors import BadRequest, CommandError
@@ -67,9 +67,9 @@ def csv_rows(
     """
     if file.peek(1)[:1] == b"{":
         raise CommandError("The lines seem to be JSON: give --format ndjson.")
-    rows = rows_of(texts_of(file, encoding), delimiter)
+    rows = csv_rows_of(read_texts(file, encoding), delimiter)
     header = header_of(rows, table, delimiter, encoding)
-    if sheets.is_ours(header):
+    if sheets.is_failures_csv(header):
         rows = _without_guards(rows)
     else:
         say_unread(table.unread(header))
@@ -173,7 +173,7 @@ class _Ahead:
         self._back.extendleft(reversed(lines))
 
 
-def rows_of(lines: Iterator[Text], delimiter: str) -> Iterator[Row]:
+def csv_rows_of(lines: Iterator[Text], delimiter: str) -> Iterator[Row]:
     """The rows of a file. The first row that isn't blank sets the number of cells for all."""
     ahead = _Ahead(lines)
     width = 0

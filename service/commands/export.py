@@ -15,9 +15,9 @@ import click
 
 from service.commands.common import (
     conclude,
-    counted,
     open_store,
     patiently,
+    plural,
     progress,
     resolve,
     run,
@@ -66,9 +66,9 @@ def export(file: str, *, force: bool, as_json: bool, **filters: str | None) -> N
     except BadRequest as error:
         raise click.UsageError(error.sentence) from None
     number, odd = run(lambda settings: _export(settings, selection, resolve(file), force=force))
-    sentence, figures = f"Exported {counted(number, 'message')}.", {"messages": number}
+    sentence, figures = f"Exported {plural(number, 'message')}.", {"messages": number}
     if odd:
-        sentence += f" Left out {counted(odd, 'message')} that this version can't read."
+        sentence += f" Left out {plural(odd, 'message')} that this version can't read."
         figures["unreadable"] = odd
     conclude(sentence, figures, as_json=as_json, err=True)
     if odd:

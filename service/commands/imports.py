@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from service.commands.common import Writer, conclude, counted, open_store, progress, resolve, run
+from service.commands.common import Writer, conclude, open_store, plural, progress, resolve, run
 from service.commands.csv_rows import csv_rows
 from service.commands.foreign_rows import FIELDS, Table
 from service.commands.input_files import CutShort, Line, json_lines, lines_of, open_source
@@ -265,14 +265,14 @@ class Tally:
         """For people."""
         counts = [f"{number:,} {outcome}" for outcome, number in self._taken().items()]
         done = f"{', '.join(counts) or 'nothing to write'}; {self.refused:,} refused."
-        sentences = [f"Read {counted(self.lines, 'line')}: {done}"]
+        sentences = [f"Read {plural(self.lines, 'line')}: {done}"]
         if self._dry_run:
             sentences.append("Nothing was written.")
         if self.empty:
-            sentences.append(f"Passed over {counted(self.empty, 'empty line')}.")
+            sentences.append(f"Passed over {plural(self.empty, 'empty line')}.")
         if self.without_zone:
             sentences.append(
-                f"{counted(self.without_zone, 'time')} had no zone, read as {self._zone}"
+                f"{plural(self.without_zone, 'time')} had no zone, read as {self._zone}"
                 + (": --timezone says which it is." if self._zone == "UTC" else ".")
             )
         if self._is_unsure:

@@ -129,7 +129,7 @@ def json_lines(file: io.BufferedReader, table: Table, encoding: str = "utf-8") -
         CommandError: it is in another encoding, by its first bytes.
     """
     unread: dict[str, None] = {}
-    for number, line in texts_of(file, encoding):
+    for number, line in read_texts(file, encoding):
         try:
             yield Line(number, _reports_of_json(line, table, encoding, unread))
         except BadRequest as error:
@@ -190,7 +190,7 @@ class _Pairs(list[tuple[str, object]]):
     """All fields of a JSON object, repeated ones too."""
 
 
-def texts_of(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, str | None]]:
+def read_texts(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, str | None]]:
     """Lines with their numbers and line ends; None for a line that is too long.
 
     Raises:

@@ -27,7 +27,7 @@ from service.domain.report import Context, Report, Status
 from service.domain.reports_of_record import reports_of
 from service.errors import BadRequest
 from service.models.decoding import Reader, refusal
-from service.models.pricing import parts_of, pricing_of
+from service.models.pricing import pricing_fields_of, pricing_of
 from service.models.recipients import recipient_of
 from service.models.requests import MAX_METAS_ID
 from service.models.responses import iso
@@ -196,7 +196,7 @@ def _record_in(line: RecordLine) -> Record:
         texts[field] = _us_of(getattr(line, name), name)[:-3]
     for name, field in _RECEIPTS.items():
         texts[field] = _us_of(getattr(line, name), name)
-    texts |= _older_in(line) | _receipts_in(line) | parts_of(line.pricing or {})
+    texts |= _older_in(line) | _receipts_in(line) | pricing_fields_of(line.pricing or {})
     return Record(status=line.status, **texts)
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from service.commands.common import conclude, counted, run
+from service.commands.common import conclude, plural, run
 from service.commands.recounting import Found, check_store
 
 
@@ -26,13 +26,13 @@ def recount(*, mend: bool, as_json: bool) -> None:
 
 
 def _sentence(found: Found, *, mend: bool) -> str:
-    read = f"Read {counted(found.messages, 'message')} in {found.took_s:,.0f} s: "
+    read = f"Read {plural(found.messages, 'message')} in {found.took_s:,.0f} s: "
     if not found.is_wrong:
         return read + "all indexes, lists and counters agree with them."
     parts = (
-        counted(found.entries, "index entry").replace("entrys", "entries"),
-        counted(found.lists, "listed value"),
-        counted(found.counters, "counter"),
+        plural(found.entries, "index entry").replace("entrys", "entries"),
+        plural(found.lists, "listed value"),
+        plural(found.counters, "counter"),
     )
     wrong = f"{parts[0]}, {parts[1]} and {parts[2]} were wrong"
     return read + wrong + (" and are mended." if mend else ". Run it with --mend to mend them.")

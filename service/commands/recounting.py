@@ -24,8 +24,8 @@ from service.domain.record import Record
 from service.domain.statistics import (
     MOST_CODES,
     OTHER_CODE,
-    Tallies,
-    counted,
+    CounterDeltas,
+    deltas_of,
     position_in_times,
     times_in,
 )
@@ -170,11 +170,11 @@ class _Messages:
             for place in _places_of(record):
                 self.members[place].add(message_id)
 
-    def tallies(self, place: Place) -> Tallies:
+    def tallies(self, place: Place) -> CounterDeltas:
         """What the messages of a value add to its counters."""
-        sums = Tallies(Counter(), Counter(), Counter())
+        sums = CounterDeltas(Counter(), Counter(), Counter())
         for message_id in self.members[place]:
-            each = counted(self.records[message_id])
+            each = deltas_of(self.records[message_id])
             sums.count.update(each.count)
             sums.times.update(each.times)
             sums.waits.update(each.waits)
@@ -255,7 +255,7 @@ class _Checker:
         """How many numbers in counters were wrong."""
         places = {place for place in self._messages.members if place[0] in _COUNTED}
         for name in _COUNTED:
-            for kind in Tallies.__struct_fields__:
+            for kind in CounterDeltas.__struct_fields__:
                 places |= await self._places(f"{kind}:{name}")
         return sum([await self._check_counters_of(place) for place in places])
 
@@ -326,7 +326,7 @@ def _names() -> list[str]:
     return [each.name for each in DIMENSIONS]
 
 
-def _lacking(expected: Tallies, held: Recounted) -> list[dict[str, int]]:
+def _lacking(expected: CounterDeltas, held: Recounted) -> list[dict[str, int]]:
     """What has to be added to count, times and waits, by their fields."""
     count, waits = _numbers(held.numbers), _numbers(held.waits)
     pairs = (

@@ -7,7 +7,7 @@ import os
 import click
 from click.core import ParameterSource
 
-from service.commands.common import conclude, counted, run, with_store
+from service.commands.common import conclude, plural, run, with_store
 from service.commands.repartition_copy import copy
 from service.commands.repartition_in_place import move
 from service.config import Settings
@@ -50,8 +50,8 @@ def repartition(
         done, then = "Copied", "redis.url to the new one and "
     rate = moved.messages / max(moved.took_s, 0.001)
     sentence = (
-        f"{done} {counted(moved.messages, 'message')} and "
-        f"{counted(moved.tombstones, 'tombstone')} in "
+        f"{done} {plural(moved.messages, 'message')} and "
+        f"{plural(moved.tombstones, 'tombstone')} in "
         f"{moved.took_s:,.0f} s, {rate:,.0f} a second; the counts agree. Now set {then}"
         f"redis.partitions to {partitions}."
     )

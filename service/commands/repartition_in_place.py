@@ -35,7 +35,7 @@ from service.config import Settings
 from service.domain.identity import crc16_of, id_of, partition_of
 from service.domain.record import Record
 from service.domain.report import Report
-from service.domain.statistics import counted
+from service.domain.statistics import deltas_of
 from service.errors import CommandError
 from service.store.keys import SCHEMA_VERSION, feed_key, tag_of
 from service.store.scripts import MAX_ERASED, Erasure, Layout
@@ -156,7 +156,7 @@ async def _write(new: Store, records: Sequence[Record], reports: Sequence[Report
     there = Census()
     for record in records:
         if record.wamid in found:
-            there.update(["messages", *counted(record).count])
+            there.update(["messages", *deltas_of(record).count])
     return there
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands.common import conclude, counted, run
+from service.commands.common import conclude, plural, run
 from service.commands.upgrading import Upgraded
 from service.commands.upgrading import upgrade as upgrade_store
 
@@ -30,7 +30,7 @@ def _sentence(done: Upgraded) -> str:
         return f"The store has schema version {done.version} already: there is nothing to do."
     mended = f" {done.mended:,} entries and counters were wrong and are mended." * bool(done.mended)
     return (
-        f"The store has schema version {done.version} now: {counted(done.messages, 'message')}, "
+        f"The store has schema version {done.version} now: {plural(done.messages, 'message')}, "
         f"{done.converted:,} of them converted in {done.took_s:,.0f} s; the counts agree.{mended} "
         "Now start the service."
     )

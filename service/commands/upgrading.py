@@ -24,9 +24,9 @@ from service.backends.permissions import MERGES, UPGRADES
 from service.backends.server import Fake, Server
 from service.commands.common import (
     EVERYTHING,
-    counted,
     open_server,
     patiently,
+    plural,
     private_runs,
     progress,
     size_of,
@@ -337,11 +337,11 @@ class _Upgrade:
         if bad:
             named = ", ".join(bad[:_MOST_NAMED]) + (" …" if len(bad) > _MOST_NAMED else "")
             raise CommandError(
-                f"{counted(len(bad), 'record')} can't be read: {named}. {state}{remedies[0]}"
+                f"{plural(len(bad), 'record')} can't be read: {named}. {state}{remedies[0]}"
             )
         if at_end and numbers["old"]:
             raise CommandError(
-                f"{counted(numbers['old'], 'record')} came meanwhile. {state}Stop every service, "
+                f"{plural(numbers['old'], 'record')} came meanwhile. {state}Stop every service, "
                 "and run the same again."
             )
         if (numbers["entries"] or numbers["unlisted"]) and not self._mend:

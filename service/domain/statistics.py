@@ -28,7 +28,7 @@ REACHED = (Status.SENT, Status.DELIVERED, Status.READ)
 MONTH_S = 30 * 86_400
 """How long Meta goes on trying to deliver a message, in seconds."""
 
-SPANS = (6, 8)
+AGE_BUCKET_DIGITS = (6, 8)
 """Messages that are only sent are counted by when they were, by the time in ms without so many of
 its digits: by spans of 1,000 s and of 100,000 s. Cutting them off needs no arithmetic."""
 
@@ -36,7 +36,7 @@ AGES_S = (3_600, 86_400, 7 * 86_400, MONTH_S)
 """By how old they are, in seconds, messages are told apart that are sent and silent."""
 
 OVER = "over"
-"""Stands for how long something took that took more than the last of `WITHIN_S`."""
+"""Stands for how long something took that took more than the last of `LATENCY_BUCKETS_S`."""
 
 EXACT_S = 20
 """How long things take is counted to the second up to this, in seconds."""
@@ -52,7 +52,7 @@ def _within_s() -> Iterator[int]:
     yield MONTH_S
 
 
-WITHIN_S = tuple(_within_s())
+LATENCY_BUCKETS_S = tuple(_within_s())
 """How long things take is counted by these, in seconds: each by the first that is no shorter, which
 is a tenth too long at most, or a second."""
 
@@ -72,17 +72,18 @@ LONGEST_CODE = 6
 """A code has a field of its own only if it is a number of up to so many digits, as Meta's are."""
 
 TIMED = (Status.DELIVERED, Status.READ)
-_TIMES = [f"{status}:{within}" for within in (*WITHIN_S, OVER) for status in TIMED]
+_TIMES = [f"{status}:{within}" for within in (*LATENCY_BUCKETS_S, OVER) for status in TIMED]
 
 
-class Tallies(msgspec.Struct, frozen=True):
+class CounterDeltas(msgspec.Struct, frozen=True):
     """Numbers of messages, by the fields of the keys that hold the counters.
 
     Attributes:
         count: now at a status; `failed:<status>`: failed after they had reached that one;
             `error:<code>`: failed with it, `error:other`: with a code without a field of its own.
-        times: `delivered:<s>` and `read:<s>`: how long that took from `sent`, as in `WITHIN_S`.
-        waits: sent in that span of `SPANS` and silent since.
+        times: `delivered:<s>` and `read:<s>`: how long that took from `sent`, by
+            `LATENCY_BUCKETS_S`.
+        waits: sent in that span of `AGE_BUCKET_DIGITS` and silent since.
     """
 
     count: Counter[str]
@@ -90,9 +91,9 @@ class Tallies(msgspec.Struct, frozen=True):
     waits: Counter[str]
 
 
-def counted(record: Record) -> Tallies:
+def deltas_of(record: Record) -> CounterDeltas:
     """What a message adds to the counters of each of its dimensions, while codes are few."""
-    return Tallies(
+    return CounterDeltas(
         Counter(_standing(record)), Counter(_durations(record)), Counter(_waiting(record))
     )
 
@@ -119,22 +120,22 @@ def _durations(record: Record) -> Iterator[str]:
             took_ms = int(at_ms) - int(record.sent_ms)
             if took_ms < -TOLERANCE_MS:
                 continue
-            bounds = (str(bound_s) for bound_s in WITHIN_S if took_ms <= 1000 * bound_s)
+            bounds = (str(bound_s) for bound_s in LATENCY_BUCKETS_S if took_ms <= 1000 * bound_s)
             yield f"{status}:{next(bounds, OVER)}"
 
 
 def _waiting(record: Record) -> Iterator[str]:
     if record.status is Status.SENT and record.sent_ms:
-        yield from (record.sent_ms[:-cut] for cut in SPANS)
+        yield from (record.sent_ms[:-cut] for cut in AGE_BUCKET_DIGITS)
 
 
 def waits_asked(now_ms: int) -> list[str]:
-    """The fields of `Tallies.waits` by which `stats_of` tells ages at this time."""
+    """The fields of `CounterDeltas.waits` by which `stats_of` tells ages at this time."""
     return [span for cut, age_s in _SPANS_ASKED for span in _spans(now_ms, cut, age_s)]
 
 
 _DAY_S = 86_400
-_SPANS_ASKED = tuple(zip(SPANS, (_DAY_S, MONTH_S), strict=True))
+_SPANS_ASKED = tuple(zip(AGE_BUCKET_DIGITS, (_DAY_S, MONTH_S), strict=True))
 
 
 def _spans(now_ms: int, cut: int, age_s: int) -> list[str]:
@@ -143,7 +144,7 @@ def _spans(now_ms: int, cut: int, age_s: int) -> list[str]:
     return [str(span) for span in range(first, last + 1)]
 
 
-class Standing(NamedTuple):
+class ValueTotals(NamedTuple):
     """A value of a dimension and its messages, in one partition or in all.
 
     Attributes:
@@ -166,13 +167,13 @@ class Standing(NamedTuple):
         """How many messages it has."""
         return sum(self.statuses.values())
 
-    def plus(self, other: Standing) -> Standing:
+    def plus(self, other: ValueTotals) -> ValueTotals:
         """The same value's messages here and elsewhere."""
         statuses = {each: self.statuses[each] + other.statuses[each] for each in Status}
-        return Standing(self.value, max(self.latest_us, other.latest_us), statuses)
+        return ValueTotals(self.value, max(self.latest_us, other.latest_us), statuses)
 
 
-class Took(NamedTuple):
+class LatencyHistogram(NamedTuple):
     """How long something took.
 
     Attributes:
@@ -207,8 +208,8 @@ class Stats(NamedTuple):
     statuses: dict[Status, int]
     reached: dict[Status, int]
     errors: dict[str, int]
-    to_deliver: Took
-    to_read: Took
+    to_deliver: LatencyHistogram
+    to_read: LatencyHistogram
     awaiting: list[int]
 
     @property
@@ -218,7 +219,7 @@ class Stats(NamedTuple):
 
 
 def times_in(packed: bytes) -> Counter[str]:
-    """The fields of `Tallies.times` in the text where they are kept: numbers of 32 bits each."""
+    """The fields of `CounterDeltas.times` in their text: numbers of 32 bits each."""
     whole = len(packed) // 4
     numbers = unpack(f">{whole}I", packed[: 4 * whole])
     return Counter(
@@ -227,11 +228,11 @@ def times_in(packed: bytes) -> Counter[str]:
 
 
 def position_in_times(field: str) -> int:
-    """The position, from 1, of a field of `Tallies.times` among the numbers of the text."""
+    """The position, from 1, of a field of `CounterDeltas.times` among the numbers of the text."""
     return _TIMES.index(field) + 1
 
 
-def together(parts: Iterable[Tallies], known_codes: Iterable[str] = ()) -> Tallies:
+def merge_counts(parts: Iterable[CounterDeltas], known_codes: Iterable[str] = ()) -> CounterDeltas:
     """The sum of all parts.
 
     An error code without a field in a part that has no room may be among its other codes. So it
@@ -248,10 +249,10 @@ def together(parts: Iterable[Tallies], known_codes: Iterable[str] = ()) -> Talli
         for field in counts.keys() - full.keys() - safe:
             if field.startswith("error:"):
                 counts[f"error:{OTHER_CODE}"] += counts.pop(field)
-    return Tallies(counts, times, waits)
+    return CounterDeltas(counts, times, waits)
 
 
-def stats_of(tallies: Tallies, now_ms: int) -> Stats:
+def stats_of(tallies: CounterDeltas, now_ms: int) -> Stats:
     """What counters say.
 
     Args:
@@ -291,17 +292,17 @@ def _errors(count: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _took(times: Mapping[str, int], status: Status) -> Took:
-    bounds = {str(bound_s): bound_s for bound_s in WITHIN_S} | {OVER: None}
+def _took(times: Mapping[str, int], status: Status) -> LatencyHistogram:
+    bounds = {str(bound_s): bound_s for bound_s in LATENCY_BUCKETS_S} | {OVER: None}
     numbers = {text: times[f"{status}:{text}"] for text in bounds}
     sums = zip(bounds, accumulate(numbers.values()), strict=True)
     within = [(bounds[text], number) for text, number in sums if numbers[text]]
-    return Took(sum(numbers.values()), within)
+    return LatencyHistogram(sum(numbers.values()), within)
 
 
 def _awaiting(waits: Mapping[str, int], sent: int, now_ms: int) -> list[int]:
     """Of each age: up to a span more than it says; older is what the spans asked for don't have."""
-    fine, coarse = SPANS
+    fine, coarse = AGE_BUCKET_DIGITS
     younger = [
         sum(waits[span] for span in _spans(now_ms, cut, age_s))
         for cut, age_s in zip((fine, fine, coarse, coarse), AGES_S, strict=True)

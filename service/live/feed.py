@@ -21,7 +21,7 @@ _LONGEST_NAME = 7_000
 """What a header may hold is 8,190 bytes."""
 
 
-class Place(NamedTuple):
+class StreamId(NamedTuple):
     """A place in the feed of a partition: behind the entry that has this id in Redis' stream."""
 
     ms: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
         return f"{self.ms}-{self.number}"
 
 
-START = Place(0, 0)
+START = StreamId(0, 0)
 """Before the first entry that there ever was."""
 
 
@@ -47,7 +47,7 @@ class Changes(NamedTuple):
 
     ids: list[str]
     records: list[Record]
-    place: Place
+    place: StreamId
     more: bool
 
 
@@ -67,12 +67,12 @@ class Feed:
         self._most_entries = max(_MOST_ENTRIES // store.partitions, _LEAST_ENTRIES)
         self._most_ids = max(MAX_READ // store.partitions, _LEAST_ENTRIES * FEED_IDS)
 
-    async def end(self, partition: int, until_s: float) -> Place:
+    async def end(self, partition: int, until_s: float) -> StreamId:
         """The place behind all that is there."""
         last = await self._ask(until_s, "XREVRANGE", partition, "+", "-", "COUNT", 1)
         return _place_of(last[0]) if last else START
 
-    async def holds(self, partition: int, place: Place, until_s: float) -> bool:
+    async def holds(self, partition: int, place: StreamId, until_s: float) -> bool:
         """Whether everything behind a place is still there.
 
         Where the place's own entry isn't, some behind it may be gone too; or it is one that this
@@ -82,7 +82,7 @@ class Feed:
             return int(await self._ask(until_s, "XLEN", partition)) < FEED_ENTRIES
         return bool(await self._ask(until_s, "XRANGE", partition, str(place), str(place)))
 
-    async def read(self, partition: int, place: Place, until_s: float) -> Changes | None:
+    async def read(self, partition: int, place: StreamId, until_s: float) -> Changes | None:
         """Some of what is behind a place; None where that isn't all there any more."""
         most = self._most_entries
         first = "-" if place == START else str(place)
@@ -102,7 +102,7 @@ class Feed:
         return await self._changes(partition, ids, place, more=len(entries) >= most)
 
     async def _changes(
-        self, partition: int, ids: dict[str, None], place: Place, *, more: bool
+        self, partition: int, ids: dict[str, None], place: StreamId, *, more: bool
     ) -> Changes:
         records = await self._store.records(partition, list(ids)) if ids else []
         return Changes(list(ids), records, place, more)
@@ -112,9 +112,9 @@ class Feed:
         return await self._store.execute(partition, command, key, *more, until_s=until_s)
 
 
-def _place_of(entry: Any) -> Place:  # noqa: ANN401  as the driver has it
+def _place_of(entry: Any) -> StreamId:  # noqa: ANN401  as the driver has it
     ms, _, number = entry[0].partition(b"-")
-    return Place(int(ms), int(number))
+    return StreamId(int(ms), int(number))
 
 
 def _ids_of(entry: Any) -> Iterator[str]:  # noqa: ANN401  as the driver has it
@@ -122,7 +122,7 @@ def _ids_of(entry: Any) -> Iterator[str]:  # noqa: ANN401  as the driver has it
     return (text[at : at + _ID_LENGTH] for at in range(0, len(text), _ID_LENGTH))
 
 
-def name_of(places: Sequence[Place]) -> str:
+def encode_cursor(places: Sequence[StreamId]) -> str:
     """The places of all partitions as a short text, for callers to hand back.
 
     What is in it: the number of partitions, the earliest time, and of each partition the time since
@@ -139,8 +139,8 @@ def name_of(places: Sequence[Place]) -> str:
     return name if len(name) <= _LONGEST_NAME else "-"
 
 
-def places_in(name: str, partitions: int) -> list[Place] | None:
-    """The places that `name_of` wrote; None where it didn't, or for another store than this."""
+def decode_cursor(name: str, partitions: int) -> list[StreamId] | None:
+    """The offsets that `encode_cursor` wrote; None: it didn't, or for another store."""
     try:
         packed = urlsafe_b64decode(name + "=" * (-len(name) % 4))
         count, base_ms, *numbers = _numbers_in(packed)
@@ -149,8 +149,8 @@ def places_in(name: str, partitions: int) -> list[Place] | None:
     if count != partitions or len(numbers) != 2 * partitions:
         return None
     pairs = zip(numbers[::2], numbers[1::2], strict=True)
-    places = [Place(base_ms + since - 1, number) if since else START for since, number in pairs]
-    return places if name_of(places) == name else None  # there is one way to write it
+    places = [StreamId(base_ms + since - 1, number) if since else START for since, number in pairs]
+    return places if encode_cursor(places) == name else None  # there is one way to write it
 
 
 def _groups_of(number: int) -> bytes:

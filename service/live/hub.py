@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from service.errors import Unavailable
-from service.live.feed import Feed, Place, places_in
-from service.live.subscribers import Follower, Listener, event_named, some_at_once
+from service.live.feed import Feed, StreamId, decode_cursor
+from service.live.subscribers import FeedReader, Subscriber, event_named, some_at_once
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +31,10 @@ _RETRY = b"retry: 2000\n"
 _PING = b": ping\n"
 
 Done = TypeVar("Done")
-_Resuming = list[tuple[Listener, list[Place]]]
+_Resuming = list[tuple[Subscriber, list[StreamId]]]
 
 
-class Live:
+class LiveHub:
     """The listeners of this process. The feed is read only while there are any.
 
     Args:
@@ -61,16 +61,16 @@ class Live:
         self._poll_s = max(poll_s, feed.partitions * POLL_EACH_S)
         self._pings_s = pings_s
         self._loop = asyncio.get_running_loop()
-        self._listeners: set[Listener] = set()
-        self._main: Follower | None = None
-        self._opening: asyncio.Task[Follower] | None = None
+        self._listeners: set[Subscriber] = set()
+        self._main: FeedReader | None = None
+        self._opening: asyncio.Task[FeedReader] | None = None
         self._resuming: _Resuming = []
-        self._back: Follower | None = None
+        self._back: FeedReader | None = None
         self._resumer: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def join(self, listener: Listener, last_id: str = "") -> None:
+    async def join(self, listener: Subscriber, last_id: str = "") -> None:
         """Tells a listener of changes from now on; `leave` must follow.
 
         Args:
@@ -80,7 +80,7 @@ class Live:
         Raises:
             Unavailable: the store can't be reached, and nobody reads the feed yet.
         """
-        start = places_in(last_id, self._feed.partitions)
+        start = decode_cursor(last_id, self._feed.partitions)
         self._listeners.add(listener)
         if self._closed:  # it comes again, to one who goes on
             listener.offer(_RETRY + event_named("ready", last_id if start else ""))
@@ -98,7 +98,7 @@ class Live:
             if self._resumer is None or self._resumer.done():
                 self._resumer = self._start(self._resume())
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: Subscriber) -> None:
         """Tells a listener no more."""
         self._listeners.discard(listener)
         for follower in (self._main, self._back):
@@ -130,7 +130,7 @@ class Live:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _open(self) -> Follower:
+    async def _open(self) -> FeedReader:
         """Who reads the feed, from now on if nobody did. All who come meanwhile wait for one."""
         if self._main is not None:
             return self._main
@@ -141,7 +141,7 @@ class Live:
         except Unavailable as error:
             raise Unavailable(error.reason) from None  # raising one changes it
 
-    async def _begin(self) -> Follower:
+    async def _begin(self) -> FeedReader:
         until_s = self._loop.time() + _OPEN_S
         looks = [partial(self._feed.end, p, until_s) for p in range(self._feed.partitions)]
         places = []
@@ -149,12 +149,12 @@ class Live:
             if isinstance(place, BaseException):
                 raise place
             places.append(place)
-        main = self._main = Follower(self._feed, places, self._lost)
+        main = self._main = FeedReader(self._feed, places, self._lost)
         self._start(self._run(main))
         self._start(self._beat(main))
         return main
 
-    async def _run(self, main: Follower) -> None:
+    async def _run(self, main: FeedReader) -> None:
         """What goes wrong, whatever it is, is logged once and tried again."""
         failed = False
         while self._listeners:
@@ -170,7 +170,7 @@ class Live:
                 await asyncio.sleep(self._poll_s)
         self._main = None
 
-    async def _beat(self, main: Follower) -> None:
+    async def _beat(self, main: FeedReader) -> None:
         """Looks after connections, and gives signs of life, whether or not the store is away."""
         beat_s = min(_BEAT_S, self._pings_s)
         pinged_s = self._loop.time()
@@ -182,14 +182,14 @@ class Live:
                 pinged_s = self._loop.time()
                 self._ping(main)
 
-    def _look_after(self, listener: Listener) -> None:
+    def _look_after(self, listener: Subscriber) -> None:
         if listener.connection.is_closing():
             listener.end()
         elif listener.sends_for_s() > self._receive_s:
             listener.connection.abort()
             listener.end()
 
-    def _ping(self, main: Follower) -> None:
+    def _ping(self, main: FeedReader) -> None:
         """Sends keep-alives. Listeners that are up to date also get an id to resume from.
 
         The id comes in an event with data, and the comment doesn't end a block: many parsers make
@@ -222,7 +222,7 @@ class Live:
         if not fit:
             return
         first = list(map(min, zip(*(start for _, start in fit), strict=True)))
-        back = self._back = Follower(self._feed, first, self._lost)
+        back = self._back = FeedReader(self._feed, first, self._lost)
         for listener, start in fit:
             back.add(listener, start)
         while (main := self._main) and back.listeners and not back.has_reached(main):
@@ -231,7 +231,7 @@ class Live:
             for listener in back.listeners:
                 main.add(listener)
 
-    async def _held(self, places: set[tuple[int, Place]]) -> set[tuple[int, Place]]:
+    async def _held(self, places: set[tuple[int, StreamId]]) -> set[tuple[int, StreamId]]:
         """Those partitions' places from which the feed can be read on."""
         held = set()
         for partition, place in places:
@@ -245,7 +245,7 @@ class Live:
                     await asyncio.sleep(self._poll_s)
         return held
 
-    async def _step_back(self, back: Follower) -> None:
+    async def _step_back(self, back: FeedReader) -> None:
         """A step, and a moment for those who can't take what it brings as fast."""
         try:
             await back.step()
@@ -260,7 +260,7 @@ class Live:
                 return
             await asyncio.sleep(_AGAIN_S)
 
-    def _give_up(self, listener: Listener, reason: str) -> None:
+    def _give_up(self, listener: Subscriber, reason: str) -> None:
         if self._main is not None and listener in self._listeners:
             self._main.add(listener)
             self._main.lose(listener, reason)

@@ -18,7 +18,7 @@ import orjson
 
 from service.domain.dimensions import FILTERS
 from service.domain.record import Record
-from service.live.feed import Changes, Feed, Place, name_of
+from service.live.feed import Changes, Feed, StreamId, encode_cursor
 from service.models.requests import LiveQuery
 from service.models.responses import message_log
 
@@ -31,7 +31,7 @@ _FILTERS = [each for each in FILTERS.items() if each[0] in LiveQuery.__struct_fi
 
 Found = TypeVar("Found")
 
-MOST_BLOCKS, MOST_BYTES = 64, 1024**2
+MOST_BLOCKS, MAX_BACKLOG_BYTES = 64, 1024**2
 """What may wait for a listener."""
 
 _AT_ONCE = 8
@@ -49,7 +49,7 @@ class Connection(Protocol):
         """Closes it at once."""
 
 
-class Listener:
+class Subscriber:
     """One who is told of changes, and what waits to be sent to it.
 
     Args:
@@ -80,7 +80,7 @@ class Listener:
 
     def offer(self, block: bytes) -> bool:
         """Has a block wait to be sent; False where too much waits already."""
-        full = len(self._blocks) >= MOST_BLOCKS or self._bytes + len(block) > MOST_BYTES
+        full = len(self._blocks) >= MOST_BLOCKS or self._bytes + len(block) > MAX_BACKLOG_BYTES
         if self._blocks and full:
             return False
         self._blocks.append(block)
@@ -111,7 +111,7 @@ class Listener:
     @property
     def laden(self) -> bool:
         """Whether half of what may wait for it does."""
-        return len(self._blocks) > MOST_BLOCKS // 2 or self._bytes > MOST_BYTES // 2
+        return len(self._blocks) > MOST_BLOCKS // 2 or self._bytes > MAX_BACKLOG_BYTES // 2
 
     def sends_for_s(self) -> float:
         """How long it has been taking what it was last sent, in seconds."""
@@ -145,12 +145,12 @@ class _Read(NamedTuple):
     """What one look found in a partition: as `Changes`; lost: some changes can't be known."""
 
     changes: Sequence[_Change]
-    place: Place
+    place: StreamId
     more: bool = False
     lost: bool = False
 
 
-class Follower:
+class FeedReader:
     """Reads the feed from some places on, and tells its listeners.
 
     Args:
@@ -159,27 +159,27 @@ class Follower:
         lost: gets why a listener has lost its place: `slow` or `gone`.
     """
 
-    def __init__(self, feed: Feed, places: Sequence[Place], lost: Callable[[str], None]) -> None:
+    def __init__(self, feed: Feed, places: Sequence[StreamId], lost: Callable[[str], None]) -> None:
         self._feed = feed
         self._lost = lost
         self._now_s = asyncio.get_running_loop().time
-        self._channels: dict[Filter, dict[Listener, Sequence[Place]]] = {}
+        self._channels: dict[Filter, dict[Subscriber, Sequence[StreamId]]] = {}
         self._move(places)
 
-    def _move(self, places: Sequence[Place]) -> None:
+    def _move(self, places: Sequence[StreamId]) -> None:
         self.places = list(places)
-        self.name = name_of(self.places)
+        self.name = encode_cursor(self.places)
 
     @property
-    def listeners(self) -> list[Listener]:
+    def listeners(self) -> list[Subscriber]:
         """All that it tells."""
         return [listener for channel in self._channels.values() for listener in channel]
 
-    def add(self, listener: Listener, start: Sequence[Place] = ()) -> None:
+    def add(self, listener: Subscriber, start: Sequence[StreamId] = ()) -> None:
         """Tells a listener from now on, or once it has come to where the listener starts."""
         self._channels.setdefault(listener.wanted, {})[listener] = start
 
-    def remove(self, listener: Listener) -> None:
+    def remove(self, listener: Subscriber) -> None:
         """Tells it no more."""
         channel = self._channels.get(listener.wanted, {})
         channel.pop(listener, None)
@@ -205,7 +205,7 @@ class Follower:
                 raise each
         return any(read.more for read in done.values())
 
-    async def _read(self, partition: int, place: Place, until_s: float) -> _Read:
+    async def _read(self, partition: int, place: StreamId, until_s: float) -> _Read:
         until_s = max(until_s, self._now_s() + _LOOK_S)  # others may have used the time up
         found = await self._feed.read(partition, place, until_s)
         if found is None:
@@ -246,18 +246,18 @@ class Follower:
                     events[wanted].append(change.event())
         return events
 
-    def _is_behind(self, start: Sequence[Place]) -> bool:
+    def _is_behind(self, start: Sequence[StreamId]) -> bool:
         """Whether a listener that starts there hasn't been told of all up to here."""
-        return not start or any(map(Place.__lt__, start, self.places))
+        return not start or any(map(StreamId.__lt__, start, self.places))
 
-    def lose(self, listener: Listener, reason: str) -> None:
+    def lose(self, listener: Subscriber, reason: str) -> None:
         """Tells a listener that it has lost its place, instead of all that waits for it."""
         self._lost(reason)
         listener.replace(event_named("lost", self.name))
 
-    def has_reached(self, other: Follower) -> bool:
+    def has_reached(self, other: FeedReader) -> bool:
         """Whether nothing that the other has told is left to tell."""
-        return all(map(Place.__ge__, self.places, other.places))
+        return all(map(StreamId.__ge__, self.places, other.places))
 
 
 def event_named(name: str, last_id: str) -> bytes:

@@ -13,7 +13,7 @@ from service.domain.dimensions import RECIPIENT_FIELDS, Dimension
 from service.domain.error_codes import Remedy, RemedyClass, groups_of, remedy_of
 from service.domain.record import Participant, Record, receipts_of
 from service.domain.report import Status
-from service.domain.statistics import AGES_S, TOLERANCE_MS, Standing, Stats, Took
+from service.domain.statistics import AGES_S, TOLERANCE_MS, LatencyHistogram, Stats, ValueTotals
 from service.models.pricing import pricing_of
 from service.models.responses import MessageLog, Moment, iso, message_log
 
@@ -285,7 +285,7 @@ def _part(number: int, total: int) -> float | None:
     return number / total if total else None
 
 
-def _time_taken(took: Took) -> TimeTaken:
+def _time_taken(took: LatencyHistogram) -> TimeTaken:
     return {
         "count": took.number,
         "p50_s": took.quantile_s(0.5),
@@ -344,12 +344,12 @@ def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
     }
 
 
-def values_answer(dimension: Dimension, standings: Iterable[Standing]) -> dict[str, object]:
+def values_answer(dimension: Dimension, standings: Iterable[ValueTotals]) -> dict[str, object]:
     """The answer that lists values of a dimension."""
     return {list_name(dimension): [_value_counts(dimension.field, each) for each in standings]}
 
 
-def _value_counts(field: str, standing: Standing) -> dict[str, object]:
+def _value_counts(field: str, standing: ValueTotals) -> dict[str, object]:
     return {
         field: standing.value,
         "latest_at": _iso_of_us(str(standing.latest_us)),

@@ -15,7 +15,7 @@ from service.errors import BadRequest
 from service.models.decoding import CONTROLS
 from service.models.fields import text_of
 from service.models.large_json import Items
-from service.models.pricing import parts_of
+from service.models.pricing import pricing_fields_of
 from service.models.recipients import ids_in, recipient_of
 from service.models.requests import MAX_METAS_ID
 
@@ -138,12 +138,12 @@ def _person_id(status: Mapping[str, Any], person: Mapping[str, Any], names: Iter
 def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
     """The id in the first of these fields that holds one, `""` for none."""
     for name in names:
-        if name in holder and (found := id_of(holder[name])):
+        if name in holder and (found := metas_id(holder[name])):
             return found
     return ""
 
 
-def id_of(value: object, most: int = MAX_METAS_ID) -> str:
+def metas_id(value: object, most: int = MAX_METAS_ID) -> str:
     """The id, or `""` if the value is none. It is never cut: a part would be another id.
 
     Args:
@@ -174,6 +174,6 @@ def _pricing_parts(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     try:
-        return parts_of(value) if len(orjson.dumps(value)) <= _MAX_PRICING else {}
+        return pricing_fields_of(value) if len(orjson.dumps(value)) <= _MAX_PRICING else {}
     except TypeError:  # an integer of more than 64 bits
         return {}

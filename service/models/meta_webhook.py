@@ -17,13 +17,13 @@ from service.errors import BadRequest
 from service.models.decoding import CONTROLS, any_json
 from service.models.fields import MAX_WAMID, NO_ERROR, STATUSES, any_time, error_of, time_of
 from service.models.large_json import Items, is_large, json_in_pieces
-from service.models.meta_fields import NO_CONTACT, Contacts, id_of, recipient_and_extras
+from service.models.meta_fields import NO_CONTACT, Contacts, metas_id, recipient_and_extras
 from service.models.requests import MAX_ID
 
 _KNOWN_LISTS = frozenset(("statuses", "messages", "errors"))
 
 
-class Item(StrEnum):
+class PayloadItem(StrEnum):
     """What a payload may hold; all but statuses are passed over."""
 
     STATUS = "status"
@@ -43,7 +43,7 @@ class Item(StrEnum):
     """A change that isn't about messages: calls, templates, the account."""
 
 
-_TAKEN = (Item.STATUS, Item.AHEAD)
+_TAKEN = (PayloadItem.STATUS, PayloadItem.AHEAD)
 
 
 class Payload:
@@ -66,27 +66,29 @@ class Payload:
         self.items: Counter[str] = Counter()
         for value in self._values(_object_of(body)):
             self._take_all(value, clock)
-            self.items[Item.INBOUND] += sum(1 for _ in self._list_of(value, "messages"))
-            self.items[Item.ACCOUNT_ERROR] += sum(1 for _ in self._list_of(value, "errors"))
+            self.items[PayloadItem.INBOUND] += sum(1 for _ in self._list_of(value, "messages"))
+            self.items[PayloadItem.ACCOUNT_ERROR] += sum(1 for _ in self._list_of(value, "errors"))
             if _KNOWN_LISTS.isdisjoint(value):
-                self.items[Item.OTHER_CONTENT if value else Item.MALFORMED] += 1
+                self.items[PayloadItem.OTHER_CONTENT if value else PayloadItem.MALFORMED] += 1
 
     @property
     def passed_over(self) -> dict[str, int]:
         """How many items of each kind were not taken."""
         return {
-            kind.value: self.items[kind] for kind in Item if kind not in _TAKEN and self.items[kind]
+            kind.value: self.items[kind]
+            for kind in PayloadItem
+            if kind not in _TAKEN and self.items[kind]
         }
 
     @property
     def is_known(self) -> bool:
         """Whether the payload has anything that Meta's webhook sends."""
-        return any(number for kind, number in self.items.items() if kind != Item.MALFORMED)
+        return any(number for kind, number in self.items.items() if kind != PayloadItem.MALFORMED)
 
     def _take_all(self, value: Mapping[str, Any], clock: Callable[[], int]) -> None:
         metadata = value.get("metadata")
         number_id = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-        phone_number_id = id_of(number_id, MAX_ID)  # so that it can be asked for
+        phone_number_id = metas_id(number_id, MAX_ID)  # so that it can be asked for
         contacts = None
         if "contacts" in value:
             statuses = (each for each in _listed(value, "statuses") if isinstance(each, dict))
@@ -97,18 +99,18 @@ class Payload:
     def _values(self, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The value of every change that is about messages."""
         if "entry" not in payload:
-            self.items[Item.MALFORMED] += 1
+            self.items[PayloadItem.MALFORMED] += 1
         for entry in self._list_of(payload, "entry"):
             if "changes" not in entry:
-                self.items[Item.MALFORMED] += 1
+                self.items[PayloadItem.MALFORMED] += 1
             for change in self._list_of(entry, "changes"):
                 field, value = change.get("field"), change.get("value")
                 if isinstance(field, str) and field != "messages":
-                    self.items[Item.OTHER_FIELD] += 1
+                    self.items[PayloadItem.OTHER_FIELD] += 1
                 elif field == "messages" and isinstance(value, dict):
                     yield value
                 else:
-                    self.items[Item.MALFORMED] += 1
+                    self.items[PayloadItem.MALFORMED] += 1
 
     def _list_of(self, holder: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
         """The objects of a list; what is no list is as good as one malformed item."""
@@ -117,7 +119,7 @@ class Payload:
             if isinstance(item, dict) and item is not found:
                 yield item
             else:
-                self.items[Item.MALFORMED] += 1
+                self.items[PayloadItem.MALFORMED] += 1
 
     def _take(
         self,
@@ -129,17 +131,17 @@ class Payload:
         try:
             reported = STATUSES.get(status["status"])
             if reported is None:
-                self.items[Item.UNKNOWN_STATUS] += 1
+                self.items[PayloadItem.UNKNOWN_STATUS] += 1
                 return
             contact = contacts.of(status) if contacts else NO_CONTACT
             recipient_id, extras = recipient_and_extras(status, contact, phone_number_id)
             report = _report_of(status, reported, recipient_id, extras, clock())
             self.reports.append(report)
-            self.items[Item.STATUS] += 1
+            self.items[PayloadItem.STATUS] += 1
             if report.at_ms > report.received_us // 1000 + LONGEST_AHEAD_MS:
-                self.items[Item.AHEAD] += 1
+                self.items[PayloadItem.AHEAD] += 1
         except (BadRequest, KeyError, TypeError):
-            self.items[Item.MALFORMED] += 1
+            self.items[PayloadItem.MALFORMED] += 1
 
 
 def _listed(holder: Mapping[str, Any], name: str) -> Iterable[object]:

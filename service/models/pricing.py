@@ -17,7 +17,7 @@ _TEXTS = {
 _FLAGS = {"true": True, "false": False}
 
 
-def parts_of(pricing: Mapping[str, Any]) -> dict[str, str]:
+def pricing_fields_of(pricing: Mapping[str, Any]) -> dict[str, str]:
     """The fields of `Extras` for Meta's object; nothing of it is lost.
 
     Raises:

@@ -268,7 +268,7 @@ MetasId = Annotated[
     Meta(description=f"an id of up to {MAX_METAS_ID} characters; anything else counts as absent"),
 ]
 MetasPart = Annotated[msgspec.Raw, Meta(description="kept as Meta's status has it")]
-Unkept = Annotated[msgspec.Raw, Meta(description="known from Meta's status, and not kept")]
+NotStored = Annotated[msgspec.Raw, Meta(description="known from Meta's status, and not kept")]
 
 
 class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
@@ -290,13 +290,13 @@ class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
     recipient_participant_parent_user_id: MetasId | UnsetType = UNSET
     biz_opaque_callback_data: MetasPart | UnsetType = UNSET
     pricing: MetasPart | UnsetType = UNSET
-    id: Unkept | UnsetType = UNSET
-    recipient_type: Unkept | UnsetType = UNSET
-    type: Unkept | UnsetType = UNSET
-    conversation: Unkept | UnsetType = UNSET
-    template_id: Unkept | UnsetType = UNSET
-    group_id: Unkept | UnsetType = UNSET
-    recipient_identity_key_hash: Unkept | UnsetType = UNSET
+    id: NotStored | UnsetType = UNSET
+    recipient_type: NotStored | UnsetType = UNSET
+    type: NotStored | UnsetType = UNSET
+    conversation: NotStored | UnsetType = UNSET
+    template_id: NotStored | UnsetType = UNSET
+    group_id: NotStored | UnsetType = UNSET
+    recipient_identity_key_hash: NotStored | UnsetType = UNSET
 
 
 _IS_GIVEN = {"not": {"enum": [None, ""]}}

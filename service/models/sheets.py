@@ -96,7 +96,7 @@ def end(number: int) -> bytes:
     return _lines([(f"# {number} rows", *[""] * (len(COLUMNS) - 1))])
 
 
-def is_ours(columns: Sequence[str]) -> bool:
+def is_failures_csv(columns: Sequence[str]) -> bool:
     """Whether a table with these columns is such a list, or what is left of one.
 
     Further columns may have been added, and the line of the names may be cut short.

@@ -9,9 +9,9 @@ from service.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-UNOPENED = "unopened"
+UNVERIFIED = "unopened"
 OTHER = "other_store"
-_CLOSED = (UNOPENED, OTHER)
+_CLOSED = (UNVERIFIED, OTHER)
 """Reasons for which nothing at all is written to the store, or read from it."""
 SILENT = ("timeout", "connection", "cluster", *_CLOSED)
 """Reasons for which a partition that takes no writes answers no reads either."""
@@ -37,7 +37,7 @@ class Availability:
         self._said: set[object] = set()  # partitions and reasons
         self._back: list[int] = []
 
-    def note_away(self, partition: int, reason: str) -> None:
+    def mark_unavailable(self, partition: int, reason: str) -> None:
         """The partition takes no writes, for a reason as `Unavailable` has it."""
         if not self.away:
             self._since_s = time.monotonic()
@@ -47,14 +47,14 @@ class Availability:
         if not self._said:
             self.say()
 
-    def note_closed(self, partitions: int, reason: str) -> None:
+    def mark_closed(self, partitions: int, reason: str) -> None:
         """All partitions count as away until the store was checked. The caller logs why."""
         self._since_s = time.monotonic()
         self.away = dict.fromkeys(range(partitions), reason)
         self.mute = set(self.away)
         self._said = {*self.away, reason}
 
-    def note_unread(self, partition: int, reason: str) -> None:
+    def mark_unreadable(self, partition: int, reason: str) -> None:
         """A call to the partition failed that can't wait in a journal: a read, or an erasure."""
         if partition in self.away and reason in SILENT:
             self.mute.add(partition)
@@ -62,7 +62,7 @@ class Availability:
             self.doubted.add(partition)
             self.unread.add(partition)
 
-    def note_back(self, partition: int) -> None:
+    def mark_available(self, partition: int) -> None:
         """The partition takes writes."""
         self.mute.discard(partition)
         if self.away.pop(partition, ""):

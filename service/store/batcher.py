@@ -60,14 +60,14 @@ class Batcher(Generic[Item, Answer]):
     Args:
         send: what a batch is for.
         most: that a batch may weigh.
-        patience_s: how long items may wait from `submit` to their answer, in seconds; then that is
+        timeout_s: how long items may wait from `submit` to their answer, in seconds; then that is
             Unavailable. They may have been sent all the same, which a repetition doesn't mind.
     """
 
-    def __init__(self, send: Send[Item, Answer], *, most: int, patience_s: float) -> None:
+    def __init__(self, send: Send[Item, Answer], *, most: int, timeout_s: float) -> None:
         self._send = send
         self._most = most
-        self._patience_s = patience_s
+        self._patience_s = timeout_s
         self._queues: dict[int, _Queue[Item, Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()

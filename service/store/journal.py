@@ -23,7 +23,7 @@ import msgspec
 from service.backends.embedded import OTHERS_WRITE, check_closed, make_folder
 from service.domain.report import Context, Extras, Report, Status
 from service.errors import StartError, StoreAway, Unavailable
-from service.models.pricing import parts_of
+from service.models.pricing import pricing_fields_of
 from service.store.journal_file import (
     FILE,
     LOCK,
@@ -211,9 +211,9 @@ class Journal:
             self._counted = others, database
         return (*database.execute(_WAITING).fetchone(), self._foreign)
 
-    def claim(self) -> bool:
+    def acquire_lease(self) -> bool:
         """Whether this process is the one that replays; from then on it is, until it ends."""
-        return self._file.claim()
+        return self._file.acquire_lease()
 
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         return await self._in_thread(lambda: self._try(work))
@@ -357,12 +357,12 @@ def foreign_in(folder: Path, address: str, store: str) -> int:
 
 
 @asynccontextmanager
-async def open_journal(folder: Path, most_mib: int, address: str = "") -> AsyncIterator[Journal]:
+async def open_journal(folder: Path, max_mib: int, address: str = "") -> AsyncIterator[Journal]:
     """The journal of a data folder. Both are made if they aren't there, for this user alone.
 
     Args:
         folder: where the journal's files are.
-        most_mib: how much of the disk the journal may take, in MiB.
+        max_mib: how much of the disk the journal may take, in MiB.
         address: of the store that reports are kept for.
 
     Raises:
@@ -373,7 +373,7 @@ async def open_journal(folder: Path, most_mib: int, address: str = "") -> AsyncI
         check_closed(folder, OTHERS_WRITE)
         if (folder / FILE).is_symlink():
             raise unusable(folder, "it is a symbolic link")
-        file = JournalFile(folder, most_mib)
+        file = JournalFile(folder, max_mib)
     except OSError as error:
         raise unusable(folder, str(error)) from None
     journal = Journal(file, address)
@@ -398,5 +398,5 @@ _OLD_EXTRAS = 6
 def _extras_of(texts: list[str]) -> Extras:
     if len(texts) == _OLD_EXTRAS:
         *texts, pricing = texts
-        return Extras(*texts, **parts_of(msgspec.json.decode(pricing or "{}")))
+        return Extras(*texts, **pricing_fields_of(msgspec.json.decode(pricing or "{}")))
     return Extras(*texts)

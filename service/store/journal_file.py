@@ -117,16 +117,16 @@ class JournalFile:
 
     Args:
         folder: where it is.
-        most_mib: how much of the disk it may take.
+        max_mib: how much of the disk it may take.
 
     Raises:
         OSError: the folder can't be used.
     """
 
-    def __init__(self, folder: Path, most_mib: int) -> None:
+    def __init__(self, folder: Path, max_mib: int) -> None:
         self.folder = folder
         self._path = folder / FILE
-        self._most_mib = most_mib
+        self._most_mib = max_mib
         self._lock = _descriptor(folder / LOCK)
         self._users = _descriptor(folder / USERS)
         self.mark = _descriptor(folder / MARK)
@@ -183,7 +183,7 @@ class JournalFile:
         yield alone
         fcntl.flock(self._users, fcntl.LOCK_SH)
 
-    def claim(self) -> bool:
+    def acquire_lease(self) -> bool:
         """Whether this process is the one that replays; from then on it is, until it ends."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -269,7 +269,7 @@ class JournalFile:
             new.rename(self._path)
         try:
             database = self._connect()
-            if self.claim():  # others would only find the same, while appends wait
+            if self.acquire_lease():  # others would only find the same, while appends wait
                 _check(database)
         except (OSError, sqlite3.Error) as error:
             if not _is_unusable(error):

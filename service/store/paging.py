@@ -15,11 +15,11 @@ from service.domain.identity import id_of
 from service.domain.query import Position, Selection, ValuePosition
 from service.domain.record import Record
 from service.domain.rows import Kind
-from service.domain.statistics import Standing
+from service.domain.statistics import ValueTotals
 from service.store.scripts import Query, Scan, Test
 
-Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[Standing]]]]
-Standings = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[Standing]]]]
+Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[ValueTotals]]]]
+Standings = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[ValueTotals]]]]
 
 log = logging.getLogger(__name__)
 
@@ -171,11 +171,11 @@ def behind(scans: Sequence[PartitionScan], last: Position | None) -> Position | 
 class ValuePage(NamedTuple):
     """Values, those with the latest message first, and the position behind which more follow."""
 
-    standings: list[Standing]
+    standings: list[ValueTotals]
     following: ValuePosition | None
 
 
-class ValuePages:
+class ValuePager:
     """Pages of a dimension's values, from partitions that each have messages of many of them.
 
     A value's place is that of its latest message in any partition. It has others in the rest, where
@@ -194,7 +194,7 @@ class ValuePages:
 
     async def page(self, limit: int, after: ValuePosition | None) -> ValuePage:
         """Up to so many values behind a position."""
-        rows: list[Standing] = []
+        rows: list[ValueTotals] = []
         step = limit + 1  # one more shows whether another page follows
         while True:
             heads = await self._heads(step, after)
@@ -215,18 +215,18 @@ class ValuePages:
         self,
         after: ValuePosition | None,
         values: Sequence[str],
-        heads: Sequence[Sequence[Standing]],
-    ) -> list[Standing]:
+        heads: Sequence[Sequence[ValueTotals]],
+    ) -> list[ValueTotals]:
         """How values stand in all partitions together: those whose place is behind a position."""
         if len(heads) == 1:  # which has said all there is to say
             wanted = set(values)
             return [standing for standing in heads[0] if standing.value in wanted]
-        together = _together(await self._standings(values))
+        together = _merge_counts(await self._standings(values))
         found = [each for each in together.values() if after is None or each.position < after]
         return sorted(found, key=lambda standing: standing.position, reverse=True)
 
 
-def _latest(heads: Sequence[Sequence[Standing]]) -> dict[str, ValuePosition]:
+def _latest(heads: Sequence[Sequence[ValueTotals]]) -> dict[str, ValuePosition]:
     places: dict[str, ValuePosition] = {}
     for head in heads:
         for standing in head:
@@ -234,8 +234,8 @@ def _latest(heads: Sequence[Sequence[Standing]]) -> dict[str, ValuePosition]:
     return places
 
 
-def _together(parts: Iterable[Iterable[Standing]]) -> dict[str, Standing]:
-    found: dict[str, Standing] = {}
+def _merge_counts(parts: Iterable[Iterable[ValueTotals]]) -> dict[str, ValueTotals]:
+    found: dict[str, ValueTotals] = {}
     for part in parts:
         for standing in part:
             other = found.get(standing.value)

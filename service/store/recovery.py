@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from service.errors import OtherStore, StartError, StoreAway
-from service.store.availability import OTHER, UNOPENED
+from service.store.availability import OTHER, UNVERIFIED
 from service.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -27,14 +27,14 @@ _LAYOUT_AT = 0
 """The partition that knows how the store is laid out."""
 
 
-class Watch:
+class RecoveryWatch:
     """Checks unavailable partitions four times a second. Each process has its own watch.
 
     Args:
         store: whose partitions may be away.
         open_store: checks that the store is the right one. It is called until it succeeds, before
             any other call to the store.
-        is_ours: checks that the store is still the same one. It returns False while it can't
+        is_same_store: checks that the store is still the same one. It returns False while it can't
             tell, and raises StartError where another store stands in its place.
     """
 
@@ -42,11 +42,11 @@ class Watch:
         self,
         store: Store,
         open_store: Callable[[], Awaitable[None]],
-        is_ours: Callable[[], Awaitable[bool]],
+        is_same_store: Callable[[], Awaitable[bool]],
     ) -> None:
         self._store = store
         self._open_store = open_store
-        self._is_ours = is_ours
+        self._is_ours = is_same_store
         self._opened = True
         self._unfit = ""
         self._looked_s = 0.0
@@ -65,7 +65,7 @@ class Watch:
             await self._open_store()
         except StoreAway as error:
             log.error("store_away", extra={"reason": str(error)})  # noqa: TRY400
-            self._store.close_all(UNOPENED)
+            self._store.close_all(UNVERIFIED)
             self._opened = False
         except OtherStore as error:
             self._close(error)
@@ -90,11 +90,11 @@ class Watch:
             self._close(error)
             return
         self._unsure = not ours
-        await self._store.look_again(but=() if ours else [_LAYOUT_AT])
+        await self._store.recheck(but=() if ours else [_LAYOUT_AT])
 
     def _close(self, error: StartError) -> None:
         self._say_unfit(error)
-        self._store.close_all(OTHER if isinstance(error, OtherStore) else UNOPENED)
+        self._store.close_all(OTHER if isinstance(error, OtherStore) else UNVERIFIED)
         self._opened = False
 
     def _due(self) -> bool:

@@ -17,7 +17,7 @@ from service.store.store import Store
 
 log = logging.getLogger(__name__)
 
-MOST_PER_S = 5_000
+MAX_REPLAYED_PER_S = 5_000
 """Reports merged in a second: a tenth or so of what Redis can do, so that live traffic goes on."""
 
 _IDLE_S = 1.0
@@ -49,7 +49,7 @@ class Replay:
     def __init__(self, store: Store, journal: Journal) -> None:
         self._store = store
         self._journal = journal
-        self._ours = False
+        self._is_leader = False
         self._passed = 0
         """The number of the last entry that was merged or skipped."""
         self._skipped: set[int] = set()
@@ -71,9 +71,9 @@ class Replay:
         self.waiting = Waiting(0, 0.0)
         """What the journal held at the last look."""
 
-    def held(self) -> Waiting:
+    def backlog_if_leader(self) -> Waiting:
         """The backlog, for metrics: only the process that replays reports it, so it counts once."""
-        return self.waiting if self._ours else Waiting(0, 0.0)
+        return self.waiting if self._is_leader else Waiting(0, 0.0)
 
     @property
     def fault(self) -> str:
@@ -104,7 +104,7 @@ class Replay:
         while True:
             pause_s = LOOK_S
             try:
-                self._ours = self._ours or self._journal.claim()
+                self._is_leader = self._is_leader or self._journal.acquire_lease()
                 await self._free()
                 waiting = await self.look()
                 if waiting.reports > waiting.foreign:
@@ -125,7 +125,7 @@ class Replay:
             Unavailable: a partition has failed, or the journal. The next replay goes on from here.
         """
         absent = self._store.absent
-        if not self._ours or len(absent) == self._store.partitions:
+        if not self._is_leader or len(absent) == self._store.partitions:
             return
         foreign = self.waiting.foreign
         if self._skipped - absent or foreign < self._foreign:  # some can be merged now
@@ -156,7 +156,7 @@ class Replay:
         await self._remove([each for each in ready if each[0].number not in kept])
         if kept:
             await self._keep([each for each in ready if each[0].number in kept], refused)
-        until_s = began_s + sum(len(reports) for _, reports in ready) / MOST_PER_S
+        until_s = began_s + sum(len(reports) for _, reports in ready) / MAX_REPLAYED_PER_S
         await asyncio.sleep(until_s - self._now_s())
 
     def _ready(self, entries: Sequence[Entry]) -> list[_Read]:
@@ -181,7 +181,7 @@ class Replay:
     async def _refused_of(self, reports: Sequence[_Part]) -> list[_Part]:
         """Merges reports. Those that Redis refuses are found by halves, since they are few."""
         try:
-            await self._store.merge_again([report for _, report in reports])
+            await self._store.replay([report for _, report in reports])
         except Rejected:
             if len(reports) == 1:
                 return list(reports)

@@ -11,7 +11,7 @@ from service.store.store import Store
 
 log = logging.getLogger(__name__)
 
-MOST_PER_S = 1_000
+MAX_REMOVED_PER_S = 1_000
 """Messages removed: more than most services receive, and a fortieth of what Redis could do."""
 
 HELD_S = 6 * 3_600.0
@@ -133,7 +133,7 @@ class Sweeper:
             if not removed:
                 break
             self._removed += removed
-            await asyncio.sleep(removed / MOST_PER_S)
+            await asyncio.sleep(removed / MAX_REMOVED_PER_S)
 
     def _say(self, reason: str) -> None:
         """Logs why it stops, and that it goes on."""

@@ -28,18 +28,18 @@ from service.domain.record import ERROR_FIELDS, Participant, Record, stored
 from service.domain.report import RANK, SHARED, Context, Extras, Report, Status
 from service.domain.rows import Kind, Row
 from service.domain.statistics import (
+    AGE_BUCKET_DIGITS,
     EXACT_S,
     GROWTH,
+    LATENCY_BUCKETS_S,
     LONGEST_CODE,
     MOST_CODES,
     OTHER_CODE,
     REACHED,
-    SPANS,
     TIMED,
     TOLERANCE_MS,
-    WITHIN_S,
-    Standing,
-    Tallies,
+    CounterDeltas,
+    ValueTotals,
     times_in,
 )
 from service.store.keys import FEED_ENTRIES, FEED_IDS, SCHEMA_VERSION, schema_key, tag_of
@@ -362,8 +362,8 @@ def _constants() -> dict[str, str]:
     return {
         "EXACT_S": str(EXACT_S),
         "GROWTH": str(GROWTH),
-        "LONGEST_S": str(WITHIN_S[-1]),
-        "BOUNDS": str(len(WITHIN_S)),
+        "LONGEST_S": str(LATENCY_BUCKETS_S[-1]),
+        "BOUNDS": str(len(LATENCY_BUCKETS_S)),
         "TOLERANCE_MS": str(TOLERANCE_MS),
         "MOST_CODES": str(MOST_CODES),
         "LONGEST_CODE": str(LONGEST_CODE),
@@ -394,7 +394,7 @@ def _rules() -> str:
             _texts("ERROR", map(stored, ERROR_FIELDS)),
             _texts("REACHED", REACHED),
             _texts("TIMED", [stored(f"{status}_ms") for status in TIMED]),
-            f"local SPANS = {{{_list(SPANS)}}}",
+            f"local AGE_BUCKET_DIGITS = {{{_list(AGE_BUCKET_DIGITS)}}}",
             _dimensions("DIMENSIONS", DIMENSIONS),
             _dimensions("COUNTED", [each for each in DIMENSIONS if each.counted]),
             f"local function counted_by(record) return {_counted_by()} end",
@@ -599,11 +599,11 @@ class Scripts:
 
     async def stats(
         self, partition: int, dimension: str, value: str, waits: Sequence[str], until_s: float
-    ) -> Tallies:
-        """What the counters say of a value's messages; of `Tallies.waits` at least these fields."""
+    ) -> CounterDeltas:
+        """What the counters say of a value's messages; of `waits` at least these fields."""
         asked = msgspec.json.encode({"dimension": dimension, "value": value, "waits": waits})
         count, times, waiting = await self._run("stats", partition, asked, until_s)
-        return Tallies(_numbers(count), times_in(times), _numbers(waiting))
+        return CounterDeltas(_numbers(count), times_in(times), _numbers(waiting))
 
     async def values(
         self,
@@ -612,7 +612,7 @@ class Scripts:
         limit: int,
         after: ValuePosition | None,
         until_s: float,
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ValueTotals]:
         """Up to so many values of a dimension behind a position."""
         after_us, after_value = after or ("", "")
         place = {"limit": limit, "after_us": str(after_us), "after_value": after_value}
@@ -620,7 +620,7 @@ class Scripts:
 
     async def standings(
         self, partition: int, dimension: str, values: Sequence[str], until_s: float
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ValueTotals]:
         """How those of the values stand that have messages in the partition."""
         return await self._values(
             partition, dimension, {"values": values, "limit": len(values)}, until_s
@@ -628,12 +628,14 @@ class Scripts:
 
     async def _values(
         self, partition: int, dimension: str, more: dict[str, Any], until_s: float
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ValueTotals]:
         asked = {"dimension": dimension, "statuses": list(Status), "values": [], "after_us": ""}
         reply = await self._run("values", partition, msgspec.json.encode(asked | more), until_s)
         rows = zip(*[iter(reply)] * (2 + len(Status)), strict=True)
         return [
-            Standing(value.decode(), int(us), dict(zip(Status, map(_number, numbers), strict=True)))
+            ValueTotals(
+                value.decode(), int(us), dict(zip(Status, map(_number, numbers), strict=True))
+            )
             for value, us, *numbers in rows
         ]
 

@@ -14,7 +14,7 @@ from service import config
 from service.backends.embedded import LISTPACK_BYTES, is_private
 from service.backends.permissions import MERGES, OTHERS, Command
 from service.backends.server import HOPELESS, Fake, Server
-from service.backends.server_checks import check_age, evicted, in_words, syncs_by_itself, weaknesses
+from service.backends.server_checks import check_age, evicted, in_words, loss_risks, syncs_by_itself
 from service.errors import OtherStore, StartError, StoreAway
 from service.store.keys import SCHEMA_VERSION, UPGRADING, tag_of
 from service.store.scripts import Layout, Scripts
@@ -46,7 +46,7 @@ class Keeper(Protocol):
         """Notes the id, unless one is noted already."""
 
 
-class Unkept:
+class UnsavedStoreId:
     """The keeper of a service without a journal."""
 
     way_on = "restart the service with all of its workers: it goes on with what Redis has then"
@@ -86,8 +86,8 @@ async def check(
             `redis.durability` promises, or it may lose data and `redis.strict` is set.
         OtherStore: it isn't the one that the service was opened on.
     """
-    patience_s = _LOADING_S if settings.embedded else within_s or _START_S
-    until_s = asyncio.get_running_loop().time() + patience_s
+    timeout_s = _LOADING_S if settings.embedded else within_s or _START_S
+    until_s = asyncio.get_running_loop().time() + timeout_s
     with _away():
         async with asyncio.timeout_at(until_s):
             if not isinstance(server, Fake):
@@ -97,7 +97,7 @@ async def check(
             lacking = await _lacking(scripts, until_s)
             layout = await scripts.layout(until_s)
             private = is_private(settings.redis.url, settings.data_dir)
-            warnings = await weaknesses(server.ask, settings.redis, private=private)
+            warnings = await loss_risks(server.ask, settings.redis, private=private)
             if settings.redis.durability == "disk" and await syncs_by_itself(server.ask):
                 server.wait = None
     if keeper:
@@ -133,7 +133,7 @@ async def _lacking(scripts: Scripts, until_s: float) -> str:
     return ""
 
 
-async def is_ours(
+async def is_same_store(
     server: Server, scripts: Scripts, settings: config.Settings, keeper: Keeper, *, within_s: float
 ) -> bool:
     """Whether the store is the one that the service was opened on, and has our layout.

@@ -25,7 +25,7 @@ from service.domain.query import Position, Selection, ValuePosition
 from service.domain.record import Participant, Record, participants_in
 from service.domain.report import Report
 from service.domain.rows import WHOLE, Kind
-from service.domain.statistics import Stats, stats_of, together, waits_asked
+from service.domain.statistics import Stats, merge_counts, stats_of, waits_asked
 from service.errors import Rejected, Unavailable
 from service.store.availability import SILENT, Availability
 from service.store.batcher import Batcher
@@ -35,7 +35,7 @@ from service.store.paging import (
     Page,
     PartitionScan,
     ValuePage,
-    ValuePages,
+    ValuePager,
     behind,
     rows_of,
     rows_that_pass,
@@ -124,7 +124,7 @@ class Store:
         server: where the keys are.
         scripts: of that server.
         partitions: how many the store has.
-        patience_s: how long a call may take, in seconds; it raises Unavailable then.
+        timeout_s: how long a call may take, in seconds; it raises Unavailable then.
         observer: is told of batches and failures.
         journal: takes the reports for what is away; None: they are refused.
         scan_s: how long a page looks for rare matches before it comes short, in seconds.
@@ -136,7 +136,7 @@ class Store:
         scripts: Scripts,
         *,
         partitions: int,
-        patience_s: float,
+        timeout_s: float,
         observer: Observer,
         journal: Journal | None = None,
         scan_s: float = 2.0,
@@ -144,14 +144,14 @@ class Store:
         self._server = server
         self._scripts = scripts
         self._partitions = partitions
-        self._patience_s = patience_s
+        self._patience_s = timeout_s
         self._observer = observer
         self._journal = journal
         self._known = Availability()
         self._scan_s = scan_s
-        self._merges = Batcher(self._merge, most=MAX_BATCH, patience_s=patience_s)
-        self._reads = Batcher(self._read, most=MAX_READ, patience_s=patience_s)
-        self._lists = Batcher(self._list, most=_MAX_ROWS, patience_s=patience_s)
+        self._merges = Batcher(self._merge, most=MAX_BATCH, timeout_s=timeout_s)
+        self._reads = Batcher(self._read, most=MAX_READ, timeout_s=timeout_s)
+        self._lists = Batcher(self._list, most=_MAX_ROWS, timeout_s=timeout_s)
         self._now_s = asyncio.get_running_loop().time
 
     @property
@@ -243,10 +243,10 @@ class Store:
         if self._journal is None:  # the time limit may have passed before Redis had the batch
             self._known.doubted.add(partition)
         else:
-            self._known.note_away(partition, error.reason)
+            self._known.mark_unavailable(partition, error.reason)
         return error
 
-    async def merge_again(self, reports: Sequence[Report]) -> None:
+    async def replay(self, reports: Sequence[Report]) -> None:
         """Writes reports that were in the journal. Repeating them changes nothing.
 
         Raises:
@@ -268,9 +268,9 @@ class Store:
         """Counts the whole store as away until it is known to be the right one.
 
         Args:
-            reason: `UNOPENED`, or `OTHER` of `service.store.availability`.
+            reason: `UNVERIFIED`, or `OTHER` of `service.store.availability`.
         """
-        self._known.note_closed(self._partitions, reason)
+        self._known.mark_closed(self._partitions, reason)
 
     @property
     def falters(self) -> bool:
@@ -291,7 +291,7 @@ class Store:
         """The partitions that reports are for."""
         return set(map(self._partition_of, reports))
 
-    async def look_again(self, but: Collection[int] = ()) -> None:
+    async def recheck(self, but: Collection[int] = ()) -> None:
         """Checks the partitions that are away or failed to answer a read, except some."""
         suspects = sorted((self._known.away.keys() | self._known.doubted).difference(but))
         for start in range(0, len(suspects), _LOOKS_AT_ONCE):
@@ -307,9 +307,9 @@ class Store:
         try:
             await self._probe(partition)
         except Unavailable as error:
-            known.note_away(partition, error.reason)
+            known.mark_unavailable(partition, error.reason)
         else:
-            known.note_back(partition)
+            known.mark_available(partition)
             return
         if unread and known.away[partition] not in SILENT:
             try:
@@ -515,7 +515,7 @@ class Store:
         parts = await self._everywhere(
             lambda p, until_s: self._scripts.stats(p, dimension, value, asked, until_s)
         )
-        return stats_of(together(parts, KNOWN_CODES), now_ms)
+        return stats_of(merge_counts(parts, KNOWN_CODES), now_ms)
 
     async def values(
         self, dimension: str, limit: int, after: ValuePosition | None = None
@@ -526,7 +526,7 @@ class Store:
         `limit` with a position to go on from where it takes too long to look for them.
         """
         until_s = self._now_s() + self._scan_s
-        pages = ValuePages(
+        pages = ValuePager(
             lambda limit, after: self._everywhere(
                 lambda p, until_s: self._scripts.values(p, dimension, limit, after, until_s)
             ),
@@ -614,7 +614,7 @@ class Store:
             yield
         except _FAULTS as error:
             failed = self._unavailable(error)
-            self._known.note_unread(partition, failed.reason)
+            self._known.mark_unreadable(partition, failed.reason)
             raise failed from error
 
     def _unavailable(self, error: BaseException) -> Unavailable:

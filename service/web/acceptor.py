@@ -46,7 +46,7 @@ def bind(http: Http) -> list[socket.socket]:
         ) from None
 
 
-class Listener(web.SockSite):
+class Acceptor(web.SockSite):
     """aiohttp's site on a socket that listens already.
 
     Args:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from service.errors import Overloaded
 
-MOST_BYTES = 64 * 1024**2
+MAX_HELD_BYTES = 64 * 1024**2
 """What the bodies and the large answers of admitted callers may hold at once."""
 
 MOST_REPORTS = 20_000
@@ -53,12 +53,12 @@ class Ticket:
         Raises:
             Overloaded: there is no room for them; they aren't counted.
         """
-        if self._admission.bytes + size_bytes > self._share * MOST_BYTES:
+        if self._admission.bytes + size_bytes > self._share * MAX_HELD_BYTES:
             raise Overloaded
         self.bytes += size_bytes
         self._admission.bytes += size_bytes
 
-    def stay(self) -> None:
+    def admit_stream(self) -> None:
         """Makes the request a listener, which has a limit of its own.
 
         Raises:
@@ -67,7 +67,7 @@ class Ticket:
         self._admission.add_listener()
         self._listens = True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The request is answered, and the answer is written."""
         admission = self._admission
         admission.bytes -= self.bytes
@@ -100,7 +100,7 @@ class Stranger:
         """
         self._strangers.hold(self, size_bytes)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The request is answered, or it is known who sent it."""
         self._strangers.remove(self)
 
@@ -189,8 +189,8 @@ class Admission:
         self._refused_s: dict[float, float] = {}  # for want of room, by share
         self._last_refused_s = -math.inf
 
-    def enter(self, share: float) -> Ticket:
-        """Lets a caller's request in; the ticket's `leave` must follow.
+    def admit(self, share: float) -> Ticket:
+        """Lets a caller's request in; the ticket's `release` must follow.
 
         Args:
             share: the part of any limit that may be in use when it comes, 1 for all of it.
@@ -220,7 +220,7 @@ class Admission:
         come anew.
 
         Args:
-            share: as `enter` has it.
+            share: as `admit` has it.
             callers: connections on which requests were let in; 0 if this is one of them.
         """
         room, now_s = share * self._most_requests, time.monotonic()
@@ -239,7 +239,7 @@ class Admission:
         """Whether that part of any limit is in use."""
         return (
             self.requests >= share * self._most_requests
-            or self.bytes >= share * MOST_BYTES
+            or self.bytes >= share * MAX_HELD_BYTES
             or self._depth() >= share * MOST_REPORTS
         )
 

@@ -55,7 +55,7 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
 
 async def _received(request: web.Request, most_bytes: int) -> bytes:
     """The body as it comes: what its head announces isn't counted, but what is there."""
-    await invite(request)
+    await send_continue(request)
     held, body = ticket.get(), bytearray()
     try:
         while piece := await request.content.readany():
@@ -69,7 +69,7 @@ async def _received(request: web.Request, most_bytes: int) -> bytes:
         body.clear()  # aiohttp keeps the error of a lost connection, whose traceback leads here
 
 
-async def invite(request: web.Request) -> None:
+async def send_continue(request: web.Request) -> None:
     """Tells a caller that waits for it to send its body: only now is it known that it is wanted."""
     if hdrs.EXPECT in request.headers and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -77,7 +77,7 @@ async def invite(request: web.Request) -> None:
 
 
 async def check_expectation(request: web.Request) -> None:
-    """Refuses any `Expect` but 100-continue, which is met once the body is read: see `invite`."""
+    """Refuses any `Expect` but 100-continue, which `send_continue` meets when the body is read."""
     expected = request.headers.get(hdrs.EXPECT, "").lower()
     if request.version == HttpVersion11 and expected != "100-continue":
         raise web.HTTPExpectationFailed

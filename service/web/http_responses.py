@@ -92,7 +92,7 @@ def error_response(status: int, sentence: str, field: str | None = None) -> web.
     return response
 
 
-def label(response: web.StreamResponse, known: str) -> None:
+def set_common_headers(response: web.StreamResponse, known: str) -> None:
     """Puts the headers on a response that all have, and the request's id.
 
     Responses hold personal data or change at once, so no cache keeps one that doesn't say it may.

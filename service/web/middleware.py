@@ -31,9 +31,9 @@ from service.web.http_responses import (
     TOKEN,
     UNCOMPRESSED,
     error_response,
-    label,
     refusal_response,
     request_id_of,
+    set_common_headers,
 )
 from service.web.policies import OPEN, READ, STRANGER, WRITE_MANY, Policies, Policy
 from service.web.refusals import Address, Brake, LogLimit, Proxies
@@ -65,7 +65,7 @@ def connection_of(request: BaseRequest) -> Connection:
     return cast("Connection", request.protocol)
 
 
-class Entrance:
+class RequestGate:
     """What every request goes through before and after the application.
 
     One function around the whole application, and no aiohttp middlewares: those don't see what
@@ -133,14 +133,14 @@ class Entrance:
                 response = self._answer(request, error)
             if _may_break(request):
                 response.force_close()  # aiohttp closes then, and the next request would be lost
-            label(response, known)
+            set_common_headers(response, known)
             ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
             self._note(request, response.status, ended_s - started_s)
             if large:
                 await _write(request, response)
         finally:
             if (held := ticket.get()) is not None:
-                held.leave()
+                held.release()
         if response.status == Forbidden.status and await self._brake.hold(self._caller_of(request)):
             response.force_close()  # so that the next guess costs a connection too
         return response
@@ -150,11 +150,11 @@ class Entrance:
         if policy.by_token:
             self._access.check_token(request.headers.get(TOKEN))
             connection: Connection = request.protocol  # type: ignore[assignment]
-            admitted = self._admission.enter(policy.refused_at)
+            admitted = self._admission.admit(policy.refused_at)
             ticket.set(admitted)
             connection.admit()
             if policy.lasting:
-                admitted.stay()
+                admitted.admit_stream()
         elif policy is not OPEN:
             self._admission.check(policy.refused_at)
             ticket.set(self._admission.strangers.add(connection_of(request).cut_off))

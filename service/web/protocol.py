@@ -20,9 +20,9 @@ from service.web.admission import Admission
 from service.web.http_responses import (
     SANE_ID,
     error_response,
-    label,
     new_request_id,
     request_id_of,
+    set_common_headers,
 )
 from service.web.middleware import Handle
 from service.web.policies import Policies
@@ -47,7 +47,7 @@ _ID = re.compile(rb"\r\nx-request-id:[ \t]*(%b)[ \t]*\r\n" % SANE_ID.encode(), r
 def _refusal() -> bytes:
     """The response to an overload, with a place for the request's id."""
     response = error_response(Overloaded.status, Overloaded().sentence)
-    label(response, "%b")
+    set_common_headers(response, "%b")
     body = cast("bytes", response.body)
     headers = [*response.headers.items(), ("Content-Length", str(len(body)))]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -230,7 +230,7 @@ class Protocol(RequestHandler):
             extra |= {"number": number, "address": _peer_of(self.transport)}
             log.warning("request_malformed", extra=extra)
         response = error_response(status, "The request is not well-formed HTTP.")
-        label(response, known)
+        set_common_headers(response, known)
         response.force_close()
         return response
 

@@ -53,7 +53,7 @@ def run_workers(
     Raises:
         StartError: the store or the address can't be used, or processes can't share the store.
     """
-    Crew(read, workers=workers, on_start=on_start).run()
+    GunicornApp(read, workers=workers, on_start=on_start).run()
     raise AssertionError("gunicorn ends by SystemExit")
 
 
@@ -73,10 +73,10 @@ class Master(Arbiter):
     long as none could, and later is tried again.
     """
 
-    app: Crew
+    app: GunicornApp
     WORKERS: dict[int, Worker]
 
-    def __init__(self, app: Crew) -> None:
+    def __init__(self, app: GunicornApp) -> None:
         self.failure = ""
         self._stopping = False
         self._been_up = False
@@ -180,7 +180,7 @@ class Master(Arbiter):
             self.reap_workers()
 
 
-class Crew(BaseApplication):
+class GunicornApp(BaseApplication):
     """What gunicorn runs: our settings, and what master and workers share.
 
     Args:
@@ -206,7 +206,7 @@ class Crew(BaseApplication):
     def load_config(self) -> None:
         """Gunicorn's settings, from ours."""
         http, redis = self.settings.http, self.settings.redis
-        drain_s = LAST_REQUESTS_S + 2 * http.drain_s + redis.patience_s + _SLACK_S
+        drain_s = LAST_REQUESTS_S + 2 * http.drain_s + redis.timeout_s + _SLACK_S
         options = {
             "bind": [f"fd://{descriptor}" for descriptor in self._descriptors],
             "workers": self._workers,

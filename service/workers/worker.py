@@ -22,9 +22,9 @@ from service.api.app_keys import HEALTH, LIVE, METRICS
 from service.app import create_app
 from service.config import Settings
 from service.errors import StartError
-from service.server import KEEP_ALIVE_S, Runner, settle
+from service.server import KEEP_ALIVE_S, Runner, announce_started
 from service.telemetry import SharedMetrics, log_to_stderr
-from service.web.acceptor import Listener
+from service.web.acceptor import Acceptor
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class WorkerRunner(Runner):
         """Opens the store, then listens."""
         await super().setup()
         for shared in self._sockets:
-            await Listener(self, shared, most_a_turn=_MOST_A_TURN).start()
+            await Acceptor(self, shared, most_a_turn=_MOST_A_TURN).start()
 
     async def cleanup(self) -> None:
         """Drains: what was accepted is finished and written."""
@@ -231,7 +231,7 @@ class Worker(GunicornUVLoopWebWorker):
 
     def _open(self, runner: WorkerRunner) -> None:
         address = min(site.name for site in runner.sites)
-        settle(address, pid=os.getpid())
+        announce_started(address, pid=os.getpid())
         if self.age == 1:
             self.app.on_start(address)
         self._tell(_READY)

@@ -117,12 +117,12 @@ async def attack(service: Service, options: argparse.Namespace) -> list[str]:
         cwd=ROOT,
         env=environment(),
     )
-    most_mib, started_s = before_mib, time.monotonic()
+    max_mib, started_s = before_mib, time.monotonic()
     told = asyncio.ensure_future(process.communicate())
     try:
         while not told.done():
             await asyncio.wait({told}, timeout=0.2)
-            most_mib = max(most_mib, resident_mib(service.pid))
+            max_mib = max(max_mib, resident_mib(service.pid))
             if time.monotonic() - started_s > options.minutes * 60:
                 return [f"It took longer than {options.minutes} minutes."]
     finally:
@@ -140,7 +140,7 @@ async def attack(service: Service, options: argparse.Namespace) -> list[str]:
     click.echo(f"answers: {dict(sorted(answers.items()))}")
     reports = dict(callers.statuses)
     click.echo(f"callers' reports: {reports}; p99 {p99_ms:.0f} ms, longest {max(waits):.0f} ms")
-    memory = f"{before_mib:.0f} MiB before, {most_mib:.0f} at the most, {after_mib:.0f} after"
+    memory = f"{before_mib:.0f} MiB before, {max_mib:.0f} at the most, {after_mib:.0f} after"
     click.echo(f"memory: {memory}")
     faults = {status for status in answers if status.startswith("5")} - {"503"}
     grown = 100 * (after_mib / before_mib - 1)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send
-from tests.faults.scenes import ERASE, SEND
+from tests.faults.fault_kit import ERASE, SEND
 from tests.process import Service, run
 from tests.servers import RedisServer, wait_until
 

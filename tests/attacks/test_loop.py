@@ -67,7 +67,7 @@ async def test_nobody_else_waits_for_a_hostile_request(service: Service, name: s
             await asyncio.gather(*(exchange(service.url, wire) for wire in hostile()[name]))
     assert watch.answers > 0
     assert watch.longest_s < LONGEST_S
-    assert watch.most_mib < before_mib + 250
+    assert watch.max_mib < before_mib + 250
     assert service.running
 
 
@@ -134,7 +134,7 @@ async def test_many_tiny_lines_cost_little_memory(service: Service) -> None:
     with Watch(service.url, service.pid) as watch, contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_WATCHED_S):
             await exchange(service.url, stream("track-send", b"{}\n" * 1_000_000))
-    assert watch.most_mib < before_mib + 60
+    assert watch.max_mib < before_mib + 60
 
 
 @pytest.mark.parametrize("backend", ["fake"], indirect=True)

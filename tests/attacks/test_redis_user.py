@@ -20,12 +20,12 @@ from tests.commands.stores import fill, histories
 from tests.commands.test_upgrade import put
 from tests.conftest import TOKEN, Client, need_server
 from tests.factories import event_send, status_update
-from tests.faults.scenes import LOGS, SEND, STATUS, readiness, service_on
+from tests.faults.fault_kit import LOGS, SEND, STATUS, readiness, service_on
 from tests.http import test_endpoints, test_erase, test_insight
-from tests.listening import Ear
 from tests.process import Service, run
 from tests.samples.stored import samples
 from tests.servers import RedisCluster, RedisServer, Replicated, Sentinels, wheel_binary
+from tests.sse_client import SseClient
 
 USER = "tracker"
 _OF_TESTS = "+flushall +keys +type"
@@ -81,7 +81,7 @@ async def test_each_right_that_a_report_needs_is_missed_before_one_comes(
     with RedisServer(appendonly=True, binary=wheel_binary() if binary else None) as server:
         url = let_in(server)
         assert not [warning for warning in await found(url) if "lacks" in warning]
-        async with service_on(url, patience_s=0.5) as client:
+        async with service_on(url, timeout_s=0.5) as client:
             for name in sorted({name for name, *_ in MERGES}):
                 server.command("ACL", "SETUSER", USER, f"-{name}")
                 with pytest.raises(StoreAway, match=f"the user lacks {name} on the keys"):
@@ -128,7 +128,7 @@ def test_a_user_who_lacks_a_right_is_told_so_in_a_sentence(tmp_path: Path) -> No
 
 
 async def test_listeners_are_told_too(client: Client) -> None:
-    async with Ear(client) as ear:
+    async with SseClient(client) as ear:
         assert (await client.post(SEND, json=event_send(1))).status == 200
         await ear.hears(("wamid.1", "sent"))
 

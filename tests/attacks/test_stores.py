@@ -14,7 +14,7 @@ import pytest
 from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     ERASE,
     LOOKUP,
     SEND,

@@ -38,7 +38,7 @@ class Watch:
 
     Attributes:
         longest_s: the longest wait for an answer so far, in seconds.
-        most_mib: the most memory that the process held after an answer, in MiB.
+        max_mib: the most memory that the process held after an answer, in MiB.
         answers: how many answers there were.
     """
 
@@ -46,7 +46,7 @@ class Watch:
         self._address, self._pid = address_of(url), pid
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
-        self.longest_s, self.most_mib, self.answers = 0.0, 0.0, 0
+        self.longest_s, self.max_mib, self.answers = 0.0, 0.0, 0
 
     def _ask(self) -> None:
         with socket.create_connection(self._address, timeout=_MOST_WAIT_S) as connection:
@@ -56,7 +56,7 @@ class Watch:
                 if b" 200 " not in connection.recv(4096):
                     return
                 self.longest_s = max(self.longest_s, monotonic() - asked_s)
-                self.most_mib = max(self.most_mib, resident_mib(self._pid))
+                self.max_mib = max(self.max_mib, resident_mib(self._pid))
                 self.answers += 1
 
     def __enter__(self) -> Self:

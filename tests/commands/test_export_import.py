@@ -343,7 +343,7 @@ def test_an_import_waits_for_a_redis_that_is_away(
         subprocess.Popen(
             [sys.executable, "-m", "service", "import", "-"],
             cwd=tmp_path,
-            env=environment(TRACKER_REDIS__PATIENCE_S="0.3", **variables(one)),
+            env=environment(TRACKER_REDIS__TIMEOUT_S="0.3", **variables(one)),
             stdin=subprocess.PIPE,
             stderr=stderr,
         ) as process,

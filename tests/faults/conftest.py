@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TOKEN, need_server
-from tests.faults.crew import WORKERS, until_two
+from tests.faults.workers_probe import WORKERS, until_two
 from tests.process import Service
 from tests.servers import RedisServer
 

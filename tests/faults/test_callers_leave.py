@@ -16,7 +16,7 @@ from service.app import create_app
 from service.config import Auth, Redis, Settings
 from tests.conftest import NO_JOURNAL, TOKEN, JsonTestServer
 from tests.factories import event_send
-from tests.faults.scenes import LONGEST_S, SEND, eventually, records_at
+from tests.faults.fault_kit import LONGEST_S, SEND, eventually, records_at
 from tests.process import Service
 from tests.servers import RedisServer, wait_until
 

@@ -17,7 +17,15 @@ from service.config import Redis, Settings
 from service.store.keys import tag_of
 from tests.backends import soon_s
 from tests.conftest import Client, need_server
-from tests.faults.scenes import LONGEST_S, LOOKUP, Load, eventually, logged, records_at, service_on
+from tests.faults.fault_kit import (
+    LONGEST_S,
+    LOOKUP,
+    Load,
+    eventually,
+    logged,
+    records_at,
+    service_on,
+)
 from tests.proxy import Proxy
 from tests.servers import RedisCluster, RedisServer, node_id, owner_by, owners_by, wait_until
 

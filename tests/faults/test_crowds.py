@@ -22,7 +22,7 @@ from aiohttp.web_request import BaseRequest
 from service.app import create_app
 from service.config import Auth, Redis, Settings
 from service.errors import Overloaded
-from service.server import settle
+from service.server import announce_started
 from service.telemetry import Metrics
 from service.web.admission import Admission
 from service.web.middleware import ADMISSION
@@ -31,7 +31,7 @@ from service.web.protocol import JsonServer, Protocol
 from service.web.refusals import LogLimit
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send
-from tests.faults.scenes import SEND, depth_of, eventually
+from tests.faults.fault_kit import SEND, depth_of, eventually
 from tests.faults.test_overload import MOST, call, service_on
 from tests.process import Service
 from tests.servers import RedisServer, wait_until
@@ -147,19 +147,19 @@ async def test_a_caller_who_was_served_is_refused_unread_too_and_keeps_the_conne
         reader, writer = await asyncio.open_connection(client.host, client.port)
         stack.callback(writer.close)
         admission = client.app[ADMISSION]
-        held = [admission.enter(1.0) for _ in range(MOST)]
+        held = [admission.admit(1.0) for _ in range(MOST)]
         writer.write(POST)
         status, head, _ = await answer(reader)
         assert (status, b"Date: " in head) == (503, False)
-        held.pop().leave()
+        held.pop().release()
         writer.write(POST)
         assert (await answer(reader))[0] == 400  # there is no such JSON: it was let in
-        held.append(admission.enter(1.0))
+        held.append(admission.admit(1.0))
         writer.write(POST)
         status, head, _ = await answer(reader)
         assert (status, b"Date: " in head) == (503, False)
         for each in held:
-            each.leave()
+            each.release()
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -218,10 +218,10 @@ async def crowded() -> AsyncIterator[Client]:
     """A service that has no room."""
     async with service_on("fakeredis://") as client:
         admission = client.app[ADMISSION]
-        held = [admission.enter(1.0) for _ in range(MOST)]
+        held = [admission.admit(1.0) for _ in range(MOST)]
         yield client
         for each in held:
-            each.leave()
+            each.release()
 
 
 async def test_only_requests_of_callers_count_before_they_begin(
@@ -266,7 +266,7 @@ def test_python_seldom_looks_through_all_that_there_is_for_garbage(
     monkeypatch.setattr(gc, "freeze", lambda: None)
     before = gc.get_threshold()
     try:
-        settle("http://127.0.0.1:1")
+        announce_started("http://127.0.0.1:1")
         assert gc.get_threshold() == (*before[:2], 10 * before[2])
     finally:
         gc.set_threshold(*before)

@@ -18,7 +18,7 @@ from service.store.keys import message_key, tag_of
 from tests.backends import soon_s
 from tests.conftest import Client, need_server
 from tests.factories import event_send, status_update
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     LONGEST_S,
     LOOKUP,
     SEND,
@@ -99,7 +99,7 @@ async def test_a_report_that_is_not_where_it_should_be_is_not_acknowledged(
     promise: Promise,
 ) -> None:
     redis, durability, broken = promise
-    async with service_on(redis.url, patience_s=0.7, durability=durability) as client:
+    async with service_on(redis.url, timeout_s=0.7, durability=durability) as client:
         assert await _post(client, SEND, event_send(1)) == 200
         with broken():
             started_s = monotonic()
@@ -121,7 +121,7 @@ async def test_a_repeated_batch_waits_for_what_its_first_try_wrote(promise: Prom
     redis, durability, broken = promise
     async with (
         Proxy(redis.port, marker=b"wamid.") as proxy,
-        service_on(proxy.url, patience_s=1.5, durability=durability) as client,
+        service_on(proxy.url, timeout_s=1.5, durability=durability) as client,
     ):
         assert await _post(client, SEND, event_send(1)) == 200  # loads the script
         with broken():
@@ -137,7 +137,7 @@ async def test_a_repeated_batch_waits_for_what_its_first_try_wrote(promise: Prom
 
 async def test_lost_scripts_are_loaded_again(promise: Promise) -> None:
     redis, durability, broken = promise
-    async with service_on(redis.url, patience_s=0.7, durability=durability) as client:
+    async with service_on(redis.url, timeout_s=0.7, durability=durability) as client:
         redis.command("SCRIPT", "FLUSH")
         assert await _post(client, SEND, event_send(1)) == 200
         redis.command("SCRIPT", "FLUSH")
@@ -147,7 +147,7 @@ async def test_lost_scripts_are_loaded_again(promise: Promise) -> None:
 
 async def test_what_a_full_server_erases_is_waited_for(promise: Promise) -> None:
     redis, durability, broken = promise
-    known = Redis(url=redis.url, durability=durability, patience_s=0.7)  # type: ignore[arg-type]
+    known = Redis(url=redis.url, durability=durability, timeout_s=0.7)  # type: ignore[arg-type]
     async with connect(Settings(auth=Auth(tokens=["unused"]), redis=known)) as server:
         redis.command("CONFIG", "SET", "maxmemory", "1mb")
         redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
@@ -160,7 +160,7 @@ async def test_what_a_full_server_erases_is_waited_for(promise: Promise) -> None
 async def test_what_is_acknowledged_is_on_the_replica(replicated: Replicated) -> None:
     """Under load, while the replica comes and goes; then the master is lost."""
     [replica] = replicated.replicas
-    async with service_on(replicated.master.url, patience_s=0.7, durability="replica") as client:
+    async with service_on(replicated.master.url, timeout_s=0.7, durability="replica") as client:
         async with Load(str(client.make_url("/"))) as load:
             await load.more(200)
             with _late_replica(replicated):
@@ -217,7 +217,7 @@ async def test_each_node_of_a_cluster_is_waited_for() -> None:
     aof = ("--appendonly", "yes", "--appendfsync", "always")
     with RedisCluster(*aof, binary=wheel_binary()) as cluster:
         more: dict[str, Any] = {"partitions": 8, "durability": "disk"}
-        async with service_on(cluster.url, patience_s=0.7, **more) as client:
+        async with service_on(cluster.url, timeout_s=0.7, **more) as client:
             for number in range(16):
                 assert await _post(client, SEND, event_send(number)) == 200
             _move(cluster, partition_of("wamid.1", 8))

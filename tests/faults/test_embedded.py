@@ -18,7 +18,7 @@ from service.errors import StartError
 from service.store.scripts import Scripts
 from service.store.startup import check
 from tests.conftest import TOKEN, need_server
-from tests.faults.scenes import LONGEST_S, Load, eventually, records_at
+from tests.faults.fault_kit import LONGEST_S, Load, eventually, records_at
 from tests.process import HASTY, Service, run, runs
 from tests.servers import wait_until
 

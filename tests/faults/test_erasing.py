@@ -13,7 +13,7 @@ from service.config import Auth, Redis, Retention, Settings
 from service.store.retention import Sweeper
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send, send_report
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     LONGEST_S,
     SEND,
     eventually,
@@ -34,7 +34,7 @@ async def post(client: Client, path: str, body: object) -> tuple[int, Any]:
 
 
 async def test_a_full_server_can_be_made_room_on(redis: RedisServer) -> None:
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, timeout_s=0.5) as client:
         assert (await post(client, SEND, event_send(1)))[0] == 200
         redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
         redis.command("CONFIG", "SET", "maxmemory", "1mb")
@@ -48,7 +48,7 @@ async def test_a_full_server_can_be_made_room_on(redis: RedisServer) -> None:
 
 
 async def test_nothing_is_answered_to_be_erased_while_redis_is_away(redis: RedisServer) -> None:
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, timeout_s=0.5) as client:
         assert (await post(client, SEND, event_send(1)))[0] == 200
         redis.stop()
         started_s = time.monotonic()
@@ -69,7 +69,7 @@ async def test_retention_outlives_an_absence_of_redis(
     settings = Settings(
         journal=NO_JOURNAL,
         auth=Auth(tokens=[TOKEN]),
-        redis=Redis(url=redis.url, patience_s=0.3),
+        redis=Redis(url=redis.url, timeout_s=0.3),
         retention=Retention(days=1),
     )
     headers = {"X-Webhook-Token": TOKEN}
@@ -101,6 +101,6 @@ async def test_a_service_whose_redis_hangs_in_a_sweep_stops_all_the_same(
     try:
         started_s = time.monotonic()
         await client.close()
-        assert time.monotonic() - started_s < settings.redis.patience_s / 2
+        assert time.monotonic() - started_s < settings.redis.timeout_s / 2
     finally:
         redis.resume()

@@ -22,7 +22,7 @@ from service.store.store import Observer, Store
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import need_server
 from tests.factories import send_report, status_report
-from tests.faults.scenes import eventually
+from tests.faults.fault_kit import eventually
 from tests.servers import RedisServer
 
 CUTS = 16
@@ -129,7 +129,7 @@ async def bench_on(server: RedisServer) -> AsyncIterator[Bench]:
     async with connect(settings) as known:
         scripts = Scripts(known.execute, shebang=True)
         observer = Observer(lambda _reports, _merged: None, lambda _reason: None)
-        store = Store(known, scripts, partitions=1, patience_s=4.0, observer=observer)
+        store = Store(known, scripts, partitions=1, timeout_s=4.0, observer=observer)
         yield Bench(store, scripts, known, 1, [])
         await store.close()
 

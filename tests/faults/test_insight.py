@@ -21,10 +21,10 @@ from service.models.insight_responses import message_stats
 from service.store.paging import Page
 from tests.conftest import TOKEN, Client
 from tests.factories import BASE_MS, event_send, status_update
-from tests.faults.scenes import LONGEST_S, SEND, STATUS, logged, records_at, service_on
+from tests.faults.fault_kit import LONGEST_S, SEND, STATUS, logged, records_at, service_on
 from tests.process import Service
-from tests.recount import only, recount
 from tests.servers import RedisServer
+from tests.stats_oracle import only, recount
 
 API = "/api/webhooks"
 STATS, FAILURES = f"{API}/message-stats/", f"{API}/failures/"
@@ -134,7 +134,7 @@ async def test_while_redis_is_away_all_are_answered_503_and_then_as_before(
     redis: RedisServer, go_away: Callable[[RedisServer], None]
 ) -> None:
     come_back = RedisServer.start if go_away is RedisServer.kill else RedisServer.resume
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, timeout_s=0.5) as client:
         await write_all(client, [(SEND, dict(event_send(1)))])
         await write_all(client, [(STATUS, status_update(1, "failed"))])
         before = [await get(client, path) for path in READS]
@@ -209,7 +209,7 @@ async def test_a_sheet_that_breaks_off_does_not_end_in_good_order(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The caller can tell: there is no last chunk. A whole one has it."""
-    async with service_on(redis.url, patience_s=2.0) as client:
+    async with service_on(redis.url, timeout_s=2.0) as client:
         await fail_many(client, 250)
         whole = await raw_answer(client, CSV)
         assert looks_whole(whole)
@@ -270,7 +270,7 @@ async def test_nor_does_one_at_the_end_of_the_service(
 
 async def test_nor_does_it_where_there_are_no_chunks(redis: RedisServer) -> None:
     """In HTTP/1.0, which many proxies speak, a good answer also ends with its connection."""
-    async with service_on(redis.url, patience_s=2.0) as client:
+    async with service_on(redis.url, timeout_s=2.0) as client:
         await fail_many(client, 250)
         whole = await raw_answer(client, CSV, "1.0")
         assert looks_whole(whole)

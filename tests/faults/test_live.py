@@ -20,13 +20,12 @@ from yarl import URL
 from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
-from service.live.hub import Live
+from service.live.hub import LiveHub
 from service.web.admission import Admission
 from service.web.middleware import ADMISSION
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.factories import event_send
-from tests.faults.crew import until_two, workers_of
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     SEND,
     TAKEN,
     eventually,
@@ -34,9 +33,10 @@ from tests.faults.scenes import (
     service_on,
     until_ready,
 )
-from tests.listening import LIVE, Ear
+from tests.faults.workers_probe import until_two, workers_of
 from tests.process import Service
 from tests.servers import RedisCluster, RedisServer
+from tests.sse_client import LIVE, SseClient
 
 HEADERS = {"X-Webhook-Token": TOKEN}
 SENDS = f"{SEND}batch/"
@@ -60,8 +60,8 @@ async def test_listeners_stay_while_redis_is_away_and_miss_nothing(
 ) -> None:
     async with (
         service_on(redis.url, data_dir=tmp_path) as client,
-        Ear(client) as early,
-        Ear(client, event_id="event-1") as other,
+        SseClient(client) as early,
+        SseClient(client, event_id="event-1") as other,
     ):
         await send(client, 1)
         await early.hears(("wamid.1", "sent"))
@@ -70,7 +70,7 @@ async def test_listeners_stay_while_redis_is_away_and_miss_nothing(
         else:
             redis.kill()
         await eventually(lambda: logged(caplog, "live_failed") == 1, "the reader to fail")
-        async with Ear(client) as late, Ear(client, early.last_id) as resuming:
+        async with SseClient(client) as late, SseClient(client, early.last_id) as resuming:
             await send(client, 2)  # into the journal
             await asyncio.sleep(1.5)
             assert late.names == early.names == ["ready"]
@@ -87,7 +87,7 @@ async def test_listeners_stay_while_redis_is_away_and_miss_nothing(
 
 async def test_nobody_begins_to_listen_while_redis_is_away(redis: RedisServer) -> None:
     """Nobody knows where the feed ends. All get their answer in time, however many they are."""
-    async with service_on(redis.url, patience_s=1.0) as client:
+    async with service_on(redis.url, timeout_s=1.0) as client:
         redis.pause()
         started_s = monotonic()
         answers = await asyncio.gather(*(client.get(LIVE) for _ in range(50)))
@@ -95,7 +95,7 @@ async def test_nobody_begins_to_listen_while_redis_is_away(redis: RedisServer) -
         assert monotonic() - started_s < 2 * SOON_S
         redis.resume()
         await until_ready(client)
-        async with Ear(client) as ear:
+        async with SseClient(client) as ear:
             await send(client, 1)
             await ear.hears(("wamid.1", "sent"))
 
@@ -104,9 +104,9 @@ async def test_signs_of_life_go_on_while_redis_is_away(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They carry an id, so that a listener that gets few changes can resume too."""
-    monkeypatch.setattr("service.app.Live", partial(Live, pings_s=0.1))
+    monkeypatch.setattr("service.app.LiveHub", partial(LiveHub, pings_s=0.1))
     async with service_on(redis.url) as client:
-        async with Ear(client, event_id="another") as ear:
+        async with SseClient(client, event_id="another") as ear:
             began_at = ear.last_id
             await send(client, 1)
             await eventually(lambda: ear.last_id != began_at, "an id without a change")
@@ -115,7 +115,7 @@ async def test_signs_of_life_go_on_while_redis_is_away(
             await eventually(lambda: ear.pings > heard + 5, "signs of life")
             redis.resume()
             assert set(ear.names) == {"ready", "alive"}
-        async with Ear(client, ear.last_id) as ear:
+        async with SseClient(client, ear.last_id) as ear:
             await send(client, 2)
             await ear.hears(("wamid.2", "sent"))
             assert ear.told == [("wamid.2", "sent")]
@@ -199,7 +199,7 @@ async def test_who_is_too_slow_loses_its_place_and_costs_no_memory(
 
     async with AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(dawdler(service.url)) for _ in range(20)]
-        ear = await stack.enter_async_context(Ear(session, url=service.url))
+        ear = await stack.enter_async_context(SseClient(session, url=service.url))
         await flood(session, 6, service.url)
         await ear.hears(("wamid.2999", "sent"))
         before_mib = rss_mib()
@@ -222,7 +222,7 @@ async def test_who_has_left_is_forgotten_in_a_second_and_is_no_slow_request(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             await asyncio.sleep(1.2)
     else:
-        async with Ear(session, url=service.url):
+        async with SseClient(session, url=service.url):
             assert await metric(session, "tracker_listeners", service.url) == 1
             await asyncio.sleep(1.2)
     until_s = monotonic() + 2
@@ -270,14 +270,14 @@ async def service_with(redis: RedisServer, http: Http) -> AsyncIterator[Client]:
 
 async def test_listeners_take_no_place_from_requests(redis: RedisServer) -> None:
     async with service_with(redis, Http(requests=4)) as client, AsyncExitStack() as stack:
-        ears = [await stack.enter_async_context(Ear(client)) for _ in range(40)]
+        ears = [await stack.enter_async_context(SseClient(client)) for _ in range(40)]
         await asyncio.gather(*(send(client, number) for number in range(3)))
         for ear in ears:
             await ear.hears(*((f"wamid.{number}", "sent") for number in range(3)))
 
 
 async def test_listeners_are_refused_while_there_is_too_much_to_do(redis: RedisServer) -> None:
-    async with service_with(redis, Http(requests=10)) as client, Ear(client) as ear:
+    async with service_with(redis, Http(requests=10)) as client, SseClient(client) as ear:
         redis.pause()
         try:
             calls = [asyncio.ensure_future(send(client, number)) for number in range(9)]
@@ -290,7 +290,7 @@ async def test_listeners_are_refused_while_there_is_too_much_to_do(redis: RedisS
         await ear.hears(*((f"wamid.{number}", "sent") for number in range(9)))
         admission = client.app[ADMISSION]  # those who come anew are refused for a second longer
         await eventually(admission.is_calm, "calm")
-        async with Ear(client):
+        async with SseClient(client):
             pass
 
 
@@ -298,7 +298,7 @@ async def test_there_is_a_limit_to_listeners(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with service_with(redis, Http(listeners=3)) as client:
-        async with Ear(client), Ear(client), Ear(client):
+        async with SseClient(client), SseClient(client), SseClient(client):
             async with client.get(LIVE) as response:
                 assert response.status == 503
                 assert response.headers["Retry-After"] == "1"
@@ -306,7 +306,7 @@ async def test_there_is_a_limit_to_listeners(
             await send(client, 1)
         admission = client.app[ADMISSION]
         await eventually(lambda: admission.listeners == 0, "the listeners' leave to be noticed")
-        async with Ear(client), Ear(client), Ear(client):
+        async with SseClient(client), SseClient(client), SseClient(client):
             pass
 
 
@@ -314,7 +314,7 @@ async def test_there_is_a_limit_to_listeners(
 async def test_the_limit_holds_however_the_path_is_written(redis: RedisServer, path: str) -> None:
     async with (
         service_with(redis, Http(listeners=1)) as client,
-        Ear(client),
+        SseClient(client),
         client.get(URL(path, encoded=True)) as response,
     ):
         assert response.status == 503
@@ -322,15 +322,15 @@ async def test_the_limit_holds_however_the_path_is_written(redis: RedisServer, p
 
 def test_listeners_dont_count_as_requests() -> None:
     admission = Admission(10, lambda: 0, most_listeners=6)
-    listeners = [admission.enter(1.0) for _ in range(6)]
+    listeners = [admission.admit(1.0) for _ in range(6)]
     for each in listeners:
-        each.stay()
+        each.admit_stream()
     assert (admission.requests, admission.listeners) == (0, 6)
-    last = admission.enter(1.0)
+    last = admission.admit(1.0)
     with pytest.raises(Overloaded):
-        last.stay()
+        last.admit_stream()
     for each in [*listeners, last]:
-        each.leave()
+        each.release()
     assert (admission.requests, admission.listeners) == (0, 0)
 
 
@@ -341,10 +341,10 @@ async def test_what_one_worker_takes_the_listeners_of_the_other_are_told(
     crew: Service, session: aiohttp.ClientSession
 ) -> None:
     async with AsyncExitStack() as stack:
-        ears: dict[str, Ear] = {}
+        ears: dict[str, SseClient] = {}
         while len(ears) < 2:
             alone = await stack.enter_async_context(aiohttp.ClientSession(headers=HEADERS))
-            ear = await stack.enter_async_context(Ear(alone, url=crew.url))
+            ear = await stack.enter_async_context(SseClient(alone, url=crew.url))
             ears[ear.response.headers["X-Request-ID"].partition("-")[0]] = ear
         took: set[str] = set()
         number = 0
@@ -364,7 +364,9 @@ async def test_the_end_of_the_service_is_the_end_of_the_stream(
     service: Service, session: aiohttp.ClientSession, stuck: bool
 ) -> None:
     async with AsyncExitStack() as stack:
-        ears = [await stack.enter_async_context(Ear(session, url=service.url)) for _ in range(5)]
+        ears = [
+            await stack.enter_async_context(SseClient(session, url=service.url)) for _ in range(5)
+        ]
         if stuck:
             await stack.enter_async_context(dawdler(service.url))
             await flood(session, 12, service.url)
@@ -388,7 +390,9 @@ def seconds_between(began: str, ended: str) -> float:
 
 async def test_workers_end_their_streams_too(crew: Service, session: aiohttp.ClientSession) -> None:
     async with AsyncExitStack() as stack:
-        ears = [await stack.enter_async_context(Ear(session, url=crew.url)) for _ in range(20)]
+        ears = [
+            await stack.enter_async_context(SseClient(session, url=crew.url)) for _ in range(20)
+        ]
         crew.send_signal(signal.SIGTERM)
         await eventually(lambda: not crew.running, "the service to end")
         assert crew.wait()[0] == 0
@@ -410,7 +414,9 @@ async def test_over_a_reload_nothing_is_missed(
 ) -> None:
     before = workers_of(crew)
     async with AsyncExitStack() as stack:
-        ears = [await stack.enter_async_context(Ear(session, url=crew.url)) for _ in range(10)]
+        ears = [
+            await stack.enter_async_context(SseClient(session, url=crew.url)) for _ in range(10)
+        ]
         crew.send_signal(signal.SIGHUP)
         number = 0
         while not all(ear.ended for ear in ears):
@@ -421,7 +427,7 @@ async def test_over_a_reload_nothing_is_missed(
         until_two(crew, but=before)
         assert max(seconds_between(a["time"], b["time"]) for a, b in ends(crew)) < SOON_S
         for ear in ears:
-            again = await stack.enter_async_context(Ear(session, ear.last_id, url=crew.url))
+            again = await stack.enter_async_context(SseClient(session, ear.last_id, url=crew.url))
             heard = {wamid for wamid, _ in ear.told}
             await again.hears(
                 *((w, "sent") for n in range(1, after + 1) if (w := f"wamid.{n}") not in heard)
@@ -438,8 +444,8 @@ async def test_listeners_of_a_cluster_are_told_what_its_other_parts_take() -> No
     need_server()
     with RedisCluster() as cluster:
         async with (
-            service_on(cluster.url, patience_s=1.0, partitions=8) as client,
-            Ear(client) as ear,
+            service_on(cluster.url, timeout_s=1.0, partitions=8) as client,
+            SseClient(client) as ear,
         ):
             cluster.nodes[0].pause()
             bodies = [event_send(number) for number in range(24)]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from service.domain.record import Record
 from tests.conftest import Client
 from tests.factories import event_send, status_update
-from tests.faults.scenes import SEND, STATUS, records_at, service_on
+from tests.faults.fault_kit import SEND, STATUS, records_at, service_on
 from tests.proxy import Cut, Proxy
 from tests.servers import RedisServer
 
@@ -19,11 +19,11 @@ ERRORS = [{"code": 131026, "title": "Message undeliverable"}]
 
 @asynccontextmanager
 async def _cut_off(
-    redis: RedisServer, patience_s: float = 4.0
+    redis: RedisServer, timeout_s: float = 4.0
 ) -> AsyncIterator[tuple[Client, Proxy]]:
     async with (
         Proxy(redis.port, marker=b"wamid.") as proxy,
-        service_on(proxy.url, patience_s=patience_s) as client,
+        service_on(proxy.url, timeout_s=timeout_s) as client,
     ):
         assert await _tell(client, 0) == [200, 200, 200]  # loads the script
         yield client, proxy
@@ -98,7 +98,7 @@ async def test_cuts_again_and_again_under_load_count_nothing_twice(redis: RedisS
 async def test_a_merge_whose_replies_are_all_lost_is_not_a_success_but_counts_once(
     redis: RedisServer,
 ) -> None:
-    async with _cut_off(redis, patience_s=0.3) as (client, proxy):
+    async with _cut_off(redis, timeout_s=0.3) as (client, proxy):
         proxy.cuts = [Cut(reply=3)] * 100
         assert await _tell(client, 1) == [503, 503, 503]
         written = (await records_at(redis.url))["wamid.1"]

@@ -16,7 +16,7 @@ from service.config import Redis, Settings
 from service.store.keys import message_key, tag_of
 from tests.backends import soon_s
 from tests.conftest import need_server
-from tests.faults.scenes import logged
+from tests.faults.fault_kit import logged
 from tests.proxy import Cut, Proxy
 from tests.servers import (
     RedisCluster,

@@ -16,7 +16,7 @@ from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from service.errors import Overloaded
 from service.web.admission import (
-    MOST_BYTES,
+    MAX_HELD_BYTES,
     MOST_REPORTS,
     MOST_STRANGE_BYTES,
     MOST_STRANGERS,
@@ -26,7 +26,7 @@ from service.web.admission import (
 from service.web.policies import READ
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send, status_update
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     LOGS,
     LOOKUP,
     SEND,
@@ -140,21 +140,21 @@ async def test_ten_times_too_many_are_refused_at_once_and_it_is_itself_again_aft
     assert len(await records_at(redis.url)) >= MOST
 
 
-@pytest.mark.parametrize("size", [MOST_BYTES // 8, MOST_BYTES])
+@pytest.mark.parametrize("size", [MAX_HELD_BYTES // 8, MAX_HELD_BYTES])
 def test_bytes_count_as_long_as_they_are_held(size: int) -> None:
     admission = Admission(1000, lambda: 0)
-    held = [admission.enter(1.0) for _ in range(MOST_BYTES // size)]
+    held = [admission.admit(1.0) for _ in range(MAX_HELD_BYTES // size)]
     for each in held:
         each.hold(size)
     with pytest.raises(Overloaded):
-        admission.enter(1.0)
-    held[0].leave()
-    last = admission.enter(1.0)
+        admission.admit(1.0)
+    held[0].release()
+    last = admission.admit(1.0)
     last.hold(size)
     with pytest.raises(Overloaded):
         last.hold(1)
     for each in [*held[1:], last]:
-        each.leave()
+        each.release()
     assert (admission.requests, admission.bytes) == (0, 0)
 
 
@@ -162,11 +162,11 @@ def test_waiting_reports_count_too() -> None:
     depth = MOST_REPORTS // 2
     admission = Admission(1000, lambda: depth)
     with pytest.raises(Overloaded):
-        admission.enter(0.5)
-    admission.enter(1.0)
+        admission.admit(0.5)
+    admission.admit(1.0)
     depth = MOST_REPORTS
     with pytest.raises(Overloaded):
-        admission.enter(1.0)
+        admission.admit(1.0)
 
 
 @pytest.mark.parametrize(("callers", "refused"), [(9, False), (10, True)])
@@ -174,11 +174,11 @@ def test_newcomers_take_no_callers_place_where_one_was_refused(
     callers: int, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admission = Admission(10, lambda: 0)
-    held = [admission.enter(1.0) for _ in range(10)]
+    held = [admission.admit(1.0) for _ in range(10)]
     assert admission.is_calm()
     with pytest.raises(Overloaded):
-        admission.enter(1.0)
-    held.pop().leave()
+        admission.admit(1.0)
+    held.pop().release()
     assert not admission.is_full(1.0)
     assert admission.is_full(1.0, callers) == refused
     assert not admission.is_calm()
@@ -213,4 +213,4 @@ def test_a_stranger_that_has_left_is_forgotten() -> None:
     for _ in range(3 * MOST_STRANGERS):
         stranger = strangers.add(pytest.fail)
         stranger.hold(MOST_STRANGE_BYTES)
-        stranger.leave()
+        stranger.release()

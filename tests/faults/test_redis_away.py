@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.factories import event_send, status_update
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     LOGS,
     LONGEST_S,
     LOOKUP,
@@ -26,7 +26,7 @@ Fault = Callable[[RedisServer], object]
 PATIENCES_S = [0.5, pytest.param(LONGEST_S - SLACK_S, marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("patience_s", PATIENCES_S)
+@pytest.mark.parametrize("timeout_s", PATIENCES_S)
 @pytest.mark.parametrize(
     ("go_away", "come_back"),
     [(RedisServer.kill, RedisServer.start), (RedisServer.pause, RedisServer.resume)],
@@ -36,10 +36,10 @@ async def test_every_request_is_answered_in_time_and_no_success_is_lost(
     redis: RedisServer,
     go_away: Fault,
     come_back: Fault,
-    patience_s: float,
+    timeout_s: float,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with service_on(redis.url, patience_s=patience_s) as client:
+    async with service_on(redis.url, timeout_s=timeout_s) as client:
         async with Load(str(client.make_url("/"))) as load:
             await load.more(200)
             go_away(redis)
@@ -54,7 +54,7 @@ async def test_every_request_is_answered_in_time_and_no_success_is_lost(
             before = load.count(503)
             await load.more(200, 200)
         assert load.count(503) - before <= 16  # the callers that waited as it came back
-        load.check_answers(patience_s + SLACK_S)
+        load.check_answers(timeout_s + SLACK_S)
         load.check_stored(await records_at(redis.url))
     assert logged(caplog, "redis_lost") == 1
     assert logged(caplog, "redis_back") == 1

@@ -9,15 +9,7 @@ from service.api.app_keys import STORE
 from service.errors import Unavailable
 from tests.conftest import Client
 from tests.factories import event_send, send_report, status_update
-from tests.faults.refusals import (
-    Refusal,
-    full_memory,
-    no_password,
-    paused,
-    replica_of_a_dead_master,
-    too_few_replicas,
-)
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     LOGS,
     LONGEST_S,
     LOOKUP,
@@ -27,6 +19,14 @@ from tests.faults.scenes import (
     records_at,
     service_on,
     until_ready,
+)
+from tests.faults.refusals import (
+    Refusal,
+    full_memory,
+    no_password,
+    paused,
+    replica_of_a_dead_master,
+    too_few_replicas,
 )
 from tests.servers import RedisServer
 
@@ -53,7 +53,7 @@ REFUSALS = [
 async def test_writes_are_refused_and_reads_go_on(
     redis: RedisServer, refusal: Refusal, _reason: str
 ) -> None:
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, timeout_s=0.5) as client:
         assert await _post(client, SEND, event_send(1)) == 200
         with refusal(redis):
             assert await _post(client, SEND, event_send(2)) == 503
@@ -79,7 +79,7 @@ async def test_writes_are_refused_and_reads_go_on(
 async def test_readiness_says_why_the_store_is_not_available(
     redis: RedisServer, refusal: Refusal, reason: str
 ) -> None:
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, timeout_s=0.5) as client:
         with refusal(redis):
             assert await readiness(client) == (503, f"The store is not available: {reason}.")
         await until_ready(client)
@@ -90,7 +90,7 @@ async def test_a_batch_that_queued_until_its_time_was_up_is_answered_at_once(
     redis: RedisServer, refusal: Refusal
 ) -> None:
     """Reports of the same moment: the first is at Redis until they have all run out of time."""
-    async with service_on(redis.url, patience_s=0.5) as client:
+    async with service_on(redis.url, timeout_s=0.5) as client:
         lookups = (client.post(LOOKUP, json={"wamids": ["wamid.1"]}) for _ in range(8))
         for response in await asyncio.gather(*lookups):  # leaves connections that are not in use
             assert response.status == 200

@@ -15,7 +15,7 @@ from service.config import Auth, Redis, Settings
 from tests.backends import soon_s
 from tests.conftest import need_server
 from tests.factories import event_send
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     LONGEST_S,
     SEND,
     SLACK_S,
@@ -104,7 +104,7 @@ async def test_a_failover_of_a_living_master_loses_nothing_where_all_replicas_ar
 async def test_what_only_the_lost_master_had_was_not_acknowledged(watched: Watched) -> None:
     """The replicas stand still while the master goes on, and then it is gone."""
     old = watched.servers.master
-    async with service_on(watched.sentinels.url, patience_s=0.7, durability="replica") as client:
+    async with service_on(watched.sentinels.url, timeout_s=0.7, durability="replica") as client:
         async with Load(str(client.make_url("/"))) as load:
             await load.more(200)
             for replica in watched.servers.replicas:

@@ -13,7 +13,7 @@ from service.app import create_app
 from service.config import Auth, Http, Redis, Settings
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import status_update
-from tests.faults.scenes import SEND, STATUS, eventually, logged
+from tests.faults.fault_kit import SEND, STATUS, eventually, logged
 
 RECEIVE_S = 0.5
 BATCH = f"{STATUS}batch/"

@@ -11,12 +11,12 @@ import pytest
 
 from tests.conftest import TOKEN
 from tests.factories import event_send
+from tests.faults.fault_kit import LONGEST_S, SEND, Load, eventually, records_at
 from tests.faults.refusals import Refusal, paused, replica_of_a_dead_master
-from tests.faults.scenes import LONGEST_S, SEND, Load, eventually, records_at
 from tests.process import Service
 from tests.servers import RedisServer, free_port, wait_until
 
-PATIENCE_S = 1.0
+TIMEOUT_S = 1.0
 DRAIN_S = 2.0
 CALLERS = 20
 LIFE = ["store_begun", "store_may_lose_data", "setting_weak", "started", "draining", "stopped"]
@@ -124,7 +124,7 @@ async def test_it_ends_in_time_while_redis_is_away(
     with Service(
         tmp_path,
         TRACKER_REDIS__URL=redis.url,
-        TRACKER_REDIS__PATIENCE_S=str(PATIENCE_S),
+        TRACKER_REDIS__TIMEOUT_S=str(TIMEOUT_S),
         TRACKER_HTTP__DRAIN_S=str(DRAIN_S),
         TRACKER_JOURNAL__ENABLED="false",
         TRACKER_AUTH__TOKENS=TOKEN,
@@ -133,7 +133,7 @@ async def test_it_ends_in_time_while_redis_is_away(
             async with _requests_under_way(service) as requests:
                 service.send_signal(signal.SIGTERM)
                 await eventually(
-                    lambda: not service.running, "the service to end", DRAIN_S + PATIENCE_S + 1
+                    lambda: not service.running, "the service to end", DRAIN_S + TIMEOUT_S + 1
                 )
                 answers = await asyncio.gather(*requests, return_exceptions=True)
         assert answers == [503] * CALLERS

@@ -19,17 +19,7 @@ from service.domain.identity import uuid_of
 from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, send_report, status_update
-from tests.faults.refusals import (
-    Refusal,
-    failing_snapshots,
-    full_disk,
-    full_memory,
-    no_password,
-    paused,
-    replica_of_a_dead_master,
-    too_few_replicas,
-)
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     LOGS,
     LONGEST_S,
     LOOKUP,
@@ -40,6 +30,16 @@ from tests.faults.scenes import (
     logged,
     records_at,
     service_on,
+)
+from tests.faults.refusals import (
+    Refusal,
+    failing_snapshots,
+    full_disk,
+    full_memory,
+    no_password,
+    paused,
+    replica_of_a_dead_master,
+    too_few_replicas,
 )
 from tests.process import Service
 from tests.servers import RedisServer
@@ -360,7 +360,7 @@ async def test_a_full_journal_refuses_clearly_and_recovers(
     redis: RedisServer, tmp_path: Path
 ) -> None:
     make_folder(tmp_path)
-    with Service(tmp_path, **settings(redis, TRACKER_JOURNAL__MOST_MIB="1")) as service:
+    with Service(tmp_path, **settings(redis, TRACKER_JOURNAL__MAX_MIB="1")) as service:
         async with Load(service.url) as load:
             await load.more(200)
             redis.kill()

@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import TOKEN
 from tests.factories import event_send
-from tests.faults.crew import WORKERS, left, until_two, workers_of
-from tests.faults.scenes import LONGEST_S, SEND, Load, eventually, records_at
+from tests.faults.fault_kit import LONGEST_S, SEND, Load, eventually, records_at
+from tests.faults.workers_probe import WORKERS, left, until_two, workers_of
 from tests.process import HASTY, START_TIMEOUT_S, Service
 from tests.servers import RedisServer, free_port, wait_until
 

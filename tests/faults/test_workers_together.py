@@ -10,8 +10,8 @@ import pytest
 import redis as driver
 
 from tests.conftest import TOKEN, need_server
-from tests.faults.crew import WORKERS, left, until_two
-from tests.faults.scenes import Load, eventually, records_at
+from tests.faults.fault_kit import Load, eventually, records_at
+from tests.faults.workers_probe import WORKERS, left, until_two
 from tests.process import HASTY, Service, run, runs
 from tests.servers import RedisServer, free_port, wait_until
 

@@ -14,7 +14,7 @@ from service.models.ndjson import MOST_LINE_BYTES
 from tests.backends import Backend, Bench
 from tests.conftest import Client
 from tests.factories import event_send, status_update
-from tests.faults.scenes import eventually
+from tests.faults.fault_kit import eventually
 
 API = "/api/webhooks"
 SENDS = f"{API}/track-send/batch/"

@@ -21,7 +21,7 @@ from service.models.requests import (
 )
 from tests.conftest import Client
 from tests.factories import event_send, status_update
-from tests.listening import Ear
+from tests.sse_client import SseClient
 
 API = "/api/webhooks"
 GUIDES_KEYS = 16
@@ -71,7 +71,7 @@ async def test_each_is_asked_for_everywhere(client: Client, dimension: Dimension
     field, value = dimension.field, "run 7/ü"
     mine: dict[str, Any] = {field: value}
     sends = [plain(1, **mine), plain(2, **{field: "another"}), plain(3)]
-    async with Ear(client, **mine) as ear:
+    async with SseClient(client, **mine) as ear:
         await asked(client, "track-send", plain(0, **mine))
         await asked(client, "track-send/batch", {"messages": sends})
         await asked(client, "message-status", status_update(1, "failed"))

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from service.telemetry import JsonFormatter
-from service.web.middleware import Entrance
+from service.web.middleware import RequestGate
 from tests.conftest import TOKEN, Client
 from tests.factories import event_send, status_update
 
@@ -181,7 +181,7 @@ class TestErrors:
         runner = client.server.runner
         assert runner is not None
         assert runner.server is not None
-        entrance = cast("Entrance", runner.server.request_handler)
+        entrance = cast("RequestGate", runner.server.request_handler)
         assert list(entrance._matches) == [("GET", "/healthz")]
 
     async def test_a_body_over_a_mebibyte(self, client: Client) -> None:

@@ -16,7 +16,7 @@ from service.api.batches import NDJSON
 from service.api.event_stream import EVENT_STREAM
 from service.config import PREFIX
 from tests.conftest import TOKEN, need_server
-from tests.faults.scenes import records_at
+from tests.faults.fault_kit import records_at
 from tests.fuzz import Fuzzer
 from tests.process import Service
 from tests.servers import RedisServer

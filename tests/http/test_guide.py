@@ -14,7 +14,7 @@ import pytest_asyncio
 from service.app import create_app
 from tests.backends import Backend, open_store
 from tests.conftest import TOKEN, JsonTestServer, settings_of
-from tests.npm import install, tool
+from tests.npm_tools import install, tool
 
 pytestmark = pytest.mark.timeout(180)  # the first test may download the compiler
 

@@ -7,13 +7,13 @@ from random import Random
 import pytest
 
 from service.api.app_keys import STORE
-from service.live.feed import START, Place, name_of, places_in
+from service.live.feed import START, StreamId, decode_cursor, encode_cursor
 from service.store.keys import feed_key, tag_of
 from tests.backends import Backend
 from tests.conftest import Client
 from tests.factories import event_send, status_update
-from tests.faults.scenes import LOGS, SEND, STATUS, eventually
-from tests.listening import LIVE, Ear
+from tests.faults.fault_kit import LOGS, SEND, STATUS, eventually
+from tests.sse_client import LIVE, SseClient
 
 UPDATES = f"{STATUS}batch/"
 
@@ -52,7 +52,7 @@ async def test_each_is_told_what_it_asked_for_and_nothing_else(client: Client) -
         {"event_id": "reminder"},
     ]
     async with AsyncExitStack() as stack:
-        ears = [await stack.enter_async_context(Ear(client, **query)) for query in asked]
+        ears = [await stack.enter_async_context(SseClient(client, **query)) for query in asked]
         await send(client, 1)
         await send(client, 2, template_name="reminder")
         await send(client, 3, event_id="event-2")
@@ -68,7 +68,7 @@ async def test_each_is_told_what_it_asked_for_and_nothing_else(client: Client) -
 
 
 async def test_what_it_is_told_is_what_the_logs_say(client: Client) -> None:
-    async with Ear(client) as ear:
+    async with SseClient(client) as ear:
         await send(client, 1)
         await update(client, 1, status="failed")
         await ear.hears(("wamid.1", "failed"))
@@ -77,21 +77,21 @@ async def test_what_it_is_told_is_what_the_logs_say(client: Client) -> None:
 
 
 async def test_the_stream_begins_with_ready_and_can_be_resumed_from_there(client: Client) -> None:
-    async with Ear(client) as ear:
+    async with SseClient(client) as ear:
         assert [(event.name, event.data) for event in ear.events] == [("ready", {})]
         assert ear.response.content_type == "text/event-stream"
         assert ear.response.headers["Cache-Control"] == "no-store"
         assert ear.response.headers["X-Accel-Buffering"] == "no"
         assert ear.response.headers["X-Request-ID"]
     await send(client, 1)
-    async with Ear(client, ear.last_id) as ear:
+    async with SseClient(client, ear.last_id) as ear:
         await ear.hears(("wamid.1", "sent"))
         assert ear.names == ["ready"]
 
 
 async def test_a_change_that_came_before_isnt_told(client: Client) -> None:
     await send(client, 1)
-    async with Ear(client) as ear:
+    async with SseClient(client) as ear:
         await send(client, 2)
         await ear.hears(("wamid.2", "sent"))
         await send(client, 3)
@@ -116,7 +116,7 @@ async def test_behind_any_id_no_change_is_missed(client: Client, seed: int) -> N
                 ranks = ("", "sent", "delivered", "read")
                 last[wamid] = max(last.get(wamid, ""), status, key=ranks.index)
 
-    async with Ear(client) as first:
+    async with SseClient(client) as first:
         for _ in range(4):
             await write(3)
             await asyncio.sleep(random.choice([0, 0.1, 0.3]))
@@ -126,7 +126,7 @@ async def test_behind_any_id_no_change_is_missed(client: Client, seed: int) -> N
     for cut in random.sample(cuts, min(4, len(cuts))):
         known = {e.data["wamid"]: e.data["status"] for e in first.events[: cut + 1] if e.data}
         writing = asyncio.ensure_future(write(2))
-        async with Ear(client, first.events[cut].id) as ear:
+        async with SseClient(client, first.events[cut].id) as ear:
             await writing
             missing = {
                 wamid: status for wamid, status in last.items() if known.get(wamid) != status
@@ -138,14 +138,14 @@ async def test_behind_any_id_no_change_is_missed(client: Client, seed: int) -> N
 @each_number_of_partitions
 async def test_many_come_back_at_once_and_each_from_its_own_place(client: Client) -> None:
     ids = []
-    async with Ear(client) as first:
+    async with SseClient(client) as first:
         for number in range(6):
             ids.append(first.last_id)
             await send(client, number, event_id=f"event-{number % 2}")
             await first.hears((f"wamid.{number}", "sent"))
     async with AsyncExitStack() as stack:
         waiting = [
-            stack.enter_async_context(Ear(client, last_id, event_id=f"event-{event}"))
+            stack.enter_async_context(SseClient(client, last_id, event_id=f"event-{event}"))
             for last_id in ids
             for event in (0, 1)
         ]
@@ -166,10 +166,10 @@ def unresumable(partitions: int) -> list[str]:
         "-",
         "é",
         "x" * 8_000,
-        name_of([START] * (partitions + 1)),
-        name_of([Place(1, 0)] * partitions),
-        name_of([Place(1 << 60, 0)] * partitions),
-        name_of([START] * partitions) + "A",
+        encode_cursor([START] * (partitions + 1)),
+        encode_cursor([StreamId(1, 0)] * partitions),
+        encode_cursor([StreamId(1 << 60, 0)] * partitions),
+        encode_cursor([START] * partitions) + "A",
     ]
 
 
@@ -179,13 +179,13 @@ async def test_who_cant_be_resumed_is_told_and_goes_on(
     client: Client, backend: Backend, which: int
 ) -> None:
     await send(client, 1)
-    async with Ear(client, unresumable(backend.partitions)[which]) as ear:
+    async with SseClient(client, unresumable(backend.partitions)[which]) as ear:
         await eventually(lambda: ear.names == ["ready", "lost"], "it to be lost")
-        assert places_in(ear.last_id, backend.partitions)
+        assert decode_cursor(ear.last_id, backend.partitions)
         await send(client, 2)
         await ear.hears(("wamid.2", "sent"))
         assert ear.told == [("wamid.2", "sent")]
-    async with Ear(client, ear.last_id) as ear:
+    async with SseClient(client, ear.last_id) as ear:
         await asyncio.sleep(0.3)
         assert ear.names == ["ready"]
 
@@ -194,7 +194,7 @@ async def test_who_cant_be_resumed_is_told_and_goes_on(
 async def test_an_id_from_before_what_the_feed_holds_is_lost(
     client: Client, backend: Backend
 ) -> None:
-    async with Ear(client) as first, Ear(client) as other:
+    async with SseClient(client) as first, SseClient(client) as other:
         await send(client, 1)
         await first.hears(("wamid.1", "sent"))
         old = first.last_id
@@ -203,9 +203,9 @@ async def test_an_id_from_before_what_the_feed_holds_is_lost(
         await first.hears(("wamid.39", "sent"))
         for partition in range(backend.partitions):
             await feed(client, partition, "XTRIM", "MAXLEN", 1)
-        async with Ear(client, old) as ear:
+        async with SseClient(client, old) as ear:
             await eventually(lambda: ear.names == ["ready", "lost"], "it to be lost")
-        async with Ear(client, first.last_id) as ear:
+        async with SseClient(client, first.last_id) as ear:
             await send(client, 40)
             await ear.hears(("wamid.40", "sent"))
             assert ear.told == [("wamid.40", "sent")]
@@ -216,11 +216,11 @@ async def test_what_began_before_the_first_change_is_lost_once_the_feed_is_full(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the first entry is the first that there ever was nobody knows then."""
-    async with Ear(client) as first:
+    async with SseClient(client) as first:
         pass
     await send(client, 1)
     monkeypatch.setattr("service.live.feed.FEED_ENTRIES", 1)
-    async with Ear(client, first.last_id) as ear:
+    async with SseClient(client, first.last_id) as ear:
         await eventually(lambda: ear.names == ["ready", "lost"], "it to be lost")
 
 
@@ -229,7 +229,7 @@ async def test_a_feed_that_was_trimmed_before_it_was_read_is_a_loss_for_all(
     client: Client, backend: Backend
 ) -> None:
     """As is a server that has lost its latest: what was the last entry isn't there any more."""
-    async with Ear(client) as one, Ear(client, event_id="event-1") as two:
+    async with SseClient(client) as one, SseClient(client, event_id="event-1") as two:
         await send(client, 1)
         await two.hears(("wamid.1", "sent"))
         for partition in range(backend.partitions):
@@ -243,12 +243,12 @@ async def test_a_feed_that_was_trimmed_before_it_was_read_is_a_loss_for_all(
 
 
 async def test_an_erased_message_isnt_told(client: Client) -> None:
-    async with Ear(client) as ear:
+    async with SseClient(client) as ear:
         pass
     await send(client, 1)
     await send(client, 2, event_id="event-2")
     await post(client, "/api/webhooks/erase/", {"event_id": "event-1"})
-    async with Ear(client, ear.last_id) as ear:
+    async with SseClient(client, ear.last_id) as ear:
         await ear.hears(("wamid.2", "sent"))
         await send(client, 3)
         await ear.hears(("wamid.3", "sent"))

@@ -15,7 +15,7 @@ import pytest
 from service.api.routes import ROUTES
 from service.config import PREFIX
 from tests.conftest import TOKEN, need_server
-from tests.npm import tool
+from tests.npm_tools import tool
 from tests.process import Service
 from tests.servers import RedisServer
 

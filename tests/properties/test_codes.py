@@ -17,7 +17,7 @@ from service.store.erasure import erase
 from service.store.keys import tag_of
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_MS, examples, send_report, status_report
-from tests.recount import code_of, only
+from tests.stats_oracle import code_of, only
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,8 +9,8 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.commands.csv_rows import Row, rows_of
-from service.commands.input_files import texts_of
+from service.commands.csv_rows import Row, csv_rows_of
+from service.commands.input_files import read_texts
 from tests.factories import examples
 
 many = settings(examples, max_examples=300)
@@ -35,7 +35,7 @@ def written(rows: Sequence[Sequence[str]], delimiter: str, quoting: int) -> list
 
 def rows_in(text: str, delimiter: str) -> list[Row]:
     file = cast("io.BufferedReader", io.BufferedReader(io.BytesIO(text.encode())))
-    return list(rows_of(texts_of(file, "utf-8"), delimiter))
+    return list(csv_rows_of(read_texts(file, "utf-8"), delimiter))
 
 
 def lines_in(text: str) -> list[str]:

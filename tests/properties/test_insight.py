@@ -11,7 +11,7 @@ from service.domain.report import Report
 from tests.backends import Backend, open_store
 from tests.factories import BASE_MS, examples, reports
 from tests.properties.test_erasing import Model, Step, do, erasures, sweeps
-from tests.recount import check_insight
+from tests.stats_oracle import check_insight
 
 pytestmark = pytest.mark.timeout(180)
 

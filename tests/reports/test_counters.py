@@ -24,8 +24,8 @@ from service.store.keys import feed_key, tag_of
 from tests.backends import Bench, nodes_of
 from tests.conftest import Client
 from tests.factories import BASE_MS, event_send, send_report, status_report, status_update
-from tests.recount import recount
 from tests.sheet import rows_in
+from tests.stats_oracle import recount
 
 API = "/api/webhooks"
 STATS, FAILURES = f"{API}/message-stats/", f"{API}/failures/"

@@ -85,7 +85,7 @@ def test_all_wrong_settings_are_told_at_once_in_the_services_words(tmp_path: Pat
     assert "4 settings are wrong." in said
     assert "http.prot in config.toml is no setting (did you mean http.port?" in said
     assert (
-        "redis.patience_s in config.toml is 60, but must be a number, above 0 and at most 4.5"
+        "redis.timeout_s in config.toml is 60, but must be a number, above 0 and at most 4.5"
         in said
     )
     assert 'TRACKER_HTTP__PORT (http.port) is "eighty", but must be a whole number,' in said

@@ -20,16 +20,7 @@ from service.domain.identity import crc16_of
 from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send, status_update
-from tests.faults.refusals import (
-    Refusal,
-    failing_snapshots,
-    full_disk,
-    full_memory,
-    no_permission_to_write,
-    replica_of_a_dead_master,
-    too_few_replicas,
-)
-from tests.faults.scenes import (
+from tests.faults.fault_kit import (
     ERASE,
     LONGEST_S,
     LOOKUP,
@@ -38,6 +29,15 @@ from tests.faults.scenes import (
     TAKEN,
     eventually,
     records_at,
+)
+from tests.faults.refusals import (
+    Refusal,
+    failing_snapshots,
+    full_disk,
+    full_memory,
+    no_permission_to_write,
+    replica_of_a_dead_master,
+    too_few_replicas,
 )
 from tests.process import Service, run
 from tests.proxy import Cut, Proxy
@@ -455,7 +455,7 @@ async def test_a_refused_request_is_no_line_in_the_log_each(
     redis: RedisServer, tmp_path: Path
 ) -> None:
     """An hour's outage under load filled the disk that the journal is on."""
-    off = {"TRACKER_JOURNAL__ENABLED": "false", "TRACKER_REDIS__PATIENCE_S": "0.2"}
+    off = {"TRACKER_JOURNAL__ENABLED": "false", "TRACKER_REDIS__TIMEOUT_S": "0.2"}
     with Service(tmp_path, **settings(redis.url, **off)) as service:
         before = len(service.events())
         redis.kill()

@@ -5,16 +5,16 @@ import asyncio
 import pytest
 
 from service.domain.report import Status
-from service.live.feed import START, Feed, Place
-from service.live.hub import Live
-from service.live.subscribers import ALL, Filter, Listener
+from service.live.feed import START, Feed, StreamId
+from service.live.hub import LiveHub
+from service.live.subscribers import ALL, Filter, Subscriber
 from service.store.keys import feed_key, tag_of
 from tests.backends import Bench, soon_s
 from tests.factories import send_report, status_report
-from tests.faults.scenes import eventually
+from tests.faults.fault_kit import eventually
 
 
-async def walk(feed: Feed, partition: int, place: Place) -> tuple[list[list[str]], Place]:
+async def walk(feed: Feed, partition: int, place: StreamId) -> tuple[list[list[str]], StreamId]:
     """What each step behind a place finds, to the end of a partition."""
     steps, more = [], True
     while more:
@@ -83,7 +83,7 @@ async def test_whether_a_place_is_held(store: Bench) -> None:
     end = ends[partition]
     assert await feed.holds(partition, START, soon_s())
     assert await feed.holds(partition, end, soon_s())
-    assert not await feed.holds(partition, Place(end.ms, end.number + 1), soon_s())
+    assert not await feed.holds(partition, StreamId(end.ms, end.number + 1), soon_s())
     tag = tag_of(partition)
     await store.execute(tag, "XDEL", feed_key(tag), str(end))
     assert not await feed.holds(partition, end, soon_s())
@@ -102,15 +102,15 @@ class Connection:
         self.aborted = True
 
 
-async def joined(live: Live, wanted: Filter = ALL) -> tuple[Listener, Connection]:
+async def joined(live: LiveHub, wanted: Filter = ALL) -> tuple[Subscriber, Connection]:
     connection = Connection()
-    listener = Listener(wanted, connection)
+    listener = Subscriber(wanted, connection)
     await live.join(listener)
     return listener, connection
 
 
 async def test_who_doesnt_take_what_it_is_sent_is_cut_off(store: Bench) -> None:
-    live = Live(Feed(store.store), receive_s=0.3, lost=print, pings_s=0.1)
+    live = LiveHub(Feed(store.store), receive_s=0.3, lost=print, pings_s=0.1)
     (stuck, cut), (_, idle) = await joined(live), await joined(live, ("event", "none"))
     ready = await stuck.take()  # and is never through with it
     assert b"event: ready" in ready[0]
@@ -122,7 +122,7 @@ async def test_who_doesnt_take_what_it_is_sent_is_cut_off(store: Bench) -> None:
 
 async def test_all_who_come_first_together_are_told(store: Bench) -> None:
     """By one reader."""
-    live = Live(Feed(store.store), receive_s=10, lost=print)
+    live = LiveHub(Feed(store.store), receive_s=10, lost=print)
     listeners = [listener for listener, _ in await asyncio.gather(*(joined(live) for _ in "12345"))]
     await store.merge(send_report())
     for listener in listeners:

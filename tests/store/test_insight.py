@@ -12,7 +12,7 @@ from service.domain.identity import partition_of
 from service.domain.query import Selection
 from service.domain.record import Record
 from service.domain.report import Extras, Report, Status
-from service.domain.statistics import WITHIN_S, Standing
+from service.domain.statistics import LATENCY_BUCKETS_S, ValueTotals
 from service.models.requests import MessageLogsQuery
 from service.models.selections import selection_of
 from service.store.erasure import erase
@@ -20,7 +20,7 @@ from service.store.keys import tag_of
 from service.store.scripts import Erasure
 from tests.backends import Bench
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
-from tests.recount import (
+from tests.stats_oracle import (
     check_insight,
     failed,
     only,
@@ -51,7 +51,7 @@ LATER_MS = [
 CODES = ["", "131026", "131047", "130472"]
 
 
-def event_values(standings: Sequence[Standing]) -> list[tuple[str, int]]:
+def event_values(standings: Sequence[ValueTotals]) -> list[tuple[str, int]]:
     """Each value with the number of its messages."""
     return [(each.value, each.total) for each in standings]
 
@@ -136,7 +136,7 @@ class TestStats:
     async def test_durations_at_every_bound_are_counted_as_promised(self, store: Bench) -> None:
         """And right before and behind it, and half a second before it."""
         durations_ms = [
-            1_000 * bound_s + off_ms for bound_s in WITHIN_S for off_ms in (-500, -1, 0, 1)
+            1_000 * bound_s + off_ms for bound_s in LATENCY_BUCKETS_S for off_ms in (-500, -1, 0, 1)
         ]
         reports = [
             status_report(status, wamid=f"wamid.{number}", at_ms=BASE_MS + after_ms)
@@ -241,7 +241,7 @@ class TestValues:
             send_report(wamid="wamid.last", received_us=BASE_US + 999, event_id="wide"),
         )
         found = await walk_values(store.store, "event", 2)
-        assert found[0] == Standing(
+        assert found[0] == ValueTotals(
             "wide", BASE_US + 999, dict(zip(Status, [number + 1, 0, 0, 0], strict=True))
         )
         assert [each.value for each in found].count("wide") == 1

@@ -156,11 +156,11 @@ async def test_processes_share_it_and_one_replays(journal: Journal, tmp_path: Pa
     async with open_journal(tmp_path, ONE_MIB) as other:
         await asyncio.gather(*(each.append(some(1)) for each in [journal, other] * 20))
         assert len(await held(journal)) == len(await held(other)) == 40
-        assert journal.claim()
-        assert journal.claim()
-        assert not other.claim()
+        assert journal.acquire_lease()
+        assert journal.acquire_lease()
+        assert not other.acquire_lease()
     async with open_journal(tmp_path, ONE_MIB) as other:
-        assert not other.claim()
+        assert not other.acquire_lease()
 
 
 async def test_a_file_that_is_no_journal_is_kept_aside(tmp_path: Path) -> None:
@@ -227,11 +227,11 @@ def test_no_damage_of_the_file_goes_unsaid(left: dict[str, bytes], damage: Any) 
     """What can't be read is counted in the log, or is an entry that is known to be damaged."""
     said: list[logging.LogRecord] = []
 
-    class Ear(logging.Handler):
+    class SseClient(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             said.append(record)
 
-    handler = Ear()
+    handler = SseClient()
 
     async def open_and_read() -> tuple[int, int]:
         with TemporaryDirectory() as name:

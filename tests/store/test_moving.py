@@ -23,7 +23,7 @@ async def with_partitions(bench: Bench, partitions: int) -> AsyncIterator[Bench]
     """The same server as a store with so many partitions."""
     observer = Observer(lambda _reports, _merged: None, bench.failures.append)
     store = Store(
-        bench.server, bench.scripts, partitions=partitions, patience_s=4.0, observer=observer
+        bench.server, bench.scripts, partitions=partitions, timeout_s=4.0, observer=observer
     )
     await bench.execute(tag_of(0), "HSET", schema_key(), "partitions", partitions)
     yield Bench(store, bench.scripts, bench.server, partitions, bench.failures)

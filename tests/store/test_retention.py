@@ -22,7 +22,7 @@ from service.domain.query import Selection
 from service.domain.report import Status
 from service.errors import Unavailable
 from service.store import retention
-from service.store.availability import UNOPENED
+from service.store.availability import UNVERIFIED
 from service.store.clocks import Clocks
 from service.store.keys import index_key, message_key, tag_of
 from service.store.retention import HELD_S, Sweeper
@@ -30,7 +30,7 @@ from service.store.scripts import MAX_ERASED
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 from tests.factories import BASE_US, send_report, status_report
-from tests.faults.scenes import eventually, logged
+from tests.faults.fault_kit import eventually, logged
 
 DAY_US = 86_400_000_000
 
@@ -184,7 +184,7 @@ async def test_a_store_that_is_not_opened_yet_is_left_alone(
 ) -> None:
     """It may be another one, or its messages may be on the move."""
     await send(store, 20)
-    store.store.close_all(UNOPENED)
+    store.store.close_all(UNVERIFIED)
     async with sweeping(store, BASE_US + 4 * DAY_US):
         await eventually(lambda: logged(caplog, "retention_failed") == 1, "a try")
     assert len(await store.check_invariants()) == 20

@@ -108,7 +108,7 @@ async def test_a_page_that_would_take_too_long_comes_short_and_can_be_gone_on_fr
         store.server,
         store.scripts,
         partitions=backend.partitions,
-        patience_s=4.0,
+        timeout_s=4.0,
         observer=store.store._observer,
         scan_s=0.0,
     )
@@ -167,7 +167,7 @@ async def test_a_refusal_of_the_server_is_unavailable(store: Bench) -> None:
 
 async def test_nobody_answers_at_that_address() -> None:
     settings = Settings(
-        auth=Auth(tokens=["t"]), redis=Redis(url="redis://127.0.0.1:1", patience_s=1.0)
+        auth=Auth(tokens=["t"]), redis=Redis(url="redis://127.0.0.1:1", timeout_s=1.0)
     )
     async with connect(settings) as server:
         scripts = Scripts(server.execute, shebang=True)
@@ -176,7 +176,7 @@ async def test_nobody_answers_at_that_address() -> None:
             server,
             scripts,
             partitions=1,
-            patience_s=1.0,
+            timeout_s=1.0,
             observer=Observer(lambda _reports, _merged: None, failures.append),
         )
         with pytest.raises(Unavailable):

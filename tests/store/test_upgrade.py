@@ -95,7 +95,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(upgrading, "_check_unused", unused)
     monkeypatch.setattr(upgrading, "_NOTICED_S", 0)
-    monkeypatch.setattr("service.commands.common._PATIENCE_S", 0.0)
+    monkeypatch.setattr("service.commands.common._TIMEOUT_S", 0.0)
 
 
 async def _held(node: Any, key: bytes) -> tuple[str, Any]:

@@ -21,10 +21,10 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("reason", ["full", "readonly", "error", "durability", "refused"])
 def test_a_store_that_answers_is_read_until_a_read_fails(known: Availability, reason: str) -> None:
-    known.note_away(1, reason)
-    known.note_unread(1, "error")  # as an erasure does, or a read of a broken key
+    known.mark_unavailable(1, reason)
+    known.mark_unreadable(1, "error")  # as an erasure does, or a read of a broken key
     known.check_reads(1)
-    known.note_unread(1, "connection")
+    known.mark_unreadable(1, "connection")
     with pytest.raises(Unavailable) as raised:
         known.check_reads(1)
     assert raised.value.reason == reason
@@ -33,16 +33,16 @@ def test_a_store_that_answers_is_read_until_a_read_fails(known: Availability, re
 
 @pytest.mark.parametrize("reason", ["timeout", "connection", "cluster"])
 def test_nobody_waits_for_a_silent_store(known: Availability, reason: str) -> None:
-    known.note_away(1, "full")
-    known.note_away(1, reason)
+    known.mark_unavailable(1, "full")
+    known.mark_unavailable(1, reason)
     with pytest.raises(Unavailable):
         known.check_reads(1)
-    known.note_back(1)
+    known.mark_available(1)
     known.check_reads(1)
 
 
 def test_one_failed_read_is_a_doubt_and_no_more(known: Availability) -> None:
-    known.note_unread(1, "connection")
+    known.mark_unreadable(1, "connection")
     known.check_reads(1)
     assert (known.away, known.doubted) == ({}, {1})
 
@@ -51,17 +51,17 @@ def test_an_absence_of_many_partitions_is_a_handful_of_lines(
     known: Availability, caplog: pytest.LogCaptureFixture
 ) -> None:
     for partition in range(32):
-        known.note_away(partition, "connection")
+        known.mark_unavailable(partition, "connection")
     for _ in range(100):
-        known.note_away(7, "timeout")
-        known.note_away(7, "connection")
+        known.mark_unavailable(7, "timeout")
+        known.mark_unavailable(7, "connection")
         known.say()
     for partition in range(30):
-        known.note_back(partition)
+        known.mark_available(partition)
     known.say()
     known.say()
-    known.note_back(30)
-    known.note_back(31)
+    known.mark_available(30)
+    known.mark_available(31)
     known.say()
     assert lines(caplog) == [
         ("store_away", "connection", 1),
@@ -75,11 +75,11 @@ def test_another_reason_is_said_once_in_an_absence(
     known: Availability, caplog: pytest.LogCaptureFixture
 ) -> None:
     for reason in ("connection", "full", "connection", "full"):
-        known.note_away(0, reason)
+        known.mark_unavailable(0, reason)
         known.say()
-    known.note_back(0)
+    known.mark_available(0)
     known.say()
-    known.note_away(0, "full")
+    known.mark_unavailable(0, "full")
     assert lines(caplog) == [
         ("store_away", "connection", 1),
         ("store_away", "full", 1),

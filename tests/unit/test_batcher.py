@@ -34,7 +34,7 @@ class Merger:
 
 async def test_what_comes_while_a_batch_is_under_way_shares_the_next() -> None:
     merger = Merger()
-    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, timeout_s=1)
     report = [status_report(Status.SENT)]
     first = batcher.submit(0, report, 1)
     while not merger.batches:  # noqa: ASYNC110  one pass of the loop, in fact
@@ -51,7 +51,7 @@ async def test_what_comes_while_a_batch_is_under_way_shares_the_next() -> None:
 async def test_a_whole_batch_that_waits_goes_out_beside_the_one_under_way() -> None:
     """But only so many: the rest collects."""
     merger = Merger()
-    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, timeout_s=1)
     answers = [batcher.submit(0, [status_report(Status.SENT)] * 100, 100) for _ in range(100)]
     for _ in range(5):
         await asyncio.sleep(0)
@@ -65,7 +65,7 @@ async def test_a_whole_batch_that_waits_goes_out_beside_the_one_under_way() -> N
 async def test_what_is_submitted_together_goes_in_one_batch() -> None:
     merger = Merger()
     merger.gate.set()
-    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, timeout_s=1)
     sizes = [MAX_BATCH - 1, 1, 2, MAX_BATCH, 3]
     answers = [batcher.submit(0, [status_report(Status.SENT)] * size, size) for size in sizes]
     assert list(map(len, await asyncio.gather(*answers))) == sizes
@@ -78,7 +78,7 @@ async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
     """One exception raised in many tasks would gather the traces of them all."""
     merger = Merger()
     merger.gate.set()
-    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, timeout_s=1)
     for error, reason in [(Unavailable("full"), "full"), (KeyError("a fault of ours"), "fault")]:
         merger.error = error
         answers = [batcher.submit(0, [status_report(Status.SENT)], 1) for _ in range(3)]
@@ -92,7 +92,7 @@ async def test_every_caller_of_a_failed_batch_gets_an_error_of_its_own(
 
 async def test_closing_waits_for_what_was_submitted() -> None:
     merger = Merger()
-    batcher = Batcher(merger, most=MAX_BATCH, patience_s=1)
+    batcher = Batcher(merger, most=MAX_BATCH, timeout_s=1)
     answer = batcher.submit(0, [status_report(Status.SENT)], 1)
     closing = asyncio.ensure_future(batcher.close())
     await asyncio.sleep(0)

@@ -19,7 +19,7 @@ from service.errors import Unavailable
 from service.store.clocks import UNKNOWN, Clocks, weaknesses_of_clocks
 from tests.conftest import need_server
 from tests.factories import BASE_US
-from tests.faults.scenes import logged
+from tests.faults.fault_kit import logged
 from tests.servers import RedisServer
 
 SECOND_US = 1_000_000

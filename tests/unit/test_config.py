@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from service.config import Settings, load, weaknesses
+from service.config import Settings, load, weak_settings
 from service.errors import ConfigError
 
 
@@ -38,13 +38,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         "TRACKER_HTTP__PORT": "2",
         "TRACKER_HTTP__HOST": "",
         "TRACKER_REDIS__PARTITIONS": "32",
-        "TRACKER_REDIS__PATIENCE_S": "1.5",
+        "TRACKER_REDIS__TIMEOUT_S": "1.5",
         "TRACKER_HTTP__ACCESS_LOG": "true",
         "PATH": "/bin",
     }
     settings = load(file, environment)
     assert (settings.data_dir, settings.http.host, settings.http.port) == ("d", "h", 2)
-    assert (settings.redis.partitions, settings.redis.patience_s) == (32, 1.5)
+    assert (settings.redis.partitions, settings.redis.timeout_s) == (32, 1.5)
     assert settings.http.access_log
     assert settings.redis.strict
 
@@ -178,7 +178,7 @@ def test_other_secrets_are_taken(tmp_path: Path, secret: str) -> None:
 @pytest.mark.parametrize("token", ["a", "x" * 15, "x" * 16])
 def test_a_short_token_is_warned_of_and_not_shown(token: str) -> None:
     settings = load(None, {"TRACKER_AUTH__TOKENS": f"{'y' * 64},{token}"})
-    said = " ".join(weaknesses(settings))
+    said = " ".join(weak_settings(settings))
     assert bool(said) == (len(token) < 16)
     assert "xxx" not in said
 

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from service.domain.record import Record, record_of
 from service.domain.report import Report, Status
 from service.domain.statistics import (
+    AGE_BUCKET_DIGITS,
     AGES_S,
+    LATENCY_BUCKETS_S,
     MONTH_S,
     MOST_CODES,
-    SPANS,
-    WITHIN_S,
+    CounterDeltas,
     Stats,
-    Tallies,
-    counted,
+    deltas_of,
+    merge_counts,
     stats_of,
-    together,
     waits_asked,
 )
 from tests.factories import BASE_MS, reports, status_report
-from tests.recount import recount, took
+from tests.stats_oracle import recount, took
 
 MONTH_MS = 1000 * MONTH_S
 SECONDS_EXACT = 20
@@ -35,13 +35,13 @@ PARTS = (Fraction(1, 2), Fraction(9, 10), Fraction(99, 100))
 
 def of(*records: Record, now_ms: int = BASE_MS) -> Stats:
     """What the counters say of these messages."""
-    return stats_of(together(map(counted, records)), now_ms)
+    return stats_of(merge_counts(map(deltas_of, records)), now_ms)
 
 
 def counts(**numbers: int) -> Stats:
     """What is said where these are counted; `_` in a name stands for a colon."""
     named = Counter({name.replace("_", ":"): number for name, number in numbers.items()})
-    return stats_of(Tallies(named, Counter(), Counter()), BASE_MS)
+    return stats_of(CounterDeltas(named, Counter(), Counter()), BASE_MS)
 
 
 def took_ms(duration_ms: int, status: Status = Status.DELIVERED) -> Record:
@@ -107,7 +107,7 @@ class TestReached:
 class TestErrors:
     def test_the_most_frequent_come_first_and_equals_by_their_code(self) -> None:
         named = Counter({"failed": 9, "error:2": 2, "error:10": 2, "error:131026": 4})
-        stats = stats_of(Tallies(named, Counter(), Counter()), BASE_MS)
+        stats = stats_of(CounterDeltas(named, Counter(), Counter()), BASE_MS)
         assert list(stats.errors.items()) == [("131026", 4), ("10", 2), ("2", 2), ("", 1)]
 
     def test_those_without_a_code_are_what_is_left_of_the_failed(self) -> None:
@@ -131,16 +131,16 @@ class TestErrors:
 
     def test_nothing_is_below_nought_where_counters_were_lost(self) -> None:
         named = Counter({"failed": 1, "error:1": 4, "sent": 2})
-        stats = stats_of(Tallies(named, Counter(), Counter({"1700000": 5})), BASE_MS)
+        stats = stats_of(CounterDeltas(named, Counter(), Counter({"1700000": 5})), BASE_MS)
         assert stats.errors == {"1": 4}
         assert min(stats.awaiting) == 0
 
 
 class TestBounds:
     def test_they_are_each_second_up_to_twenty_then_a_tenth_apart_up_to_a_month(self) -> None:
-        assert WITHIN_S[:SECONDS_EXACT] == tuple(range(1, SECONDS_EXACT + 1))
-        assert WITHIN_S[-1] == MONTH_S == 30 * 24 * 3600
-        beyond = WITHIN_S[SECONDS_EXACT - 1 :]
+        assert LATENCY_BUCKETS_S[:SECONDS_EXACT] == tuple(range(1, SECONDS_EXACT + 1))
+        assert LATENCY_BUCKETS_S[-1] == MONTH_S == 30 * 24 * 3600
+        beyond = LATENCY_BUCKETS_S[SECONDS_EXACT - 1 :]
         assert all(a < b <= 1.1 * a + 1 for a, b in pairwise(beyond))
 
     @pytest.mark.parametrize(
@@ -221,7 +221,15 @@ ages_s = st.one_of(
     st.builds(int.__add__, st.sampled_from(AGES_S), st.integers(-1_500, 1_500)),
     st.builds(int.__add__, st.sampled_from(AGES_S), st.integers(-150_000, 150_000)),
 ).filter(lambda age_s: age_s >= -86_400)
-SPAN_MS = [10**cut for cut in (SPANS[0], SPANS[0], SPANS[1], SPANS[1])]
+SPAN_MS = [
+    10**cut
+    for cut in (
+        AGE_BUCKET_DIGITS[0],
+        AGE_BUCKET_DIGITS[0],
+        AGE_BUCKET_DIGITS[1],
+        AGE_BUCKET_DIGITS[1],
+    )
+]
 
 
 @given(old_s=st.lists(ages_s, max_size=30), now_ms=st.integers(BASE_MS, BASE_MS + 10**9))
@@ -255,10 +263,10 @@ def test_ages_add_up_at_any_time(old_s: list[int], now_ms: int, others: list[Sta
 @given(old_s=st.lists(ages_s, max_size=30), now_ms=st.integers(BASE_MS, BASE_MS + 10**9))
 def test_the_fields_asked_for_are_all_that_ages_need(old_s: list[int], now_ms: int) -> None:
     """With the rest left out, as where there are many, the answer is the same."""
-    whole = together(counted(sent_at(now_ms - 1000 * each)) for each in old_s)
+    whole = merge_counts(deltas_of(sent_at(now_ms - 1000 * each)) for each in old_s)
     asked = waits_asked(now_ms)
     part = Counter({field: whole.waits[field] for field in asked})
-    partly = Tallies(whole.count, whole.times, part)
+    partly = CounterDeltas(whole.count, whole.times, part)
     assert stats_of(partly, now_ms) == stats_of(whole, now_ms)
     assert len(asked) == len(set(asked)) < 300
 
@@ -280,8 +288,8 @@ def test_a_code_that_a_part_may_have_among_others_is_no_group_of_its_own() -> No
     room = [f"error:{code}" for code in range(500_000, 500_000 + MOST_CODES)]
     full = Counter(dict.fromkeys([*room, f"error:{told}"], 1) | {"error:other": 3})
     other = Counter({f"error:{code}": 2 for code in (known, told, missing)})
-    parts = [Tallies(count, Counter(), Counter()) for count in (full, other)]
-    count = together(parts, [known]).count
+    parts = [CounterDeltas(count, Counter(), Counter()) for count in (full, other)]
+    count = merge_counts(parts, [known]).count
     assert (count[f"error:{known}"], count[f"error:{told}"]) == (2, 3)
     assert f"error:{missing}" not in count
     assert count["error:other"] == 3 + 2

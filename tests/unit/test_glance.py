@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service import telemetry
-from service.telemetry import Glance
+from service.telemetry import CachedProbe
 
 
 async def test_all_who_ask_meanwhile_share_a_look() -> None:
@@ -17,7 +17,7 @@ async def test_all_who_ask_meanwhile_share_a_look() -> None:
         await go_on.wait()
         return begun
 
-    glance = Glance(look)
+    glance = CachedProbe(look)
     asked = [asyncio.ensure_future(glance.seen()) for _ in range(100)]
     await asyncio.sleep(0)
     asked.pop().cancel()  # one that leaves doesn't end it
@@ -32,7 +32,7 @@ async def test_what_is_old_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
     async def look() -> int:
         return next(looks)
 
-    glance = Glance(look)
+    glance = CachedProbe(look)
     assert [await glance.seen(), await glance.seen()] == [0, 0]
     monkeypatch.setattr(telemetry, "_FRESH_S", 0.0)
     assert [await glance.seen(), await glance.seen()] == [1, 2]
@@ -44,7 +44,7 @@ async def test_what_is_known_to_have_changed_is_looked_at_again() -> None:
     async def look() -> int:
         return next(looks)
 
-    glance = Glance(look)
+    glance = CachedProbe(look)
     assert [await glance.seen({known}) for known in (1, 1, 2, 2, 1)] == [0, 0, 1, 1, 2]
 
 
@@ -52,7 +52,7 @@ async def test_a_look_that_fails_is_shared_too() -> None:
     async def look() -> int:
         raise ZeroDivisionError
 
-    glance = Glance(look)
+    glance = CachedProbe(look)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             await glance.seen()

@@ -12,7 +12,7 @@ from service.commands.record_lines import RecordLine, line_of, reports_in
 from service.domain.record import Record, participants_of, receipts_of, record_of
 from service.domain.report import Context, Extras, Report, Status
 from service.errors import BadRequest
-from service.models.pricing import parts_of
+from service.models.pricing import pricing_fields_of
 from tests.factories import BASE_US, reports, send_report, status_report
 
 PRICINGS: list[dict[str, Any]] = [
@@ -57,7 +57,7 @@ def without_pricing(record: Record) -> Record:
 
 @pytest.mark.parametrize("pricing", PRICINGS, ids=str)
 def test_pricing_is_an_object_and_comes_back_as_it_was_kept(pricing: dict[str, Any]) -> None:
-    extras = Extras(user_id="u", **parts_of(pricing))
+    extras = Extras(user_id="u", **pricing_fields_of(pricing))
     record = record_of([replace(status_report(Status.SENT), extras=extras)])
     line = line_of(record)
     assert json.loads(line).get("pricing", {}) == pricing

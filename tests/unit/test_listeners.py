@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.live.subscribers import ALL, MOST_BLOCKS, MOST_BYTES, Listener
+from service.live.subscribers import ALL, MAX_BACKLOG_BYTES, MOST_BLOCKS, Subscriber
 
 
 class Open:
@@ -18,18 +18,18 @@ class Open:
 
 
 @pytest.fixture
-async def listener() -> Listener:
-    return Listener(ALL, Open())
+async def listener() -> Subscriber:
+    return Subscriber(ALL, Open())
 
 
-async def test_it_takes_all_that_waits_in_order(listener: Listener) -> None:
+async def test_it_takes_all_that_waits_in_order(listener: Subscriber) -> None:
     for block in (b"1", b"2", b"3"):
         assert listener.offer(block)
     assert not listener.idle
     assert await listener.take() == [b"1", b"2", b"3"]
 
 
-async def test_it_waits_until_there_is_something(listener: Listener) -> None:
+async def test_it_waits_until_there_is_something(listener: Subscriber) -> None:
     taking = asyncio.ensure_future(listener.take())
     await asyncio.sleep(0)
     assert not taking.done()
@@ -38,8 +38,8 @@ async def test_it_waits_until_there_is_something(listener: Listener) -> None:
     assert await taking == [b"1"]
 
 
-@pytest.mark.parametrize(("size", "number"), [(1, MOST_BLOCKS), (MOST_BYTES // 4, 4)])
-async def test_what_waits_is_bounded(listener: Listener, size: int, number: int) -> None:
+@pytest.mark.parametrize(("size", "number"), [(1, MOST_BLOCKS), (MAX_BACKLOG_BYTES // 4, 4)])
+async def test_what_waits_is_bounded(listener: Subscriber, size: int, number: int) -> None:
     for place in range(number):
         assert listener.laden == (place > number // 2)
         assert listener.offer(bytes(size))
@@ -48,12 +48,12 @@ async def test_what_waits_is_bounded(listener: Listener, size: int, number: int)
     assert listener.offer(b"1")
 
 
-async def test_one_block_finds_room_however_large_it_is(listener: Listener) -> None:
-    assert listener.offer(bytes(2 * MOST_BYTES))
+async def test_one_block_finds_room_however_large_it_is(listener: Subscriber) -> None:
+    assert listener.offer(bytes(2 * MAX_BACKLOG_BYTES))
     assert not listener.offer(b"1")
 
 
-async def test_what_it_has_lost_takes_the_place_of_what_waits(listener: Listener) -> None:
+async def test_what_it_has_lost_takes_the_place_of_what_waits(listener: Subscriber) -> None:
     listener.offer(b"0")
     listener.offer(b"1")
     listener.replace(b"lost")
@@ -63,7 +63,7 @@ async def test_what_it_has_lost_takes_the_place_of_what_waits(listener: Listener
     assert await listener.take() == [b"lost"]
 
 
-async def test_after_its_end_it_takes_what_waits_and_then_nothing(listener: Listener) -> None:
+async def test_after_its_end_it_takes_what_waits_and_then_nothing(listener: Subscriber) -> None:
     listener.offer(b"1")
     listener.end()
     assert await listener.take() == [b"1"]

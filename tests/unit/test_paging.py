@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from service.domain.query import ValuePosition
 from service.domain.report import Status
-from service.domain.statistics import Standing
-from service.store.paging import ValuePages
+from service.domain.statistics import ValueTotals
+from service.store.paging import ValuePager
 
 Part = dict[str, int]
 """What a partition has: the latest message of each value, in µs."""
@@ -22,10 +22,10 @@ class Parts:
         self._parts = parts
         self.asked = 0
 
-    def pages(self, *, late: bool = False) -> ValuePages:
-        return ValuePages(self._heads, self._standings, lambda: late)
+    def pages(self, *, late: bool = False) -> ValuePager:
+        return ValuePager(self._heads, self._standings, lambda: late)
 
-    async def _heads(self, limit: int, after: ValuePosition | None) -> list[list[Standing]]:
+    async def _heads(self, limit: int, after: ValuePosition | None) -> list[list[ValueTotals]]:
         self.asked += 1
         found = [
             sorted(starmap(_standing, part.items()), key=_position, reverse=True)
@@ -33,7 +33,7 @@ class Parts:
         ]
         return [[s for s in part if after is None or s.position < after][:limit] for part in found]
 
-    async def _standings(self, values: Sequence[str]) -> list[list[Standing]]:
+    async def _standings(self, values: Sequence[str]) -> list[list[ValueTotals]]:
         self.asked += 1
         return [[_standing(v, part[v]) for v in values if v in part] for part in self._parts]
 
@@ -44,16 +44,16 @@ class Parts:
         return sorted(latest, reverse=True)
 
 
-def _standing(value: str, latest_us: int) -> Standing:
-    return Standing(value, latest_us, dict.fromkeys(Status, 1))
+def _standing(value: str, latest_us: int) -> ValueTotals:
+    return ValueTotals(value, latest_us, dict.fromkeys(Status, 1))
 
 
-def _position(standing: Standing) -> ValuePosition:
+def _position(standing: ValueTotals) -> ValuePosition:
     return standing.position
 
 
-async def walk(pages: ValuePages, limit: int) -> list[list[Standing]]:
-    found: list[list[Standing]] = []
+async def walk(pages: ValuePager, limit: int) -> list[list[ValueTotals]]:
+    found: list[list[ValueTotals]] = []
     after = None
     while True:
         page = await pages.page(limit, after)

@@ -33,7 +33,7 @@ def cells_of(*records: Record) -> list[dict[str, str]]:
     text = (sheets.head() + sheets.rows((record, None) for record in records)).decode()
     head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert head == COLUMNS
-    assert sheets.is_ours(head)
+    assert sheets.is_failures_csv(head)
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 

@@ -57,13 +57,13 @@ async def eventually(condition: Callable[[], bool], what: str, timeout_s: float 
 
 @asynccontextmanager
 async def service_on(
-    url: str, *, patience_s: float = 4.0, data_dir: Path | None = None, **settings: Any
+    url: str, *, timeout_s: float = 4.0, data_dir: Path | None = None, **settings: Any
 ) -> AsyncIterator[Client]:
     """A caller with a token of a service on the Redis of that URL, its scripts loaded.
 
     With a data folder it has a journal. `settings` are further ones of `config.Redis`.
     """
-    redis = Redis(url=url, patience_s=patience_s, **settings)
+    redis = Redis(url=url, timeout_s=timeout_s, **settings)
     journal = Journal(enabled=data_dir is not None)
     known = Settings(
         auth=Auth(tokens=[TOKEN]), redis=redis, journal=journal, data_dir=str(data_dir)
@@ -104,7 +104,7 @@ async def records_at(url: str, partitions: int = 1) -> dict[str, Record]:
     async with connect(settings) as server:
         scripts = Scripts(server.run, shebang=server.shebang)
         observer = Observer(lambda _reports, _merged: None, lambda _reason: None)
-        store = Store(server, scripts, partitions=partitions, patience_s=4.0, observer=observer)
+        store = Store(server, scripts, partitions=partitions, timeout_s=4.0, observer=observer)
         records = await Bench(store, scripts, server, partitions, []).check_invariants()
     return {record.wamid: record for record in records}
 

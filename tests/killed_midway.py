@@ -1,4 +1,4 @@
-"""`python -m tests.killed …`: a command that takes a few messages at a time and is killed.
+"""`python -m tests.killed_midway …`: a command that takes a few messages at a time and is killed.
 
 That is once it has written for the third time, before it knows of it: a kill from outside can't be
 aimed, and would need many messages to hit somewhere between the first and the last.

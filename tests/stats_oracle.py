@@ -11,7 +11,14 @@ from service.domain.identity import id_of
 from service.domain.query import Position, Selection, ValuePosition
 from service.domain.record import Record
 from service.domain.report import Status
-from service.domain.statistics import AGES_S, SPANS, WITHIN_S, Standing, Stats, Took
+from service.domain.statistics import (
+    AGE_BUCKET_DIGITS,
+    AGES_S,
+    LATENCY_BUCKETS_S,
+    LatencyHistogram,
+    Stats,
+    ValueTotals,
+)
 from service.store.store import Store
 
 FIELDS = {
@@ -78,16 +85,16 @@ def _durations_ms(records: Iterable[Record], status: Status) -> list[int]:
     return [duration_ms for duration_ms in found if duration_ms >= -1_000]
 
 
-def took(durations_ms: Sequence[int]) -> Took:
+def took(durations_ms: Sequence[int]) -> LatencyHistogram:
     """Every bound that takes in some which the one before it doesn't."""
     within: list[tuple[int | None, int]] = []
     before = 0
-    for bound_s in (*WITHIN_S, None):
+    for bound_s in (*LATENCY_BUCKETS_S, None):
         number = sum(bound_s is None or each <= 1000 * bound_s for each in durations_ms)
         if number > before:
             within.append((bound_s, number))
         before = number
-    return Took(len(durations_ms), within)
+    return LatencyHistogram(len(durations_ms), within)
 
 
 def _by_age(sent_ms: Iterable[int], now_ms: int) -> list[int]:
@@ -96,13 +103,22 @@ def _by_age(sent_ms: Iterable[int], now_ms: int) -> list[int]:
     for each in sent_ms:
         fits = [
             each // 10**cut >= (now_ms - 1000 * age_s) // 10**cut
-            for age_s, cut in zip(AGES_S, (SPANS[0], SPANS[0], SPANS[1], SPANS[1]), strict=True)
+            for age_s, cut in zip(
+                AGES_S,
+                (
+                    AGE_BUCKET_DIGITS[0],
+                    AGE_BUCKET_DIGITS[0],
+                    AGE_BUCKET_DIGITS[1],
+                    AGE_BUCKET_DIGITS[1],
+                ),
+                strict=True,
+            )
         ]
         counts[fits.index(True) if True in fits else -1] += 1
     return counts
 
 
-def standings(records: Iterable[Record], dimension: str) -> list[Standing]:
+def standings(records: Iterable[Record], dimension: str) -> list[ValueTotals]:
     """The values of a listed dimension, the one with the latest message first."""
     field = FIELDS[dimension]
     by_value: dict[str, list[Record]] = {}
@@ -110,7 +126,7 @@ def standings(records: Iterable[Record], dimension: str) -> list[Standing]:
         if value := getattr(each, field):
             by_value.setdefault(value, []).append(each)
     found = [
-        Standing(
+        ValueTotals(
             value,
             max(int(each.created_us) for each in some),
             {status: _number_at(some, status) for status in Status},
@@ -132,9 +148,9 @@ def failed(records: Iterable[Record], codes: Sequence[str] = ()) -> list[Record]
     )
 
 
-async def walk_values(store: Store, dimension: str, limit: int) -> list[Standing]:
+async def walk_values(store: Store, dimension: str, limit: int) -> list[ValueTotals]:
     """All values, page by page; no page but the last is short."""
-    found: list[Standing] = []
+    found: list[ValueTotals] = []
     after: ValuePosition | None = None
     while True:
         page = await store.values(dimension, limit, after)

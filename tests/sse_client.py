@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 
-from tests.faults.scenes import eventually
+from tests.faults.fault_kit import eventually
 
 LIVE = "/api/webhooks/live/"
 
@@ -20,7 +20,7 @@ class Event(NamedTuple):
     id: str
 
 
-class Ear:
+class SseClient:
     """Listens to `live`, from `async with` on until its end.
 
     Args:

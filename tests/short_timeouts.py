@@ -1,4 +1,4 @@
-"""`python -m tests.hasty …`: the service, which at its start waits less for what isn't there."""
+"""`python -m tests.short_timeouts …`: the service, with short time-outs at its start."""
 
 from service.__main__ import main
 from service.backends import embedded
