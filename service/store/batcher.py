@@ -67,7 +67,7 @@ class Batcher(Generic[Item, Answer]):
     def __init__(self, send: Send[Item, Answer], *, most: int, timeout_s: float) -> None:
         self._send = send
         self._most = most
-        self._patience_s = timeout_s
+        self._timeout_s = timeout_s
         self._queues: dict[int, _Queue[Item, Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -107,7 +107,7 @@ class Batcher(Generic[Item, Answer]):
         """Every caller of the batch is answered when this returns."""
         together = [item for items, _, _, _ in batch for item in items]
         self.depth -= len(together)
-        until_s = batch[0][3] + self._patience_s
+        until_s = batch[0][3] + self._timeout_s
         try:
             answers = await self._send(partition, together, until_s)
             if len(answers) != len(together):

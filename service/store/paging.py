@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from heapq import merge as merge_sorted
 from itertools import islice
 from operator import itemgetter
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from service.domain.identity import id_of
 from service.domain.query import Position, Selection, ValuePosition
 from service.domain.record import Record
 from service.domain.rows import Kind
 from service.domain.statistics import ValueTotals
-from service.store.scripts import Query, Scan, Test
+from service.store.scripts import Query, Test
 
-Heads = Callable[[int, ValuePosition | None], Awaitable[Sequence[Sequence[ValueTotals]]]]
-Standings = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[ValueTotals]]]]
+if TYPE_CHECKING:
+    from service.store.store import Store
 
 log = logging.getLogger(__name__)
 
 _MOST_VALUES = 200
 """That one partition is asked for at once."""
 
-Find = Callable[[int, Query], Awaitable[Scan]]
-"""`find(partition, query)`: one look at a partition."""
-
 Row = TypeVar("Row")
+Answer = TypeVar("Answer")
 
 
 class Page(NamedTuple):
@@ -109,12 +108,12 @@ class PartitionScan:
     """
 
     def __init__(
-        self, find: Find, partition: int, selection: Selection, after: Position | None
+        self, store: Store, partition: int, selection: Selection, after: Position | None
     ) -> None:
         self.partition = partition
         self.found: list[Position] = []
         self.stopped: Position | None = after
-        self._find = find
+        self._store = store
         self._selection = selection
         self._through = False
 
@@ -130,10 +129,70 @@ class PartitionScan:
     async def advance(self, wanted: int) -> None:
         """One more look, at a bounded number of entries."""
         query = Query.of(self._selection, wanted - len(self.found), self.stopped)
-        scan = await self._find(self.partition, query)
+        scan = await self._store.find(self.partition, query)
         self.found += scan.found
         self.stopped = scan.stopped
         self._through = scan.stopped is None
+
+
+async def read_page(
+    store: Store,
+    kind: Kind[Row],
+    selection: Selection,
+    limit: int,
+    after: Position | None,
+    *,
+    until_s: float,
+) -> tuple[list[Row], Position | None]:
+    """The rows of matching messages behind a position, newest first.
+
+    Args:
+        store: that is read.
+        kind: what is read of each message: all at least that the selection is by.
+        selection: which messages.
+        limit: rows wanted; there are fewer at the end, and where the deadline is reached.
+        after: the position; None: the newest message is the first.
+        until_s: the deadline, by the loop's clock.
+
+    Returns:
+        the rows, and the position to go on from; None: nothing follows.
+    """
+    scans = [PartitionScan(store, p, selection, after) for p in range(store.partitions)]
+    test = Query.of(selection, limit, after).test(kind)
+    rows: list[Row] = []
+    last = after
+    while True:
+        wanted = limit - len(rows)
+        await _advance(scans, wanted + 1, until_s)  # one more shows whether others follow
+        taken = take(scans, wanted)
+        rows += await store.rows_at(taken, test, kind)
+        last = min((found[-1] for found in taken.values()), default=last)
+        if len(rows) == limit or not taken or _is_over(until_s):
+            return rows, behind(scans, last)
+
+
+async def _advance(scans: Sequence[PartitionScan], wanted: int, until_s: float) -> None:
+    """Makes each partition find so many messages, if it has them, until the deadline."""
+    while short := [scan for scan in scans if scan.lacks(wanted)]:
+        await all_of(scan.advance(wanted) for scan in short)
+        if _is_over(until_s):
+            return
+
+
+def _is_over(until_s: float) -> bool:
+    return asyncio.get_running_loop().time() > until_s
+
+
+async def all_of(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
+    """The results of all calls, or one of their errors. Waits for all: none outlives it."""
+    waiting = list(calls)
+    if len(waiting) == 1:  # as with one partition always: no task is needed
+        return [await waiting[0]]
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return cast("list[Answer]", answers)
 
 
 def take(scans: Sequence[PartitionScan], number: int) -> dict[int, list[Position]]:
@@ -175,6 +234,21 @@ class ValuePage(NamedTuple):
     following: ValuePosition | None
 
 
+class ValueSource(Protocol):
+    """A dimension's values in all partitions."""
+
+    async def heads(
+        self, limit: int, after: ValuePosition | None
+    ) -> Sequence[Sequence[ValueTotals]]:
+        """Of each partition so many values behind a position."""
+
+    async def standings(self, values: Sequence[str]) -> Sequence[Sequence[ValueTotals]]:
+        """Of each partition how these values stand."""
+
+    def is_late(self) -> bool:
+        """Whether a page is to come short rather than look on."""
+
+
 class ValuePager:
     """Pages of a dimension's values, from partitions that each have messages of many of them.
 
@@ -182,22 +256,18 @@ class ValuePager:
     it is passed over. There may be very many of these, so the steps grow, and don't go on for ever.
 
     Args:
-        heads: `heads(limit, after)`: of each partition so many values behind a position.
-        standings: `standings(values)`: how they stand, of each partition.
-        late: whether a page is to come short rather than look on.
+        source: of the values.
     """
 
-    def __init__(self, heads: Heads, standings: Standings, late: Callable[[], bool]) -> None:
-        self._heads = heads
-        self._standings = standings
-        self._late = late
+    def __init__(self, source: ValueSource) -> None:
+        self._source = source
 
     async def page(self, limit: int, after: ValuePosition | None) -> ValuePage:
         """Up to so many values behind a position."""
         rows: list[ValueTotals] = []
         step = limit + 1  # one more shows whether another page follows
         while True:
-            heads = await self._heads(step, after)
+            heads = await self._source.heads(step, after)
             ends = [head[-1].position for head in heads if len(head) == step]
             horizon = max(ends, default=(0, ""))
             places = _latest(heads)
@@ -207,7 +277,7 @@ class ValuePager:
                 rows += await self._behind(after, near[start : start + step], heads)
                 if len(rows) > limit:
                     return ValuePage(rows[:limit], rows[limit - 1].position)
-            if not ends or self._late():
+            if not ends or self._source.is_late():
                 return ValuePage(rows, horizon if ends else None)
             after, step = horizon, max(step, min(4 * step, _MOST_VALUES))
 
@@ -221,7 +291,7 @@ class ValuePager:
         if len(heads) == 1:  # which has said all there is to say
             wanted = set(values)
             return [standing for standing in heads[0] if standing.value in wanted]
-        together = _merge_counts(await self._standings(values))
+        together = _merge_counts(await self._source.standings(values))
         found = [each for each in together.values() if after is None or each.position < after]
         return sorted(found, key=lambda standing: standing.position, reverse=True)
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from redis import exceptions as faults
 
@@ -25,7 +25,7 @@ from service.domain.query import Position, Selection, ValuePosition
 from service.domain.record import Participant, Record, participants_in
 from service.domain.report import Report
 from service.domain.rows import WHOLE, Kind
-from service.domain.statistics import Stats, merge_counts, stats_of, waits_asked
+from service.domain.statistics import Stats, ValueTotals, merge_counts, stats_of, waits_asked
 from service.errors import Rejected, Unavailable
 from service.store.availability import SILENT, Availability
 from service.store.batcher import Batcher
@@ -33,13 +33,12 @@ from service.store.journal import Journal
 from service.store.keys import index_key, message_key, participants_key, tag_of
 from service.store.paging import (
     Page,
-    PartitionScan,
     ValuePage,
     ValuePager,
-    behind,
+    all_of,
+    read_page,
     rows_of,
     rows_that_pass,
-    take,
 )
 from service.store.scripts import (
     MAX_BATCH,
@@ -144,7 +143,7 @@ class Store:
         self._server = server
         self._scripts = scripts
         self._partitions = partitions
-        self._patience_s = timeout_s
+        self._timeout_s = timeout_s
         self._observer = observer
         self._journal = journal
         self._known = Availability()
@@ -191,7 +190,7 @@ class Store:
                 answers = await self._submit([reports[place] for place in some])
                 merged.update(zip(some, answers, strict=True))
 
-        await _all(map(write_in_order, by_partition.values()))
+        await all_of(map(write_in_order, by_partition.values()))
         return [merged[place] for place in range(len(reports))]
 
     def _submit(self, reports: Sequence[Report]) -> asyncio.Future[list[Merged]]:
@@ -259,10 +258,10 @@ class Store:
 
         async def merge_in_order(partition: int, some: Sequence[Report]) -> None:
             for start in range(0, len(some), MAX_BATCH):
-                until_s = self._now_s() + min(self._patience_s, _BRIDGED_S)
+                until_s = self._now_s() + min(self._timeout_s, _BRIDGED_S)
                 await self._merge_now(partition, some[start : start + MAX_BATCH], until_s)
 
-        await _all(merge_in_order(*each) for each in by_partition.items())
+        await all_of(merge_in_order(*each) for each in by_partition.items())
 
     def close_all(self, reason: str) -> None:
         """Counts the whole store as away until it is known to be the right one.
@@ -295,7 +294,7 @@ class Store:
         """Checks the partitions that are away or failed to answer a read, except some."""
         suspects = sorted((self._known.away.keys() | self._known.doubted).difference(but))
         for start in range(0, len(suspects), _LOOKS_AT_ONCE):
-            await _all(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
+            await all_of(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
         self._known.say()
 
     async def _look_at(self, partition: int) -> None:
@@ -338,7 +337,7 @@ class Store:
         by_partition: dict[int, list[str]] = {}
         for wamid in wamids:
             by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
-        found = await _all(
+        found = await all_of(
             self._replies(p, map(id_of, some), kind) for p, some in by_partition.items()
         )
         asked = chain.from_iterable(by_partition.values())
@@ -417,31 +416,14 @@ class Store:
         self, kind: Kind[Row], selection: Selection, limit: int, after: Position | None
     ) -> tuple[list[Row], Position | None]:
         """As `page`, with what is read of each message: all at least that the selection is by."""
-        scans = [PartitionScan(self.find, p, selection, after) for p in range(self._partitions)]
-        test = Query.of(selection, limit, after).test(kind)
-        rows: list[Row] = []
-        last, late_s = after, self._now_s() + self._scan_s
-        while True:
-            wanted = limit - len(rows)
-            await self._advance(scans, wanted + 1, late_s)  # one more shows whether others follow
-            taken = take(scans, wanted)
-            rows += await self._rows_at(taken, test, kind)
-            last = min((found[-1] for found in taken.values()), default=last)
-            if len(rows) == limit or not taken or self._now_s() > late_s:
-                return rows, behind(scans, last)
+        until_s = self._now_s() + self._scan_s
+        return await read_page(self, kind, selection, limit, after, until_s=until_s)
 
-    async def _advance(self, scans: Sequence[PartitionScan], wanted: int, late_s: float) -> None:
-        """Has each partition find so many messages, if it has them and that isn't too late."""
-        while short := [scan for scan in scans if scan.lacks(wanted)]:
-            await _all(scan.advance(wanted) for scan in short)
-            if self._now_s() > late_s:
-                return
-
-    async def _rows_at(
+    async def rows_at(
         self, places: dict[int, list[Position]], test: Test, kind: Kind[Row]
     ) -> list[Row]:
         """The rows of messages that were found in some partitions; newest first."""
-        some = await _all(self._rows(p, found, test, kind) for p, found in places.items())
+        some = await all_of(self._rows(p, found, test, kind) for p, found in places.items())
         rows = list(chain.from_iterable(rows for rows, _ in some))
         if len(some) > 1:
             rows.sort(key=itemgetter(0), reverse=True)
@@ -476,7 +458,7 @@ class Store:
         for start in range(0, len(queries), step):
             some = queries[start : start + step]
             scans += await self._lists.submit(partition, some, len(some) * heaviest)
-        return await _all(map(partial(self._page_of, partition), queries, scans))
+        return await all_of(map(partial(self._page_of, partition), queries, scans))
 
     async def _page_of(self, partition: int, query: Query, scan: Scan) -> Page:
         rows, unreadable = await self._rows(partition, scan.found, query.test(WHOLE), WHOLE)
@@ -501,7 +483,7 @@ class Store:
             until_s: when to give up, by the loop's clock, if that is earlier than usual.
         """
         async with self._reading(partition):
-            until_s = min(until_s, self._now_s() + self._patience_s)
+            until_s = min(until_s, self._now_s() + self._timeout_s)
             return await self._server.execute(until_s, tag_of(partition), *command)
 
     async def latest(self, dimension: str, value: str) -> Record | None:
@@ -526,20 +508,27 @@ class Store:
         `limit` with a position to go on from where it takes too long to look for them.
         """
         until_s = self._now_s() + self._scan_s
-        pages = ValuePager(
-            lambda limit, after: self._everywhere(
-                lambda p, until_s: self._scripts.values(p, dimension, limit, after, until_s)
-            ),
-            lambda values: self._everywhere(
-                lambda p, until_s: self._scripts.standings(p, dimension, values, until_s)
-            ),
-            lambda: self._now_s() > until_s,
+        return await ValuePager(_Values(self, dimension, until_s)).page(limit, after)
+
+    async def heads(
+        self, dimension: str, limit: int, after: ValuePosition | None
+    ) -> Sequence[Sequence[ValueTotals]]:
+        """Of each partition so many of a dimension's values behind a position."""
+        return await self._everywhere(
+            lambda p, until_s: self._scripts.values(p, dimension, limit, after, until_s)
         )
-        return await pages.page(limit, after)
+
+    async def standings(
+        self, dimension: str, values: Sequence[str]
+    ) -> Sequence[Sequence[ValueTotals]]:
+        """Of each partition how some of a dimension's values stand."""
+        return await self._everywhere(
+            lambda p, until_s: self._scripts.standings(p, dimension, values, until_s)
+        )
 
     async def _everywhere(self, ask: Callable[[int, float], Awaitable[Answer]]) -> list[Answer]:
         """The answer of every partition, by its number and a time limit."""
-        until_s = self._now_s() + self._patience_s
+        until_s = self._now_s() + self._timeout_s
         for partition in self._known.mute:
             self._known.check_reads(partition)
 
@@ -547,11 +536,11 @@ class Store:
             async with self._reading(partition):
                 return await ask(partition, until_s)
 
-        return await _all(map(ask_one, range(self._partitions)))
+        return await all_of(map(ask_one, range(self._partitions)))
 
     async def oldest(self, partition: int, before_us: int) -> list[str]:
         """The ids of some of a partition's messages that were created earlier, in µs."""
-        tag, until_s = tag_of(partition), self._now_s() + self._patience_s
+        tag, until_s = tag_of(partition), self._now_s() + self._timeout_s
         earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
         async with self._reading(partition):
             found = await self._server.execute(until_s, tag, *earliest, "LIMIT", 0, MAX_ERASED)
@@ -563,7 +552,7 @@ class Store:
         Returns:
             how many there were; fewer where it had to be repeated since the answer was lost.
         """
-        until_s = self._now_s() + self._patience_s
+        until_s = self._now_s() + self._timeout_s
         async with self._reading(partition):
             number = await self._scripts.erase(partition, erasure, until_s)
         self._observer.forgotten(reason, number)
@@ -571,14 +560,14 @@ class Store:
 
     async def recount(self, partition: int, recount: Recount) -> Recounted:
         """Holds indexes, lists and counters of a partition against its records, and mends them."""
-        until_s = self._now_s() + self._patience_s
+        until_s = self._now_s() + self._timeout_s
         async with self._reading(partition):
             return await self._scripts.recount(partition, recount, until_s)
 
     async def upgrade(self, partition: int, change: Change) -> int:
         """Brings a part of a partition to another schema; returns how many records it replaced."""
         async with self._reading(partition):
-            return await self._scripts.upgrade(partition, change, self._now_s() + self._patience_s)
+            return await self._scripts.upgrade(partition, change, self._now_s() + self._timeout_s)
 
     async def probe(self) -> None:
         """Makes sure that every partition answers, has the scripts and takes writes.
@@ -588,10 +577,10 @@ class Store:
         """
         if self.away:
             raise Unavailable(self.away)
-        until_s = self._now_s() + self._patience_s / 2
+        until_s = self._now_s() + self._timeout_s / 2
         partitions = range(self._partitions)
         async with self._available():
-            await _all(self._scripts.probe(p, until_s) for p in partitions)
+            await all_of(self._scripts.probe(p, until_s) for p in partitions)
 
     async def close(self) -> None:
         """Writes what was submitted."""
@@ -623,13 +612,20 @@ class Store:
         return Unavailable(reason)
 
 
-async def _all(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
-    """All answers, or one of the errors. Waits for every call, so that none outlives this."""
-    waiting = list(calls)
-    if len(waiting) == 1:  # as with one partition always: no task is needed
-        return [await waiting[0]]
-    answers = await asyncio.gather(*waiting, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return cast("list[Answer]", answers)
+class _Values(NamedTuple):
+    """A dimension's values, until a time of the loop's clock."""
+
+    store: Store
+    dimension: str
+    until_s: float
+
+    async def heads(
+        self, limit: int, after: ValuePosition | None
+    ) -> Sequence[Sequence[ValueTotals]]:
+        return await self.store.heads(self.dimension, limit, after)
+
+    async def standings(self, values: Sequence[str]) -> Sequence[Sequence[ValueTotals]]:
+        return await self.store.standings(self.dimension, values)
+
+    def is_late(self) -> bool:
+        return asyncio.get_running_loop().time() > self.until_s

@@ -20,12 +20,17 @@ class Parts:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
+        self._late = False
         self.asked = 0
 
     def pages(self, *, late: bool = False) -> ValuePager:
-        return ValuePager(self._heads, self._standings, lambda: late)
+        self._late = late
+        return ValuePager(self)
 
-    async def _heads(self, limit: int, after: ValuePosition | None) -> list[list[ValueTotals]]:
+    def is_late(self) -> bool:
+        return self._late
+
+    async def heads(self, limit: int, after: ValuePosition | None) -> list[list[ValueTotals]]:
         self.asked += 1
         found = [
             sorted(starmap(_standing, part.items()), key=_position, reverse=True)
@@ -33,7 +38,7 @@ class Parts:
         ]
         return [[s for s in part if after is None or s.position < after][:limit] for part in found]
 
-    async def _standings(self, values: Sequence[str]) -> list[list[ValueTotals]]:
+    async def standings(self, values: Sequence[str]) -> list[list[ValueTotals]]:
         self.asked += 1
         return [[_standing(v, part[v]) for v in values if v in part] for part in self._parts]
 
