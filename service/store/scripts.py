@@ -48,13 +48,10 @@ from service.store.keys import FEED_ENTRIES, FEED_IDS, SCHEMA_VERSION, schema_ke
 MAX_BATCH = 256
 """Reports that go to Redis together, in as many calls of the script as their weight takes."""
 
-MAX_WEIGHT = 40
-"""What the reports of one call of `merge.lua` weigh: that keeps Redis, which does nothing else
-meanwhile, for about 2 ms among 1,000,000 messages, also where each report is of another event."""
-
-_SEND, _EXTRAS = 2, 1
-"""What a send weighs beside the 1 of every report, since it enters its message into indexes, and a
-status with the fields of Meta's own, which may do so."""
+MAX_WEIGHT = 84
+"""What the reports of one call of `merge.lua` weigh together, see `weight_of`: that keeps Redis,
+which does nothing else meanwhile, for about 2 ms among 1,000,000 messages, also where each report
+is of another event."""
 
 MAX_SCAN_US = 1_500
 """About how long one list call looks at index entries, in µs of Redis, since all else waits
@@ -65,7 +62,7 @@ MAX_ERASED = 20
 """Messages that are erased together, in as many calls of the script as `_ERASED_AT_ONCE` takes."""
 
 _ERASED_AT_ONCE = 10
-"""Messages in one call of `erase.lua`, for the same reason."""
+"""Messages in one call of `erase.lua`, since all else waits meanwhile."""
 
 MAX_RECHECKED = 100
 """Index entries in one recount, for the same reason."""
@@ -523,16 +520,23 @@ def _asked(partition: int, commands: tuple[Command, ...]) -> bytes:
     return msgspec.json.encode(([], on_keys_of(tag_of(partition), commands)))
 
 
+def weight_of(report: Report) -> int:
+    """How much of Redis' time a report takes, in halves of what a plain status does.
+
+    A send enters its message into indexes. A status with fields of Meta's own may do so.
+    """
+    return 4 if report.context else 3 if report.extras else 2
+
+
 def calls_of(reports: Iterable[Report]) -> Iterator[list[Report]]:
     """The reports in their order, in lists for a call of the merge script each."""
     some, weight = list[Report](), 0
     for report in reports:
-        own = 1 + (_SEND if report.context else 0) + (_EXTRAS if report.extras else 0)
-        if weight + own > MAX_WEIGHT:
+        weight += weight_of(report)
+        if weight > MAX_WEIGHT:
             yield some
-            some, weight = [], 0
+            some, weight = [], weight_of(report)
         some.append(report)
-        weight += own
     if some:
         yield some
 
