@@ -13,10 +13,9 @@ from itertools import islice
 from redis import Redis
 
 from bench import BenchError
-from bench.bodies import batches
 from service.domain.report import Report
 from service.store.keys import schema_key, tag_of
-from service.store.scripts import MAX_BATCH, Scripts
+from service.store.scripts import Scripts, calls_of
 
 IN_FLIGHT = 4
 """Batches that wait at Redis, one on each of as many connections, so that it never idles."""
@@ -39,8 +38,8 @@ _SCRIPTS = Scripts(_catch, shebang=True)
 
 
 def commands(reports: Iterable[Report]) -> Iterator[bytes]:
-    """The very commands by which the service would write these reports, in full batches."""
-    for batch in batches(reports, MAX_BATCH):
+    """The very commands by which the service would write these reports, in full calls."""
+    for batch in calls_of(reports):
         try:
             _SCRIPTS.merge(0, batch, 0).send(None)
         except _Caught as caught:

@@ -5,7 +5,7 @@
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
 --          and writes  :participants:<id>  :gone:<id>  :feed
 -- ARGV[1]  JSON {"messages": [[id, crc16], …], "dimension": "event", "value": "", "recipients":
---          [], "before_us": "", "gone_s": 0}: 1 to 20 messages, each once, with the CRC16 of its
+--          [], "before_us": "", "gone_s": 0}: 1 to 10 messages, each once, with the CRC16 of its
 --          wamid as text. Only those go that are in that dimension's index for the value, have one
 --          of these recipients ([] for any) and were created before before_us (µs as text, '' for
 --          any): they may have changed since they were looked for. gone_s: how long, in seconds,

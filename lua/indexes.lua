@@ -230,30 +230,49 @@ local function totals_of()
   return totals
 end
 
--- Adds sums to the fields of a hash; returns whether the hash is gone then. No number goes below
--- 0, even after a loss of keys; a field that comes to 0 is removed. A field that holds no number
--- begins anew. So nothing can fail but by a permission that was taken away a moment ago.
-local function write_hash(key, sums)
-  local removed = false
+-- What adding sums to a hash sets, a field and its text after the other, and which fields go then:
+-- a number that comes to 0. None goes below it, even after a loss of keys. A text that is no number
+-- counts as 0, and Redis' log says so. A key of another type stops the script here.
+local function hash_after(key, sums)
+  local fields, words, gone, count = {}, {}, {}, 0
   for field, number in pairs(sums) do
     if number ~= 0 then
-      local known, sum = pcall(call, 'HINCRBY', key, field, digits(number))
-      if not known then
-        local text = call('HGET', key, field)
-        if text and #text <= 15 and string.match(text, '^-?%d+$') then
-          error(sum)
-        end
+      count = count + 1
+      fields[count] = field
+    end
+  end
+  if count == 0 then
+    call('HLEN', key)
+  end
+  for first = 1, count, 500 do
+    local texts = call('HMGET', key, unpack(fields, first, math.min(first + 499, count)))
+    for place = 1, #texts do
+      local field, text = fields[first + place - 1], texts[place]
+      local known = text and #text <= 15 and tonumber(text) or 0
+      if known % 1 ~= 0 or (text and known == 0) then
         redis.log(redis.LOG_WARNING, key .. ' held no number in ' .. field)
-        sum = number
-        call('HSET', key, field, digits(number))
+        known = 0
       end
-      if sum <= 0 then
-        call('HDEL', key, field)
-        removed = true
+      local sum = known + sums[field]
+      if sum > 0 then
+        words[#words + 1], words[#words + 2] = field, digits(sum)
+      elseif text then
+        gone[#gone + 1] = field
       end
     end
   end
-  return removed and call('EXISTS', key) == 0
+  return words, gone
+end
+
+-- Writes what `hash_after` found; returns whether the hash is gone then.
+local function write_hash(key, words, gone)
+  for first = 1, #words, 500 do
+    call('HSET', key, unpack(words, first, math.min(first + 499, #words)))
+  end
+  for first = 1, #gone, 500 do
+    call('HDEL', key, unpack(gone, first, math.min(first + 499, #gone)))
+  end
+  return #gone > 0 and #words == 0 and call('EXISTS', key) == 0
 end
 
 -- Whether a code may have a field of its own. A known code always may; another one may if it is a
@@ -365,41 +384,39 @@ local function refuse_while_upgraded()
   call('HLEN', key_of('count', 'all', ''))
 end
 
--- What the batch writes to the counters of each value: the keys, the sums, and where the text of
--- times changes and to what. All keys are read now, so that one of another type stops the batch
+-- What the batch writes to the counters of each value: the keys, and what `hash_after` and
+-- `times_after` say of them. All keys are read now, so that one of another type stops the batch
 -- before its first write: a script that fails later isn't rolled back.
 local function read_counters()
   local counters = {}
   for suffix, total in pairs(totals_of()) do
-    local count, waits, times = tag .. ':count' .. suffix, tag .. ':waits' .. suffix,
-      tag .. ':times' .. suffix
-    local sums, spans = total.count, false
+    local each = {count = tag .. ':count' .. suffix, waits = tag .. ':waits' .. suffix,
+      times = tag .. ':times' .. suffix}
+    local sums = total.count
     if next(total.errors) then
-      sums = with_errors(count, sums, total.errors)
-    else
-      call('HLEN', count)
+      sums = with_errors(each.count, sums, total.errors)
     end
+    each.numbers, each.emptied = hash_after(each.count, sums)
     if next(total.waits) then
-      spans = spans_of(total.waits)
-      call('HLEN', waits)
+      each.spans, each.ended = hash_after(each.waits, spans_of(total.waits))
     end
-    counters[#counters + 1] = {count, waits, times, sums, spans, times_after(times, total.times)}
+    each.start, each.text = times_after(each.times, total.times)
+    counters[#counters + 1] = each
   end
   return counters
 end
 
--- Writes what `read_counters` found; see `write_hash` for what can still fail.
+-- Writes what `read_counters` found.
 local function write_counters(counters)
   for _, each in ipairs(counters) do
-    local count, waits, times, sums, spans, start, text = unpack(each)
-    if text then
-      call('SETRANGE', times, start, text)
+    if each.text then
+      call('SETRANGE', each.times, each.start, each.text)
     end
-    if spans then
-      write_hash(waits, spans)
+    if each.spans then
+      write_hash(each.waits, each.spans, each.ended)
     end
-    if write_hash(count, sums) then
-      call('DEL', waits, times) -- no message is left that counts
+    if write_hash(each.count, each.numbers, each.emptied) then
+      call('DEL', each.waits, each.times) -- no message is left that counts
     end
   end
 end

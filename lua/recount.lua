@@ -114,8 +114,8 @@ if #asked.add > 0 and asked.state == state then
   if text then
     call('SETRANGE', times, start, text)
   end
-  write_hash(waits, sums_of(asked.add[3]))
-  write_hash(count, sums_of(asked.add[1]))
+  write_hash(waits, hash_after(waits, sums_of(asked.add[3])))
+  write_hash(count, hash_after(count, sums_of(asked.add[1])))
   if call('EXISTS', count) == 0 then
     call('DEL', waits, times)
   end

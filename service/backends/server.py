@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis import asyncio as driver
@@ -210,36 +210,46 @@ class Server(ABC):
 
     async def run(self, until_s: float, tag: str, *command: Any) -> Any:
         """As `execute`, of a script: its reply as Redis has it, of bytes, integers and lists."""
-        return await self._retry_until(until_s, tag, partial(self._run, tag, command))
-
-    async def _run(self, tag: str, command: Command) -> Any:
-        [reply] = await self._ask(tag, hiredis.pack_command(command), 1)
-        if isinstance(reply, Exception):
-            raise reply
+        [reply] = await self._retry_until(until_s, tag, partial(self._run_all, tag, [command]))
         return reply
 
-    async def write(self, until_s: float, tag: str, *command: Any) -> Any:
-        """As `run`, of a script that writes: the answer comes when the write is durable.
+    async def write(self, until_s: float, tag: str, commands: Sequence[Command]) -> list[Any]:
+        """As `run`, of scripts that write, one after the other: returns when all of it is durable.
+
+        They go out in one write on one connection. When one fails or is lost, the others may have
+        been run all the same; when it is worth another try, all of them are sent again.
 
         Raises:
             NotDurable: it is written, but not where it should be.
         """
         wait = self.wait
         if wait is None:
-            return await self.run(until_s, tag, *command)
-        run = partial(self._run_and_wait, wait, until_s, tag, command)
-        return await self._retry_until(until_s, tag, run)
+            run = partial(self._run_all, tag, commands)
+        else:
+            run = partial(self._run_all_and_wait, wait, until_s, tag, commands)
+        return cast("list[Any]", await self._retry_until(until_s, tag, run))
 
-    async def _run_and_wait(self, wait: Wait, until_s: float, tag: str, command: Command) -> Any:
-        left_s = until_s - asyncio.get_running_loop().time()
-        commands = [command, *wait.after(tag, left_s)]
+    async def _run_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:
         packed = b"".join(map(hiredis.pack_command, commands))
         replies = await self._ask(tag, packed, len(commands))
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    async def _run_all_and_wait(
+        self, wait: Wait, until_s: float, tag: str, commands: Sequence[Command]
+    ) -> list[Any]:
+        """The wait is for the connection's last write, and so for all of them."""
+        left_s = until_s - asyncio.get_running_loop().time()
+        followed = [*commands, *wait.after(tag, left_s)]
+        packed = b"".join(map(hiredis.pack_command, followed))
+        replies = await self._ask(tag, packed, len(followed))
         for reply in replies[:-1]:
             if isinstance(reply, Exception):
                 raise reply
         wait.check(replies[-1])
-        return replies[0]
+        return replies[: len(commands)]
 
     async def _retry_until(
         self, until_s: float, tag: str, send: Callable[[], Awaitable[Any]]

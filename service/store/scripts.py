@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from enum import StrEnum
 from functools import cache
 from hashlib import sha1
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 from redis.exceptions import NoScriptError
@@ -45,9 +46,12 @@ from service.domain.statistics import (
 from service.store.keys import FEED_ENTRIES, FEED_IDS, SCHEMA_VERSION, schema_key, tag_of
 
 MAX_BATCH = 256
-"""Reports in one merge: keeps the script, while which Redis does nothing else, under 2 ms or so
-where reports share their events. With an event for each it took up to 29 ms among 1,000,000
-messages."""
+"""Reports that go to Redis together, in as many calls of the script as their weight takes."""
+
+MAX_WEIGHT = 84
+"""What the reports of one call of `merge.lua` weigh together, see `weight_of`: that keeps Redis,
+which does nothing else meanwhile, for about 2 ms among 1,000,000 messages, also where each report
+is of another event."""
 
 MAX_SCAN_US = 1_500
 """About how long one list call looks at index entries, in µs of Redis, since all else waits
@@ -55,7 +59,10 @@ meanwhile; its queries share that. What is asked of each says how many entries t
 the most."""
 
 MAX_ERASED = 20
-"""Messages in one erase, for the same reason."""
+"""Messages that are erased together, in as many calls of the script as `_ERASED_AT_ONCE` takes."""
+
+_ERASED_AT_ONCE = 10
+"""Messages in one call of `erase.lua`, since all else waits meanwhile."""
 
 MAX_RECHECKED = 100
 """Index entries in one recount, for the same reason."""
@@ -66,6 +73,14 @@ MAX_REPLACED = 16
 Execute = Callable[..., Awaitable[Any]]
 """`execute(until_s, tag, *command)`: sends a command to the server that holds the tag's partition;
 gives up at `until_s` of the loop's clock, as all methods of `Scripts` do."""
+
+_Call = tuple[str | bytes | int, ...]
+
+Write = Callable[[float, str, Sequence[_Call]], Awaitable[list[Any]]]
+"""`write(until_s, tag, commands)`: likewise, of commands that are run one after the other; returns
+their replies."""
+
+_Item = TypeVar("_Item")
 
 _Getter = Callable[[str], Callable[[Row], str | None]]
 
@@ -505,6 +520,31 @@ def _asked(partition: int, commands: tuple[Command, ...]) -> bytes:
     return msgspec.json.encode(([], on_keys_of(tag_of(partition), commands)))
 
 
+def weight_of(report: Report) -> int:
+    """How much of Redis' time a report takes, in halves of what a plain status does.
+
+    A send enters its message into indexes. A status with fields of Meta's own may do so.
+    """
+    return 4 if report.context else 3 if report.extras else 2
+
+
+def calls_of(reports: Iterable[Report]) -> Iterator[list[Report]]:
+    """The reports in their order, in lists for a call of the merge script each."""
+    some, weight = list[Report](), 0
+    for report in reports:
+        weight += weight_of(report)
+        if weight > MAX_WEIGHT:
+            yield some
+            some, weight = [], weight_of(report)
+        some.append(report)
+    if some:
+        yield some
+
+
+def _cut(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
 class _Script:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -518,8 +558,8 @@ class Scripts:
         execute: sends a command to the server of a partition.
         shebang: whether the server knows the `#!lua` line; fakeredis doesn't.
         call: as in `render`.
-        write: as `execute`, for scripts that write: returns when that is durable. Without it they
-            go by `execute`, and are done once they are in the server's memory.
+        write: for scripts that write: returns when that is durable. Without it they go by
+            `execute`, and are done once they are in the server's memory.
     """
 
     def __init__(
@@ -528,42 +568,53 @@ class Scripts:
         *,
         shebang: bool,
         call: str = "redis.call",
-        write: Execute | None = None,
+        write: Write | None = None,
     ) -> None:
         self._execute = execute
-        self._write = write or execute
+        self._write = write or self._one_by_one
         self._scripts = {
             name: _Script((line if shebang else "") + render(name, call))
             for name, line in _SHEBANGS.items()
         }
 
-    async def _run(
-        self,
-        name: str,
-        partition: int,
-        argument: bytes,
-        until_s: float,
-        send: Execute | None = None,
-    ) -> Any:  # noqa: ANN401  what a script answers depends on the script
-        """EVALSHA; EVAL on a server that doesn't have the script: new, restarted or flushed.
+    async def _one_by_one(self, until_s: float, tag: str, commands: Sequence[_Call]) -> list[Any]:
+        return [await self._execute(until_s, tag, *command) for command in commands]
+
+    async def _run(self, name: str, partition: int, argument: bytes, until_s: float) -> Any:  # noqa: ANN401  what a script answers depends on the script
+        """One call of a script."""
+        send = self._one_by_one if name in _UNAWAITED else self._write
+        [reply] = await self._run_all(name, partition, [argument], until_s, send)
+        return reply
+
+    async def _run_all(
+        self, name: str, partition: int, arguments: Sequence[bytes], until_s: float, send: Write
+    ) -> list[Any]:
+        """EVALSHA for each; EVAL on a server that lacks the script: new, restarted or flushed.
 
         EVAL leaves it there (https://redis.io/docs/latest/develop/programmability/eval-intro/).
         """
-        send = send or (self._execute if name in _UNAWAITED else self._write)
         script, tag = self._scripts[name], tag_of(partition)
+        calls: list[_Call] = [("EVALSHA", script.sha, 1, tag, each) for each in arguments]
         try:
-            return await send(until_s, tag, "EVALSHA", script.sha, 1, tag, argument)
+            return await send(until_s, tag, calls)
         except NoScriptError:
-            return await send(until_s, tag, "EVAL", script.text, 1, tag, argument)
+            calls[0] = "EVAL", script.text, 1, tag, arguments[0]
+            return await send(until_s, tag, calls)
 
     async def merge(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
-        """Writes up to `MAX_BATCH` reports, all of that partition; answers in their order."""
-        ids = [id_of(report.wamid) for report in reports]
-        batch = msgspec.json.encode((ids, reports))
-        reply = iter(await self._run("merge", partition, batch, until_s))
-        return [_MERGED[pair] for pair in zip(reply, reply, strict=True)]
+        """Writes up to `MAX_BATCH` reports, all of that partition; answers in their order.
+
+        Each call of the script keeps to `MAX_WEIGHT`. When one fails, others may have written.
+        """
+        batches = [
+            msgspec.json.encode(([id_of(report.wamid) for report in some], some))
+            for some in calls_of(reports)
+        ]
+        replies = await self._run_all("merge", partition, batches, until_s, self._write)
+        words = chain.from_iterable(replies)
+        return [_MERGED[pair] for pair in zip(words, words, strict=True)]
 
     async def probe(self, partition: int, until_s: float) -> None:
         """Makes sure that the partition's server would take a report; leaves nothing there.
@@ -587,7 +638,7 @@ class Scripts:
             NoPermissionError: they lack some of it. The text names all that they lack.
             RedisError, TimeoutError: as `execute` does.
         """
-        await self._run("merge", 0, _asked(0, commands), until_s, send=self._execute)
+        await self._run_all("merge", 0, [_asked(0, commands)], until_s, self._one_by_one)
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
         """A look at the partition for each query: what it found, and where it stopped."""
@@ -640,9 +691,15 @@ class Scripts:
         ]
 
     async def erase(self, partition: int, erasure: Erasure, until_s: float) -> int:
-        """Removes messages, all of that partition; returns how many there were."""
-        asked = msgspec.json.encode(erasure)
-        return int(await self._run("erase", partition, asked, until_s))
+        """Removes up to `MAX_ERASED` messages, all of that partition; returns how many there were.
+
+        When a call of the script fails, others may have removed some.
+        """
+        steps = [
+            msgspec.json.encode(msgspec.structs.replace(erasure, messages=some))
+            for some in _cut(erasure.messages, _ERASED_AT_ONCE)
+        ]
+        return sum(await self._run_all("erase", partition, steps, until_s, self._write))
 
     async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
         """Holds what the partition has against its records, and mends it if it is asked to."""

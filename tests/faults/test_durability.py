@@ -151,10 +151,11 @@ async def test_what_a_full_server_erases_is_waited_for(promise: Promise) -> None
     async with connect(Settings(auth=Auth(tokens=["unused"]), redis=known)) as server:
         redis.command("CONFIG", "SET", "maxmemory", "1mb")
         redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
-        assert await server.write(soon_s(), "{wa:0}", "DEL", "{wa:0}:nothing") == 0
+        some = [("DEL", "{wa:0}:nothing")] * 2
+        assert await server.write(soon_s(), "{wa:0}", some) == [0, 0]
         until_s = asyncio.get_running_loop().time() + 0.7
         with broken(), pytest.raises(NotDurable):
-            await server.write(until_s, "{wa:0}", "DEL", "{wa:0}:nothing")
+            await server.write(until_s, "{wa:0}", some)
 
 
 async def test_what_is_acknowledged_is_on_the_replica(replicated: Replicated) -> None:
