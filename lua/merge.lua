@@ -6,7 +6,7 @@
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]  :values:<dimension>
 --            :participants:<id>
 --          writes  :feed  and reads  :gone:<id>
--- ARGV[1]  JSON [[id, …], [report, …]], as many ids as reports, at most 42; a report is
+-- ARGV[1]  JSON [[id, …], [report, …]], as many ids as reports, at most 256; a report is
 --          [wamid, status, at_ms, received_us, recipient_id, error_code, error_message,
 --          error_details, error_href, context, extras] as reports.Report has it: ms and µs as
 --          integers, texts '' where not given, context and extras [] or the texts of

@@ -82,7 +82,7 @@ async def test_a_call_of_the_merge_holds_a_bounded_weight(
         assert [answer.status for answer in answers] == [report.status for report in reports]
         assert {answer.outcome for answer in answers} == {Outcome.CREATED}
     weights = [sum(map(weight_of, some)) for trip in spied.trips for _, some in trip]
-    assert max(weights) <= MAX_WEIGHT == 84
+    assert max(weights) <= MAX_WEIGHT == 512
     assert sum(weight > MAX_WEIGHT - 4 for weight in weights) >= len(weights) - len(spied.trips)
     assert len(await store.check_invariants()) == NUMBER
 
