@@ -1,23 +1,27 @@
 """Holds what a store says of its messages against the messages themselves.
 
-It goes through one partition after the other, while the service writes to it. It reads all messages
-first, then those that the feed says have changed since. Redis then says, in one step each, whether
-an index entry fits its message, and what a value's counters hold. Counters that were read while the
-feed had nothing new belong to the messages that were read.
+It goes through one partition after the other, while the service writes to it, some keys at a time.
+Redis says, in one step each, whether the index entries fit their messages. What the messages add to
+counters is summed up beside what each of them adds, so that it can be taken out again when the feed
+says that the message has changed. Counters that were read while the feed had nothing new belong to
+these sums.
 """
 
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from time import monotonic
 from typing import NamedTuple, TypeVar
 
-from service.commands.common import open_store, patiently, progress
-from service.commands.store_state import keys_of
+from service.commands.common import EVERYTHING, open_store, patiently, progress, size_of
+from service.commands.ledger import COUNTED, Ledger, Place
+from service.commands.store_state import key_pages
 from service.config import Settings
-from service.domain.dimensions import DIMENSIONS, values_of
+from service.domain.dimensions import DIMENSIONS
 from service.domain.error_codes import KNOWN_CODES
 from service.domain.identity import id_of
 from service.domain.record import Record
@@ -25,24 +29,19 @@ from service.domain.statistics import (
     MOST_CODES,
     OTHER_CODE,
     CounterDeltas,
-    deltas_of,
-    position_in_times,
+    numbers_of,
     times_in,
 )
 from service.errors import CommandError
 from service.live.feed import START, Feed
 from service.store.keys import tag_of
-from service.store.scripts import MAX_RECHECKED, Recount, Recounted
+from service.store.scripts import MAX_RECHECKED, Held, Recount, Recounted
 from service.store.store import MAX_READ, Store
 
 Item = TypeVar("Item")
-Place = tuple[str, str]
-"""A dimension and a value."""
-
 _TRIES = 20
 _ENTRIES_AT_ONCE = 1_000
-_COUNTED = {each.name for each in DIMENSIONS if each.counted}
-_LISTED = {each.name for each in DIMENSIONS if each.listed}
+_NAMES = {each.name for each in DIMENSIONS}
 _KNOWN_FIELDS = {f"error:{code}" for code in (*KNOWN_CODES, OTHER_CODE)}
 
 
@@ -83,10 +82,15 @@ async def check_store(settings: Settings, *, mend: bool) -> Found:
 async def check_on(store: Store, *, mend: bool) -> Found:
     """Does the same on an open store."""
     started_s, found = monotonic(), Counter[str]()
-    with progress("Checking the partitions", store.partitions) as show:
+    with progress("Checking", await size_of(store, EVERYTHING)) as show:
         for partition in range(store.partitions):
-            found.update(await _check(store, partition, mend=mend))
-            show(partition + 1)
+            done = found["messages"]
+            found += await _check(
+                store,
+                partition,
+                mend=mend,
+                show=lambda number: show(done + number),  # noqa: B023
+            )
     wrong = found["entries"], found["lists"], found["counters"]
     return Found(found["messages"], *wrong, monotonic() - started_s)
 
@@ -95,54 +99,103 @@ class _Overrun(Exception):
     """The feed doesn't reach back to where its reader was."""
 
 
-async def _check(store: Store, partition: int, *, mend: bool) -> dict[str, int]:
+async def _check(
+    store: Store, partition: int, *, mend: bool, show: Callable[[int], None]
+) -> Counter[str]:
     """How many messages the partition has, and how much of each kind was wrong."""
     for _ in range(_TRIES):
         try:
-            messages = _Messages(store, partition)
-            await messages.read()
-            checker = _Checker(store, partition, messages, mend=mend)
-            return {
-                "entries": await checker.check_entries(),
-                "lists": await checker.check_lists(),
-                "counters": await checker.check_counters() + await checker.check_groups(),
-                "messages": len(messages.records),
-            }
+            with closing(Ledger()) as ledger:
+                return await _Checker(store, partition, ledger, mend=mend).check(show)
         except _Overrun:
             continue
+        except sqlite3.OperationalError as error:
+            raise CommandError(
+                f"The temporary file can't be written ({error}). The variable TMPDIR says in which "
+                "folder it is: give that more room, or name another."
+            ) from None
     raise CommandError("More is written than can be followed. Run the same again when it is less.")
 
 
-class _Messages:
-    """The messages of a partition, as they were read last.
+class _Checker:
+    """Checks a partition against its messages."""
 
-    Attributes:
-        records: by id.
-        members: the ids of each value of each dimension.
-        place: in the feed, behind all that was read; as Redis has it, `""` before the first entry.
-    """
+    def __init__(self, store: Store, partition: int, ledger: Ledger, *, mend: bool) -> None:
+        self._store, self._partition, self._mend = store, partition, mend
+        self._ledger = ledger
+        self._feed, self._place = Feed(store), START
 
-    def __init__(self, store: Store, partition: int) -> None:
-        self.records: dict[str, Record] = {}
-        self.members: defaultdict[Place, set[str]] = defaultdict(set)
-        self._store, self._partition = store, partition
-        self._feed = Feed(store)
-        self._place = START
+    async def check(self, show: Callable[[int], None]) -> Counter[str]:
+        """How many messages there are, and how much of each kind was wrong.
 
-    @property
-    def place(self) -> str:
-        return "" if self._place == START else str(self._place)
-
-    async def read(self) -> None:
-        """Reads all there are."""
+        Raises:
+            _Overrun: too much is written for that.
+        """
         self._place = await patiently(lambda: self._feed.end(self._partition, math.inf))
-        ids: dict[str, None] = {}
-        async for key in keys_of(self._store, self._partition, "msg:*"):
-            ids[key.rpartition(":")[2]] = None
-        for some in _batches(ids, MAX_READ):
-            self._put(some, await patiently(lambda: self._store.records(self._partition, some)))  # noqa: B023
+        async for keys in key_pages(self._store, self._partition, "*"):
+            await self._check_keys(keys)
+            await self._catch_up()
+            show(self._ledger.messages)
+        found, last = Counter[str](), ("", "")
+        while places := self._ledger.places_behind(last):
+            found["lists"] += await self._check_lists(places)
+            found["counters"] += await self._check_counters(places)
+            last = places[-1]
+        found["counters"] += await self._check_groups()
+        return found + Counter(messages=self._ledger.messages, entries=self._ledger.wrong)
 
-    async def catch_up(self) -> None:
+    async def _check_keys(self, keys: Sequence[str]) -> None:
+        by_kind = defaultdict[str, list[str]](list)
+        for key in keys:
+            kind, _, rest = key.removeprefix(f"{tag_of(self._partition)}:").partition(":")
+            by_kind[kind].append(rest)
+        for some in _batches(by_kind["msg"], MAX_READ):
+            await self._check_messages(some)
+        await self._check_indexes(
+            [each for each in map(_place_of, by_kind["by"]) if each[0] in _NAMES]
+        )
+        for kind in CounterDeltas.__struct_fields__:
+            self._note(map(_place_of, by_kind[kind]))
+        for name in by_kind["values"]:
+            await self._note_listed(name)
+        self._ledger.note_participants(by_kind["participants"])
+
+    def _note(self, places: Iterable[Place]) -> None:
+        self._ledger.note_places(place for place in places if place[0] in COUNTED)
+
+    async def _check_messages(self, ids: Sequence[str]) -> None:
+        """Whether these messages have their entries in indexes."""
+        records = await patiently(lambda: self._store.records(self._partition, ids))
+        self._take(ids, records)
+        for some in _batches([id_of(each.wamid) for each in records], MAX_RECHECKED):
+            await self._recount(Recount(mend=self._mend, messages=some))
+
+    def _take(self, ids: Iterable[str], records: Sequence[Record]) -> None:
+        self._ledger.put(ids, records)
+        self._ledger.note_participants(id_of(each.wamid) for each in records if each.participants)
+
+    async def _check_indexes(self, places: Iterable[Place]) -> None:
+        """Whether the entries of these indexes have messages that belong there."""
+        rest = [(*place, "0") for place in places]
+        while some := rest[: 2 * MAX_RECHECKED]:  # most have one entry
+            cursors = (await self._recount(Recount(mend=self._mend, indexes=some))).cursors
+            on = [(*each[:2], at) for each, at in zip(some, cursors, strict=False) if at != "0"]
+            rest = on + rest[len(cursors) :]
+
+    async def _note_listed(self, name: str) -> None:
+        """Notes the values in the list of a dimension."""
+        cursor, key = 0, f"{tag_of(self._partition)}:values:{name}"
+        while True:
+            command = "ZSCAN", key, cursor, "COUNT", _ENTRIES_AT_ONCE
+            following, flat = await patiently(
+                lambda: self._store.execute(self._partition, *command)  # noqa: B023
+            )
+            self._note((name, value.decode()) for value, _ in flat)
+            cursor = int(following)
+            if not cursor:
+                return
+
+    async def _catch_up(self) -> None:
         """Reads all that has changed.
 
         Raises:
@@ -155,190 +208,87 @@ class _Messages:
             )
             if changes is None:
                 raise _Overrun
-            self._put(changes.ids, changes.records)
+            self._take(changes.ids, changes.records)
             self._place, more = changes.place, changes.more
 
-    def _put(self, ids: Iterable[str], records: Iterable[Record]) -> None:
-        """Takes what there is of some messages in place of what there was."""
-        for message_id in ids:
-            if known := self.records.pop(message_id, None):
-                for place in _places_of(known):
-                    self.members[place].discard(message_id)
-        for record in records:
-            message_id = id_of(record.wamid)
-            self.records[message_id] = record
-            for place in _places_of(record):
-                self.members[place].add(message_id)
-
-    def tallies(self, place: Place) -> CounterDeltas:
-        """What the messages of a value add to its counters."""
-        sums = CounterDeltas(Counter(), Counter(), Counter())
-        for message_id in self.members[place]:
-            each = deltas_of(self.records[message_id])
-            sums.count.update(each.count)
-            sums.times.update(each.times)
-            sums.waits.update(each.waits)
-        return sums
-
-
-def _places_of(record: Record) -> list[Place]:
-    """The dimensions and values of a message."""
-    return [
-        (each.name, value)
-        for each in DIMENSIONS
-        for value in values_of(each, (getattr(record, field) for field in each.fields))
-    ]
-
-
-class _Checker:
-    """Checks a partition against its messages."""
-
-    def __init__(self, store: Store, partition: int, messages: _Messages, *, mend: bool) -> None:
-        self._store, self._partition = store, partition
-        self._messages, self._mend = messages, mend
-
-    async def check_entries(self) -> int:
-        """How many index entries were wrong."""
-        wrong = 0
-        held = {name: await self._places(f"by:{name}") for name in _names()}
-        for place in {*self._messages.members, *(each for some in held.values() for each in some)}:
-            suspects = [(each, *place) for each in await self._suspects(place)]
-            for some in _batches(suspects, MAX_RECHECKED):
-                wrong += (await self._recount(Recount(self._mend, entries=some))).entries
-        return wrong
-
-    async def _suspects(self, place: Place) -> set[str]:
-        """The ids whose entries in the index of a value may not fit their messages."""
-        records = self._messages.records
-        expected = {each: int(records[each].created_us) for each in self._messages.members[place]}
-        held = {each: score async for each, score in self._members_of("by", place)}
-        return {
-            each for each in expected.keys() | held.keys() if expected.get(each) != held.get(each)
-        }
-
-    async def check_lists(self) -> int:
-        """How many values were listed wrongly."""
-        suspects = [place for name in _LISTED for place in await self._suspect_values(name)]
-        return sum(
-            [
-                (await self._recount(Recount(self._mend, lists=some))).lists
-                for some in _batches(suspects, MAX_RECHECKED)
-            ]
-        )
-
-    async def _suspect_values(self, name: str) -> set[Place]:
-        """The values that may not be listed as their messages have it.
+    async def _check_lists(self, places: Sequence[Place]) -> int:
+        """How many of these values were listed wrongly.
 
         Redis alone can't tell: it holds a list against an index, which may be the one to mend.
         """
-        records = self._messages.records
-        expected = {
-            place: max(int(records[each].created_us) for each in ids)
-            for place, ids in self._messages.members.items()
-            if place[0] == name and ids
-        }
-        held = {(name, v): score async for v, score in self._members_of("values", (name, ""))}
-        return {
-            each for each in expected.keys() | held.keys() if expected.get(each) != held.get(each)
-        }
+        lists = [(*each, self._ledger.latest(each)) for each in places if COUNTED[each[0]].listed]
+        return (await self._recount(Recount(mend=self._mend, lists=lists))).lists if lists else 0
 
-    async def check_groups(self) -> int:
+    async def _check_groups(self) -> int:
         """How many numbers of participants were wrong; those of no message count too."""
-        suspects = {each for each, record in self._messages.records.items() if record.participants}
-        async for key in keys_of(self._store, self._partition, "participants:*"):
-            suspects.add(key.rpartition(":")[2])
         return sum(
-            [(await self._recount(Recount(self._mend, group=each))).groups for each in suspects]
+            [
+                (await self._recount(Recount(mend=self._mend, group=each))).groups
+                for each in self._ledger.groups()
+            ]
         )
 
-    async def check_counters(self) -> int:
-        """How many numbers in counters were wrong."""
-        places = {place for place in self._messages.members if place[0] in _COUNTED}
-        for name in _COUNTED:
-            for kind in CounterDeltas.__struct_fields__:
-                places |= await self._places(f"{kind}:{name}")
-        return sum([await self._check_counters_of(place) for place in places])
+    async def _check_counters(self, places: Sequence[Place]) -> int:
+        """How many numbers in the counters of these values were wrong."""
+        number = 0
+        while places:
+            held = (await self._held(places)).counters
+            wrong = {
+                place: sum(map(len, differing))
+                for place, each in zip(places, held, strict=False)
+                if any(differing := _differing(self._ledger.tallies(place), each))
+            }
+            number += sum(wrong.values())
+            for place in wrong if self._mend else ():
+                await self._mend_counters(place)
+            places = places[len(held) :]
+        return number
 
-    async def _check_counters_of(self, place: Place) -> int:
-        wrong = 0
+    async def _mend_counters(self, place: Place) -> None:
         for _ in range(_TRIES):
-            held = await self._held(place)
-            lacking = _lacking(self._messages.tallies(place), held)
-            wrong = wrong or sum(map(len, lacking))
-            if not self._mend or not any(lacking):
-                return wrong
-            await self._add(place, lacking, held.state)
+            found = await self._held([place])
+            expected = self._ledger.tallies(place)
+            count, times, waits = _differing(expected, found.counters[0])
+            if not (count or times or waits):
+                return
+            put = [*count.items()], numbers_of(expected.times) if times else [], [*waits.items()]
+            await self._recount(Recount(mend=True, counters=[place], put=put, place=found.place))
         raise CommandError(
             f"The counters of {place[0]} {place[1]!r} can't be mended.".replace(" ''", "")
         )
 
-    async def _add(self, place: Place, lacking: Sequence[dict[str, int]], state: str) -> None:
-        """Adds to counters what they lack, if they are still as they were."""
-        count, times, waits = lacking
-        add: list[list[tuple[str | int, int]]] = [
-            [*count.items()],
-            [(position_in_times(field), number) for field, number in times.items()],
-            [*waits.items()],
-        ]
-        dimension, value = place
-        await self._recount(Recount(add=add, state=state, dimension=dimension, value=value))
-
-    async def _held(self, place: Place) -> Recounted:
-        """The counters of a value at an instant at which the messages were as they were read."""
-        dimension, value = place
+    async def _held(self, places: Sequence[Place]) -> Recounted:
+        """Counters of values at an instant at which the messages were as they were read."""
         while True:
-            await self._messages.catch_up()
-            held = await self._recount(Recount(dimension=dimension, value=value))
-            if held.place == self._messages.place:
+            await self._catch_up()
+            held = await self._recount(Recount(counters=places))
+            if held.place == ("" if self._place == START else str(self._place)):
                 return held
 
     async def _recount(self, recount: Recount) -> Recounted:
-        return await patiently(lambda: self._store.recount(self._partition, recount))
-
-    async def _places(self, prefix: str) -> set[Place]:
-        """The values of the keys of a kind and dimension."""
-        start = f"{tag_of(self._partition)}:{prefix}"
-        name = prefix.partition(":")[2]
-        keys = {key async for key in keys_of(self._store, self._partition, f"{prefix}*")}
-        return {
-            (name, key.removeprefix(start)[1:])
-            for key in keys
-            if key == start or key.startswith(f"{start}:")
-        }
-
-    async def _members_of(self, kind: str, place: Place) -> AsyncIterator[tuple[str, int]]:
-        """The members of a sorted set and their scores; one may come twice."""
-        key = f"{tag_of(self._partition)}:{kind}:" + ":".join(filter(None, place))
-        cursor = 0
-        while True:
-            command = "ZSCAN", key, cursor, "COUNT", _ENTRIES_AT_ONCE
-            following, flat = await patiently(
-                lambda: self._store.execute(self._partition, *command)  # noqa: B023
-            )
-            for member, score in flat:
-                yield member.decode(), int(score)
-            cursor = int(following)
-            if not cursor:
-                return
+        found = await patiently(lambda: self._store.recount(self._partition, recount))
+        self._ledger.note_wrong(found.entries)
+        return found
 
 
-def _names() -> list[str]:
-    return [each.name for each in DIMENSIONS]
+def _place_of(suffix: str) -> Place:
+    name, _, value = suffix.partition(":")
+    return name, value
 
 
-def _lacking(expected: CounterDeltas, held: Recounted) -> list[dict[str, int]]:
-    """What has to be added to count, times and waits, by their fields."""
-    count, waits = _numbers(held.numbers), _numbers(held.waits)
+def _differing(expected: CounterDeltas, held: Held) -> list[dict[str, int]]:
+    """The fields of count, times and waits that hold another number, and what they must hold."""
+    count = _numbers(held.numbers)
     pairs = (
         (_as_coded(expected.count, count), count),
         (expected.times, times_in(held.times)),
-        (expected.waits, waits),
+        (expected.waits, _numbers(held.waits)),
     )
     return [
         {
-            field: number
+            field: wanted[field]
             for field in wanted.keys() | found.keys()
-            if (number := wanted[field] - found[field])
+            if wanted[field] != found[field]
         }
         for wanted, found in pairs
     ]

@@ -66,13 +66,14 @@ async def write_layout(store: Store, layout: Layout) -> None:
 async def tombstones(store: Store) -> AsyncIterator[Tombstone]:
     """All there are; one may come twice."""
     for partition in range(store.partitions):
-        async for key in keys_of(store, partition, "gone:*"):
-            value, left_ms = [
-                await patiently(lambda: store.execute(partition, command, key))  # noqa: B023
-                for command in ("GET", "PTTL")
-            ]
-            if value is not None:  # else its time has just come
-                yield Tombstone(partition, key, int(value), int(left_ms))
+        async for keys in key_pages(store, partition, "gone:*"):
+            for key in keys:
+                value, left_ms = [
+                    await patiently(lambda: store.execute(partition, command, key))  # noqa: B023
+                    for command in ("GET", "PTTL")
+                ]
+                if value is not None:  # else its time has just come
+                    yield Tombstone(partition, key, int(value), int(left_ms))
 
 
 async def put_tombstone(store: Store, tombstone: Tombstone) -> str:
@@ -84,15 +85,14 @@ async def put_tombstone(store: Store, tombstone: Tombstone) -> str:
     return key
 
 
-async def keys_of(store: Store, partition: int, pattern: str) -> AsyncIterator[str]:
-    """A partition's keys that match behind the tag; one may come twice."""
+async def key_pages(store: Store, partition: int, pattern: str) -> AsyncIterator[list[str]]:
+    """A partition's keys that match behind the tag, some at a time; one may come twice."""
     pattern = f"{tag_of(partition)}:{pattern}"
     cursor = 0
     while True:
         command = "SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_AT_ONCE
         following, keys = await patiently(lambda: store.execute(partition, *command))  # noqa: B023
-        for key in keys:
-            yield key.decode()
+        yield [key.decode() for key in keys]
         cursor = int(following)
         if not cursor:
             return

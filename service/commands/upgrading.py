@@ -155,8 +155,7 @@ async def upgrade_on(
         converted = await work.convert()
         messages = await work.check("The version isn't set. ", _AFTER, at_end=True)
         await work.each(Change(door="open"))
-        # fakeredis can't run `recount.lua`, and keeps nothing anyway.
-        mended = await _mend(store) if mend and not isinstance(server, Fake) else 0
+        mended = await _mend(store) if mend else 0
         await _set(store, origin + 1)
     return Upgraded(origin, SCHEMA_VERSION, messages, converted, mended)
 

@@ -227,9 +227,9 @@ def times_in(packed: bytes) -> Counter[str]:
     )
 
 
-def position_in_times(field: str) -> int:
-    """The position, from 1, of a field of `CounterDeltas.times` among the numbers of the text."""
-    return _TIMES.index(field) + 1
+def numbers_of(times: Counter[str]) -> list[int]:
+    """All numbers of the text that `times_in` reads, in their order."""
+    return [times[field] for field in _TIMES]
 
 
 def merge_counts(parts: Iterable[CounterDeltas], known_codes: Iterable[str] = ()) -> CounterDeltas:

@@ -65,8 +65,8 @@ MAX_ERASED = 20
 _ERASED_AT_ONCE = 10
 """Messages in one call of `erase.lua`, since all else waits meanwhile."""
 
-MAX_RECHECKED = 100
-"""Index entries in one recount, for the same reason."""
+MAX_RECHECKED = 30
+"""Messages, lists or counters in one recount, for the same reason."""
 
 MAX_REPLACED = 16
 """Records that one upgrade replaces, for the same reason."""
@@ -264,50 +264,63 @@ class Merged(NamedTuple):
 class Recount(msgspec.Struct, frozen=True):
     """What to hold against the records; encodes to the JSON object that `recount.lua` reads.
 
+    Of messages, lists and counters up to `MAX_RECHECKED` each, of indexes twice as many.
+
     Attributes:
-        mend: whether entries and lists that are wrong are made right.
-        entries: id, dimension and value of index entries that may be wrong, up to `MAX_RECHECKED`.
-        lists: dimension and value of as many values that may be listed wrongly.
-        group: the id of a message whose number of participants may be wrong; "" for none.
-        add: sums for the counters of `dimension` and `value`: fields or positions and numbers, of
-            count, times and waits; empty: none.
-        state: of these counters, as it must still be for the sums to be added.
-        dimension: whose counters are read.
-        value: of the dimension.
+        mend: whether what is wrong is made right.
+        messages: ids of messages whose index entries are looked for.
+        indexes: dimension, value, and cursor from which on its entries' messages are looked for.
+        lists: dimension, value, and `created_us` of its latest message, `""` for none.
+        group: the id of a message whose number of participants may be wrong; `""` for none.
+        counters: dimension and value.
+        put: what the counters of the first of them must hold where they are wrong: fields and
+            numbers of count, all numbers of times, fields and numbers of waits; empty: nothing.
+        place: the feed's last entry, as it must still be for that to be written.
     """
 
     mend: bool = False
-    entries: Sequence[tuple[str, str, str]] = ()
-    lists: Sequence[tuple[str, str]] = ()
+    messages: Sequence[str] = ()
+    indexes: Sequence[tuple[str, str, str]] = ()
+    lists: Sequence[tuple[str, str, str]] = ()
     group: str = ""
-    add: Sequence[Sequence[tuple[str | int, int]]] = ()
-    state: str = ""
-    dimension: str = "all"
-    value: str = ""
+    counters: Sequence[tuple[str, str]] = ()
+    put: Sequence[Sequence[object]] = ()
+    place: str = ""
 
 
-class Recounted(NamedTuple):
-    """What was wrong, and what the counters hold.
+class Held(NamedTuple):
+    """What the counters of a value hold.
 
     Attributes:
-        entries: how many of those asked for were wrong.
-        lists: likewise.
-        groups: likewise.
-        place: the id of the feed's last entry at that instant; `""`: it has none.
-        state: of the counters: another one when they have changed.
         numbers: the fields of count, as they are.
         times: the text, as it is.
         waits: the fields of it, as they are.
     """
 
-    entries: int
-    lists: int
-    groups: int
-    place: str
-    state: str
     numbers: dict[bytes, bytes]
     times: bytes
     waits: dict[bytes, bytes]
+
+
+class Recounted(NamedTuple):
+    """What was wrong, and what counters hold.
+
+    Attributes:
+        entries: id, dimension and value of the wrong ones.
+        cursors: where to go on in the first of the indexes that were asked for, as far as it came;
+            `"0"`: that one is done.
+        lists: how many of them were wrong.
+        groups: likewise.
+        place: the id of the feed's last entry at that instant; `""`: it has none.
+        counters: of the first values that were asked for, as far as it came.
+    """
+
+    entries: list[tuple[str, str, str]]
+    cursors: list[str]
+    lists: int
+    groups: int
+    place: str
+    counters: list[Held]
 
 
 Replaced = tuple[str, str, Sequence[str], str, Sequence[str]]
@@ -705,12 +718,18 @@ class Scripts:
     async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
         """Holds what the partition has against its records, and mends it if it is asked to."""
         asked = msgspec.json.encode(recount)
-        *wrong, place, state, count, times, waits = await self._run(
+        entries, cursors, lists, groups, place, counters = await self._run(
             "recount", partition, asked, until_s
         )
-        entries, lists, groups = wrong
-        held = _fields(count), times, _fields(waits)
-        return Recounted(entries, lists, groups, place.decode(), state.decode(), *held)
+        names = iter([name.decode() for name in entries])
+        return Recounted(
+            list(zip(names, names, names, strict=True)),
+            [cursor.decode() for cursor in cursors],
+            lists,
+            groups,
+            place.decode(),
+            [Held(_fields(count), times, _fields(waits)) for count, times, waits in counters],
+        )
 
     async def upgrade(self, partition: int, change: Change, until_s: float) -> int:
         """Brings a part of a partition to another schema; returns how many records it replaced."""

@@ -91,8 +91,8 @@ async def test_a_call_that_fails_leaves_the_batch_to_be_sent_again(
     store: Bench, spied: Spied
 ) -> None:
     """The others may be written. A repetition counts nothing twice."""
-    wamids = [f"wamid.{n}" for n in range(NUMBER)]
-    mine = [wamid for wamid in wamids if partition_of(wamid, store.partitions) == 0]
+    wamids = [f"wamid.{n}" for n in range(NUMBER * store.partitions)]
+    mine = [wamid for wamid in wamids if partition_of(wamid, store.partitions) == 0][:MAX_BATCH]
     reports = [send_report(wamid=wamid, event_id=f"e{n // 50}") for n, wamid in enumerate(mine)]
     tag, odd = tag_of(0), f"{tag_of(0)}:count:event:e1"
     await store.execute(tag, "RPUSH", odd, "x")

@@ -507,10 +507,10 @@ def would_change(report: Report) -> list[Report]:
 def would_mend(message_id: str) -> list[Recount]:
     """What a recount asks for that found something wrong."""
     return [
-        Recount(True, entries=[(message_id, "event", "nobody's")]),
-        Recount(True, lists=[("event", "nobody's")]),
-        Recount(add=[[("sent", 1)], [], []], dimension="event", value="event-1"),
-        Recount(add=[[("sent", 1)], [], []]),
+        Recount(mend=True, messages=[message_id]),
+        Recount(mend=True, lists=[("event", "nobody's", "")]),
+        Recount(mend=True, group=message_id),
+        Recount(mend=True, counters=[("event", "event-1")], put=[[("sent", 1)], [], []]),
     ]
 
 
