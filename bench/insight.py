@@ -15,7 +15,8 @@ from bench.processes import free_port, redis
 from bench.stored import sent
 from service.backends.embedded import find_server
 from service.domain.report import Report, Status
-from service.store.scripts import MAX_BATCH, render
+from service.store.rules import render
+from service.store.scripts import MAX_BATCH
 
 _SHEBANG = "#!lua\n"
 _LEFT_OUT = {

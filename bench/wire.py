@@ -6,16 +6,17 @@ The ceiling of what the service can do, and how stores are filled.
 import selectors
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
+from typing import Any
 
 from redis import Redis
 
 from bench import BenchError
 from service.domain.report import Report
 from service.store.keys import schema_key, tag_of
-from service.store.scripts import Scripts, calls_of
+from service.store.scripts import Call, Scripts, calls_of
 
 IN_FLIGHT = 4
 """Batches that wait at Redis, one on each of as many connections, so that it never idles."""
@@ -30,11 +31,20 @@ class _Caught(Exception):
         self.command = command
 
 
-async def _catch(_until_s: float, _tag: str, *command: str | bytes | int) -> None:
-    raise _Caught(command)
+class _Catcher:
+    """Takes the place of a server."""
+
+    shebang = True
+
+    async def run(self, _until_s: float, _tag: str, *command: str | bytes | int) -> None:
+        raise _Caught(command)
+
+    async def write(self, _until_s: float, _tag: str, commands: Sequence[Call]) -> list[Any]:
+        [command] = commands
+        raise _Caught(command)
 
 
-_SCRIPTS = Scripts(_catch, shebang=True)
+_SCRIPTS = Scripts(_Catcher())
 
 
 def commands(reports: Iterable[Report]) -> Iterator[bytes]:

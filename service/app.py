@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> web.Application:
 
     async def store(app: web.Application) -> AsyncIterator[None]:
         async with connect(settings) as server, _journal(settings) as journal:
-            scripts = Scripts(server.run, shebang=server.shebang, write=server.write)
+            scripts = Scripts(server)
             store = app[STORE] = Store(
                 server,
                 scripts,

@@ -31,9 +31,9 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from service.domain.report import Report
+from service.domain.report import Merged, Report
 from service.store.journal import Waiting
-from service.store.scripts import MAX_BATCH, Merged
+from service.store.scripts import MAX_BATCH
 
 log = logging.getLogger(__name__)
 

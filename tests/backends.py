@@ -266,7 +266,7 @@ async def open_store(backend: Backend) -> AsyncIterator[Bench]:
     async with connect(settings) as server:
         for node in await nodes_of(server):
             await node.execute_command("FLUSHALL")
-        scripts = Scripts(server.run, shebang=server.shebang, call=STRICT_CALL, write=server.write)
+        scripts = Scripts(server, STRICT_CALL)
         await check(server, scripts, settings)
         await claim(scripts, settings)
         store = Store(

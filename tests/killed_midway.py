@@ -11,8 +11,7 @@ from itertools import count
 
 from service.__main__ import main
 from service.commands import common, imports
-from service.domain.report import Report
-from service.store.scripts import Merged
+from service.domain.report import Merged, Report
 from service.store.store import Store
 
 common._ROWS = imports._LINES_AT_ONCE = 20

@@ -14,13 +14,12 @@ import orjson
 from aiohttp import web
 from msgspec.structs import replace
 
-from service.domain.report import Clock, Report
+from service.domain.report import Clock, Merged, Outcome, Report
 from service.errors import BadRequest, Unavailable
 from service.models.decoding import Notes
 from service.models.large_json import is_large
 from service.models.meta_webhook import Payload
 from service.models.ndjson import Lines
-from service.store.scripts import Merged, Outcome
 from service.store.store import Store
 from service.telemetry import Metrics, request_id
 from service.web.http_responses import set_common_headers

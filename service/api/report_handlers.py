@@ -22,7 +22,7 @@ from service.api.batches import (
     write_each,
 )
 from service.domain.identity import uuid_of
-from service.domain.report import Context, Report, Status
+from service.domain.report import Context, Merged, Outcome, Report, Status
 from service.errors import (
     BadRequest,
     TooLarge,
@@ -36,7 +36,6 @@ from service.models.requests import (
     MessageStatusBatch,
     TrackSendBatch,
 )
-from service.store.scripts import Merged, Outcome
 from service.web.admission import Stranger, ticket
 from service.web.bodies import MIB, MOST_BODY_BYTES, SETTINGS, body_of, send_continue
 from service.web.http_responses import JSON, TOKEN, json_response

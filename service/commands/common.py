@@ -32,12 +32,12 @@ from service.backends.server import Server
 from service.config import Settings, load
 from service.domain.query import Position, Selection
 from service.domain.record import Record
-from service.domain.report import Report
+from service.domain.report import Merged, Report
 from service.domain.reports_of_record import reports_of
 from service.errors import CommandError, StartError, Unavailable
 from service.store.keys import index_key, tag_of
 from service.store.paging import Page
-from service.store.scripts import Merged, Scripts
+from service.store.scripts import Scripts
 from service.store.startup import check, claim
 from service.store.store import Observer, Store
 from service.telemetry import log_to_stderr
@@ -76,7 +76,7 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Scripts
     if settings.embedded and private_runs(settings):
         settings = with_store(settings, url_of(settings.data_dir), settings.redis.partitions)
     async with connect(settings) as server:
-        yield server, Scripts(server.run, shebang=server.shebang, write=server.write)
+        yield server, Scripts(server)
 
 
 def private_runs(settings: Settings) -> bool:

@@ -22,11 +22,10 @@ from service.commands.csv_rows import csv_rows
 from service.commands.foreign_rows import FIELDS, Table
 from service.commands.input_files import CutShort, Line, json_lines, lines_of, open_source
 from service.config import Settings
-from service.domain.report import Report
+from service.domain.report import Merged, Outcome, Report
 from service.errors import BadRequest
 from service.models.fields import STATUSES
 from service.models.times import Times, can_be_read
-from service.store.scripts import Merged, Outcome
 
 _LINES_AT_ONCE = 1_000
 _MOST_SHOWN = 100

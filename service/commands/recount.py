@@ -1,13 +1,343 @@
-"""`recount`: holds a store's indexes and counters against its messages, and mends them."""
+"""`recount`: holds what a store says of its messages against the messages themselves.
+
+It goes through one partition after the other, while the service writes to it, some keys at a time.
+Redis says, in one step each, whether the index entries fit their messages. What the messages add to
+counters is summed up beside what each of them adds, so that it can be taken out again when the feed
+says that the message has changed. Counters that were read while the feed had nothing new belong to
+these sums.
+"""
 
 from __future__ import annotations
 
+import math
+import sqlite3
 import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from time import monotonic
+from typing import NamedTuple, TypeVar
 
 import click
 
-from service.commands.common import conclude, plural, run
-from service.commands.recounting import Found, check_store
+from service.commands.common import (
+    EVERYTHING,
+    conclude,
+    open_store,
+    patiently,
+    plural,
+    progress,
+    run,
+    size_of,
+)
+from service.commands.ledger import COUNTED, Ledger, Place
+from service.commands.store_state import key_pages
+from service.config import Settings
+from service.domain.dimensions import DIMENSIONS
+from service.domain.error_codes import KNOWN_CODES
+from service.domain.identity import id_of
+from service.domain.record import Record
+from service.domain.statistics import (
+    MOST_CODES,
+    OTHER_CODE,
+    CounterDeltas,
+    numbers_of,
+    times_in,
+)
+from service.errors import CommandError
+from service.live.feed import START, Feed
+from service.store.keys import tag_of
+from service.store.script_types import Held, Recount, Recounted
+from service.store.scripts import MAX_RECHECKED
+from service.store.store import MAX_READ, Store
+
+Item = TypeVar("Item")
+_TRIES = 20
+_ENTRIES_AT_ONCE = 1_000
+_NAMES = {each.name for each in DIMENSIONS}
+_KNOWN_FIELDS = {f"error:{code}" for code in (*KNOWN_CODES, OTHER_CODE)}
+
+
+class Found(NamedTuple):
+    """What was read, and what was wrong.
+
+    Attributes:
+        messages: how many there are.
+        entries: of indexes, that were missing, of no message, or with a wrong score.
+        lists: values that were listed wrongly, or not at all.
+        counters: numbers that differ from a recount; those of participants in records too.
+        took_s: how long it took.
+    """
+
+    messages: int
+    entries: int
+    lists: int
+    counters: int
+    took_s: float
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether anything was."""
+        return bool(self.entries or self.lists or self.counters)
+
+
+async def check_store(settings: Settings, *, mend: bool) -> Found:
+    """Checks the store of the settings, and mends it if that is wanted.
+
+    Raises:
+        CommandError: it was away for too long, or too much is written to it to be followed.
+        StartError: it can't be used.
+    """
+    async with open_store(settings) as store:
+        return await check_on(store, mend=mend)
+
+
+async def check_on(store: Store, *, mend: bool) -> Found:
+    """Does the same on an open store."""
+    started_s, found = monotonic(), Counter[str]()
+    with progress("Checking", await size_of(store, EVERYTHING)) as show:
+        for partition in range(store.partitions):
+            done = found["messages"]
+            found += await _check(
+                store,
+                partition,
+                mend=mend,
+                show=lambda number: show(done + number),  # noqa: B023
+            )
+    wrong = found["entries"], found["lists"], found["counters"]
+    return Found(found["messages"], *wrong, monotonic() - started_s)
+
+
+class _Overrun(Exception):
+    """The feed doesn't reach back to where its reader was."""
+
+
+async def _check(
+    store: Store, partition: int, *, mend: bool, show: Callable[[int], None]
+) -> Counter[str]:
+    """How many messages the partition has, and how much of each kind was wrong."""
+    for _ in range(_TRIES):
+        try:
+            with closing(Ledger()) as ledger:
+                return await _Checker(store, partition, ledger, mend=mend).check(show)
+        except _Overrun:
+            continue
+        except sqlite3.OperationalError as error:
+            raise CommandError(
+                f"The temporary file can't be written ({error}). The variable TMPDIR says in which "
+                "folder it is: give that more room, or name another."
+            ) from None
+    raise CommandError("More is written than can be followed. Run the same again when it is less.")
+
+
+class _Checker:
+    """Checks a partition against its messages."""
+
+    def __init__(self, store: Store, partition: int, ledger: Ledger, *, mend: bool) -> None:
+        self._store, self._partition, self._mend = store, partition, mend
+        self._ledger = ledger
+        self._feed, self._place = Feed(store), START
+
+    async def check(self, show: Callable[[int], None]) -> Counter[str]:
+        """How many messages there are, and how much of each kind was wrong.
+
+        Raises:
+            _Overrun: too much is written for that.
+        """
+        self._place = await patiently(lambda: self._feed.end(self._partition, math.inf))
+        async for keys in key_pages(self._store, self._partition, "*"):
+            await self._check_keys(keys)
+            await self._catch_up()
+            show(self._ledger.messages)
+        found, last = Counter[str](), ("", "")
+        while places := self._ledger.places_behind(last):
+            found["lists"] += await self._check_lists(places)
+            found["counters"] += await self._check_counters(places)
+            last = places[-1]
+        found["counters"] += await self._check_groups()
+        return found + Counter(messages=self._ledger.messages, entries=self._ledger.wrong)
+
+    async def _check_keys(self, keys: Sequence[str]) -> None:
+        by_kind = defaultdict[str, list[str]](list)
+        for key in keys:
+            kind, _, rest = key.removeprefix(f"{tag_of(self._partition)}:").partition(":")
+            by_kind[kind].append(rest)
+        for some in _batches(by_kind["msg"], MAX_READ):
+            await self._check_messages(some)
+        await self._check_indexes(
+            [each for each in map(_place_of, by_kind["by"]) if each[0] in _NAMES]
+        )
+        for kind in CounterDeltas.__struct_fields__:
+            self._note(map(_place_of, by_kind[kind]))
+        for name in by_kind["values"]:
+            await self._note_listed(name)
+        self._ledger.note_participants(by_kind["participants"])
+
+    def _note(self, places: Iterable[Place]) -> None:
+        self._ledger.note_places(place for place in places if place[0] in COUNTED)
+
+    async def _check_messages(self, ids: Sequence[str]) -> None:
+        """Whether these messages have their entries in indexes."""
+        records = await patiently(lambda: self._store.records(self._partition, ids))
+        self._take(ids, records)
+        for some in _batches([id_of(each.wamid) for each in records], MAX_RECHECKED):
+            await self._recount(Recount(mend=self._mend, messages=some))
+
+    def _take(self, ids: Iterable[str], records: Sequence[Record]) -> None:
+        self._ledger.put(ids, records)
+        self._ledger.note_participants(id_of(each.wamid) for each in records if each.participants)
+
+    async def _check_indexes(self, places: Iterable[Place]) -> None:
+        """Whether the entries of these indexes have messages that belong there."""
+        rest = [(*place, "0") for place in places]
+        while some := rest[: 2 * MAX_RECHECKED]:  # most have one entry
+            cursors = (await self._recount(Recount(mend=self._mend, indexes=some))).cursors
+            on = [(*each[:2], at) for each, at in zip(some, cursors, strict=False) if at != "0"]
+            rest = on + rest[len(cursors) :]
+
+    async def _note_listed(self, name: str) -> None:
+        """Notes the values in the list of a dimension."""
+        cursor, key = 0, f"{tag_of(self._partition)}:values:{name}"
+        while True:
+            command = "ZSCAN", key, cursor, "COUNT", _ENTRIES_AT_ONCE
+            following, flat = await patiently(
+                lambda: self._store.execute(self._partition, *command)  # noqa: B023
+            )
+            self._note((name, value.decode()) for value, _ in flat)
+            cursor = int(following)
+            if not cursor:
+                return
+
+    async def _catch_up(self) -> None:
+        """Reads all that has changed.
+
+        Raises:
+            _Overrun: the feed is too short for that.
+        """
+        more = True
+        while more:
+            changes = await patiently(
+                lambda: self._feed.read(self._partition, self._place, math.inf)
+            )
+            if changes is None:
+                raise _Overrun
+            self._take(changes.ids, changes.records)
+            self._place, more = changes.place, changes.more
+
+    async def _check_lists(self, places: Sequence[Place]) -> int:
+        """How many of these values were listed wrongly.
+
+        Redis alone can't tell: it holds a list against an index, which may be the one to mend.
+        """
+        lists = [(*each, self._ledger.latest(each)) for each in places if COUNTED[each[0]].listed]
+        return (await self._recount(Recount(mend=self._mend, lists=lists))).lists if lists else 0
+
+    async def _check_groups(self) -> int:
+        """How many numbers of participants were wrong; those of no message count too."""
+        return sum(
+            [
+                (await self._recount(Recount(mend=self._mend, group=each))).groups
+                for each in self._ledger.groups()
+            ]
+        )
+
+    async def _check_counters(self, places: Sequence[Place]) -> int:
+        """How many numbers in the counters of these values were wrong."""
+        number = 0
+        while places:
+            held = (await self._held(places)).counters
+            wrong = {
+                place: sum(map(len, differing))
+                for place, each in zip(places, held, strict=False)
+                if any(differing := _differing(self._ledger.tallies(place), each))
+            }
+            number += sum(wrong.values())
+            for place in wrong if self._mend else ():
+                await self._mend_counters(place)
+            places = places[len(held) :]
+        return number
+
+    async def _mend_counters(self, place: Place) -> None:
+        for _ in range(_TRIES):
+            found = await self._held([place])
+            expected = self._ledger.tallies(place)
+            count, times, waits = _differing(expected, found.counters[0])
+            if not (count or times or waits):
+                return
+            put = [*count.items()], numbers_of(expected.times) if times else [], [*waits.items()]
+            await self._recount(Recount(mend=True, counters=[place], put=put, place=found.place))
+        raise CommandError(
+            f"The counters of {place[0]} {place[1]!r} can't be mended.".replace(" ''", "")
+        )
+
+    async def _held(self, places: Sequence[Place]) -> Recounted:
+        """Counters of values at an instant at which the messages were as they were read."""
+        while True:
+            await self._catch_up()
+            held = await self._recount(Recount(counters=places))
+            if held.place == ("" if self._place == START else str(self._place)):
+                return held
+
+    async def _recount(self, recount: Recount) -> Recounted:
+        found = await patiently(lambda: self._store.recount(self._partition, recount))
+        self._ledger.note_wrong(found.entries)
+        return found
+
+
+def _place_of(suffix: str) -> Place:
+    name, _, value = suffix.partition(":")
+    return name, value
+
+
+def _differing(expected: CounterDeltas, held: Held) -> list[dict[str, int]]:
+    """The fields of count, times and waits that hold another number, and what they must hold."""
+    count = _numbers(held.numbers)
+    pairs = (
+        (_as_coded(expected.count, count), count),
+        (expected.times, times_in(held.times)),
+        (expected.waits, _numbers(held.waits)),
+    )
+    return [
+        {
+            field: wanted[field]
+            for field in wanted.keys() | found.keys()
+            if wanted[field] != found[field]
+        }
+        for wanted, found in pairs
+    ]
+
+
+def _as_coded(expected: Counter[str], found: Counter[str]) -> Counter[str]:
+    """The sums, with codes among the others as far as they may be.
+
+    A code that isn't known may have come when there was no room for a field of its own.
+    """
+    sums = Counter(expected)
+    codes = [field for field, _ in expected.most_common() if field.startswith("error:")]
+    for place, field in enumerate(field for field in codes if field not in _KNOWN_FIELDS):
+        own = expected[field] if place < MOST_CODES else 0
+        if found[f"error:{OTHER_CODE}"] > 0:
+            own = min(own, found[field])
+        sums[field] = own
+        sums[f"error:{OTHER_CODE}"] += expected[field] - own
+    return sums
+
+
+def _numbers(fields: dict[bytes, bytes]) -> Counter[str]:
+    """A field that holds no number has none."""
+    return Counter({field.decode(): _number(text) for field, text in fields.items()})
+
+
+def _number(text: bytes) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0
+
+
+def _batches(items: Iterable[Item], most: int) -> list[Sequence[Item]]:
+    every = list(items)
+    return [every[start : start + most] for start in range(0, len(every), most)]
 
 
 @click.command()

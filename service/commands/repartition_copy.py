@@ -29,7 +29,7 @@ from service.commands.store_state import (
 from service.config import Settings
 from service.errors import CommandError
 from service.store.keys import SCHEMA_VERSION
-from service.store.scripts import Layout
+from service.store.script_types import Layout
 from service.store.startup import check
 from service.store.store import Store
 

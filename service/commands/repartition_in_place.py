@@ -38,7 +38,8 @@ from service.domain.report import Report
 from service.domain.statistics import deltas_of
 from service.errors import CommandError
 from service.store.keys import SCHEMA_VERSION, feed_key, tag_of
-from service.store.scripts import MAX_ERASED, Erasure, Layout
+from service.store.script_types import Erasure, Layout
+from service.store.scripts import MAX_ERASED
 from service.store.store import Store
 
 

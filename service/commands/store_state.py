@@ -9,7 +9,7 @@ from typing import NamedTuple
 from service.commands.common import patiently
 from service.errors import CommandError, Unavailable
 from service.store.keys import count_key, index_key, schema_key, tag_of
-from service.store.scripts import Layout
+from service.store.script_types import Layout
 from service.store.store import Store
 
 _KEYS_AT_ONCE = 1_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from service.commands.common import conclude, plural, run
-from service.commands.upgrading import Upgraded
-from service.commands.upgrading import upgrade as upgrade_store
+from service.commands.schema_upgrade import Upgraded
+from service.commands.schema_upgrade import upgrade as upgrade_store
 
 
 @click.command()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -151,3 +152,25 @@ class Clock:
             now_us = self._last_us + 1
         self._last_us = now_us
         return now_us
+
+
+class Outcome(StrEnum):
+    """What a report did to its message's record."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    QUEUED = "queued"
+    """Nothing yet: it is in the journal."""
+    ERASED = "erased"
+    """Nothing: the message had been erased, and stays so."""
+
+
+class Merged(NamedTuple):
+    """A report was taken: the message's status after it, and what it did to the record.
+
+    Of one that is queued the status is the reported one.
+    """
+
+    status: Status
+    outcome: Outcome

@@ -11,7 +11,9 @@ from service.domain.query import Position, Selection
 from service.domain.record import Record
 from service.models.recipients import nationals_of, numbers_of
 from service.store.keys import GONE_S
-from service.store.scripts import MAX_ERASED, Erasure, Query
+from service.store.queries import Query
+from service.store.script_types import Erasure
+from service.store.scripts import MAX_ERASED
 from service.store.store import Store
 
 ERASE_S = 8.0

@@ -24,7 +24,7 @@ from service.domain.record import Record
 from service.errors import Unavailable
 from service.models.recipients import person_of
 from service.store.paging import Page, position_of
-from service.store.scripts import Query
+from service.store.queries import Query
 from service.store.store import Store
 
 _MOST_LOOKS = 1_000

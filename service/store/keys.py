@@ -12,7 +12,7 @@ GONE_S = 30 * 86_400
 
 SCHEMA_VERSION = 3
 """Of what the keys hold. A store written by another version is refused at start. Each change of it
-comes with its step in `commands.upgrading`, and with a sample of the store before it."""
+comes with its step in `commands.schema_upgrade`, and with a sample of the store before it."""
 
 UPGRADING = 0
 """The version of a store that is on the way from one version to another: none can be used."""

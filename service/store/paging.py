@@ -17,7 +17,7 @@ from service.domain.query import Position, Selection, ValuePosition
 from service.domain.record import Record
 from service.domain.rows import Kind
 from service.domain.statistics import ValueTotals
-from service.store.scripts import Query, Test
+from service.store.queries import Query, Test
 
 if TYPE_CHECKING:
     from service.store.store import Store

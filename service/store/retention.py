@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from service.store.clocks import FAR_APART_S, Clocks
-from service.store.scripts import Erasure
+from service.store.script_types import Erasure
 from service.store.store import Store
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from service.backends.server import HOPELESS, Fake, Server
 from service.backends.server_checks import check_age, evicted, in_words, loss_risks, syncs_by_itself
 from service.errors import OtherStore, StartError, StoreAway
 from service.store.keys import SCHEMA_VERSION, UPGRADING, tag_of
-from service.store.scripts import Layout, Scripts
+from service.store.script_types import Layout
+from service.store.scripts import Scripts
 
 log = logging.getLogger(__name__)
 

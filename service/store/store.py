@@ -23,7 +23,7 @@ from service.domain.error_codes import KNOWN_CODES
 from service.domain.identity import id_of, partition_of
 from service.domain.query import Position, Selection, ValuePosition
 from service.domain.record import Participant, Record, participants_in
-from service.domain.report import Report
+from service.domain.report import Merged, Outcome, Report
 from service.domain.rows import WHOLE, Kind
 from service.domain.statistics import Stats, ValueTotals, merge_counts, stats_of, waits_asked
 from service.errors import Rejected, Unavailable
@@ -40,20 +40,9 @@ from service.store.paging import (
     rows_of,
     rows_that_pass,
 )
-from service.store.scripts import (
-    MAX_BATCH,
-    MAX_ERASED,
-    Change,
-    Erasure,
-    Merged,
-    Outcome,
-    Query,
-    Recount,
-    Recounted,
-    Scan,
-    Scripts,
-    Test,
-)
+from service.store.queries import Query, Scan, Test
+from service.store.script_types import Change, Erasure, Recount, Recounted
+from service.store.scripts import MAX_BATCH, MAX_ERASED, Scripts
 
 _REFUSED = "error"
 """The reason if the server answers with an error; the write probe finds out what it means."""

@@ -73,7 +73,7 @@ class Supervisor:
         """Until the server has loaded its data, for which workers would not wait as long."""
         redis = msgspec.structs.replace(self._settings.redis, url=url)
         async with connect(msgspec.structs.replace(self._settings, redis=redis)) as server:
-            scripts = Scripts(server.run, shebang=server.shebang)
+            scripts = Scripts(server)
             await check(server, scripts, self._settings)
 
 

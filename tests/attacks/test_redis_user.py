@@ -69,7 +69,7 @@ async def found(url: str) -> list[str]:
     """The warnings at start."""
     known = Settings(auth=Auth(tokens=["t"]), redis=Redis(url=url))
     async with connect(known) as server:
-        return await check(server, Scripts(server.execute, shebang=True), known)
+        return await check(server, Scripts(server), known)
 
 
 @pytest.mark.parametrize("binary", [None, "wheel"], ids=["redis", "valkey"])

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from service.commands import ledger
-from service.commands.recounting import check_store
+from service.commands.recount import check_store
 from service.domain.identity import crc16_of, id_of, partition_of
 from service.errors import CommandError
 from service.store.keys import tag_of
-from service.store.scripts import Erasure
+from service.store.script_types import Erasure
 from tests.backends import Backend, open_store
 from tests.commands.stores import fill, histories, records_in, settings_of, variables
 from tests.process import run

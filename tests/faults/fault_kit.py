@@ -102,7 +102,7 @@ async def records_at(url: str, partitions: int = 1) -> dict[str, Record]:
     """All records behind the URL, once the invariants have been found to hold."""
     settings = Settings(auth=Auth(tokens=["unused"]), redis=Redis(url=url))
     async with connect(settings) as server:
-        scripts = Scripts(server.run, shebang=server.shebang)
+        scripts = Scripts(server)
         observer = Observer(lambda _reports, _merged: None, lambda _reason: None)
         store = Store(server, scripts, partitions=partitions, timeout_s=4.0, observer=observer)
         records = await Bench(store, scripts, server, partitions, []).check_invariants()

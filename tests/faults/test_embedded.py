@@ -150,7 +150,7 @@ async def test_where_none_is_on_path_the_server_of_the_wheel_is_taken(
     folder = tmp_path_factory.mktemp("wheel")
     settings = Settings(data_dir=str(folder), auth=Auth(tokens=["t"]))
     async with connect(settings) as server:
-        scripts = Scripts(server.run, shebang=server.shebang)
+        scripts = Scripts(server)
         assert await check(server, scripts, settings) == []
         assert "valkey_version" in (await server.info())[0]
 

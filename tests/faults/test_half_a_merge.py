@@ -127,7 +127,7 @@ async def bench_on(server: RedisServer) -> AsyncIterator[Bench]:
     """The store that is there."""
     settings = Settings(auth=Auth(tokens=["unused"]), redis=Redis(url=server.url))
     async with connect(settings) as known:
-        scripts = Scripts(known.execute, shebang=True)
+        scripts = Scripts(known)
         observer = Observer(lambda _reports, _merged: None, lambda _reason: None)
         store = Store(known, scripts, partitions=1, timeout_s=4.0, observer=observer)
         yield Bench(store, scripts, known, 1, [])

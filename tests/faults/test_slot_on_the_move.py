@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from redis.crc import key_slot
 
 from service.domain.identity import partition_of
-from service.domain.report import Status
+from service.domain.report import Merged, Status
 from service.store.keys import tag_of
-from service.store.scripts import Merged
 from tests.backends import Backend, Bench, expected_records, open_store
 from tests.factories import send_report, status_report
 from tests.servers import RedisCluster, RedisServer, node_id, owner_by, wait_until

@@ -12,9 +12,10 @@ from service.domain.identity import partition_of
 from service.domain.query import Selection
 from service.domain.record import Record
 from service.domain.report import Report, Status
-from service.store import scripts
+from service.store import rules
 from service.store.erasure import erase
 from service.store.keys import tag_of
+from service.store.script_types import Erasure
 from tests.backends import Backend, Bench, open_store
 from tests.factories import BASE_MS, examples, send_report, status_report
 from tests.stats_oracle import code_of, only
@@ -84,9 +85,9 @@ def test_numbers_of_codes_add_up_where_there_is_room_for_a_few(
                 assert sum(stats.errors.values()) == stats.statuses[Status.FAILED]
             for partition in range(bench.partitions):
                 while ids := await bench.store.oldest(partition, 2 * 10**16):
-                    erasure = scripts.Erasure([(each, "") for each in ids], "all")
+                    erasure = Erasure([(each, "") for each in ids], "all")
                     await bench.store.remove(partition, erasure, "retention")
             assert not [key for key in await bench.contents() if ":count:" in key]
 
-    with patch.object(scripts, "MOST_CODES", FEW):
+    with patch.object(rules, "MOST_CODES", FEW):
         asyncio.run(scenario())

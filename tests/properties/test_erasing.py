@@ -14,7 +14,7 @@ from service.domain.report import Report
 from service.models.requests import EraseRequest
 from service.models.selections import selection_to_erase
 from service.store.erasure import erase
-from service.store.scripts import Erasure
+from service.store.script_types import Erasure
 from tests.backends import Backend, Bench, open_store
 from tests.factories import STAMPS_US, examples, reports
 

@@ -9,9 +9,8 @@ from msgspec.structs import replace
 
 from service.domain.identity import partition_of
 from service.domain.record import Participant, Record, participants_of, record_of
-from service.domain.report import Report, Status
+from service.domain.report import Outcome, Report, Status
 from service.domain.reports_of_record import reports_of
-from service.store.scripts import Outcome
 from tests.backends import (
     Backend,
     expected_participants,

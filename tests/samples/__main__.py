@@ -30,7 +30,8 @@ from service.domain.record import record_of
 from service.domain.report import Context, Report, Status
 from service.models.meta_webhook import Payload
 from service.store.keys import SCHEMA_VERSION, message_key, tag_of
-from service.store.scripts import Erasure, render
+from service.store.rules import render
+from service.store.script_types import Erasure
 from tests.backends import Backend, Bench, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 from tests.factories import BASE_MS, BASE_US

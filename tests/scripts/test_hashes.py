@@ -244,7 +244,7 @@ class Spy:
           end
         end)()"""
         bench = self._bench
-        scripts = Scripts(bench.server.execute, shebang=bench.server.shebang, call=note)
+        scripts = Scripts(bench.server, note)
         partition = partition_of("wamid.A", bench.partitions)
         await scripts.merge(partition, reports, soon_s())
         log = f"{tag(bench)}:spied"

@@ -6,7 +6,7 @@ from service.domain.identity import id_of
 from service.domain.query import Position, Selection
 from service.domain.report import Status
 from service.store.keys import tag_of
-from service.store.scripts import Query, Scan
+from service.store.queries import Query, Scan
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 

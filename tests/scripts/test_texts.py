@@ -11,9 +11,10 @@ import pytest
 from service.backends.permissions import BESIDES, MERGES, OTHERS, UPGRADES, rules
 from service.domain.dimensions import DIMENSIONS, Value
 from service.domain.report import RANK, Status
+from service.store import rules as script_rules
 from service.store import scripts
 from service.store.keys import CATALOGUE
-from service.store.scripts import render
+from service.store.rules import render
 
 LUA = Path(__file__).parents[2] / "lua"
 SHARED = ["prelude", "indexes"]
@@ -80,16 +81,16 @@ def test_every_worker_renders_the_same() -> None:
 def test_the_linter_knows_the_rendered_names() -> None:
     """`.luacheckrc` lists the names that rendering adds, and no others."""
     known = set(re.findall(r'"([A-Z_]+)"', (LUA.parent / ".luacheckrc").read_text()))
-    rendered = set(re.findall(r"^local ([A-Z_]+) =", scripts._rules(), re.MULTILINE))
-    assert rendered | scripts._constants().keys() == known - {"KEYS", "ARGV"}
+    rendered = set(re.findall(r"^local ([A-Z_]+) =", script_rules._rules(), re.MULTILINE))
+    assert rendered | script_rules._constants().keys() == known - {"KEYS", "ARGV"}
 
 
 def test_the_rules_are_those_of_python() -> None:
-    rules = scripts._rules()
+    rendered = script_rules._rules()
     assert list(RANK) == list(Status)
-    assert "local RANK = {sent = 1, delivered = 2, read = 3, failed = 4}" in rules
+    assert "local RANK = {sent = 1, delivered = 2, read = 3, failed = 4}" in rendered
     for dimension in DIMENSIONS:
-        assert f"name = '{dimension.name}', value = '{dimension.value}'" in rules
+        assert f"name = '{dimension.name}', value = '{dimension.value}'" in rendered
     prelude = (LUA / "prelude.lua").read_text()
     assert set(re.findall(r"^  (\w+) = function", prelude, re.MULTILINE)) == set(Value)
 

@@ -22,7 +22,7 @@ async def test_values_of_one_microsecond_are_neither_skipped_nor_repeated(store:
             wamid=f"wamid.{number}", received_us=BASE_US + number // 50, event_id=f"é{number}"
         )
         await store.scripts.merge(0, [report], soon_s())
-    scripts = Scripts(store.server.execute, shebang=store.server.shebang, call=BOUNDED_CALL)
+    scripts = Scripts(store.server, BOUNDED_CALL)
     seen: list[ValuePosition] = []
     while page := await scripts.values(0, "event", 7, seen[-1] if seen else None, soon_s()):
         seen += [standing.position for standing in page]

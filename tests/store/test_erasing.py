@@ -6,12 +6,14 @@ import pytest
 
 from service.domain.identity import crc16_of, id_of, partition_of
 from service.domain.query import Selection
-from service.domain.report import Report, Status
+from service.domain.report import Merged, Outcome, Report, Status
 from service.errors import Unavailable
 from service.store.erasure import Erased, erase
 from service.store.keys import index_key, tag_of
 from service.store.paging import Page
-from service.store.scripts import MAX_ERASED, Erasure, Merged, Outcome, Query
+from service.store.queries import Query
+from service.store.script_types import Erasure
+from service.store.scripts import MAX_ERASED
 from tests.backends import Backend, Bench, soon_s
 from tests.factories import BASE_US, send_report, status_report
 

@@ -17,7 +17,7 @@ from service.models.requests import MessageLogsQuery
 from service.models.selections import selection_of
 from service.store.erasure import erase
 from service.store.keys import tag_of
-from service.store.scripts import Erasure
+from service.store.script_types import Erasure
 from tests.backends import Bench
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
 from tests.stats_oracle import (

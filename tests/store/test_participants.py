@@ -7,12 +7,12 @@ from service.commands.repartition_in_place import move_messages
 from service.domain.identity import id_of, partition_of
 from service.domain.query import Selection
 from service.domain.record import Participant, record_of
-from service.domain.report import Extras, Report, Status
+from service.domain.report import Extras, Outcome, Report, Status
 from service.errors import Unavailable
 from service.live.feed import START, Feed
 from service.store.erasure import erase
 from service.store.keys import participants_key, tag_of
-from service.store.scripts import Erasure, Outcome
+from service.store.script_types import Erasure
 from tests.backends import Bench, soon_s
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
 from tests.store.test_moving import with_partitions

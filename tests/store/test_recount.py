@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.commands.recounting import check_on
+from service.commands.recount import check_on
 from service.domain.identity import id_of, partition_of
 from service.domain.record import Record
 from service.store.keys import tag_of

@@ -39,7 +39,7 @@ async def _found(url: str, data_dir: str = "data", **settings: object) -> tuple[
     redis = Redis(url=url, **settings)  # type: ignore[arg-type]
     known = Settings(data_dir=data_dir, auth=Auth(tokens=["t"]), redis=redis)
     async with connect(known) as server:
-        warnings = await check(server, Scripts(server.execute, shebang=True), known)
+        warnings = await check(server, Scripts(server), known)
         return warnings, str(server.wait.command[0]) if server.wait else ""
 
 
@@ -92,7 +92,7 @@ async def test_the_private_server_syncs_every_write_where_disk_is_asked_for(
     redis = Redis(durability="disk")
     settings = Settings(data_dir=str(tmp_path / "data"), auth=Auth(tokens=["t"]), redis=redis)
     async with connect(settings) as server:
-        assert await check(server, Scripts(server.execute, shebang=True), settings) == []
+        assert await check(server, Scripts(server), settings) == []
         assert await server.ask("CONFIG GET", "appendfsync") == [{"appendfsync": "always"}]
 
 

@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 
 from service.domain.identity import crc16_of, id_of, partition_of
-from service.domain.report import Extras, Report, Status
+from service.domain.report import Extras, Outcome, Report, Status
 from service.errors import Unavailable
 from service.store.keys import tag_of
-from service.store.scripts import MAX_BATCH, MAX_ERASED, MAX_WEIGHT, Erasure, Outcome, Scripts
+from service.store.script_types import Erasure
+from service.store.scripts import MAX_BATCH, MAX_ERASED, MAX_WEIGHT, Scripts
 from service.store.store import Observer, Store
 from tests.backends import STRICT_CALL, Bench, nodes_of, soon_s
 from tests.factories import BASE_MS, BASE_US, send_report, status_report
@@ -25,10 +26,9 @@ class Spied:
 
     def __init__(self, bench: Bench) -> None:
         self._server = bench.server
+        self.shebang, self.run = bench.server.shebang, bench.server.run
         self.trips: list[list[Any]] = []
-        self.scripts = Scripts(
-            bench.server.run, shebang=bench.server.shebang, call=STRICT_CALL, write=self._write
-        )
+        self.scripts = Scripts(self, STRICT_CALL)
         self.store = Store(
             bench.server,
             self.scripts,
@@ -37,7 +37,7 @@ class Spied:
             observer=Observer(lambda _reports, _merged: None, bench.failures.append),
         )
 
-    async def _write(
+    async def write(
         self, until_s: float, tag: str, commands: Sequence[tuple[str | bytes | int, ...]]
     ) -> list[Any]:
         self.trips.append([json.loads(cast("bytes", command[-1])) for command in commands])

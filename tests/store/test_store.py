@@ -12,13 +12,14 @@ from service.domain.dimensions import DIMENSIONS, Dimension
 from service.domain.identity import id_of, partition_of
 from service.domain.query import Position, Selection
 from service.domain.record import stored
-from service.domain.report import Report, Status
+from service.domain.report import Merged, Outcome, Report, Status
 from service.domain.rows import texts_of
 from service.errors import StartError, Unavailable
 from service.models.responses import log_rows
 from service.store.keys import message_key, tag_of
 from service.store.paging import Page
-from service.store.scripts import MAX_BATCH, Merged, Outcome, Query, Scan, Scripts
+from service.store.queries import Query, Scan
+from service.store.scripts import MAX_BATCH, Scripts
 from service.store.startup import check
 from service.store.store import Observer, Store
 from tests.backends import Backend, Bench, nodes_of
@@ -170,7 +171,7 @@ async def test_nobody_answers_at_that_address() -> None:
         auth=Auth(tokens=["t"]), redis=Redis(url="redis://127.0.0.1:1", timeout_s=1.0)
     )
     async with connect(settings) as server:
-        scripts = Scripts(server.execute, shebang=True)
+        scripts = Scripts(server)
         failures: list[str] = []
         store = Store(
             server,

@@ -16,19 +16,20 @@ from redis.exceptions import ResponseError
 from service.app import create_app
 from service.backends.connect import connect
 from service.backends.server import Server
-from service.commands import upgrading
+from service.commands import schema_upgrade
 from service.commands.common import store_on, with_store
 from service.commands.record_lines import reports_in as reports_of_line
-from service.commands.upgrading import _Upgrade, upgrade_on
+from service.commands.schema_upgrade import _Upgrade, upgrade_on
 from service.config import Settings
 from service.domain.identity import crc16_of, id_of, partition_of
 from service.domain.record import Record, participants_of, record_of
-from service.domain.report import RANK, Context, Extras, Report, Status
+from service.domain.report import RANK, Context, Extras, Outcome, Report, Status
 from service.errors import CommandError
 from service.store.journal import Entry, _report_of
 from service.store.journal_file import sealed
 from service.store.keys import SCHEMA_VERSION, message_key, tag_of
-from service.store.scripts import MAX_REPLACED, Change, Erasure, Outcome, Recount, Scripts
+from service.store.script_types import Change, Erasure, Recount
+from service.store.scripts import MAX_REPLACED, Scripts
 from tests import conftest
 from tests.backends import (
     NAMES,
@@ -58,7 +59,7 @@ class Old(NamedTuple):
     settings: Settings
     sample: Sample
 
-    async def upgrade(self, *, mend: bool = False) -> upgrading.Upgraded:
+    async def upgrade(self, *, mend: bool = False) -> schema_upgrade.Upgraded:
         return await upgrade_on(self.server, self.scripts, self.settings, mend=mend)
 
     async def execute(self, key: str, *command: Any) -> Any:
@@ -80,9 +81,7 @@ async def old_store(backend: Backend, sample: Sample) -> AsyncIterator[Old]:
     settings = settings_of(backend)
     async with connect(settings) as server:
         await put(server, sample)
-        scripts = Scripts(
-            server.execute, shebang=server.shebang, call=STRICT_CALL, write=server.write
-        )
+        scripts = Scripts(server, STRICT_CALL)
         yield Old(server, scripts, settings, sample)
 
 
@@ -93,8 +92,8 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def unused(_store: object) -> None:
         """Is content."""
 
-    monkeypatch.setattr(upgrading, "_check_unused", unused)
-    monkeypatch.setattr(upgrading, "_NOTICED_S", 0)
+    monkeypatch.setattr(schema_upgrade, "_check_unused", unused)
+    monkeypatch.setattr(schema_upgrade, "_NOTICED_S", 0)
     monkeypatch.setattr("service.commands.common._TIMEOUT_S", 0.0)
 
 
@@ -223,7 +222,7 @@ def numbers_of(sample: Sample) -> dict[str, tuple[set[bytes], dict[str, int]]]:
 def test_the_fields_are_in_the_order_for_people(sample: Sample) -> None:
     for key, (_, packed) in sample.keys.items():
         if ":msg:" in key:
-            names = list(upgrading.STEPS[2].fields_of(packed.encode()))
+            names = list(schema_upgrade.STEPS[2].fields_of(packed.encode()))
             assert names == [name for name in NAMES if name in names]
 
 
@@ -669,11 +668,11 @@ async def test_no_step_is_long(backend: Backend, monkeypatch: pytest.MonkeyPatch
         await old.upgrade()
     assert sum(map(len, sizes)) == len(keys)
     assert max(map(len, sizes)) <= MAX_REPLACED
-    assert max(map(sum, sizes)) <= upgrading._CHANGE_BYTES
+    assert max(map(sum, sizes)) <= schema_upgrade._CHANGE_BYTES
 
 
 def test_every_version_has_its_step() -> None:
     """A change of the schema comes with a step from the version before it, and a sample of that."""
-    assert sorted(upgrading.STEPS) == list(range(2, SCHEMA_VERSION))
-    for version in upgrading.STEPS:
+    assert sorted(schema_upgrade.STEPS) == list(range(2, SCHEMA_VERSION))
+    for version in schema_upgrade.STEPS:
         assert samples(version)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.domain.report import Report, Status
+from service.domain.report import Merged, Outcome, Report, Status
 from service.errors import Unavailable
 from service.store.batcher import MAX_CONCURRENT, Batcher
-from service.store.scripts import MAX_BATCH, Merged, Outcome
+from service.store.scripts import MAX_BATCH
 from tests.factories import status_report
 
 DONE = Merged(Status.SENT, Outcome.CREATED)

@@ -406,7 +406,7 @@ def test_installed_from_the_wheel_it_runs_in_an_empty_folder(wheel: Path, tmp_pa
     install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
     subprocess.run([sys.executable, *install, str(wheel)], check=True, timeout=60)
     installed = {"PYTHONPATH": str(site)}
-    where = "import service.store.scripts as s; print(s._FOLDER)"
+    where = "import service.store.rules as s; print(s._FOLDER)"
     found = subprocess.run(
         [sys.executable, "-c", where],
         cwd=empty,

@@ -11,11 +11,10 @@ from service.commands.csv_rows import csv_rows
 from service.commands.foreign_rows import Table
 from service.commands.imports import Tally
 from service.commands.input_files import CutShort, Line, json_lines, lines_of, open_source
-from service.domain.report import Status
+from service.domain.report import Merged, Outcome, Status
 from service.errors import BadRequest, CommandError
 from service.models import sheets
 from service.models.ndjson import MOST_LINE_BYTES
-from service.store.scripts import Merged, Outcome
 from tests.factories import BASE_MS
 
 TABLE = Table(columns={}, statuses={}, defaults={}, now_us=BASE_MS * 1_000)

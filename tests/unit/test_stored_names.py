@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.record import Record, record_in, stored
 from service.domain.report import Context, Status
-from service.store.scripts import render
+from service.store.rules import render
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 NAMES = [stored(field) for field in Record._fields]

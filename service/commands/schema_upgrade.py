@@ -33,7 +33,7 @@ from service.commands.common import (
     store_on,
     with_store,
 )
-from service.commands.recounting import check_on
+from service.commands.recount import check_on
 from service.commands.schema_2_records import fields_of, indexed_by, participants_of
 from service.commands.store_state import layout_of
 from service.config import Settings
@@ -46,7 +46,8 @@ from service.store.keys import (
     schema_key,
     tag_of,
 )
-from service.store.scripts import MAX_REPLACED, Change, Layout, Replaced, Scripts
+from service.store.script_types import Change, Layout, Replaced
+from service.store.scripts import MAX_REPLACED, Scripts
 from service.store.startup import check_permission
 from service.store.store import Store
 
