@@ -181,6 +181,9 @@ class Server(ABC):
                 await connection.disconnect(nowait=True)
                 raise
             for reply in replies:
+                if isinstance(reply, faults.ReadOnlyError):
+                    # It was the master when this connection was made. The next one asks who is.
+                    await connection.disconnect(nowait=True)
                 if isinstance(reply, Exception) and type(reply) is not faults.ResponseError:
                     raise reply
         return replies

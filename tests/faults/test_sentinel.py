@@ -6,12 +6,13 @@ from time import monotonic
 from typing import NamedTuple
 
 import pytest
-from redis import AuthenticationError
+from redis import AuthenticationError, ReadOnlyError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from service.backends.connect import connect
 from service.config import Auth, Redis, Settings
+from service.store.keys import tag_of
 from tests.backends import soon_s
 from tests.conftest import need_server
 from tests.factories import event_send
@@ -26,7 +27,7 @@ from tests.faults.fault_kit import (
     service_on,
     until_ready,
 )
-from tests.servers import Replicated, Sentinels
+from tests.servers import RedisServer, Replicated, Sentinels, free_port
 
 FAILOVER_S = 20.0
 """Within which Sentinel should be through."""
@@ -162,3 +163,27 @@ async def test_no_sentinel_is_forgotten_where_many_ask_at_once(watched: Watched)
             other.pause()
         watched.servers.master.command("CLIENT", "KILL", "TYPE", "normal")
         assert await server.execute(soon_s(), "", "PING") is True
+
+
+async def test_a_server_that_is_a_replica_now_is_left_by_the_next_try() -> None:
+    """Its connections may stay. Who asks on a new one is led to the present master."""
+    need_server()
+    tag = tag_of(0)
+    with RedisServer() as redis:
+        url = f"redis://127.0.0.1:{redis.port}"
+        settings = Settings(auth=Auth(tokens=["t"]), redis=Redis(url=url, connections=1))
+        async with connect(settings) as server:
+            write = "EVAL", "#!lua\nreturn redis.call('SET', KEYS[1], 1)", 1, f"{tag}:fence"
+            await server.run(soon_s(), tag, *write)
+            redis.command("REPLICAOF", "127.0.0.1", free_port())
+            before = _connections(redis)
+            until_s = asyncio.get_running_loop().time() + 0.3
+            with pytest.raises(ReadOnlyError):
+                await server.run(until_s, tag, *write)
+            assert _connections(redis) > before + 2  # one is that of `_connections`
+
+
+def _connections(redis: RedisServer) -> int:
+    """How many there have been."""
+    with redis.client() as client:
+        return int(client.info("stats")["total_connections_received"])
