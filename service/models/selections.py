@@ -58,7 +58,7 @@ def selection_of(query: MessageLogsQuery) -> Selection:
     return Selection(
         filters=filters or [("all", "")],
         status=query.status or "",
-        heads=heads_of(recipient_id),
+        heads=heads_of(recipient_id) if recipient_id else "",
     )
 
 

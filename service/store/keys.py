@@ -7,6 +7,8 @@ script may touch any of them.
 
 from __future__ import annotations
 
+from functools import cache
+
 GONE_S = 30 * 86_400
 """How long, in seconds, reports that come late must not bring an erased message back."""
 
@@ -50,6 +52,7 @@ FEED_IDS = 16
 """Ids in one entry of a feed at the most, one behind the other."""
 
 
+@cache
 def tag_of(partition: int) -> str:
     """What every key of the partition begins with."""
     return f"{{wa:{partition}}}"

@@ -379,7 +379,8 @@ class Store:
     def _replies(self, partition: int, ids: Iterable[str], kind: Kind[Any]) -> Awaitable[list[Any]]:
         """What Redis has of up to `MAX_READ` messages."""
         tag, fields = tag_of(partition), kind.fields
-        reads = [(fields, message_key(tag, message_id)) for message_id in ids]
+        before_id = message_key(tag, "")
+        reads = [(fields, f"{before_id}{message_id}") for message_id in ids]
         return self._reads.submit(partition, reads, len(reads))
 
     async def _read(self, partition: int, reads: Sequence[HashRead], until_s: float) -> list[Any]:
