@@ -7,7 +7,7 @@ FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637
 WORKDIR /src
 COPY constraints-run.txt .
 RUN pip wheel --no-cache-dir --no-deps --require-hashes --wheel-dir /wheels -r constraints-run.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY lua lua
 COPY service service
 RUN pip wheel --no-cache-dir --no-deps --no-index --find-links /wheels --wheel-dir /wheels . \
