@@ -53,7 +53,7 @@ env: ## make .env, with a new token for docker compose, where there is none
 demo: $(RUNNABLE) ## the service in the midst of a made-up send, until Ctrl-C; ARGS=--help tells more
 	@exec $(BIN)/python -m scripts.demo $(ARGS)
 
-screenshot: install ## take the README's pictures of the dashboard anew; needs chromium
+screenshot: install ## take the pages' pictures of the dashboard anew; needs chromium
 	$(BIN)/python -m scripts.screenshot
 
 test: install ## the whole suite, with coverage

@@ -1,4 +1,4 @@
-"""`make screenshot`: the README's pictures of the dashboard, of a demo that is the same each time.
+"""`make screenshot`: the pages' pictures of the dashboard, of a demo that is the same each time.
 
 Needs Chromium on PATH, and for names in every script fonts that have them (on Debian
 fonts-noto-core and fonts-noto-cjk).

@@ -327,7 +327,7 @@ def _no_setting(source: str, name: str, write: Callable[[str], str]) -> str:
     if close := get_close_matches(name, _TYPES, 1):
         return f"{source} is no setting (did you mean {write(close[0])}?)."
     return f"{source} is no setting. " + (
-        f"Those of {section} are {there}." if there else "The README has a table of all."
+        f"Those of {section} are {there}." if there else "docs/operations.md has a table of all."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the user of Redis must be allowed to do, as README's "Redis user" has it.
+"""What the user of Redis must be allowed to do, as docs/operations.md has it.
 
 A script runs as its caller: Redis refuses what the user may not do in its midst, and doesn't take
 back what the script has done by then. So a merge's commands are all asked for beforehand.

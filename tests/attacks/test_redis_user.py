@@ -1,4 +1,4 @@
-"""A user of Redis with just the rights that README lists: all that the service does is done by one.
+"""Everything that the service does works for a Redis user with just the documented rights.
 
 An operator who follows the list must not find out by a lost report that it is short. And one who
 leaves something out is told so before anything is taken.
@@ -36,7 +36,7 @@ for module in (test_endpoints, test_erase, test_insight):
 
 
 def _of(purpose: str) -> str:
-    """The rules that README has besides for a purpose."""
+    """The rules that the page has besides for a purpose."""
     [rights] = [rights for needed, rights in BESIDES.items() if purpose in needed]
     return rights
 

@@ -23,7 +23,8 @@ from service.store.keys import index_key, message_key, tag_of
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, participants_in, records_in, variables
 from tests.conftest import TOKEN, need_server
-from tests.process import KILLED, ROOT, Service, environment, run
+from tests.documents import page
+from tests.process import KILLED, Service, environment, run
 from tests.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -303,10 +304,10 @@ def test_gzip_on_stdin_and_a_broken_file(tmp_path: Path, one: Backend) -> None:
     assert gzip.decompress(packed).count(b"\n") == 300
 
 
-def test_the_example_of_the_readme_works(tmp_path: Path, one: Backend) -> None:
-    readme = (ROOT / "README.md").read_text()
-    table = readme.partition("moving from a table like\n\n```\n")[2].partition("```")[0]
-    command = readme.partition("python -m service import old.csv --dry-run")[2].partition("\n#")[0]
+def test_the_documented_example_works(tmp_path: Path, one: Backend) -> None:
+    text = page("docs/moving-data.md")
+    table = text.partition("Moving from a table like\n\n```\n")[2].partition("```")[0]
+    command = text.partition("python -m service import old.csv --dry-run")[2].partition("\n#")[0]
     (tmp_path / "old.csv").write_text(table)
     told = does(
         tmp_path, one, "import", "old.csv", *shlex.split(command.replace("\\\n", "")), "--json"
@@ -315,7 +316,7 @@ def test_the_example_of_the_readme_works(tmp_path: Path, one: Backend) -> None:
     [record] = records_in(one).values()
     assert (record.status, record.recipient_id, record.event_id) == ("read", "919876543210", "e-1")
     assert (record.delivered_ms, record.template_name) == ("1762079404000", "rsvp_invite")
-    fields = readme.partition("| field | what it is |")[2].partition("\n\n")[0]
+    fields = text.rpartition("| field | what it is |")[2].partition("\n\n")[0]
     named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", fields, re.MULTILINE)))
     assert sorted(named) == sorted(FIELDS)
 

@@ -1,4 +1,4 @@
-"""Every `curl` line of the README is answered as the README shows, in their order there."""
+"""Every `curl` example of the pages is answered as its page shows, in their order there."""
 
 import hashlib
 import hmac
@@ -9,18 +9,24 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from service.api.routes import ROUTES
 from service.config import PREFIX
 from tests.conftest import TOKEN, need_server
+from tests.documents import PAGES, ROOT, calls_in, page
 from tests.npm_tools import tool
 from tests.process import Service
 from tests.servers import RedisServer
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-BLOCKS = re.findall(r"```sh\n(curl .*?)```", README, re.DOTALL)
+API = "docs/api.md"
+EXAMPLES = {
+    str(path.relative_to(ROOT)): calls for path in PAGES if (calls := calls_in(path.read_text()))
+}
+"""By the page that they are on."""
+
 SENDS = """\
 {"wa_id": "919876543210", "template_wamid": "wamid.HBgLMTk4NzY1NDMyMTA", "event_id": "e-1"}
 {"wa_id": "919876543211", "template_wamid": "wamid.HBgLMTk4NzY1NDMyMTE", "event_id": "e-1"}
@@ -30,18 +36,28 @@ SENDS = """\
 ENDLESS = "/live/"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+class Reader(NamedTuple):
+    """Somebody who tries the examples of a page, with a service of their own."""
+
+    calls: list[str]
+    service: Service
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def reader(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Reader]:
     need_server()
     if shutil.which("curl") is None:
         if os.environ.get("CI"):
             pytest.fail("no curl here, and CI needs it")
         pytest.skip("no curl here")
-    folder = tmp_path_factory.mktemp("readme")
+    folder = tmp_path_factory.mktemp("reader")
     with RedisServer() as redis:
         variables = {"AUTH__TOKENS": TOKEN, "REDIS__URL": redis.url}
-        with Service(folder, **{f"{PREFIX}{name}": text for name, text in variables.items()}) as it:
-            yield it
+        settings = {f"{PREFIX}{name}": text for name, text in variables.items()}
+        with Service(folder, **settings) as service:
+            yield Reader(EXAMPLES[request.param], service)
 
 
 def answer_to(command: str, service: Service, folder: Path) -> str:
@@ -69,18 +85,20 @@ def fits(shown: str, answer: str) -> bool:
     return re.search(pattern, bare_answer, re.DOTALL) is not None
 
 
-def test_each_example_is_answered_as_shown(service: Service, tmp_path: Path) -> None:
+def test_each_example_is_answered_as_shown(reader: Reader, tmp_path: Path) -> None:
     (tmp_path / "sends.ndjson").write_text(SENDS)
-    for block in BLOCKS:
-        command, _, shown = block.partition("\n# ")
-        answer = answer_to(command, service, tmp_path)
+    for call in reader.calls:
+        command, _, shown = call.partition("\n# ")
+        answer = answer_to(command, reader.service, tmp_path)
         assert shown, command
         assert fits(shown.replace("\n#", ""), answer), (command, shown, answer)
 
 
 def test_every_endpoint_has_an_example() -> None:
     """All but those that are shown in words: Meta's webhook, `latest` and the like of another."""
-    shown = {match[1] for block in BLOCKS if (match := re.search(r"8080(/api/[^\s'?]*)", block))}
+    shown = {
+        match[1] for call in EXAMPLES[API] if (match := re.search(r"8080(/api/[^\s'?]*)", call))
+    }
     named = {re.sub(r"wamid\.\w+", "{wamid}", path) for path in shown}
     in_words = {"message-logs/latest/", "whatsapp/"}
     in_words |= {"templates/", "campaigns/", "phone-numbers/"}
@@ -92,7 +110,7 @@ def test_every_endpoint_has_an_example() -> None:
     assert named == expected
 
 
-HANDLER = re.search(r"```ts\n(.*?)```", README, re.DOTALL)
+HANDLER = re.search(r"```ts\n(.*?)```", page("docs/coming-from-the-guide.md"), re.DOTALL)
 CALLER = """
 const [url, method, signature, body] = process.argv.slice(2);
 const headers = signature ? { 'X-Hub-Signature-256': signature } : {};
@@ -103,7 +121,7 @@ console.log(JSON.stringify([answer.status, await answer.text()]));
 
 
 def of_handler(service_url: str, folder: Path, *arguments: str) -> tuple[int, str]:
-    """The answer of the README's webhook handler; 500 if it throws, as in Next.js."""
+    """The answer of the documented webhook handler; 500 if it throws, as in Next.js."""
     assert HANDLER
     script = folder / "handler.mjs"
     code = HANDLER[1].replace("export ", "").replace(": Request", "")

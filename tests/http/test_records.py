@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +14,14 @@ from service.domain.record import stored
 from service.store.keys import message_key, tag_of
 from tests.backends import NAMES
 from tests.conftest import Client
+from tests.documents import page
 from tests.factories import event_send, status_update
 from tests.http.test_insight import from_meta
 from tests.servers import RedisServer
 
 API = "/api/webhooks"
-README = (Path(__file__).parents[2] / "README.md").read_text()
 CALL = r"curl .*?/api/webhooks/(track-send|message-status)/ -d '(\{.*?\})'"
-BODIES = re.findall(CALL, README, re.DOTALL)
+BODIES = re.findall(CALL, page("docs/api.md"), re.DOTALL)
 
 WAMID = "wamid.HBgLMTk4NzY1NDMyMTA"
 
@@ -106,7 +105,9 @@ async def test_the_record_that_the_readme_shows_is_what_is_there(
     client: Client, driver: Driver
 ) -> None:
     """After the calls that it shows before, in the order that it shows; `…` is any time."""
-    shown_key, shown = re.findall(r"--json HGETALL '(.*)'\n(\{.*?\})\n```", README, re.DOTALL)[0]
+    shown_key, shown = re.findall(
+        r"--json HGETALL '(.*)'\n(\{.*?\})\n```", page("docs/architecture.md"), re.DOTALL
+    )[0]
     for path, body in BODIES[:2]:
         await post(client, path, json.loads(body))
     held = record(driver, WAMID)

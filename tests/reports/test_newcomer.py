@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need_server
-from tests.process import ROOT, Service, environment, run
+from tests.documents import PAGES, ROOT, page
+from tests.process import Service, environment, run
 
 TOKEN = "s3cret-Tok3n"
 FAKE = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
@@ -141,9 +142,10 @@ def test_a_check_tells_of_a_data_folder_that_cannot_be_made(tmp_path: Path) -> N
     assert f"data_dir can't be made: {tmp_path / 'file'} is not a folder to write to." in said
 
 
-# The README's first steps -----------------------------------------------------------------------
+# The first steps --------------------------------------------------------------------------------
 
-README = (ROOT / "README.md").read_text()
+CALLS = 'curl -H "X-Webhook-Token: $TOKEN"'
+WITH_CALLS = [path for path in PAGES if CALLS in path.read_text()]
 
 
 def shell(command: str, folder: Path, **variables: str) -> str:
@@ -160,17 +162,25 @@ def shell(command: str, folder: Path, **variables: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("variables", [{}, {"DJANGO_RSVP_SECRET": TOKEN}])
-def test_the_readme_sets_the_token_that_its_examples_send(
-    tmp_path: Path, variables: dict[str, str]
-) -> None:
+def assignment_in(path: Path) -> str:
+    """The line that sets the token, which stands before the first example."""
+    before, _, _ = path.read_text().partition(CALLS)
+    [line] = re.findall(r"^TOKEN=.*data/token.*$", before, re.MULTILINE)
+    return str(line)
+
+
+@pytest.mark.parametrize("path", WITH_CALLS, ids=lambda path: path.name)
+def test_a_page_sets_the_token_that_its_examples_send(path: Path) -> None:
     """Fourteen lines used `$TOKEN` and none set it, so the first pasted line was answered 401."""
+    assert assignment_in(path) == assignment_in(ROOT / "README.md")
+
+
+@pytest.mark.parametrize("variables", [{}, {"DJANGO_RSVP_SECRET": TOKEN}])
+def test_it_is_the_token_of_the_service(tmp_path: Path, variables: dict[str, str]) -> None:
     need_server()
-    assignment = re.search(r"^TOKEN=.*data/token.*$", README, re.MULTILINE)
-    assert assignment
-    assert assignment.start() < README.index('curl -H "X-Webhook-Token: $TOKEN"')
+    assignment = assignment_in(ROOT / "README.md")
     with Service(tmp_path, **variables) as running:
-        token = shell(f'{assignment[0]}; printf %s "$TOKEN"', tmp_path, **variables)
+        token = shell(f'{assignment}; printf %s "$TOKEN"', tmp_path, **variables)
         assert running.status_of("/api/webhooks/message-logs/", token) == 200
 
 
@@ -184,9 +194,9 @@ def test_running_installs_what_running_needs() -> None:
 
 
 def test_the_token_of_docker_compose_is_made_once_and_kept(tmp_path: Path) -> None:
-    """The README's line made up a token and threw it away, so nobody could call the service."""
+    """The documented line made up a token and threw it away, so nobody could call the service."""
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
-    read = re.search(r"^TOKEN=.*\.env\)$", README, re.MULTILINE)
+    read = re.search(r"^TOKEN=.*\.env\)$", page("docs/operations.md"), re.MULTILINE)
     assert read
     said = shell("make env", tmp_path)
     token = shell(f'{read[0]}; printf %s "$TOKEN"', tmp_path)

@@ -487,7 +487,7 @@ async def test_an_ordinary_restart_of_redis_is_no_alarm(redis: RedisServer, tmp_
 async def test_the_journal_is_on_without_a_folder_made_by_hand(
     redis: RedisServer, tmp_path: Path
 ) -> None:
-    """With the README's own recipe the journal was off, and nothing said so: reports got 503."""
+    """With the documented recipe the journal was off, and nothing said so: reports got 503."""
     folder = tmp_path / "var" / "tracker"
     with Service(tmp_path, **settings(redis.url, TRACKER_DATA_DIR=str(folder))) as service:
         assert [stat.S_IMODE(each.stat().st_mode) for each in (folder.parent, folder)] == [

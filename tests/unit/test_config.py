@@ -204,8 +204,8 @@ def test_proxies_are_addresses_and_networks() -> None:
         ("DATA_DIR__X", "TRACKER_DATA_DIR?"),
         ("LOG__X", "Those of log are TRACKER_LOG__LEVEL."),
         ("HTTP", "is a section. Its settings are TRACKER_HTTP__HOST, TRACKER_HTTP__PORT,"),
-        ("NOTHING", "TRACKER_NOTHING (nothing) is no setting. The README"),
-        ("NOTHING__AT_ALL", "(nothing.at_all) is no setting. The README"),
+        ("NOTHING", "TRACKER_NOTHING (nothing) is no setting. docs/operations.md"),
+        ("NOTHING__AT_ALL", "(nothing.at_all) is no setting. docs/operations.md"),
     ],
 )
 def test_a_variable_of_no_setting_is_told_with_what_may_be_meant(variable: str, said: str) -> None:

@@ -1,10 +1,9 @@
-"""README and `config.toml` have the settings, metrics, log events and keys that the code has."""
+"""The pages and `config.toml` have the settings, metrics, log events and keys that the code has."""
 
 import ast
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -16,9 +15,10 @@ from service.config import Settings
 from service.domain.dimensions import DIMENSIONS
 from service.store.keys import CATALOGUE
 from service.telemetry import Metrics
+from tests.documents import ROOT, page, table_in
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+OPERATIONS = page("docs/operations.md")
+ARCHITECTURE = page("docs/architecture.md")
 
 
 def settings_of(section: type[msgspec.Struct] = Settings, prefix: str = "") -> dict[str, Any]:
@@ -38,9 +38,9 @@ def settings_of(section: type[msgspec.Struct] = Settings, prefix: str = "") -> d
     return found
 
 
-def test_the_readme_has_every_setting_with_its_default_and_help() -> None:
+def test_operations_has_every_setting_with_its_default_and_help() -> None:
     rows = re.findall(
-        r"^\| `([a-z_.]+)` \| `(TRACKER_\w+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE
+        r"^\| `([a-z_.]+)` \| `(TRACKER_\w+)` \| (.+?) \| (.+) \|$", OPERATIONS, re.MULTILINE
     )
     documented = {name: (variable, default, text) for name, variable, default, text in rows}
     expected = {}
@@ -92,25 +92,31 @@ def test_what_running_needs_is_pinned_as_it_is_for_the_tests() -> None:
         assert re.match(r"[a-z-]+", needed)[0] in running  # type: ignore[index]
 
 
-def test_the_readme_has_the_key_catalogue() -> None:
+def test_security_supports_the_version_that_this_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    minor = project["version"].rpartition(".")[0]
+    assert f"| {minor} | yes |" in page("SECURITY.md")
+
+
+def test_architecture_has_the_key_catalogue() -> None:
     for pattern, kind, holds in CATALOGUE:
-        assert f"| `{pattern}` | {kind} | {holds} |" in README
-    sentence = README.partition("The dimensions are")[2].partition("They are one table")[0]
+        assert f"| `{pattern}` | {kind} | {holds} |" in ARCHITECTURE
+    sentence = ARCHITECTURE.partition("The dimensions are")[2].partition("They are one table")[0]
     dimensions, _, counted = sentence.partition("counters are kept for")
     assert re.findall(r"`(\w+)`", dimensions) == [dimension.name for dimension in DIMENSIONS]
     assert re.findall(r"`(\w+)`", counted) == [d.name for d in DIMENSIONS if d.counted]
 
 
-def test_the_readme_names_every_route() -> None:
+def test_the_api_page_names_every_route() -> None:
     for route in ROUTES:
-        assert route.path.rstrip("/") in README
+        assert route.path.rstrip("/") in page("docs/api.md")
 
 
-def test_the_readme_has_the_rights_of_the_redis_user() -> None:
-    block = README.partition("ACL SETUSER tracker on >password ")[2].partition("```")[0]
+def test_operations_has_the_rights_of_the_redis_user() -> None:
+    block = OPERATIONS.partition("ACL SETUSER tracker on >password ")[2].partition("```")[0]
     assert " ".join(block.split()) == rules()
     for purpose, rights in BESIDES.items():
-        assert f"| {purpose} | `{rights.replace('|', chr(92) + '|')}` |" in README
+        assert f"| {purpose} | `{rights.replace('|', chr(92) + '|')}` |" in OPERATIONS
 
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -133,20 +139,20 @@ def events_of(tree: ast.AST) -> Iterator[str]:
                 yield str(choice.value)
 
 
-def test_the_readme_has_every_log_event() -> None:
+def test_operations_has_every_log_event() -> None:
     logged = {
         event
         for path in (ROOT / "service").rglob("*.py")
         for event in events_of(ast.parse(path.read_text()))
     }
-    table = README.partition("| events | about |")[2].partition("\n\n")[0]
+    table = table_in(OPERATIONS, "| events | about |")
     rows = (row.split("|")[1] for row in table.splitlines() if row.startswith("| `"))
     assert {event for row in rows for event in re.findall(r"`(\w+)`", row)} == logged
 
 
-def test_the_readme_has_every_metric() -> None:
+def test_operations_has_every_metric() -> None:
     metrics = set(
         re.findall(r"^# TYPE (tracker_\w+)", Metrics().exposition().decode(), re.MULTILINE)
     )
-    table = README.partition("| metric | counts or measures |")[2].partition("\n\n")[0]
+    table = table_in(OPERATIONS, "| metric | counts or measures |")
     assert set(re.findall(r"`(tracker_\w+)`", table)) == metrics

@@ -2,15 +2,15 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from service.domain.record import Record, record_in, stored
 from service.domain.report import Context, Status
 from service.store.rules import render
+from tests.documents import page
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ARCHITECTURE = page("docs/architecture.md")
 NAMES = [stored(field) for field in Record._fields]
 RENAMED = [field for field in Record._fields if stored(field) != field]
 
@@ -28,10 +28,10 @@ def test_names_are_whole_words() -> None:
         assert stored(f"{field}_us") == f"{stored(field)}_named_us"
 
 
-def test_the_readme_shows_no_other_names() -> None:
-    [shown] = re.findall(r"--json HGETALL '.*'\n(\{.*?\})\n```", README, re.DOTALL)
+def test_the_architecture_page_shows_no_other_names() -> None:
+    [shown] = re.findall(r"--json HGETALL '.*'\n(\{.*?\})\n```", ARCHITECTURE, re.DOTALL)
     assert list(json.loads(shown)) == [name for name in NAMES if name in json.loads(shown)]
-    [schema] = re.findall(r"^FT\.CREATE .* SCHEMA (.*)$", README, re.MULTILINE)
+    [schema] = re.findall(r"^FT\.CREATE .* SCHEMA (.*)$", ARCHITECTURE, re.MULTILINE)
     assert set(re.findall(r"([a-z_]+) (?:TAG|NUMERIC)", schema)) <= set(NAMES)
 
 
