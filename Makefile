@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env demo screenshot test quick attack lint types bench lock vendor codes clean
+.PHONY: help install run env demo screenshot test quick attack lint types docs bench lock vendor codes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ lint: install ## ruff, hadolint and, where it is installed, luacheck
 types: install ## mypy, strict
 	$(BIN)/mypy
 
+docs: install ## make the site of docs/ in site/; warnings are errors
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --fresh-env docs site
+
 bench: install ## measure rates, waits and processor time: takes long, see --only in its --help
 	$(BIN)/python -m bench
 
@@ -90,5 +93,5 @@ codes: install ## write the calling codes of countries anew, from the pinned lib
 	$(BIN)/python -m scripts.calling_codes
 
 clean: ## remove what was made, but not data/
-	rm -rf .venv dist node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv dist site node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -315,7 +315,8 @@ def test_the_documented_example_works(tmp_path: Path, one: Backend) -> None:
     assert json.loads(told.stdout) == {"lines": 1, "refused": 0, "created": 1}
     [record] = records_in(one).values()
     assert (record.status, record.recipient_id, record.event_id) == ("read", "919876543210", "e-1")
-    assert (record.delivered_ms, record.template_name) == ("1762079404000", "rsvp_invite")
+    assert (record.sent_ms, record.delivered_ms) == ("1762079400000", "1762079404000")
+    assert (record.read_ms, record.template_name) == ("1762081361000", "rsvp_invite")
     fields = text.rpartition("| field | what it is |")[2].partition("\n\n")[0]
     named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", fields, re.MULTILINE)))
     assert sorted(named) == sorted(FIELDS)
