@@ -37,7 +37,7 @@ $(RUNNABLE): pyproject.toml constraints-run.txt
 	@touch $@
 
 $(INSTALLED): $(RUNNABLE) constraints.txt
-	@echo 'Installing what tests and checks need in .venv: some 400 MB more, once …'
+	@echo 'Installing what tests and checks need in .venv: some 500 MB more, once …'
 	@$(PIP) --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip check
 	@touch $@
