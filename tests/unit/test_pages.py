@@ -2,12 +2,15 @@
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
+from service.__main__ import main
 from tests.documents import PAGES, ROOT
 
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
@@ -93,3 +96,24 @@ def test_each_step_of_a_request_is_where_architecture_says() -> None:
     assert len(steps) > 20
     for file, call in steps:
         assert call in defined_in(ROOT / file), (file, call)
+
+
+def test_every_command_that_a_page_shows_takes_its_options() -> None:
+    known = {name: options_of(command) for name, command in main.commands.items()}
+    shown = [line for page in PAGES if page.name != HISTORY for line in commands_in(page)]
+    assert known.keys() <= {words[0] for words in shown}
+    for words in shown:
+        options = {word for word in words if word.startswith("--")}
+        assert options <= known.get(words[0], options_of(main)), words
+
+
+def commands_in(path: Path) -> Iterator[list[str]]:
+    """The arguments of every `python -m service …` on the page."""
+    text = path.read_text().replace("\\\n", " ")
+    for arguments in re.findall(r"python -m service ([^\n`#]+)", text):
+        yield shlex.split(arguments)
+
+
+def options_of(command: click.Command) -> set[str]:
+    """The options that a command takes."""
+    return {option for parameter in command.params for option in parameter.opts}
