@@ -12,6 +12,7 @@ import pytest
 
 from service.__main__ import main
 from tests.documents import PAGES, ROOT
+from tests.unit.test_architecture import ORDER
 
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -77,6 +78,21 @@ def test_the_readme_leads_to_every_page_and_is_short() -> None:
     others = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - {"docs/index.md"}
     assert others <= {link.partition("#")[0] for link in links_in(readme)}
     assert len(readme.read_text().splitlines()) <= 200
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_the_import_rule_is_the_one_that_is_tested(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("`") and " < " in line]
+    assert [set(names.split(", ")) for names in line.strip("`").split(" < ")] == ORDER
+
+
+@pytest.mark.parametrize("package", ["web", "api", "models", "domain", "store", "backends", "live"])
+def test_architecture_says_what_each_module_is_for(package: str) -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    paragraph = text.partition(f"\n**{package}** ")[2].partition("\n\n")[0]
+    modules = {path.stem for path in (ROOT / "service" / package).glob("*.py")} - {"__init__"}
+    assert modules <= set(re.findall(r"`(\w+)`", paragraph))
 
 
 def defined_in(path: Path) -> Iterator[str]:
