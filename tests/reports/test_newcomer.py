@@ -80,7 +80,7 @@ def test_a_data_folder_may_be_called_anything(tmp_path: Path) -> None:
 
 def test_all_wrong_settings_are_told_at_once_in_the_services_words(tmp_path: Path) -> None:
     """Errors came one at a time, in a library's words: Expected `int`, got `str`."""
-    (tmp_path / "config.toml").write_text("[http]\nprot = 1\n[redis]\npatience_s = 60\n")
+    (tmp_path / "config.toml").write_text("[http]\nprot = 1\n[redis]\ntimeout_s = 60\n")
     variables = {"TRACKER_HTTP__PORT": "eighty", "TRACKER_REDIS_URL": f"redis://:{TOKEN}@h"}
     said = sentence(run("--check", cwd=tmp_path, **(FAKE | variables)))
     assert "4 settings are wrong." in said
