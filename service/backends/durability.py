@@ -15,7 +15,7 @@ from redis import exceptions as faults
 
 from service import config
 
-Command = tuple[Any, ...]
+RedisCommand = tuple[Any, ...]
 
 
 _SLACK_S = 0.15
@@ -46,7 +46,7 @@ class Wait(NamedTuple):
     command: tuple[str | int, ...]
     longest_s: float
 
-    def after(self, tag: str, left_s: float) -> list[Command]:
+    def after(self, tag: str, left_s: float) -> list[RedisCommand]:
         """The fence of a partition, and the wait for it, where so many seconds are left."""
         wait_s = min(self.longest_s, left_s) - _SLACK_S
         wait_ms = max(1, int(1000 * wait_s))  # 0 would be for ever

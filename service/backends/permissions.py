@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-Command = tuple[str, ...]
+CheckedCommand = tuple[str, ...]
 """A command's name, and the arguments that its permission may hang on. The first of those is the
 kind of a key of the partition, unless it has none."""
 
-MERGES: tuple[Command, ...] = (
+MERGES: tuple[CheckedCommand, ...] = (
     ("DEL", "times"),
     ("DEL", "waits"),
     ("EXISTS", "count"),
@@ -44,7 +44,7 @@ MERGES: tuple[Command, ...] = (
 )
 """What a report needs."""
 
-OTHERS: tuple[Command, ...] = (
+OTHERS: tuple[CheckedCommand, ...] = (
     ("DEL", "msg"),
     ("GET", "times"),
     ("HGETALL", "count"),
@@ -70,7 +70,7 @@ OTHERS: tuple[Command, ...] = (
 )
 """What reading, erasing, retention and the command `recount` need besides."""
 
-UPGRADES: tuple[Command, ...] = (
+UPGRADES: tuple[CheckedCommand, ...] = (
     ("DEL", "msg"),
     ("GET", "msg"),
     ("HDEL", "schema", "field"),
@@ -100,7 +100,7 @@ BESIDES = {
 """What is needed besides, and for what."""
 
 
-def on_keys_of(tag: str, commands: Iterable[Command]) -> list[Sequence[str]]:
+def on_keys_of(tag: str, commands: Iterable[CheckedCommand]) -> list[Sequence[str]]:
     """The commands with keys of a partition for their kinds."""
     return [(name, f"{tag}:{kind}:of", *rest) for name, kind, *rest in commands]
 

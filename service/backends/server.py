@@ -15,7 +15,7 @@ from redis import asyncio as driver
 from redis import exceptions as faults
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 
-from service.backends.durability import Command, NotDurable, Wait
+from service.backends.durability import NotDurable, RedisCommand, Wait
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ class Server(ABC):
         [reply] = await self._retry_until(until_s, tag, partial(self._run_all, tag, [command]))
         return reply
 
-    async def write(self, until_s: float, tag: str, commands: Sequence[Command]) -> list[Any]:
+    async def write(self, until_s: float, tag: str, commands: Sequence[RedisCommand]) -> list[Any]:
         """As `run`, of scripts that write, one after the other: returns when all of it is durable.
 
         They go out in one write on one connection. When one fails or is lost, the others may have
@@ -232,7 +232,7 @@ class Server(ABC):
             run = partial(self._run_all_and_wait, wait, until_s, tag, commands)
         return cast("list[Any]", await self._retry_until(until_s, tag, run))
 
-    async def _run_all(self, tag: str, commands: Sequence[Command]) -> list[Any]:
+    async def _run_all(self, tag: str, commands: Sequence[RedisCommand]) -> list[Any]:
         packed = b"".join(map(hiredis.pack_command, commands))
         replies = await self._ask(tag, packed, len(commands))
         for reply in replies:
@@ -241,7 +241,7 @@ class Server(ABC):
         return replies
 
     async def _run_all_and_wait(
-        self, wait: Wait, until_s: float, tag: str, commands: Sequence[Command]
+        self, wait: Wait, until_s: float, tag: str, commands: Sequence[RedisCommand]
     ) -> list[Any]:
         """The wait is for the connection's last write, and so for all of them."""
         left_s = until_s - asyncio.get_running_loop().time()

@@ -88,7 +88,7 @@ async def evicted(ask: Ask) -> int:
     return sum(int(info.get("evicted_keys", 0)) for info in await ask("INFO", "stats"))
 
 
-def in_words(infos: Sequence[dict[str, Any]], settings: config.Redis) -> list[str]:
+def describe_servers(infos: Sequence[dict[str, Any]], settings: config.Redis) -> list[str]:
     """Sentences that say what the servers are, and where a report is before it is answered.
 
     Args:

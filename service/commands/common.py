@@ -125,7 +125,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             yield store
 
 
-async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
+async def retry_while_unavailable(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """The answer of a call that may be repeated, though the store be away for a minute.
 
     Raises:
@@ -163,7 +163,7 @@ class Writer:
         await asyncio.sleep(0)  # the first batches go out
 
     async def _write(self, reports: Sequence[Report], then: Callable[[list[Merged]], None]) -> None:
-        then(await patiently(lambda: self._store.write(reports)))
+        then(await retry_while_unavailable(lambda: self._store.write(reports)))
 
     async def finish(self) -> None:
         """Waits until all is written.
@@ -180,7 +180,7 @@ async def walk(store: Store, selection: Selection, partition: int) -> AsyncItera
     after: Position | None = None
     while True:
         at = after
-        page = await patiently(lambda: store.scan(partition, selection, _ROWS, at))  # noqa: B023
+        page = await retry_while_unavailable(lambda: store.scan(partition, selection, _ROWS, at))  # noqa: B023
         yield page
         after = page.following
         if after is None:
@@ -202,7 +202,7 @@ async def walk_all(store: Store, partition: int) -> AsyncIterator[list[Record]]:
         yield page.records
 
 
-async def reports_in(store: Store, records: Iterable[Record]) -> list[Report]:
+async def reports_of_records(store: Store, records: Iterable[Record]) -> list[Report]:
     """Reports that make these records of the store, with their participants.
 
     Raises:
@@ -211,7 +211,7 @@ async def reports_in(store: Store, records: Iterable[Record]) -> list[Report]:
     reports: list[Report] = []
     for each in records:
         try:
-            record, found = await patiently(lambda: store.with_participants(each))  # noqa: B023
+            record, found = await retry_while_unavailable(lambda: store.with_participants(each))  # noqa: B023
         except ValueError:
             raise CommandError(
                 f"The participants of the message {each.wamid} can't be read by this version. Run "
@@ -227,7 +227,10 @@ async def size_of(store: Store, selection: Selection) -> int:
     for partition in range(store.partitions):
         keys = [index_key(tag_of(partition), *one) for one in selection.filters]
         total += min(
-            [await patiently(lambda: store.execute(partition, "ZCARD", key)) for key in keys]  # noqa: B023
+            [
+                await retry_while_unavailable(lambda: store.execute(partition, "ZCARD", key))  # noqa: B023
+                for key in keys
+            ]
         )
     return total
 

@@ -16,10 +16,10 @@ import click
 from service.commands.common import (
     conclude,
     open_store,
-    patiently,
     plural,
     progress,
     resolve,
+    retry_while_unavailable,
     run,
     size_of,
     walk,
@@ -102,7 +102,7 @@ async def _line_of(store: Store, record: Record) -> bytes | None:
     None: it can't be read whole.
     """
     try:
-        found, participants = await patiently(lambda: store.with_participants(record))
+        found, participants = await retry_while_unavailable(lambda: store.with_participants(record))
         return line_of(found, participants) + b"\n" if found else b""
     except ValueError:
         return None

@@ -198,7 +198,7 @@ class Table:
                 row[field] = self._times.read(time, field)
         row = {field: value for field, value in row.items() if value != ""}
         if "recipient_id" in row:
-            row["recipient_id"] = _recipient_in(row["recipient_id"])
+            row["recipient_id"] = _row_recipient(row["recipient_id"])
         return row
 
     def _report(self, row: Row, status: object, time_field: str) -> Report:
@@ -280,7 +280,7 @@ def _advice(error: BadRequest, time: object) -> str:
     return advice(time) if error.field == "timestamp" else ""
 
 
-def _recipient_in(value: object) -> str:
+def _row_recipient(value: object) -> str:
     """A row's recipient. A status update may pass over an odd one; a row can't.
 
     Raises:

@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 import click
 
 from service.commands.foreign_rows import Table
-from service.commands.record_lines import RecordLine, reports_in
+from service.commands.record_lines import RecordLine, reports_of_line
 from service.domain.report import Report
 from service.errors import BadRequest, CommandError, TrackerError
 from service.models.ndjson import MOST_LINE_BYTES
@@ -170,7 +170,7 @@ def _reports_of_json(
     if _has_a_field_twice(pairs):
         raise BadRequest("The line has a field twice.")
     _note([name for name in names if name not in _RECORD_FIELDS], unread)
-    return reports_in(line.encode())
+    return reports_of_line(line.encode())
 
 
 def _note(columns: Sequence[str], unread: dict[str, None]) -> None:

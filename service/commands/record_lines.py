@@ -156,7 +156,7 @@ def _participant_line(participant: Participant) -> ParticipantLine:
     )
 
 
-def reports_in(line: bytes) -> list[Report]:
+def reports_of_line(line: bytes) -> list[Report]:
     """The reports that make the record and the participants in a line that `line_of` wrote.
 
     Raises:
@@ -191,7 +191,7 @@ def _participant_in(line: ParticipantLine) -> Participant:
 
 def _record_in(line: RecordLine) -> Record:
     texts = {name: getattr(line, name) for name in _TEXTS}
-    texts["recipient_id"] = _recipient_in(line)
+    texts["recipient_id"] = _stored_recipient(line)
     for name, field in _TIMES.items():
         texts[field] = _us_of(getattr(line, name), name)[:-3]
     for name, field in _RECEIPTS.items():
@@ -200,7 +200,7 @@ def _record_in(line: RecordLine) -> Record:
     return Record(status=line.status, **texts)
 
 
-def _recipient_in(line: RecordLine) -> str:
+def _stored_recipient(line: RecordLine) -> str:
     """The recipient in today's stored form. One that would be refused today is kept as it is."""
     try:
         return recipient_of(line.recipient_id, "recipient_id") if line.recipient_id else ""

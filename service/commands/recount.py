@@ -24,9 +24,9 @@ from service.commands.common import (
     EVERYTHING,
     conclude,
     open_store,
-    patiently,
     plural,
     progress,
+    retry_while_unavailable,
     run,
     size_of,
 )
@@ -144,7 +144,9 @@ class _Checker:
         Raises:
             _Overrun: too much is written for that.
         """
-        self._place = await patiently(lambda: self._feed.end(self._partition, math.inf))
+        self._place = await retry_while_unavailable(
+            lambda: self._feed.end(self._partition, math.inf)
+        )
         async for keys in key_pages(self._store, self._partition, "*"):
             await self._check_keys(keys)
             await self._catch_up()
@@ -178,7 +180,7 @@ class _Checker:
 
     async def _check_messages(self, ids: Sequence[str]) -> None:
         """Whether these messages have their entries in indexes."""
-        records = await patiently(lambda: self._store.records(self._partition, ids))
+        records = await retry_while_unavailable(lambda: self._store.records(self._partition, ids))
         self._take(ids, records)
         for some in _batches([id_of(each.wamid) for each in records], MAX_RECHECKED):
             await self._recount(Recount(mend=self._mend, messages=some))
@@ -200,7 +202,7 @@ class _Checker:
         cursor, key = 0, f"{tag_of(self._partition)}:values:{name}"
         while True:
             command = "ZSCAN", key, cursor, "COUNT", _ENTRIES_AT_ONCE
-            following, flat = await patiently(
+            following, flat = await retry_while_unavailable(
                 lambda: self._store.execute(self._partition, *command)  # noqa: B023
             )
             self._note((name, value.decode()) for value, _ in flat)
@@ -216,7 +218,7 @@ class _Checker:
         """
         more = True
         while more:
-            changes = await patiently(
+            changes = await retry_while_unavailable(
                 lambda: self._feed.read(self._partition, self._place, math.inf)
             )
             if changes is None:
@@ -279,7 +281,7 @@ class _Checker:
                 return held
 
     async def _recount(self, recount: Recount) -> Recounted:
-        found = await patiently(lambda: self._store.recount(self._partition, recount))
+        found = await retry_while_unavailable(lambda: self._store.recount(self._partition, recount))
         self._ledger.note_wrong(found.entries)
         return found
 

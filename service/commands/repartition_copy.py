@@ -12,7 +12,7 @@ from service.commands.common import (
     open_server,
     open_store,
     progress,
-    reports_in,
+    reports_of_records,
     size_of,
     store_on,
     walk_all,
@@ -20,7 +20,7 @@ from service.commands.common import (
 from service.commands.store_state import (
     Moved,
     census_of,
-    in_words,
+    format_census,
     layout_of,
     put_tombstone,
     tombstones,
@@ -87,7 +87,7 @@ async def _copy_messages(source: Store, target: Store) -> None:
     with progress("Copying", await size_of(source, EVERYTHING)) as show:
         for partition in range(source.partitions):
             async for records in walk_all(source, partition):
-                reports = await reports_in(source, records)
+                reports = await reports_of_records(source, records)
                 await writer.put(reports, lambda _merged: None)
                 done += len(records)
                 show(done)
@@ -99,8 +99,8 @@ async def _compare(source: Store, target: Store) -> int:
     here, there = await census_of(source), await census_of(target)
     if here != there:
         raise CommandError(
-            f"The stores differ: {in_words(here)} here, {in_words(there)} there. Was something "
-            "written meanwhile? Stop every service and run the same again; if they differ still, "
-            "empty the other Redis first."
+            f"The stores differ: {format_census(here)} here, {format_census(there)} there. Was "
+            "something written meanwhile? Stop every service and run the same again; if they "
+            "differ still, empty the other Redis first."
         )
     return here["messages"]

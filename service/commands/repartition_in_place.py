@@ -13,9 +13,9 @@ from service.backends.durability import fence_key
 from service.commands.common import (
     EVERYTHING,
     open_server,
-    patiently,
     progress,
-    reports_in,
+    reports_of_records,
+    retry_while_unavailable,
     size_of,
     store_on,
     walk_all,
@@ -25,7 +25,7 @@ from service.commands.store_state import (
     Census,
     Moved,
     census_of,
-    in_words,
+    format_census,
     layout_of,
     put_tombstone,
     tombstones,
@@ -92,7 +92,7 @@ async def move_tombstones(old: Store, new: Store) -> int:
         if tombstone.crc16 % new.partitions != tombstone.partition:
             await put_tombstone(new, tombstone)
             place = tombstone.partition
-            await patiently(lambda: old.execute(place, "DEL", tombstone.key))  # noqa: B023
+            await retry_while_unavailable(lambda: old.execute(place, "DEL", tombstone.key))  # noqa: B023
             number += 1
     return number
 
@@ -117,15 +117,15 @@ async def move_messages(old: Store, new: Store) -> int:
         for partition in range(old.partitions):
             async for records in walk_all(old, partition):
                 away = [r for r in records if partition_of(r.wamid, new.partitions) != partition]
-                twice.update(await _write(new, away, await reports_in(old, away)))
+                twice.update(await _write(new, away, await reports_of_records(old, away)))
                 await _remove(old, partition, away)
                 done += len(records)
                 show(done)
     after = await census_of(all_places)
     if after != before - twice:
         raise CommandError(
-            f"The counts differ: {in_words(before - twice)} before, {in_words(after)} now. Was "
-            "something written meanwhile? Stop every service and run the same again."
+            f"The counts differ: {format_census(before - twice)} before, {format_census(after)} "
+            "now. Was something written meanwhile? Stop every service and run the same again."
         )
     await _drop_rest(old, new)
     return after["messages"]
@@ -138,7 +138,7 @@ async def _drop_rest(old: Store, new: Store) -> None:
     """
     for partition in range(new.partitions, old.partitions):
         keys = [key_of(tag_of(partition)) for key_of in (feed_key, fence_key)]
-        await patiently(lambda: old.execute(partition, "DEL", *keys))  # noqa: B023
+        await retry_while_unavailable(lambda: old.execute(partition, "DEL", *keys))  # noqa: B023
 
 
 async def _write(new: Store, records: Sequence[Record], reports: Sequence[Report]) -> Census:
@@ -152,8 +152,8 @@ async def _write(new: Store, records: Sequence[Record], reports: Sequence[Report
         records: that are moved.
         reports: that make them and their participants.
     """
-    found = await patiently(lambda: new.lookup(record.wamid for record in records))
-    await patiently(lambda: new.write(reports))
+    found = await retry_while_unavailable(lambda: new.lookup(record.wamid for record in records))
+    await retry_while_unavailable(lambda: new.write(reports))
     there = Census()
     for record in records:
         if record.wamid in found:
@@ -165,4 +165,4 @@ async def _remove(old: Store, partition: int, records: Sequence[Record]) -> None
     names = [(id_of(record.wamid), str(crc16_of(record.wamid))) for record in records]
     for start in range(0, len(names), MAX_ERASED):
         erasure = Erasure(names[start : start + MAX_ERASED], "all")
-        await patiently(lambda: old.remove(partition, erasure, "moved"))  # noqa: B023
+        await retry_while_unavailable(lambda: old.remove(partition, erasure, "moved"))  # noqa: B023

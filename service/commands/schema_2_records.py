@@ -142,7 +142,7 @@ def fields_of(packed: bytes) -> dict[str, str]:
     return {name: text for name in _SHOWN if (text := fields.get(name, ""))}
 
 
-def participants_of(packed: bytes) -> dict[str, str]:
+def participant_fields_of(packed: bytes) -> dict[str, str]:
     """The hash of version 3 for the participants of a record of version 2; empty: it has none.
 
     There a record had the smallest id of a participant, and no word on what became of them.

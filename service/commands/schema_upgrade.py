@@ -25,16 +25,16 @@ from service.backends.server import Fake, Server
 from service.commands.common import (
     EVERYTHING,
     open_server,
-    patiently,
     plural,
     private_runs,
     progress,
+    retry_while_unavailable,
     size_of,
     store_on,
     with_store,
 )
 from service.commands.recount import check_on
-from service.commands.schema_2_records import fields_of, indexed_by, participants_of
+from service.commands.schema_2_records import fields_of, indexed_by, participant_fields_of
 from service.commands.store_state import layout_of
 from service.config import Settings
 from service.errors import CommandError, Unavailable
@@ -60,19 +60,19 @@ class Step(NamedTuple):
     Attributes:
         fields_of: makes of a record the fields of the next version; raises ValueError for what it
             can't read.
-        participants_of: makes of it the fields of its participants.
+        participant_fields_of: makes of it the fields of its participants.
         indexed_by: the value of the recipient's index that a record with these fields was under,
             `""` for none.
         counts: the dimensions whose counters the store lacks.
     """
 
     fields_of: Callable[[bytes], Fields]
-    participants_of: Callable[[bytes], Fields]
+    participant_fields_of: Callable[[bytes], Fields]
     indexed_by: Callable[[Fields], str]
     counts: Sequence[str]
 
 
-STEPS = {2: Step(fields_of, participants_of, indexed_by, ("campaign", "phone_number"))}
+STEPS = {2: Step(fields_of, participant_fields_of, indexed_by, ("campaign", "phone_number"))}
 """The steps, by the version that they begin with."""
 
 _UNREAD_S = 4.0
@@ -171,7 +171,9 @@ async def _origin_of(store: Store, layout: Layout | None) -> int | None:
     """The version that the store has, or had before an upgrade that broke off."""
     if layout is None or layout.version != UPGRADING:
         return layout.version if layout else None
-    return int(await patiently(lambda: store.execute(0, "HGET", schema_key(), "upgrading")))
+    return int(
+        await retry_while_unavailable(lambda: store.execute(0, "HGET", schema_key(), "upgrading"))
+    )
 
 
 def _check_way(layout: Layout, origin: int) -> None:
@@ -226,7 +228,7 @@ async def _unread_s(store: Store) -> int:
 async def _set(store: Store, version: int, origin: int | None = None) -> None:
     fields = ("version", str(version))
     change = Change(schema=fields, origin=str(origin or ""))
-    await patiently(lambda: store.upgrade(0, change))
+    await retry_while_unavailable(lambda: store.upgrade(0, change))
 
 
 _BEFORE = (
@@ -278,7 +280,7 @@ class _Upgrade:
     async def each(self, change: Change) -> None:
         """Does the same to each partition."""
         for partition in range(self._store.partitions):
-            await patiently(lambda: self._store.upgrade(partition, change))  # noqa: B023
+            await retry_while_unavailable(lambda: self._store.upgrade(partition, change))  # noqa: B023
 
     async def convert(self) -> int:
         """Converts all records that can be read; returns how many it has."""
@@ -287,7 +289,9 @@ class _Upgrade:
             async for partition, ids in self._pages():
                 held = await self._read(partition, ids)
                 for change in self._changes(held):
-                    done += await patiently(lambda: self._store.upgrade(partition, change))  # noqa: B023
+                    done += await retry_while_unavailable(
+                        lambda: self._store.upgrade(partition, change)  # noqa: B023
+                    )
                 seen += len(ids)
                 show(seen)
         return done
@@ -303,7 +307,8 @@ class _Upgrade:
             if messages and (len(messages) == MAX_REPLACED or size + len(packed) > _CHANGE_BYTES):
                 yield self._change(messages)
                 messages, size = [], 0
-            left, named = self._step.indexed_by(fields), _flat(self._step.participants_of(packed))
+            left = self._step.indexed_by(fields)
+            named = _flat(self._step.participant_fields_of(packed))
             messages.append((message_id, packed.decode(), _flat(fields), left, named))
             size += len(packed)
         if messages:
@@ -369,7 +374,9 @@ class _Upgrade:
         others = [message_key(tag, each) for each, packed in held.items() if packed is None]
         new = 0
         if others:
-            new = await patiently(lambda: self._store.execute(partition, "EXISTS", *others))
+            new = await retry_while_unavailable(
+                lambda: self._store.execute(partition, "EXISTS", *others)
+            )
         found.numbers["new"] += new
         found.numbers["entries"] += len(others) - new
         for message_id, packed in held.items():
@@ -381,7 +388,9 @@ class _Upgrade:
     async def _read(self, partition: int, ids: Sequence[str]) -> dict[str, bytes | None]:
         """The old records of these; None where it is a new one, or none."""
         keys = [message_key(tag_of(partition), message_id) for message_id in ids]
-        packed = await patiently(lambda: self._store.execute(partition, "MGET", *keys))
+        packed = await retry_while_unavailable(
+            lambda: self._store.execute(partition, "MGET", *keys)
+        )
         return dict(zip(ids, packed, strict=True))
 
     async def _pages(
@@ -412,7 +421,9 @@ class _Upgrade:
         start = 0
         while True:
             place = index_key(tag_of(partition), "all"), start, start + _PAGE - 1
-            found = await patiently(lambda: self._store.execute(partition, "ZRANGE", *place))  # noqa: B023
+            found = await retry_while_unavailable(
+                lambda: self._store.execute(partition, "ZRANGE", *place)  # noqa: B023
+            )
             if not found:
                 return
             yield [each.decode() for each in found]
@@ -420,7 +431,9 @@ class _Upgrade:
 
     async def _not_listed(self, partition: int, ids: Sequence[str]) -> list[str]:
         key = index_key(tag_of(partition), "all")
-        scores = await patiently(lambda: self._store.execute(partition, "ZMSCORE", key, *ids))
+        scores = await retry_while_unavailable(
+            lambda: self._store.execute(partition, "ZMSCORE", key, *ids)
+        )
         return [each for each, score in zip(ids, scores, strict=True) if score is None]
 
     async def _scanned(self) -> AsyncIterator[tuple[int, list[str]]]:
@@ -430,7 +443,9 @@ class _Upgrade:
             cursor = 0
             while True:
                 command = "SCAN", cursor, "MATCH", "{wa:*}:msg:*", "COUNT", _PAGE
-                cursor, keys = await patiently(lambda: self._store.execute(place, *command))  # noqa: B023
+                cursor, keys = await retry_while_unavailable(
+                    lambda: self._store.execute(place, *command)  # noqa: B023
+                )
                 by_partition: defaultdict[int, list[str]] = defaultdict(list)
                 for key in keys:
                     tag, _, message_id = key.decode().partition(":msg:")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from service.commands.common import patiently
+from service.commands.common import retry_while_unavailable
 from service.errors import CommandError, Unavailable
 from service.store.keys import count_key, index_key, schema_key, tag_of
 from service.store.script_types import Layout
@@ -58,9 +58,9 @@ async def layout_of(store: Store) -> Layout | None:
 async def write_layout(store: Store, layout: Layout) -> None:
     """Says how the store is laid out, and whether a move is under way, in one step."""
     fields = [part for field in layout._asdict().items() if field[1] for part in field]
-    await patiently(lambda: store.execute(0, "HSET", schema_key(), *fields))
+    await retry_while_unavailable(lambda: store.execute(0, "HSET", schema_key(), *fields))
     if not layout.moving:
-        await patiently(lambda: store.execute(0, "HDEL", schema_key(), "moving"))
+        await retry_while_unavailable(lambda: store.execute(0, "HDEL", schema_key(), "moving"))
 
 
 async def tombstones(store: Store) -> AsyncIterator[Tombstone]:
@@ -69,7 +69,7 @@ async def tombstones(store: Store) -> AsyncIterator[Tombstone]:
         async for keys in key_pages(store, partition, "gone:*"):
             for key in keys:
                 value, left_ms = [
-                    await patiently(lambda: store.execute(partition, command, key))  # noqa: B023
+                    await retry_while_unavailable(lambda: store.execute(partition, command, key))  # noqa: B023
                     for command in ("GET", "PTTL")
                 ]
                 if value is not None:  # else its time has just come
@@ -81,7 +81,7 @@ async def put_tombstone(store: Store, tombstone: Tombstone) -> str:
     home = tombstone.crc16 % store.partitions
     key = tombstone.key.replace(tag_of(tombstone.partition), tag_of(home), 1)
     limit = ("PX", tombstone.left_ms) if tombstone.left_ms > 0 else ()
-    await patiently(lambda: store.execute(home, "SET", key, tombstone.crc16, *limit))
+    await retry_while_unavailable(lambda: store.execute(home, "SET", key, tombstone.crc16, *limit))
     return key
 
 
@@ -91,7 +91,7 @@ async def key_pages(store: Store, partition: int, pattern: str) -> AsyncIterator
     cursor = 0
     while True:
         command = "SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_AT_ONCE
-        following, keys = await patiently(lambda: store.execute(partition, *command))  # noqa: B023
+        following, keys = await retry_while_unavailable(lambda: store.execute(partition, *command))  # noqa: B023
         yield [key.decode() for key in keys]
         cursor = int(following)
         if not cursor:
@@ -103,13 +103,17 @@ async def census_of(store: Store) -> Census:
     found = Census()
     for partition in range(store.partitions):
         tag = tag_of(partition)
-        counts = await patiently(lambda: store.execute(partition, "HGETALL", count_key(tag)))  # noqa: B023
+        counts = await retry_while_unavailable(
+            lambda: store.execute(partition, "HGETALL", count_key(tag))  # noqa: B023
+        )
         found.update({name.decode(): int(number) for name, number in counts.items()})
         index = index_key(tag, "all")
-        found["messages"] += await patiently(lambda: store.execute(partition, "ZCARD", index))  # noqa: B023
+        found["messages"] += await retry_while_unavailable(
+            lambda: store.execute(partition, "ZCARD", index)  # noqa: B023
+        )
     return found
 
 
-def in_words(census: Census) -> str:
+def format_census(census: Census) -> str:
     """The counts as a part of a sentence, without the errors'."""
     return ", ".join(f"{number:,} {name}" for name, number in census.items() if ":" not in name)

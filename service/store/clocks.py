@@ -114,7 +114,7 @@ class Clocks:
         self._theirs_ns = 1000 * max(theirs_us) - steady_ns
         ours_us = ours_ns // 1000
         self.ahead_s = max(((ours_us - each) / 1e6 for each in theirs_us), key=abs)
-        self._say("apart" if self.apart_s else "", in_words(self.ahead_s))
+        self._say("apart" if self.apart_s else "", describe_clock_skew(self.ahead_s))
         return Compared(min(ours_us, *theirs_us), self.ahead_s)
 
     async def look(self) -> None:
@@ -140,7 +140,7 @@ class Clocks:
             log.info("clocks_agree")
 
 
-def in_words(ahead_s: float) -> str:
+def describe_clock_skew(ahead_s: float) -> str:
     """What an operator should know of such a difference, in seconds."""
     where = "ahead of" if ahead_s > 0 else "behind"
     told = f"This machine's clock is {abs(ahead_s):,.0f} s {where} that of Redis: set the wrong one"
@@ -154,4 +154,4 @@ async def weaknesses_of_clocks(server: Server) -> list[str]:
         await clocks.compare()
     except Unavailable:
         return [UNKNOWN]
-    return [in_words(clocks.ahead_s)] if clocks.apart_s else []
+    return [describe_clock_skew(clocks.ahead_s)] if clocks.apart_s else []

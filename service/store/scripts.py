@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar, cast
 import msgspec
 from redis.exceptions import NoScriptError
 
-from service.backends.permissions import MERGES, Command, on_keys_of
+from service.backends.permissions import MERGES, CheckedCommand, on_keys_of
 from service.domain.identity import id_of
 from service.domain.query import Position, ValuePosition
 from service.domain.report import Merged, Outcome, Report, Status
@@ -132,7 +132,7 @@ def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 
 
 @cache
-def _asked(partition: int, commands: tuple[Command, ...]) -> bytes:
+def _asked(partition: int, commands: tuple[CheckedCommand, ...]) -> bytes:
     """A batch without reports, which asks for the permission to run these commands."""
     return msgspec.json.encode(([], on_keys_of(tag_of(partition), commands)))
 
@@ -233,7 +233,7 @@ class Scripts:
         """
         await self._write("merge", partition, [_asked(partition, MERGES)], until_s)
 
-    async def ask_for(self, commands: tuple[Command, ...], until_s: float) -> None:
+    async def ask_for(self, commands: tuple[CheckedCommand, ...], until_s: float) -> None:
         """Makes sure that partition 0's server takes writes, and that the user has permission.
 
         Args:

@@ -12,9 +12,15 @@ from redis import exceptions as faults
 
 from service import config
 from service.backends.embedded import LISTPACK_BYTES, is_private
-from service.backends.permissions import MERGES, OTHERS, Command
+from service.backends.permissions import MERGES, OTHERS, CheckedCommand
 from service.backends.server import HOPELESS, Fake, Server
-from service.backends.server_checks import check_age, evicted, in_words, loss_risks, syncs_by_itself
+from service.backends.server_checks import (
+    check_age,
+    describe_servers,
+    evicted,
+    loss_risks,
+    syncs_by_itself,
+)
 from service.errors import OtherStore, StartError, StoreAway
 from service.store.keys import SCHEMA_VERSION, UPGRADING, tag_of
 from service.store.script_types import Layout
@@ -114,7 +120,7 @@ async def check(
     return warnings
 
 
-async def check_permission(scripts: Scripts, commands: tuple[Command, ...]) -> None:
+async def check_permission(scripts: Scripts, commands: tuple[CheckedCommand, ...]) -> None:
     """Makes sure that the user may run commands; one of the tables in `permits`.
 
     Raises:
@@ -180,7 +186,7 @@ async def describe(server: Server, settings: config.Settings) -> list[str]:
         StoreAway: it can't be reached any more.
     """
     with _away():
-        return in_words(await server.info(), settings.redis)
+        return describe_servers(await server.info(), settings.redis)
 
 
 class RecordSize(NamedTuple):

@@ -119,7 +119,7 @@ def _busy(server: web.Server) -> bool:
     return any(connection._request_in_progress for connection in server.connections)  # noqa: SLF001
 
 
-class Place(Protocol):
+class WorkerContext(Protocol):
     """What a worker finds where it is started."""
 
     settings: Settings
@@ -139,7 +139,7 @@ class Worker(GunicornUVLoopWebWorker):
         replaces: whether the service has been up before; given by the master.
     """
 
-    app: Place
+    app: WorkerContext
     slot = 0
     replaces = False
 

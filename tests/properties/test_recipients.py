@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from service.commands.foreign_rows import Table
-from service.commands.record_lines import line_of, reports_in
+from service.commands.record_lines import line_of, reports_of_line
 from service.domain.query import Selection
 from service.domain.record import Record, record_of
 from service.domain.report import Clock
@@ -139,11 +139,10 @@ def test_an_exported_line_of_an_earlier_version_is_read_anew(both: tuple[str, st
     text, digits = both
     line = json.loads(line_of(_record("919876543210")))
     if text.isprintable():
-        assert record_of(reports_in(json.dumps(line | {"recipient_id": text}).encode())) == _record(
-            digits
-        )
+        read = reports_of_line(json.dumps(line | {"recipient_id": text}).encode())
+        assert record_of(read) == _record(digits)
     spoilt = json.dumps(line | {"recipient_id": "undefined"}).encode()
-    assert record_of(reports_in(spoilt)).recipient_id == "undefined"
+    assert record_of(reports_of_line(spoilt)).recipient_id == "undefined"
 
 
 def _record(recipient_id: str) -> Record:

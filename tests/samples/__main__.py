@@ -24,7 +24,7 @@ from aiohttp.test_utils import TestClient
 
 from service.app import create_app
 from service.commands.common import EVERYTHING, walk
-from service.commands.record_lines import line_of, reports_in
+from service.commands.record_lines import line_of, reports_of_line
 from service.domain.identity import crc16_of, id_of, partition_of
 from service.domain.record import record_of
 from service.domain.report import Context, Report, Status
@@ -193,7 +193,7 @@ def _tracked_late(
 def _imported(wamid: str, i: int, chance: random.Random, stamps: Iterator[int]) -> Iterator[Report]:
     """From an export of another store."""
     kind = chance.choice([_tracked, _failed, _of_meta, _tracked_late])
-    yield from reports_in(line_of(record_of(list(kind(wamid, i, chance, stamps)))))
+    yield from reports_of_line(line_of(record_of(list(kind(wamid, i, chance, stamps)))))
 
 
 def _unheard(wamid: str, i: int, chance: random.Random, stamps: Iterator[int]) -> Iterator[Report]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.commands.record_lines import line_of, reports_in
+from service.commands.record_lines import line_of, reports_of_line
 from service.commands.repartition_in_place import move_messages
 from service.domain.identity import id_of, partition_of
 from service.domain.query import Selection
@@ -141,7 +141,7 @@ async def test_a_record_knows_of_all_that_its_participants_say(store: Bench) -> 
     found, participants = await store.store.with_participants(before)
     assert found is not None
     assert [each.status for each in participants] == [Status.DELIVERED, Status.READ]
-    assert record_of(reports_in(line_of(found, participants))) == found
+    assert record_of(reports_of_line(line_of(found, participants))) == found
 
 
 async def test_they_go_with_their_message(store: Bench) -> None:
@@ -186,9 +186,9 @@ async def test_one_of_whom_only_the_id_is_known_comes_back(store: Bench) -> None
     """As an earlier version's export names them."""
     record = record_of([status_report(Status.READ, wamid=GROUP, received_us=BASE_US)])
     line = line_of(record).replace(b"{", b'{"participant_id":"IN.1",', 1)
-    await store.store.write(reports_in(line))
+    await store.store.write(reports_of_line(line))
     [found] = await store.check_invariants()
     assert found == record._replace(participants="1")
     assert await store.participants(GROUP) == [Participant("IN.1", str(BASE_US))]
-    again = reports_in(line_of(found, await store.participants(GROUP)))
+    again = reports_of_line(line_of(found, await store.participants(GROUP)))
     assert {outcome for _, outcome in await outcomes(store, *again)} == {Outcome.UNCHANGED}

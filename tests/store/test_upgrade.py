@@ -18,7 +18,7 @@ from service.backends.connect import connect
 from service.backends.server import Server
 from service.commands import schema_upgrade
 from service.commands.common import store_on, with_store
-from service.commands.record_lines import reports_in as reports_of_line
+from service.commands.record_lines import reports_of_line
 from service.commands.schema_upgrade import _Upgrade, upgrade_on
 from service.config import Settings
 from service.domain.identity import crc16_of, id_of, partition_of

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.commands.record_lines import RecordLine, line_of, reports_in
+from service.commands.record_lines import RecordLine, line_of, reports_of_line
 from service.domain.record import Record, participants_of, receipts_of, record_of
 from service.domain.report import Context, Extras, Report, Status
 from service.errors import BadRequest
@@ -37,7 +37,7 @@ def content(**fields: Any) -> dict[str, Any]:
 
 def refusal(line: object) -> BadRequest:
     with pytest.raises(BadRequest) as caught:
-        reports_in(json.dumps(line).encode())
+        reports_of_line(json.dumps(line).encode())
     return caught.value
 
 
@@ -45,7 +45,7 @@ def refusal(line: object) -> BadRequest:
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_a_record_comes_back_whole(some: list[Report]) -> None:
     record, participants = without_pricing(record_of(some)), participants_of(some)
-    read = reports_in(line_of(record, participants))
+    read = reports_of_line(line_of(record, participants))
     assert (record_of(read), participants_of(read)) == (record, participants)
 
 
@@ -61,7 +61,7 @@ def test_pricing_is_an_object_and_comes_back_as_it_was_kept(pricing: dict[str, A
     record = record_of([replace(status_report(Status.SENT), extras=extras)])
     line = line_of(record)
     assert json.loads(line).get("pricing", {}) == pricing
-    assert record_of(reports_in(line)) == record
+    assert record_of(reports_of_line(line)) == record
 
 
 def test_every_field_of_a_record_has_its_place() -> None:
@@ -139,7 +139,7 @@ def test_parts_that_no_reports_can_have_made_are_refused(change: dict[str, Any])
 
 
 def test_the_same_line_unchanged_is_taken() -> None:
-    assert record_of(reports_in(json.dumps(content()).encode())).guest_name == '=1+1, "Jö"'
+    assert record_of(reports_of_line(json.dumps(content()).encode())).guest_name == '=1+1, "Jö"'
 
 
 @settings(max_examples=100)
@@ -149,7 +149,7 @@ def test_every_older_line_is_taken(some: list[Report]) -> None:
     record = without_pricing(record_of(some))
     older = json.loads(line_of(record, participants_of(some)))
     older.pop("received_at_of", None)
-    read = record_of(reports_in(json.dumps(older).encode()))
+    read = record_of(reports_of_line(json.dumps(older).encode()))
     receipts = {f"{s}_received_ms": getattr(record, f"{s}_received_ms") for s in Status}
     assert read._replace(**receipts) == record
 
@@ -157,4 +157,4 @@ def test_every_older_line_is_taken(some: list[Report]) -> None:
 def test_an_older_line_was_received_when_the_first_report_was() -> None:
     older = json.dumps(content(received_at_of=None)).encode()
     time_ms = str(BASE_US // 1000)
-    assert receipts_of(record_of(reports_in(older))) == {"sent": time_ms, "failed": time_ms}
+    assert receipts_of(record_of(reports_of_line(older))) == {"sent": time_ms, "failed": time_ms}

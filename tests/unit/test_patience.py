@@ -21,11 +21,11 @@ class Away:
 
 async def test_a_call_is_repeated_until_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "_PAUSE_S", 0.0)
-    assert await common.patiently(Away(5).call) == "answer"
+    assert await common.retry_while_unavailable(Away(5).call) == "answer"
 
 
 async def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "_PAUSE_S", 0.0)
     monkeypatch.setattr(common, "_TIMEOUT_S", 0.01)
     with pytest.raises(CommandError, match=r"not available \(timeout\). Run the same again"):
-        await common.patiently(Away(10**9).call)
+        await common.retry_while_unavailable(Away(10**9).call)
