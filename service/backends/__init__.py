@@ -1,1 +1,1 @@
-"""A URL becomes a Redis that answers: one server, a cluster, Sentinel's, or our own."""
+"""Connections to Redis: one server, a cluster, a Sentinel's master, or a private server."""

@@ -1,4 +1,4 @@
-"""Redis Cluster: each partition's commands go to its node."""
+"""Redis Cluster: sends each partition's commands to its node."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LOOK_EVERY_S = 0.2
 class Cluster(Server):
     """Redis Cluster.
 
-    Commands go to a partition's node directly. The driver's own routing follows ASK, which during
-    the move of a slot would run a script on a node that has only part of the keys: half of a
-    record would be written and the other half lost. Here ASK means to wait for the move's end.
+    Commands go directly to a partition's node. The driver's own routing follows ASK. While a slot
+    is being moved, that would run a script on a node that has only a part of the keys: half of a
+    record would be written, and the other half lost. Here ASK means to wait until the move ends.
 
     Args:
         client: with the nodes of the URL, and room for more than twice the connections.
-        connections: to a node at the most. Each has its own, so that one which hangs holds up
-            nobody who waits for another.
+        connections: the most connections to a node. Each node has its own limit, so that a node
+            that hangs doesn't hold up calls to the others.
     """
 
     def __init__(self, client: driver.RedisCluster, connections: int) -> None:
@@ -58,7 +58,7 @@ class Cluster(Server):
 
     @asynccontextmanager
     async def _node_of(self, tag: str) -> AsyncIterator[ClusterNode]:
-        """The partition's node. After an error that may pass, all nodes are looked up anew."""
+        """The partition's node. After a transient error the layout of the cluster is read anew."""
         await self._client.initialize()
         node = cast("ClusterNode", self._client.get_node_from_key(tag))
         try:
@@ -68,35 +68,33 @@ class Cluster(Server):
             await self._nodes.move_slot(error)
             raise
         except faults.AskError:
-            raise  # who has the slot hasn't changed yet
+            raise  # the slot still belongs to the same node
         except PASSING:
             await self._look_around(node)
             raise
 
     async def _look_around(self, failed: ClusterNode) -> None:
-        """Asks the nodes which of them has what; the one that failed is asked last.
-
-        Not at every failure: where a node is gone all batches for it fail again and again, and the
-        answer takes 10 ms to read and has every connection opened anew.
-        """
+        """Asks the nodes which slots each of them has; the failed node is asked last."""
         now_s = asyncio.get_running_loop().time()
+        # Not at every failure: while a node is down every batch for it fails again and again. To
+        # read the answer takes 10 ms, and every connection is then opened anew.
         if now_s < self._looked_s + _LOOK_EVERY_S:
             return
         self._looked_s = now_s
         try:
             await self._nodes.initialize(last_failed_node_name=failed.name)
         except faults.RedisClusterException:
-            # None of those that the driver remembers is there: all may have moved elsewhere.
+            # No node that the driver knows replies: all of them may have new addresses.
             self._nodes.startup_nodes |= self._seeds
             raise
 
     async def home_of(self, tag: str) -> str:
-        """The name of the server that holds a partition."""
+        """The name of the node that holds a partition."""
         await self._client.initialize()
         return cast("ClusterNode", self._client.get_node_from_key(tag)).name
 
     async def ask(self, *command: Any) -> list[Any]:
-        """The answer of every master."""
+        """Sends a command to every master, once; returns all their replies."""
         await self._client.initialize()
         return [await node.execute_command(*command) for node in self._client.get_primaries()]
 

@@ -1,4 +1,4 @@
-"""From a URL to a server that answers: private, one Redis, by Sentinel, a cluster, fakeredis."""
+"""Makes a client for a URL: one Redis, a Sentinel's master, a cluster, private or fakeredis."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ANSWER_S = 4.9
 
 @asynccontextmanager
 async def connect(settings: config.Settings) -> AsyncIterator[Server]:
-    """The server of the settings; starts and stops the embedded one.
+    """The server of the settings. The private server is started before, and stopped after.
 
     Raises:
-        ConfigError: the URL is none that we know.
-        StartError: the embedded server doesn't start.
+        ConfigError: the URL has no form that we know.
+        StartError: the private server doesn't start.
     """
     async with AsyncExitStack() as stack:
         url = settings.redis.url
@@ -45,7 +45,7 @@ async def connect(settings: config.Settings) -> AsyncIterator[Server]:
 
 
 def address_of(settings: config.Settings) -> str:
-    """Where the store is, fit for a log: the URL, in which no user, password and option is left."""
+    """The URL of the store for a log: without user, password and options."""
     if is_private(settings.redis.url, settings.data_dir):
         return "the private server"
     parts = urlsplit(settings.redis.url)
@@ -55,7 +55,7 @@ def address_of(settings: config.Settings) -> str:
 
 
 def _server_of(url: str, settings: config.Redis) -> Server:
-    # Short enough that even a last try that overstays its time is over within 5 s.
+    # Short enough that a call ends within 5 s, even if its last try misses the deadline.
     socket_timeout_s = min(settings.timeout_s / 2, _ANSWER_S - settings.timeout_s)
     try:
         _check_form(url)
@@ -67,7 +67,7 @@ def _server_of(url: str, settings: config.Redis) -> Server:
             socket_connect_timeout=socket_timeout_s,
             retry=Retry(NoBackoff(), 0),
         )
-    # The driver raises any of these for a bad option. Its text is hidden: it may hold the password.
+    # The driver raises any of these for a bad option. We hide its text: it may hold the password.
     except (KeyError, TypeError, ValueError, faults.RedisError):
         raise ConfigError(
             "redis.url must be like redis://host:6379/0, rediss://…, unix:///path, "
@@ -87,21 +87,21 @@ def _check_form(url: str) -> None:
         ValueError: the URL has no form that we know.
     """
     if not url.isprintable() or "%00" in url:
-        raise ValueError("a line's end is dropped by urlsplit, and a NUL refused by the system")
+        raise ValueError("urlsplit drops line ends, and the system refuses a NUL")
     parts = urlsplit(url)
     if parts.scheme == "unix":
         if not parts.path:
             raise ValueError("a path is needed")
     elif " " in url or "#" in url:
-        raise ValueError("what is behind a # would be ignored")
+        raise ValueError("the text after a # would be ignored")
     if parts.scheme in {"redis", "rediss"}:
         _, _, nodes = nodes_of(parts.netloc, usual_port="6379")
         if len(nodes) > 1 or not re.fullmatch(r"/?[0-9]*", parts.path):
-            raise ValueError("one host is needed, and the number of a database at the most")
+            raise ValueError("it must have one host, and no path but the number of a database")
 
 
 def _fake(_url: str, _settings: config.Redis, **_options: Any) -> Server:
-    from fakeredis import FakeAsyncRedis, FakeServer  # noqa: PLC0415  0.15 s for who uses another
+    from fakeredis import FakeAsyncRedis, FakeServer  # noqa: PLC0415  takes 0.15 s, for tests only
 
     return Fake(FakeAsyncRedis(server=FakeServer(), protocol=2))
 
@@ -110,7 +110,7 @@ def _one_server(url: str, settings: config.Redis, **options: Any) -> Server:
     pool = driver.BlockingConnectionPool.from_url(
         url, max_connections=settings.connections, timeout=settings.timeout_s, **options
     )
-    pool.make_connection()  # which refuses wrong options, and connects to nothing
+    pool.make_connection()  # raises for wrong options; it doesn't connect yet
     return OneServer(driver.Redis.from_pool(pool))
 
 
@@ -122,11 +122,11 @@ def _watched(url: str, settings: config.Redis, **options: Any) -> Server:
 def _cluster(url: str, settings: config.Redis, **options: Any) -> Server:
     parts = urlsplit(url)
     if parts.path.strip("/") or parts.query:
-        raise ValueError("a cluster has no databases, and we know no options")
+        raise ValueError("a cluster has no databases, and takes no options")
     user, password, nodes = nodes_of(parts.netloc)
     client = driver.RedisCluster(
         startup_nodes=[ClusterNode(*node) for node in nodes],
-        max_connections=2 * settings.connections + 1,  # it counts those that it is closing
+        max_connections=2 * settings.connections + 1,  # it also counts those that it is closing
         username=user,
         password=password,
         ssl=parts.scheme == "rediss+cluster",

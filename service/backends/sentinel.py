@@ -1,7 +1,7 @@
-"""`redis+sentinel://…`: a client of whichever server Sentinel says is the master.
+"""`redis+sentinel://…`: a client of the server that Sentinel names as the master.
 
-It asks again for every new connection, and a connection breaks when its server fails or is made a
-replica. So after a failover it is the next try that finds the new master.
+The client asks Sentinel again for every new connection. A connection breaks when its server fails
+or becomes a replica. So after a failover the next try finds the new master.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NODE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<name>[^][:%]+))(?::(?P<port>[0-9]
 
 
 class _Pool(SentinelConnectionPool, driver.BlockingConnectionPool):
-    """Sentinel's pool raises at its limit; this one waits for a connection."""
+    """A pool that waits for a free connection at its limit, where Sentinel's own pool raises."""
 
 
 def nodes_of(
@@ -30,7 +30,7 @@ def nodes_of(
     """The parts of `user:password@host:port,host:port`: user, password, hosts with their ports.
 
     Args:
-        netloc: this part of a URL.
+        netloc: the part of a URL.
         usual_port: the port of a host that names none; "": each host must name one.
 
     Raises:
@@ -47,7 +47,7 @@ def _node_of(text: str, usual_port: str) -> tuple[str, int]:
     if parts is None:
         raise ValueError("a host and a port are needed")
     host, port = parts["v6"] or parts["name"], int(parts["port"] or usual_port)
-    host.encode("idna")  # as every look-up does: it refuses a name with an empty or long label
+    host.encode("idna")  # raises for an empty or too long label, as every look-up would
     if not 0 < port < 2**16:
         raise ValueError("there is no such port")
     return host, port
@@ -55,12 +55,10 @@ def _node_of(text: str, usual_port: str) -> tuple[str, int]:
 
 class _Sentinels(Sentinel):
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """The master's address; who knew it is asked first from then on.
-
-        The driver swaps that one with the first by the places that both had when it asked. Of
-        several calls at once a later one then overwrites another Sentinel, which is lost for good.
-        So each call has a list of its own.
-        """
+        """The master's address. From then on the Sentinel that knew it is asked first."""
+        # The driver swaps that Sentinel with the first one in the list, by the indexes from before
+        # it asked. If calls run at the same time, a later swap overwrites another Sentinel, which
+        # is then lost for good. So each call works on a list of its own.
         alone = copy(self)
         alone.sentinels = list(self.sentinels)
         address: tuple[str, int] = await super(_Sentinels, alone).discover_master(service_name)
@@ -69,7 +67,7 @@ class _Sentinels(Sentinel):
 
 
 class Watched(driver.Redis):
-    """A client of the master, which closes its Sentinels' connections with its own."""
+    """A client of the master. It closes its connections to the Sentinels together with its own."""
 
     sentinels: Sentinel
 
@@ -80,18 +78,18 @@ class Watched(driver.Redis):
 
 
 def client_of(url: str, **options: Any) -> Watched:  # noqa: ANN401  as the driver has them
-    """A client of the master that the Sentinels of a URL watch under the name in it.
+    """A client of the master that the Sentinels of a URL watch, under the name in the URL.
 
-    The URL's user and password are the data servers'. Sentinels have their own, if they ask for
-    any, in its query: `sentinel_password`, and with it `sentinel_username`.
+    The URL's user and password are for the data servers. If the Sentinels want a password too, it
+    stands in the query as `sentinel_password`, and their user as `sentinel_username`.
 
     Args:
         url: `redis+sentinel://[user:password@]host:port[,host:port…]/name`; `rediss+sentinel` for
             TLS to Sentinels and servers.
-        **options: of the pool and its connections, as those of `BlockingConnectionPool`.
+        **options: of the pool and its connections, as `BlockingConnectionPool` takes them.
 
     Raises:
-        ValueError: the URL isn't of that form.
+        ValueError: the URL doesn't have that form.
     """
     parts = urlsplit(url)
     user, password, sentinels = nodes_of(parts.netloc)

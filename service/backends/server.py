@@ -1,4 +1,4 @@
-"""A server that holds the store, seen as one: its commands, tried again while it is away."""
+"""One interface to the servers that hold the store. Commands are retried while they are away."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 
 MAX_PIPELINED = 200
-"""Commands in one write of `read_hashes`: Redis does nothing else while it answers them, which for
-as many records takes about a millisecond."""
+"""The number of commands in one write of `read_hashes`. Redis does nothing else while it answers
+them; for so many records that takes about a millisecond."""
 
 _READ_BYTES = 2**16
 
 HashRead = tuple[tuple[str, ...], str]
-"""Fields, `()` for all, and the key of a hash, which has ASCII characters only."""
+"""The fields to read (`()` means all), and the key of the hash, in ASCII characters only."""
 
 HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
-"""Errors after which the same command will fail again."""
+"""Fatal errors: the same command would fail again. To the driver they are ConnectionErrors, so
+they must be caught before `PASSING`."""
 
 PASSING = (
     faults.ConnectionError,
@@ -46,40 +47,58 @@ PASSING = (
     NotDurable,
     OSError,
 )
-"""Errors after which the same command may succeed in a moment: a restart, a failover, a slot on
-the move, a replica that is late. AskError includes MovedError. All our commands may be repeated."""
+"""Transient errors: the same command may succeed in a moment. They come from a restart, a failover,
+a slot that is being moved, or a late replica. AskError includes MovedError. All our commands may be
+repeated."""
 
 
-async def _tried(send: Callable[[], Awaitable[Any]]) -> Any:
+async def _attempt(until_s: float, send: Callable[[], Awaitable[Any]]) -> Any:
+    """Sends once, and stops waiting at the deadline.
+
+    Raises:
+        TimeoutError: there was no reply by then.
+    """
     try:
-        return await send()
+        # This deadline may be missed: the driver sends through asyncio.wait_for, which in Python
+        # 3.11 can swallow a cancellation. Then the socket's own time-out ends the wait.
+        async with asyncio.timeout_at(until_s):
+            return await send()
     except RuntimeError as error:
         # uvloop raises it for a write to a connection that the server has just closed, and the
-        # driver lets it through.
+        # driver doesn't catch it.
         raise faults.ConnectionError(str(error)) from error
 
 
+async def _pause(pause_s: float, until_s: float) -> bool:
+    """Sleeps before the next try, unless the deadline comes first; whether there is time for it."""
+    loop = asyncio.get_running_loop()
+    if loop.time() + pause_s >= until_s:
+        return False
+    await asyncio.sleep(pause_s)
+    return loop.time() < until_s
+
+
 async def _write(connection: AbstractConnection, packed: bytes) -> None:
-    """The driver's own way to write makes a task for it."""
+    """Writes to the connection's stream. The driver's own method makes a task for each write."""
     writer: Any = connection._writer  # noqa: SLF001  see tests/unit/test_borrowed.py
     writer.writelines([packed])
     await writer.drain()
 
 
 def _packed(reads: Iterable[HashRead]) -> bytes:
-    """HGETALL or HMGET of each, as Redis reads it."""
+    """Encodes an HGETALL or HMGET for each read in Redis' protocol."""
     texts: list[str] = []
     fields, head, tail = None, "", ""
-    for asked, key in reads:
-        if asked is not fields:  # those of a page are all the same
-            fields, (head, tail) = asked, _around_key(asked)
+    for wanted, key in reads:
+        if wanted is not fields:  # all reads of a page want the same fields
+            fields, (head, tail) = wanted, _around_key(wanted)
         texts.append(f"{head}{len(key)}\r\n{key}\r\n{tail}")
     return "".join(texts).encode()
 
 
 @lru_cache(maxsize=64)
 def _around_key(fields: tuple[str, ...]) -> tuple[str, str]:
-    """What stands before the length of a command's key, and behind the key."""
+    """The bytes of a command before the length of its key, and those after the key."""
     name = "HMGET" if fields else "HGETALL"
     texts = [f"${len(field.encode())}\r\n{field}\r\n" for field in fields]
     return f"*{2 + len(fields)}\r\n${len(name)}\r\n{name}\r\n$", "".join(texts)
@@ -94,7 +113,7 @@ async def _fake_reply(connection: AbstractConnection, encoding: str | None) -> A
 
 
 class Server(ABC):
-    """What holds the store, seen as one: finds the right node and waits for it.
+    """The server or servers that hold the store. Finds the node of a partition, and waits for it.
 
     Attributes:
         wait: how `write` waits for durability; None: a write is done when it is in memory.
@@ -106,40 +125,41 @@ class Server(ABC):
     def __init__(self) -> None:
         self._lost: set[str] = set()  # tags of partitions
         self.tries_lost = 0
-        """Tries that had no answer: what they wrote may have been written once more."""
+        """The number of tries without a reply. The next try may have written the same again."""
         self.wait: Wait | None = None
 
     async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
         """Sends a command to the server that holds a partition.
 
-        Tries again, ever more slowly, while the server is away or a slot is on the move.
+        Retries, with pauses that grow, while the server is away or a slot is being moved.
 
         Args:
-            until_s: when to give up, in seconds of the loop's clock.
+            until_s: the deadline, in seconds of the loop's clock.
             tag: of the partition.
             command: its name and arguments.
 
         Raises:
             RedisError: the server refused the command, or was away until the last try.
-            TimeoutError: there was no time for a try, or no answer.
+            TimeoutError: there was no time for a try, or no reply to the last one.
         """
-        return await self._retry_until(until_s, tag, lambda: self._send(tag, *command))
+        send = partial(self._send, tag, *command)
+        return await self._retry_until(until_s, tag, partial(_attempt, until_s, send))
 
     async def read_hashes(self, until_s: float, tag: str, reads: Sequence[HashRead]) -> list[Any]:
-        """Reads many hashes of a partition, or some fields of each.
+        """Reads many hashes of a partition, each as a whole or only the named fields.
 
-        `MAX_PIPELINED` commands go out in one write on one connection. When that is lost, all of
-        these are sent again.
+        `MAX_PIPELINED` commands go out in one write on one connection. If the connection is lost,
+        all of these are sent again.
 
         Args:
-            until_s: when to give up, in seconds of the loop's clock.
+            until_s: the deadline, in seconds of the loop's clock.
             tag: of the partition.
-            reads: what of which hash.
+            reads: the hashes and their fields.
 
         Returns:
-            of each the texts of the fields, None for one that isn't there; of a whole hash its
-            fields and their texts in turns. Where a key holds something else, a ResponseError
-            stands for its reply, so that one odd key hides none of the others.
+            a reply for each read. For named fields it holds their texts, None for a missing field;
+            for a whole hash it holds fields and texts in turns. If a key holds something else, its
+            reply is a ResponseError, so that one odd key doesn't hide the others.
 
         Raises:
             RedisError: as `execute` does: the server serves none of the commands.
@@ -147,8 +167,8 @@ class Server(ABC):
         """
         replies: list[Any] = []
         for start in range(0, len(reads), MAX_PIPELINED):
-            some = reads[start : start + MAX_PIPELINED]
-            replies += await self._retry_until(until_s, tag, partial(self._read_hashes, tag, some))
+            send = partial(self._read_hashes, tag, reads[start : start + MAX_PIPELINED])
+            replies += await self._retry_until(until_s, tag, partial(_attempt, until_s, send))
         return replies
 
     async def _read_hashes(self, tag: str, reads: Sequence[HashRead]) -> list[Any]:
@@ -157,27 +177,27 @@ class Server(ABC):
     async def _ask(
         self, tag: str, packed: bytes, number: int, encoding: str | None = None
     ) -> list[Any]:
-        """One try of so many commands on one connection; the reply to each, or a ResponseError.
+        """Sends commands once, on one connection; returns a reply or a ResponseError for each.
 
-        The driver's own way to send and read takes several times as long.
+        The driver's own methods to send and read take several times as long.
 
         Args:
             tag: of the partition.
-            packed: the commands, as Redis reads them.
-            number: of the commands.
-            encoding: of the texts in the replies; None: they stay bytes.
+            packed: the commands, encoded in Redis' protocol.
+            number: the number of commands.
+            encoding: the encoding of texts in the replies; None: they stay bytes.
 
         Raises:
-            RedisError: one of its subclasses that says what ails the server, its user, or the place
-                of a slot.
+            RedisError: a subclass that says what is wrong with the server or its user, or that the
+                slot is on another node.
         """
         async with self._connection_of(tag) as connection:
             try:
-                await connection.connect()  # unless it is
+                await connection.connect()  # does nothing if it is connected
                 async with asyncio.timeout(connection.socket_timeout):
                     await _write(connection, packed)
                     replies = await self._replies(connection, number, encoding)
-            except BaseException:  # what is left of the replies must not be taken for others
+            except BaseException:  # the rest of the replies must not be read as those of others
                 await connection.disconnect(nowait=True)
                 raise
             for reply in replies:
@@ -191,7 +211,7 @@ class Server(ABC):
     async def _replies(
         self, connection: AbstractConnection, number: int, encoding: str | None
     ) -> list[Any]:
-        """So many replies. The driver's own way to read takes ten times as long for each."""
+        """Reads this number of replies. The driver's own method takes ten times as long."""
         stream: Any = connection._reader  # noqa: SLF001  see tests/unit/test_borrowed.py
         reader = hiredis.Reader(
             protocolError=faults.InvalidResponse,
@@ -206,31 +226,56 @@ class Server(ABC):
                 raise faults.ConnectionError("closed by the server")
             reader.feed(received)
             while (reply := reader.gets()) is not False:
-                if isinstance(reply, faults.ConnectionError):  # such as that it is still loading
+                if isinstance(reply, faults.ConnectionError):  # the server is still loading, say
                     raise reply
                 replies.append(reply)
         return replies
 
     async def run(self, until_s: float, tag: str, *command: Any) -> Any:
-        """As `execute`, of a script: its reply as Redis has it, of bytes, integers and lists."""
-        [reply] = await self._retry_until(until_s, tag, partial(self._run_all, tag, [command]))
+        """Runs a script, as `execute` does; its reply is made of bytes, integers and lists."""
+        send = partial(self._run_all, tag, [command])
+        [reply] = await self._retry_until(until_s, tag, partial(_attempt, until_s, send))
         return reply
 
     async def write(self, until_s: float, tag: str, commands: Sequence[RedisCommand]) -> list[Any]:
-        """As `run`, of scripts that write, one after the other: returns when all of it is durable.
+        """Runs scripts that write, as `run` does, and returns once their writes are durable.
 
-        They go out in one write on one connection. When one fails or is lost, the others may have
-        been run all the same; when it is worth another try, all of them are sent again.
+        They go out in one write on one connection. If one of them fails or its reply is lost, the
+        others may have run all the same. A retry sends all of them again.
 
         Raises:
-            NotDurable: it is written, but not where it should be.
+            NotDurable: the writes are in memory, but not yet where `wait` wants them.
         """
-        wait = self.wait
-        if wait is None:
-            run = partial(self._run_all, tag, commands)
+        attempt: Callable[[], Awaitable[Any]]
+        if self.wait is None:
+            attempt = partial(_attempt, until_s, partial(self._run_all, tag, commands))
         else:
-            run = partial(self._run_all_and_wait, wait, until_s, tag, commands)
-        return cast("list[Any]", await self._retry_until(until_s, tag, run))
+            attempt = self._durable_attempt(self.wait, until_s, tag, commands)
+        return cast("list[Any]", await self._retry_until(until_s, tag, attempt))
+
+    def _durable_attempt(
+        self, wait: Wait, until_s: float, tag: str, commands: Sequence[RedisCommand]
+    ) -> Callable[[], Awaitable[Any]]:
+        """An attempt for `_retry_until` to run the commands and wait until they are durable."""
+        send = partial(self._run_all_and_wait, wait, until_s, tag, commands)
+        missing: NotDurable | None = None
+
+        async def attempt() -> Any:
+            nonlocal missing
+            try:
+                return await _attempt(until_s, send)
+            except HOPELESS:
+                raise
+            except NotDurable as error:
+                missing = error
+                raise
+            except PASSING:
+                if missing is None:
+                    raise
+                # An earlier try says more than this one, which most often ran out of time.
+                raise missing from None
+
+        return attempt
 
     async def _run_all(self, tag: str, commands: Sequence[RedisCommand]) -> list[Any]:
         packed = b"".join(map(hiredis.pack_command, commands))
@@ -243,7 +288,7 @@ class Server(ABC):
     async def _run_all_and_wait(
         self, wait: Wait, until_s: float, tag: str, commands: Sequence[RedisCommand]
     ) -> list[Any]:
-        """The wait is for the connection's last write, and so for all of them."""
+        """Runs the commands, then waits for the connection's last write, and so for all of them."""
         left_s = until_s - asyncio.get_running_loop().time()
         followed = [*commands, *wait.after(tag, left_s)]
         packed = b"".join(map(hiredis.pack_command, followed))
@@ -255,41 +300,39 @@ class Server(ABC):
         return replies[: len(commands)]
 
     async def _retry_until(
-        self, until_s: float, tag: str, send: Callable[[], Awaitable[Any]]
+        self, until_s: float, tag: str, attempt: Callable[[], Awaitable[Any]]
     ) -> Any:
-        """Tries until it succeeds, or time is over."""
-        loop = asyncio.get_running_loop()
+        """Repeats an attempt after transient errors, with exponential back-off, until the deadline.
+
+        Raises:
+            TimeoutError: the deadline is over already.
+        """
+        if asyncio.get_running_loop().time() >= until_s:
+            raise TimeoutError
         pause_s = _FIRST_PAUSE_S
-        missing: NotDurable | None = None  # says more than a last try that ran out of time
-        while loop.time() < until_s:
+        while True:
             try:
-                # Its time limit may go unnoticed: asyncio.wait_for in Python 3.11, by which the
-                # driver sends, can swallow a cancellation. The socket's own limit ends it then.
-                async with asyncio.timeout_at(until_s):
-                    reply = await _tried(send)
+                reply = await attempt()
             except HOPELESS:
                 raise
             except PASSING as error:
-                self.tries_lost += 1
-                if isinstance(error, NotDurable):
-                    missing = error
-                elif missing is None:
-                    self._note_loss(tag, error)
-                if loop.time() + pause_s >= until_s:
-                    raise missing or error from None
+                self._note_failure(tag, error)
+                if not await _pause(pause_s, until_s):
+                    raise
             else:
                 self._note_return(tag)
                 return reply
-            await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        raise missing or TimeoutError
 
     @property
     def falters(self) -> bool:
         """Whether a call was lost, and none for the same partition has succeeded since."""
         return bool(self._lost)
 
-    def _note_loss(self, tag: str, error: Exception) -> None:
+    def _note_failure(self, tag: str, error: Exception) -> None:
+        self.tries_lost += 1
+        if isinstance(error, NotDurable):
+            return  # the server is there: it replied
         if not self._lost:
             # Only info: a call waits for a second, so a short loss costs nothing. A longer one is
             # logged as `store_away`.
@@ -297,7 +340,7 @@ class Server(ABC):
         self._lost.add(tag)
 
     def _note_return(self, tag: str) -> None:
-        """Of a cluster one part may be away, while the others answer."""
+        # Partitions are noted one by one: a part of a cluster may be away while the rest answers.
         if tag in self._lost:
             self._lost.remove(tag)
             if not self._lost:
@@ -305,7 +348,7 @@ class Server(ABC):
 
     @abstractmethod
     async def _send(self, tag: str, *command: Any) -> Any:
-        """One try."""
+        """Sends a command once, and returns its reply."""
 
     async def home_of(self, tag: str) -> str:  # noqa: ARG002  one server holds all partitions
         """The name of the server that holds a partition."""
@@ -317,10 +360,10 @@ class Server(ABC):
 
     @abstractmethod
     async def ask(self, *command: Any) -> list[Any]:
-        """The answer of every server that takes writes."""
+        """Sends a command to every server that takes writes, once; returns all their replies."""
 
     async def info(self) -> list[dict[str, Any]]:
-        """INFO of every server that takes writes."""
+        """The reply to INFO of every server that takes writes."""
         return await self.ask("INFO")
 
     @abstractmethod
@@ -348,7 +391,7 @@ class OneServer(Server):
             await pool.release(connection)
 
     async def ask(self, *command: Any) -> list[Any]:
-        """The answer of the one."""
+        """Sends a command to the server; returns a list with its reply."""
         return [await self._client.execute_command(*command)]
 
     async def close(self) -> None:
@@ -357,16 +400,16 @@ class OneServer(Server):
 
 
 class Fake(OneServer):
-    """fakeredis in this process: its Lua doesn't know the `#!lua` line."""
+    """fakeredis, in this process. Its Lua doesn't know the `#!lua` line."""
 
     shebang = False
 
     async def _replies(
         self, connection: AbstractConnection, number: int, encoding: str | None
     ) -> list[Any]:
-        """There is no stream of bytes."""
+        # fakeredis has no stream of bytes to read replies from.
         return [await _fake_reply(connection, encoding) for _ in range(number)]
 
     async def ask(self, *command: Any) -> list[Any]:  # noqa: ARG002  there is no server
-        """Nothing."""
+        """Asks nobody; returns an empty list."""
         return []

@@ -1,4 +1,4 @@
-"""What the servers are, how old they are, and what they may lose of what they took."""
+"""Checks of the servers: their versions, their roles, and the data that they may lose."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from service import config
 from service.errors import StartError
 
 Ask = Callable[..., Awaitable[list[Any]]]
-"""`ask(*command)`: the answer of every server that takes writes."""
+"""`ask(*command)`: the replies of all servers that take writes."""
 
 OLDEST = (7, 0)
 """The oldest version of Redis or Valkey that has all the commands we use."""
 
 
 async def syncs_by_itself(ask: Ask) -> bool:
-    """Whether a write is on disk before it is answered, for `redis.durability = "disk"`.
+    """Whether the servers sync each write to disk before they reply: `redis.durability = "disk"`.
 
     Returns:
-        False where it must be waited for.
+        False where we must wait for the sync.
 
     Raises:
-        StartError: neither can be had of the servers as they are.
+        StartError: the servers as they are can do neither.
     """
     for info in await ask("INFO"):
         if not info.get("aof_enabled"):
@@ -41,7 +41,7 @@ async def syncs_by_itself(ask: Ask) -> bool:
 
 
 async def _check_always(ask: Ask) -> None:
-    """For servers before 7.2, which don't tell when a write is on disk."""
+    """Checks that servers before 7.2, which can't wait for a sync, sync at every write."""
     try:
         found = [answer["appendfsync"] for answer in await ask("CONFIG GET", "appendfsync")]
     except faults.ResponseError:
@@ -59,12 +59,12 @@ async def _check_always(ask: Ask) -> None:
 
 
 async def loss_risks(ask: Ask, settings: config.Redis, *, private: bool) -> list[str]:
-    """What the servers behind the settings may lose, a sentence for each.
+    """Sentences about the data that the servers may lose.
 
     Args:
         ask: of the servers.
-        settings: say what is promised.
-        private: whether it is the private server, which nobody expects to have a replica.
+        settings: with the promised durability.
+        private: whether it is the private server, which needs no replica.
 
     Raises:
         StartError: a server is too old.
@@ -80,20 +80,20 @@ async def loss_risks(ask: Ask, settings: config.Redis, *, private: bool) -> list
             "Redis leaves it to the system when its file is written to disk (appendfsync is no): "
             "set it to everysec or always."
         )
-    return list(dict.fromkeys(found))  # of a cluster's nodes each may say the same
+    return list(dict.fromkeys(found))  # once, though each node of a cluster may say it
 
 
 async def evicted(ask: Ask) -> int:
-    """How many keys the servers have deleted since their starts because their memory was full."""
+    """How many keys the servers have evicted, since they started, because their memory was full."""
     return sum(int(info.get("evicted_keys", 0)) for info in await ask("INFO", "stats"))
 
 
 def describe_servers(infos: Sequence[dict[str, Any]], settings: config.Redis) -> list[str]:
-    """Sentences that say what the servers are, and where a report is before it is answered.
+    """Sentences that say what the servers are, and where a report is stored before the answer.
 
     Args:
-        infos: INFO of every server that takes writes; empty for fakeredis.
-        settings: the promised durability.
+        infos: the reply to INFO of every server that takes writes; empty for fakeredis.
+        settings: with the promised durability.
     """
     names = sorted({_name_of(info) for info in infos}) or ["fakeredis"]
     replicas = sum(int(info.get("connected_slaves", 0)) for info in infos)
@@ -117,10 +117,10 @@ def _name_of(info: dict[str, Any]) -> str:
 
 
 def check_age(info: dict[str, Any]) -> None:
-    """Checks by a server's INFO that it is new enough.
+    """Checks a server's version, by its INFO.
 
     Raises:
-        StartError: it isn't.
+        StartError: the server is too old.
     """
     version = str(info.get("valkey_version") or info["redis_version"])
     if tuple(map(int, version.split(".")[:2])) < OLDEST:
@@ -158,6 +158,6 @@ def _lost_with_the_machine(info: dict[str, Any], settings: config.Redis) -> Sequ
 async def _never_syncs(ask: Ask) -> bool:
     try:
         found = await ask("CONFIG GET", "appendfsync")
-    except faults.ResponseError:  # many a managed Redis doesn't tell
+    except faults.ResponseError:  # many managed services forbid CONFIG GET
         return False
     return any(answer.get("appendfsync") == "no" for answer in found)

@@ -1,5 +1,5 @@
-"""The commands beside the service itself: `export`, `import`, `repartition`.
+"""The commands: `adopt`, `export`, `import`, `recount`, `repartition` and `upgrade`.
 
-`common` is what they share: a store to work on, patience with it, a progress bar, a summary. Each
-may be broken off and run again.
+`common` has what they share: they open a store, retry while it is unavailable, show a progress bar
+and print a summary. Every command may be interrupted and run again.
 """

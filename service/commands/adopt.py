@@ -1,4 +1,4 @@
-"""`adopt`: gives the reports that wait in the journal for a store that is gone to another one."""
+"""`adopt`: assigns the reports in the journal to another store, if their own store is gone."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ def adopt() -> None:
 
 
 async def _adopt(settings: Settings) -> int:
-    """Begins a store where there is none; returns how many reports were for another.
+    """Assigns the journal to the store of the settings, which is begun if there is none.
+
+    Returns:
+        how many reports were for another store.
 
     Raises:
         CommandError: the journal can't be used.
-        StartError: Redis or the data folder can't.
+        StartError: Redis or the data folder can't be used.
     """
     folder = Path(settings.data_dir).absolute()  # noqa: ASYNC240  it asks for the working folder
     async with (

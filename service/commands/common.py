@@ -1,4 +1,4 @@
-"""What the commands share: a store to work on, patience with it, a progress bar, a summary."""
+"""What the commands share: opening a store, retries, a progress bar, a summary."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from service.telemetry import log_to_stderr
 
 Answer = TypeVar("Answer")
 Move = Callable[[int], None]
-"""Tells a progress bar how far the work is."""
+"""Sets a progress bar to the number of messages or bytes that are done."""
 
 EVERYTHING = Selection([("all", "")])
 _TIMEOUT_S = 60.0
@@ -53,14 +53,14 @@ _ROWS = 200
 
 
 def run(work: Callable[[Settings], Coroutine[object, object, Answer]]) -> Answer:
-    """Runs a command's work with the settings; what goes wrong is a sentence and exit code 1."""
+    """Runs a command's work with the settings. An error becomes a sentence and exit code 1."""
     try:
         settings = load(click.get_current_context().obj, os.environ)
         log_to_stderr(settings.log.level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work(settings))
     except BrokenPipeError:
-        raise  # whoever read our output has enough: click ends without a word
+        raise  # the reader of our output has closed it: click ends without a message
     except (CommandError, StartError, OSError) as error:
         click.echo(f"message-tracker: {error}", err=True)
         sys.exit(1)
@@ -68,10 +68,10 @@ def run(work: Callable[[Settings], Coroutine[object, object, Answer]]) -> Answer
 
 @asynccontextmanager
 async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Scripts]]:
-    """The server of the settings. The private one is shared with a service that runs it.
+    """The server of the settings. If a service runs the private server, it is shared with it.
 
     Raises:
-        StartError: it can't be reached.
+        StartError: the server can't be reached.
     """
     if settings.embedded and private_runs(settings):
         settings = with_store(settings, url_of(settings.data_dir), settings.redis.partitions)
@@ -80,7 +80,7 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Scripts
 
 
 def private_runs(settings: Settings) -> bool:
-    """Whether the private server of the data folder runs, for a service."""
+    """Whether a private server runs in the data folder, started by a service."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(unquote(urlsplit(url_of(settings.data_dir)).path))
@@ -90,7 +90,7 @@ def private_runs(settings: Settings) -> bool:
 
 
 def with_store(settings: Settings, url: str, partitions: int) -> Settings:
-    """The settings with another store."""
+    """The settings with the URL and the number of partitions of another store."""
     redis = msgspec.structs.replace(settings.redis, url=url, partitions=partitions)
     return msgspec.structs.replace(settings, redis=redis)
 
@@ -113,10 +113,10 @@ async def store_on(server: Server, scripts: Scripts, settings: Settings) -> Asyn
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store of the settings, checked, and claimed if it is new.
+    """The store of the settings. It is checked, and begun if there is none.
 
     Raises:
-        StartError: it can't be used.
+        StartError: the store can't be used.
     """
     async with open_server(settings) as (server, scripts):
         await check(server, scripts, settings)
@@ -126,10 +126,10 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 async def retry_while_unavailable(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The answer of a call that may be repeated, though the store be away for a minute.
+    """Retries an idempotent call for up to a minute while the store is unavailable.
 
     Raises:
-        CommandError: it was away for longer.
+        CommandError: it was unavailable for longer.
     """
     loop = asyncio.get_running_loop()
     until_s = loop.time() + _TIMEOUT_S
@@ -146,10 +146,10 @@ async def retry_while_unavailable(call: Callable[[], Awaitable[Answer]]) -> Answ
 
 
 class Writer:
-    """Writes to a store while its user makes the next reports ready.
+    """Writes to a store in the background, while the caller prepares the next reports.
 
     Args:
-        store: takes the reports.
+        store: to write to.
     """
 
     def __init__(self, store: Store) -> None:
@@ -157,26 +157,34 @@ class Writer:
         self._writing: asyncio.Task[None] | None = None
 
     async def put(self, reports: Sequence[Report], then: Callable[[list[Merged]], None]) -> None:
-        """Begins to write, once what was put before is written; then says what became of each."""
+        """Waits for the reports before these, then begins to write these.
+
+        Args:
+            reports: to write.
+            then: called with the outcome of each report once all are written.
+
+        Raises:
+            CommandError: the store was unavailable for too long.
+        """
         await self.finish()
         self._writing = asyncio.create_task(self._write(reports, then))
-        await asyncio.sleep(0)  # the first batches go out
+        await asyncio.sleep(0)  # lets the first batches go out
 
     async def _write(self, reports: Sequence[Report], then: Callable[[list[Merged]], None]) -> None:
         then(await retry_while_unavailable(lambda: self._store.write(reports)))
 
     async def finish(self) -> None:
-        """Waits until all is written.
+        """Waits until all reports are written.
 
         Raises:
-            CommandError: the store was away for too long.
+            CommandError: the store was unavailable for too long.
         """
         if self._writing:
             await self._writing
 
 
 async def walk(store: Store, selection: Selection, partition: int) -> AsyncIterator[Page]:
-    """A partition's matching messages, newest first, a few at a time."""
+    """Pages of a partition's matching messages, newest first."""
     after: Position | None = None
     while True:
         at = after
@@ -188,10 +196,10 @@ async def walk(store: Store, selection: Selection, partition: int) -> AsyncItera
 
 
 async def walk_all(store: Store, partition: int) -> AsyncIterator[list[Record]]:
-    """All of a partition's messages, as `walk` has them.
+    """All messages of a partition, newest first, a page at a time.
 
     Raises:
-        CommandError: one of them can't be read, so it would be left behind.
+        CommandError: a message can't be read, so it would be left behind.
     """
     async for page in walk(store, EVERYTHING, partition):
         if page.unreadable:
@@ -203,7 +211,7 @@ async def walk_all(store: Store, partition: int) -> AsyncIterator[list[Record]]:
 
 
 async def reports_of_records(store: Store, records: Iterable[Record]) -> list[Report]:
-    """Reports that make these records of the store, with their participants.
+    """Reports that rebuild these records of the store, and their participants.
 
     Raises:
         CommandError: participants can't be read, so they would be left behind.
@@ -222,7 +230,7 @@ async def reports_of_records(store: Store, records: Iterable[Record]) -> list[Re
 
 
 async def size_of(store: Store, selection: Selection) -> int:
-    """How many messages the selection has at the most: the entries of its smallest indexes."""
+    """An upper bound of the messages that match: each partition's shortest index of the filters."""
     total = 0
     for partition in range(store.partitions):
         keys = [index_key(tag_of(partition), *one) for one in selection.filters]
@@ -237,17 +245,17 @@ async def size_of(store: Store, selection: Selection) -> int:
 
 @contextmanager
 def progress(doing: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Move]:
-    """A bar on stderr where that is a terminal.
+    """Shows a progress bar on stderr, if that is a terminal.
 
     Args:
-        doing: what takes so long.
-        total: how much there is to do; None where nobody knows.
-        in_bytes: whether that is counted in bytes, else in messages.
+        doing: the work, such as "Importing".
+        total: how much there is to do; None if that isn't known.
+        in_bytes: whether the work is counted in bytes; else in messages.
     """
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
-    import rich.console  # noqa: PLC0415  60 ms and 5 MB that the service itself has no use for
+    import rich.console  # noqa: PLC0415  takes 60 ms and 5 MB; the service itself doesn't need it
     import rich.progress as bars  # noqa: PLC0415
 
     with bars.Progress(
@@ -262,15 +270,15 @@ def progress(doing: str, total: int | None, *, in_bytes: bool = False) -> Iterat
 
 
 def conclude(sentence: str, figures: Mapping[str, object], *, as_json: bool, err: bool) -> None:
-    """Says what was done: in a sentence, or as a line of JSON for machines."""
+    """Prints the summary: as a sentence, or as a line of JSON for machines."""
     click.echo(json.dumps(figures) if as_json else sentence, err=err)
 
 
 def plural(number: int, thing: str) -> str:
-    """So many of a thing, in words."""
+    """A number and its noun, such as "1 message" or "2,000 messages"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def resolve(name: str) -> Path | None:
-    """The file of a name; None for `-`, a standard stream."""
+    """The path of a name; None for `-`, which means stdin or stdout."""
     return None if name == "-" else Path(name).resolve()

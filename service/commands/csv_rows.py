@@ -1,8 +1,8 @@
-"""Reads CSV row by row. A forgotten quote costs its own line, not the lines behind it.
+"""Reads CSV row by row. A forgotten quote costs its own line, not the lines after it.
 
-A row is a line, or several where a quoted cell holds line ends. Several lines are one row only if
-the quote is closed where a cell ends, and if no line behind the first could be a row by itself.
-Otherwise the mistake can't be known, and the lines are refused one by one.
+A row is one line, or several lines if a quoted cell holds line ends. Several lines are one row only
+if the quote is closed at the end of a cell, and if no line after the first could be a row by
+itself. Otherwise we can't know where the mistake is, and each of the lines is refused.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from service.errors import BadRequest, CommandError
 from service.models import sheets
 
 Text = tuple[int, str | None]
-"""A line with its number; None: it is too long."""
+"""The number of a line, and its text; None if it is too long."""
 
 _MOST_IN_QUOTES = 2**16
-"""How many characters of later lines are read to find the end of a quoted cell."""
+"""How many characters of the following lines are read to find the end of a quoted cell."""
 
 _INSIDE_QUOTES = re.compile(r'(?:[^"]|"")*+')
 _UNCLOSED = (
@@ -48,8 +48,8 @@ class Row(NamedTuple):
     """A row of a table.
 
     Attributes:
-        number: of the line that it begins in.
-        cells: empty if the line is blank; an error if it can't be read.
+        number: the number of its first line.
+        cells: empty if the line is blank; an error if the row can't be read.
     """
 
     number: int
@@ -59,11 +59,11 @@ class Row(NamedTuple):
 def csv_rows(
     file: io.BufferedReader, table: Table, delimiter: str, encoding: str = "utf-8"
 ) -> Iterator[Line]:
-    """The messages of a CSV file whose first row names its columns.
+    """The messages of a CSV file. Its first row names its columns.
 
     Raises:
-        CommandError: it has no such row, or the row lacks a column or has one twice, or the file is
-            in another encoding, by its first bytes.
+        CommandError: it has no such row, or the row lacks a column or has one twice, or the first
+            bytes show that the file is in another encoding.
     """
     if file.peek(1)[:1] == b"{":
         raise CommandError("The lines seem to be JSON: give --format ndjson.")
@@ -92,7 +92,7 @@ def _found_in(
 
 
 def _without_guards(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows of our own list, with each cell as it was before it was guarded for spreadsheets."""
+    """The rows of our own list of failures, without the guards against formulas in spreadsheets."""
     number, there, said = 1, 0, None
     for number, cells in rows:
         if not isinstance(cells, list):
@@ -120,10 +120,11 @@ def _difference(said: int | None, there: int) -> str:
 
 
 def header_of(rows: Iterator[Row], table: Table, delimiter: str, encoding: str) -> tuple[str, ...]:
-    """The names of the columns.
+    """The names of the columns, from the first row that isn't blank.
 
     Raises:
-        CommandError: they can't be read, or aren't what the table needs.
+        CommandError: they can't be read, or a column that the table needs is missing or there
+            twice.
     """
     first = next((row for row in rows if row.cells), Row(1, []))
     try:
@@ -157,7 +158,7 @@ def _give(delimiter: str) -> str:
 
 
 class _Ahead:
-    """Lines that can be read ahead and put back."""
+    """An iterator over lines that takes lines back which were read ahead."""
 
     def __init__(self, lines: Iterator[Text]) -> None:
         self._lines = lines
@@ -197,7 +198,7 @@ def csv_rows_of(lines: Iterator[Text], delimiter: str) -> Iterator[Row]:
 def _judged(
     number: int, cells: list[str], others: Sequence[Text], width: int, delimiter: str
 ) -> Iterator[Row]:
-    """The row, or each of its lines refused: `others` are those behind its first one."""
+    """Yields the row, or an error for each of its lines; `others` are the lines after its first."""
     unclear = any(text is None or text.count(delimiter) >= width - 1 for _, text in others)
     if len(cells) == width and not unclear:
         yield Row(number, cells)
@@ -209,10 +210,10 @@ def _judged(
 
 
 def _cells_of(text: str, ahead: _Ahead, others: list[Text], delimiter: str) -> list[str]:
-    """The cells of a row. The further lines that it needs are appended to `others`.
+    """The cells of a row. Further lines that belong to it are appended to `others`.
 
     Raises:
-        BadRequest: a quote isn't closed, or not where a cell ends, or stands before one's middle.
+        BadRequest: a quote isn't closed, isn't closed at the end of a cell, or opens after a blank.
     """
     if '"' not in text:
         return text.rstrip("\r\n").split(delimiter)
@@ -233,19 +234,19 @@ def _cells_of(text: str, ahead: _Ahead, others: list[Text], delimiter: str) -> l
 
 
 def _divide(line: str, opened: str | None, cells: list[str], delimiter: str) -> str | None:
-    """Adds the cells of a line to others.
+    """Appends the cells of a line to the row's cells.
 
     Args:
-        line: with its end.
-        opened: the text of a quoted cell so far that began in a line before.
-        cells: of the row so far.
-        delimiter: stands between them.
+        line: the line, with its line end.
+        opened: the text so far of a quoted cell that began in an earlier line; else None.
+        cells: the row's cells so far.
+        delimiter: stands between cells.
 
     Returns:
-        the text of a quoted cell that goes on in the next line.
+        the text so far of a quoted cell that goes on in the next line; else None.
 
     Raises:
-        BadRequest: a quote stands where it can't.
+        BadRequest: a quote stands where none may be.
     """
     end, at = len(line.rstrip("\r\n")), 0
     while True:
@@ -268,7 +269,7 @@ def _divide(line: str, opened: str | None, cells: list[str], delimiter: str) -> 
 
 
 def _plain_cell(line: str, at: int, end: int, delimiter: str) -> tuple[str, int]:
-    """A cell without quotes that begins there, and where it ends."""
+    """The cell without quotes that begins at `at`, and the index of its end."""
     found = line.find(delimiter, at, end)
     stop = end if found < 0 else found
     cell = line[at:stop]
@@ -278,7 +279,7 @@ def _plain_cell(line: str, at: int, end: int, delimiter: str) -> tuple[str, int]
 
 
 def _behind_quote(line: str, at: int, end: int, delimiter: str) -> int:
-    """Where a quoted cell ends; blanks may stand behind its quote."""
+    """The index of a quoted cell's end; blanks may stand after its quote."""
     while line.startswith(" ", at) and delimiter != " ":
         at += 1
     if at < end and line[at] != delimiter:

@@ -1,4 +1,4 @@
-"""`export`: writes the messages that match to a file, a line of JSON each."""
+"""`export`: writes the messages that match to a file, one line of JSON for each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _QUERY = Reader(MessageLogsQuery)
 
 
 def _by_filters(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command an option for each filter by a field."""
+    """Adds an option to a command for each filter by a field."""
     for field, dimension in reversed(FILTERS.items()):
         name, word = field.replace("_", "-"), dimension.replace("_", " ")
         command = click.option(f"--{name}", help=f"Only messages of this {word}.")(command)
@@ -78,7 +78,7 @@ def export(file: str, *, force: bool, as_json: bool, **filters: str | None) -> N
 async def _export(
     settings: Settings, selection: Selection, path: Path | None, *, force: bool
 ) -> tuple[int, int]:
-    """How many messages were written, and how many can't be read."""
+    """Exports; returns how many messages were written, and how many can't be read."""
     if not force:
         _refuse_to_replace(path)
     async with open_store(settings) as store:
@@ -97,9 +97,10 @@ async def _export(
 
 
 async def _line_of(store: Store, record: Record) -> bytes | None:
-    """The line of a record and its participants, `b""` if it is erased by now.
+    """The line of a record and its participants.
 
-    None: it can't be read whole.
+    Returns:
+        `b""` if the record was erased meanwhile; None if a part of it can't be read.
     """
     try:
         found, participants = await retry_while_unavailable(lambda: store.with_participants(record))
@@ -115,12 +116,12 @@ def _refuse_to_replace(path: Path | None) -> None:
 
 @contextmanager
 def sink(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
-    """Opens what the lines go to: stdout, or a file that gets its name when it is whole.
+    """Opens the output: stdout, or a file that gets its name when it is complete.
 
-    A device or a pipe is written to as it is.
+    A device or a pipe is written to directly.
 
     Raises:
-        CommandError: there is a file of that name by now, and it isn't to be replaced.
+        CommandError: a file of that name was made meanwhile, and `force` is not set.
     """
     if path is None:
         yield sys.stdout.buffer

@@ -1,10 +1,12 @@
-"""`recount`: holds what a store says of its messages against the messages themselves.
+"""`recount`: checks a store's indexes, lists and counters against its messages.
 
-It goes through one partition after the other, while the service writes to it, some keys at a time.
-Redis says, in one step each, whether the index entries fit their messages. What the messages add to
-counters is summed up beside what each of them adds, so that it can be taken out again when the feed
-says that the message has changed. Counters that were read while the feed had nothing new belong to
-these sums.
+It goes through one partition after the other, a page of keys at a time, while the service writes to
+it. A script checks in one step whether index entries fit their messages.
+
+Counters are checked against sums over the messages. The ledger keeps these sums, and what each
+message adds to them. When the feed says that a message has changed, its old part is taken out of
+the sums again. Counters are read at an instant when the feed has nothing new, so that they and the
+sums belong to the same state.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from service.commands.common import (
     run,
     size_of,
 )
-from service.commands.ledger import COUNTED, Ledger, Place
+from service.commands.ledger import COUNTED, CountedValue, Ledger
 from service.commands.store_state import key_pages
 from service.config import Settings
 from service.domain.dimensions import DIMENSIONS
@@ -59,13 +61,13 @@ _KNOWN_FIELDS = {f"error:{code}" for code in (*KNOWN_CODES, OTHER_CODE)}
 
 
 class Found(NamedTuple):
-    """What was read, and what was wrong.
+    """How much was read, and how much was wrong.
 
     Attributes:
-        messages: how many there are.
-        entries: of indexes, that were missing, of no message, or with a wrong score.
+        messages: the number of messages.
+        entries: index entries that were missing, had no message, or had a wrong score.
         lists: values that were listed wrongly, or not at all.
-        counters: numbers that differ from a recount; those of participants in records too.
+        counters: numbers that differ from a recount, numbers of participants in records included.
         took_s: how long it took.
     """
 
@@ -77,23 +79,24 @@ class Found(NamedTuple):
 
     @property
     def is_wrong(self) -> bool:
-        """Whether anything was."""
+        """Whether anything was wrong."""
         return bool(self.entries or self.lists or self.counters)
 
 
 async def check_store(settings: Settings, *, mend: bool) -> Found:
-    """Checks the store of the settings, and mends it if that is wanted.
+    """Checks the store of the settings, and mends it if `mend` is set.
 
     Raises:
-        CommandError: it was away for too long, or too much is written to it to be followed.
-        StartError: it can't be used.
+        CommandError: the store was unavailable for too long, or is written to faster than the feed
+            can be followed.
+        StartError: the store can't be used.
     """
     async with open_store(settings) as store:
         return await check_on(store, mend=mend)
 
 
 async def check_on(store: Store, *, mend: bool) -> Found:
-    """Does the same on an open store."""
+    """Checks an open store, and mends it if `mend` is set; see `check_store`."""
     started_s, found = monotonic(), Counter[str]()
     with progress("Checking", await size_of(store, EVERYTHING)) as show:
         for partition in range(store.partitions):
@@ -109,13 +112,13 @@ async def check_on(store: Store, *, mend: bool) -> Found:
 
 
 class _Overrun(Exception):
-    """The feed doesn't reach back to where its reader was."""
+    """The feed no longer has the changes that follow its reader's position."""
 
 
 async def _check(
     store: Store, partition: int, *, mend: bool, show: Callable[[int], None]
 ) -> Counter[str]:
-    """How many messages the partition has, and how much of each kind was wrong."""
+    """Checks a partition; returns its number of messages, and how much of each kind was wrong."""
     for _ in range(_TRIES):
         try:
             with closing(Ledger()) as ledger:
@@ -131,7 +134,7 @@ async def _check(
 
 
 class _Checker:
-    """Checks a partition against its messages."""
+    """Checks the indexes, lists and counters of a partition against its messages."""
 
     def __init__(self, store: Store, partition: int, ledger: Ledger, *, mend: bool) -> None:
         self._store, self._partition, self._mend = store, partition, mend
@@ -139,10 +142,13 @@ class _Checker:
         self._feed, self._place = Feed(store), START
 
     async def check(self, show: Callable[[int], None]) -> Counter[str]:
-        """How many messages there are, and how much of each kind was wrong.
+        """Checks the partition.
+
+        Returns:
+            the number of messages, and how much of each kind was wrong.
 
         Raises:
-            _Overrun: too much is written for that.
+            _Overrun: so much was written meanwhile that the feed lost changes.
         """
         self._place = await retry_while_unavailable(
             lambda: self._feed.end(self._partition, math.inf)
@@ -152,10 +158,10 @@ class _Checker:
             await self._catch_up()
             show(self._ledger.messages)
         found, last = Counter[str](), ("", "")
-        while places := self._ledger.places_behind(last):
-            found["lists"] += await self._check_lists(places)
-            found["counters"] += await self._check_counters(places)
-            last = places[-1]
+        while values := self._ledger.values_after(last):
+            found["lists"] += await self._check_lists(values)
+            found["counters"] += await self._check_counters(values)
+            last = values[-1]
         found["counters"] += await self._check_groups()
         return found + Counter(messages=self._ledger.messages, entries=self._ledger.wrong)
 
@@ -167,19 +173,19 @@ class _Checker:
         for some in _batches(by_kind["msg"], MAX_READ):
             await self._check_messages(some)
         await self._check_indexes(
-            [each for each in map(_place_of, by_kind["by"]) if each[0] in _NAMES]
+            [each for each in map(_value_of, by_kind["by"]) if each[0] in _NAMES]
         )
         for kind in CounterDeltas.__struct_fields__:
-            self._note(map(_place_of, by_kind[kind]))
+            self._note(map(_value_of, by_kind[kind]))
         for name in by_kind["values"]:
             await self._note_listed(name)
         self._ledger.note_participants(by_kind["participants"])
 
-    def _note(self, places: Iterable[Place]) -> None:
-        self._ledger.note_places(place for place in places if place[0] in COUNTED)
+    def _note(self, values: Iterable[CountedValue]) -> None:
+        self._ledger.note_values(value for value in values if value[0] in COUNTED)
 
     async def _check_messages(self, ids: Sequence[str]) -> None:
-        """Whether these messages have their entries in indexes."""
+        """Checks that these messages have their index entries."""
         records = await retry_while_unavailable(lambda: self._store.records(self._partition, ids))
         self._take(ids, records)
         for some in _batches([id_of(each.wamid) for each in records], MAX_RECHECKED):
@@ -189,16 +195,16 @@ class _Checker:
         self._ledger.put(ids, records)
         self._ledger.note_participants(id_of(each.wamid) for each in records if each.participants)
 
-    async def _check_indexes(self, places: Iterable[Place]) -> None:
-        """Whether the entries of these indexes have messages that belong there."""
-        rest = [(*place, "0") for place in places]
-        while some := rest[: 2 * MAX_RECHECKED]:  # most have one entry
+    async def _check_indexes(self, indexes: Iterable[tuple[str, str]]) -> None:
+        """Checks that the entries of these indexes have messages with the index's value."""
+        rest = [(*index, "0") for index in indexes]
+        while some := rest[: 2 * MAX_RECHECKED]:  # most indexes have one entry
             cursors = (await self._recount(Recount(mend=self._mend, indexes=some))).cursors
             on = [(*each[:2], at) for each, at in zip(some, cursors, strict=False) if at != "0"]
             rest = on + rest[len(cursors) :]
 
     async def _note_listed(self, name: str) -> None:
-        """Notes the values in the list of a dimension."""
+        """Adds the values in the list of a dimension to the ledger."""
         cursor, key = 0, f"{tag_of(self._partition)}:values:{name}"
         while True:
             command = "ZSCAN", key, cursor, "COUNT", _ENTRIES_AT_ONCE
@@ -211,10 +217,10 @@ class _Checker:
                 return
 
     async def _catch_up(self) -> None:
-        """Reads all that has changed.
+        """Reads all changes in the feed since the last call.
 
         Raises:
-            _Overrun: the feed is too short for that.
+            _Overrun: the feed has lost the first of them.
         """
         more = True
         while more:
@@ -226,16 +232,14 @@ class _Checker:
             self._take(changes.ids, changes.records)
             self._place, more = changes.place, changes.more
 
-    async def _check_lists(self, places: Sequence[Place]) -> int:
-        """How many of these values were listed wrongly.
-
-        Redis alone can't tell: it holds a list against an index, which may be the one to mend.
-        """
-        lists = [(*each, self._ledger.latest(each)) for each in places if COUNTED[each[0]].listed]
+    async def _check_lists(self, values: Sequence[CountedValue]) -> int:
+        """Checks these values in the lists of their dimensions; returns how many were wrong."""
+        # The script alone can't tell: it compares a list with an index, and the index may be wrong.
+        lists = [(*each, self._ledger.latest(each)) for each in values if COUNTED[each[0]].listed]
         return (await self._recount(Recount(mend=self._mend, lists=lists))).lists if lists else 0
 
     async def _check_groups(self) -> int:
-        """How many numbers of participants were wrong; those of no message count too."""
+        """Checks the numbers of participants; returns how many were wrong, or had no message."""
         return sum(
             [
                 (await self._recount(Recount(mend=self._mend, group=each))).groups
@@ -243,40 +247,40 @@ class _Checker:
             ]
         )
 
-    async def _check_counters(self, places: Sequence[Place]) -> int:
-        """How many numbers in the counters of these values were wrong."""
+    async def _check_counters(self, values: Sequence[CountedValue]) -> int:
+        """Checks the counters of these values; returns how many numbers in them were wrong."""
         number = 0
-        while places:
-            held = (await self._held(places)).counters
+        while values:
+            held = (await self._held(values)).counters  # of the first values, as many as fit
             wrong = {
-                place: sum(map(len, differing))
-                for place, each in zip(places, held, strict=False)
-                if any(differing := _differing(self._ledger.tallies(place), each))
+                value: sum(map(len, differing))
+                for value, each in zip(values, held, strict=False)
+                if any(differing := _differing(self._ledger.tallies(value), each))
             }
             number += sum(wrong.values())
-            for place in wrong if self._mend else ():
-                await self._mend_counters(place)
-            places = places[len(held) :]
+            for value in wrong if self._mend else ():
+                await self._mend_counters(value)
+            values = values[len(held) :]
         return number
 
-    async def _mend_counters(self, place: Place) -> None:
+    async def _mend_counters(self, value: CountedValue) -> None:
         for _ in range(_TRIES):
-            found = await self._held([place])
-            expected = self._ledger.tallies(place)
+            found = await self._held([value])
+            expected = self._ledger.tallies(value)
             count, times, waits = _differing(expected, found.counters[0])
             if not (count or times or waits):
                 return
             put = [*count.items()], numbers_of(expected.times) if times else [], [*waits.items()]
-            await self._recount(Recount(mend=True, counters=[place], put=put, place=found.place))
+            await self._recount(Recount(mend=True, counters=[value], put=put, place=found.place))
         raise CommandError(
-            f"The counters of {place[0]} {place[1]!r} can't be mended.".replace(" ''", "")
+            f"The counters of {value[0]} {value[1]!r} can't be mended.".replace(" ''", "")
         )
 
-    async def _held(self, places: Sequence[Place]) -> Recounted:
-        """Counters of values at an instant at which the messages were as they were read."""
+    async def _held(self, values: Sequence[CountedValue]) -> Recounted:
+        """The counters of values, read when the messages were just as the ledger has them."""
         while True:
             await self._catch_up()
-            held = await self._recount(Recount(counters=places))
+            held = await self._recount(Recount(counters=values))
             if held.place == ("" if self._place == START else str(self._place)):
                 return held
 
@@ -286,13 +290,13 @@ class _Checker:
         return found
 
 
-def _place_of(suffix: str) -> Place:
+def _value_of(suffix: str) -> CountedValue:
     name, _, value = suffix.partition(":")
     return name, value
 
 
 def _differing(expected: CounterDeltas, held: Held) -> list[dict[str, int]]:
-    """The fields of count, times and waits that hold another number, and what they must hold."""
+    """The wrong fields of count, times and waits, each with the number that it should have."""
     count = _numbers(held.numbers)
     pairs = (
         (_as_coded(expected.count, count), count),
@@ -310,14 +314,15 @@ def _differing(expected: CounterDeltas, held: Held) -> list[dict[str, int]]:
 
 
 def _as_coded(expected: Counter[str], found: Counter[str]) -> Counter[str]:
-    """The sums, with codes among the others as far as they may be.
+    """The sums, with unknown error codes counted under `OTHER_CODE` as far as that is right.
 
-    A code that isn't known may have come when there was no room for a field of its own.
+    A counter has room for `MOST_CODES` unknown codes. A code that came when there was no room left
+    is counted under `OTHER_CODE`.
     """
     sums = Counter(expected)
     codes = [field for field, _ in expected.most_common() if field.startswith("error:")]
-    for place, field in enumerate(field for field in codes if field not in _KNOWN_FIELDS):
-        own = expected[field] if place < MOST_CODES else 0
+    for rank, field in enumerate(field for field in codes if field not in _KNOWN_FIELDS):
+        own = expected[field] if rank < MOST_CODES else 0
         if found[f"error:{OTHER_CODE}"] > 0:
             own = min(own, found[field])
         sums[field] = own
@@ -326,7 +331,7 @@ def _as_coded(expected: Counter[str], found: Counter[str]) -> Counter[str]:
 
 
 def _numbers(fields: dict[bytes, bytes]) -> Counter[str]:
-    """A field that holds no number has none."""
+    """The numbers in the fields; 0 for a text that is no number."""
     return Counter({field.decode(): _number(text) for field, text in fields.items()})
 
 

@@ -1,4 +1,4 @@
-"""`repartition`: takes all messages to another number of partitions, here or elsewhere."""
+"""`repartition`: moves all messages to another number of partitions, here or in another Redis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.config import Settings
 from service.errors import ConfigError
 
 TO_URL = "REPARTITION_TO_URL"
-"""The variable of `--to-url`. It has another prefix than those of settings, which it isn't."""
+"""The environment variable of `--to-url`. It isn't a setting, so it has another prefix."""
 
 
 @click.command()
@@ -37,7 +37,7 @@ def repartition(
 
     No service may write to it meanwhile. Broken off, it is run again and goes on.
     """
-    if "" in (to_url, os.environ.get(TO_URL)):  # as of a variable that isn't set
+    if "" in (to_url, os.environ.get(TO_URL)):  # as when a shell inserts a variable that isn't set
         raise click.UsageError(f"--to-url and {TO_URL} must not be empty.")
     if to_url is None:
         moved = run(lambda settings: move(settings, partitions))
@@ -62,13 +62,13 @@ def _target(settings: Settings, url: str, partitions: int, *, shown: bool) -> Se
     """The settings of the store to copy to.
 
     Args:
-        settings: of the store as it is.
-        url: of the other one.
-        partitions: that it shall have.
-        shown: whether the URL stands in the command line.
+        settings: of the present store.
+        url: of the other store.
+        partitions: the other store's number of partitions.
+        shown: whether the URL was given on the command line.
 
     Raises:
-        ConfigError: everybody can read a password there.
+        ConfigError: a user or a password was given there, where everybody can read it.
     """
     if shown and ("@" in url or "password=" in url):
         raise ConfigError(

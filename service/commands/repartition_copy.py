@@ -35,10 +35,14 @@ from service.store.store import Store
 
 
 async def copy(settings: Settings, wanted: Settings) -> Moved:
-    """Copies the store of some settings to that of others.
+    """Copies a store to another one.
+
+    Args:
+        settings: of the store to copy from.
+        wanted: of the store to copy to.
 
     Raises:
-        CommandError: the other is in use, or they don't hold the same in the end.
+        CommandError: the other store is in use, or the counts of the two differ in the end.
         StartError: one of them can't be used.
     """
     started_s = monotonic()
@@ -47,7 +51,7 @@ async def copy(settings: Settings, wanted: Settings) -> Moved:
         _target(wanted, await layout_of(source)) as (target, layout),
     ):
         number = 0
-        async for tombstone in tombstones(source):  # first, so that what is gone stays so
+        async for tombstone in tombstones(source):  # first, so that erased messages stay erased
             await put_tombstone(target, tombstone)
             number += 1
         await _copy_messages(source, target)
@@ -58,12 +62,10 @@ async def copy(settings: Settings, wanted: Settings) -> Moved:
 
 @asynccontextmanager
 async def _target(settings: Settings, source: Layout | None) -> AsyncIterator[tuple[Store, Layout]]:
-    """The store to copy to, marked so that no service starts on it before it is whole.
-
-    It has the id of its source, whose place it takes: what waits in a journal for one is as well
-    for the other.
-    """
+    """The store to copy to, marked so that no service starts on it before the copy is complete."""
     partitions = settings.redis.partitions
+    # The copy replaces its source and has the same id, so reports that wait in a journal for the
+    # source are merged into the copy.
     marked = Layout(SCHEMA_VERSION, partitions, partitions, source.id if source else "")
     async with (
         open_server(settings) as (server, scripts),
@@ -95,7 +97,7 @@ async def _copy_messages(source: Store, target: Store) -> None:
 
 
 async def _compare(source: Store, target: Store) -> int:
-    """Holds the counts of both stores against each other; returns how many messages each has."""
+    """Compares the counts of both stores; returns their number of messages."""
     here, there = await census_of(source), await census_of(target)
     if here != there:
         raise CommandError(

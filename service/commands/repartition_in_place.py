@@ -1,7 +1,7 @@
-"""Takes a store to another number of partitions where it is.
+"""Changes a store's number of partitions, in place.
 
-A message that has to move is written to its new partition, and only then removed from its old one.
-Broken off in between it is in both, and the next run finds it there already.
+A message that must move is written to its new partition, and only then removed from its old one. If
+the command is interrupted in between, the message is in both, and the next run removes the old one.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from service.store.store import Store
 
 
 async def move(settings: Settings, partitions: int) -> Moved:
-    """Takes the store of the settings to so many partitions, from as many as it has.
+    """Changes the number of partitions of the store of the settings.
 
     Raises:
-        CommandError: there is no store, something else is done with it, or a message was lost or
-            came in meanwhile.
-        StartError: it can't be used.
+        CommandError: there is no store, another copy or move of it is unfinished, or a message was
+            lost or came in meanwhile.
+        StartError: the store can't be used.
     """
     started_s = monotonic()
     async with open_server(settings) as (server, scripts):
@@ -69,7 +69,11 @@ async def move(settings: Settings, partitions: int) -> Moved:
 
 
 def _movable(layout: Layout | None, partitions: int) -> Layout:
-    """The layout of a store that may be moved."""
+    """Checks that a store may be moved; returns its layout.
+
+    Raises:
+        CommandError: it may not.
+    """
     if layout is None:
         raise CommandError("There is no store yet: just set redis.partitions.")
     if layout.version != SCHEMA_VERSION:
@@ -86,33 +90,34 @@ def _movable(layout: Layout | None, partitions: int) -> Layout:
 
 
 async def move_tombstones(old: Store, new: Store) -> int:
-    """Moves the tombstones that aren't in their places; returns how many those were."""
+    """Moves the tombstones that belong to another partition now; returns how many were moved."""
     number = 0
     async for tombstone in tombstones(old):
         if tombstone.crc16 % new.partitions != tombstone.partition:
             await put_tombstone(new, tombstone)
-            place = tombstone.partition
-            await retry_while_unavailable(lambda: old.execute(place, "DEL", tombstone.key))  # noqa: B023
+            home = tombstone.partition
+            await retry_while_unavailable(lambda: old.execute(home, "DEL", tombstone.key))  # noqa: B023
             number += 1
     return number
 
 
 async def move_messages(old: Store, new: Store) -> int:
-    """Moves the messages that aren't in their places, and removes the feeds of partitions that go.
+    """Moves the messages that belong to another partition now, and removes the feeds left over.
 
     Args:
-        old: the store with the partitions that it had.
-        new: the same with those that it is to have.
+        old: the store with its old number of partitions.
+        new: the same store with its new number of partitions.
 
     Returns:
         how many messages there are.
 
     Raises:
-        CommandError: the counts don't agree. A message that is in both places, since an earlier run
-            broke off, is counted twice before, and once after.
+        CommandError: the counts before and after differ.
     """
-    all_places = max(old, new, key=lambda store: store.partitions)
-    before, twice, done = await census_of(all_places), Census(), 0
+    all_partitions = max(old, new, key=lambda store: store.partitions)
+    # After an interrupted run a message may be in both partitions. The census before counts it
+    # twice, the one after only once.
+    before, twice, done = await census_of(all_partitions), Census(), 0
     with progress("Moving", await size_of(old, EVERYTHING)) as show:
         for partition in range(old.partitions):
             async for records in walk_all(old, partition):
@@ -121,7 +126,7 @@ async def move_messages(old: Store, new: Store) -> int:
                 await _remove(old, partition, away)
                 done += len(records)
                 show(done)
-    after = await census_of(all_places)
+    after = await census_of(all_partitions)
     if after != before - twice:
         raise CommandError(
             f"The counts differ: {format_census(before - twice)} before, {format_census(after)} "
@@ -132,9 +137,9 @@ async def move_messages(old: Store, new: Store) -> int:
 
 
 async def _drop_rest(old: Store, new: Store) -> None:
-    """Removes what partitions that are no more still have, when all messages have left them.
+    """Removes the feeds and fences of partitions that the new store doesn't have.
 
-    Their indexes and counters went with the messages; a feed has no end of its own.
+    Their indexes and counters went with their messages.
     """
     for partition in range(new.partitions, old.partitions):
         keys = [key_of(tag_of(partition)) for key_of in (feed_key, fence_key)]
@@ -142,16 +147,15 @@ async def _drop_rest(old: Store, new: Store) -> None:
 
 
 async def _write(new: Store, records: Sequence[Record], reports: Sequence[Report]) -> Census:
-    """Writes records to their new places; returns the counts of those that were there already.
-
-    It reads before it writes. The write's own answer can't tell: if the first answer was lost, the
-    write was repeated and changed nothing.
+    """Writes records to their new partitions; returns the counts of those that were there already.
 
     Args:
-        new: where they go.
-        records: that are moved.
-        reports: that make them and their participants.
+        new: the store with its new number of partitions.
+        records: to be moved.
+        reports: that rebuild the records and their participants.
     """
+    # Read before: the reply to the write can't tell. If the first reply is lost, the write is
+    # repeated and changes nothing.
     found = await retry_while_unavailable(lambda: new.lookup(record.wamid for record in records))
     await retry_while_unavailable(lambda: new.write(reports))
     there = Census()

@@ -1,4 +1,4 @@
-"""What a store holds besides its messages: its layout, its tombstones, its counts."""
+"""A store's layout, tombstones, keys and counts: what the commands read and write of it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from service.store.store import Store
 _KEYS_AT_ONCE = 1_000
 
 Census = Counter[str]
-"""How many messages there are (`messages`), at each status, and failed by error code."""
+"""The number of messages (`messages`), of messages at each status, and of each error code."""
 
 
 class Moved(NamedTuple):
-    """What was done: what is in its place now, and how long it took."""
+    """How many messages and tombstones the new store has, and how long the move took."""
 
     messages: int
     tombstones: int
@@ -27,13 +27,13 @@ class Moved(NamedTuple):
 
 
 class Tombstone(NamedTuple):
-    """What keeps an erased message gone.
+    """The mark of an erased message, which late reports don't bring back.
 
     Attributes:
-        partition: where it is.
-        key: of it.
-        crc16: of the wamid.
-        left_ms: until it goes; negative for never.
+        partition: that it is in.
+        key: its key.
+        crc16: the CRC16 of the wamid.
+        left_ms: how long until it expires; negative if it never does.
     """
 
     partition: int
@@ -43,7 +43,7 @@ class Tombstone(NamedTuple):
 
 
 async def layout_of(store: Store) -> Layout | None:
-    """How the store is laid out, None for an empty one.
+    """The layout of the store; None if there is no store yet.
 
     Raises:
         CommandError: it can't be reached, or takes no writes.
@@ -56,7 +56,8 @@ async def layout_of(store: Store) -> Layout | None:
 
 
 async def write_layout(store: Store, layout: Layout) -> None:
-    """Says how the store is laid out, and whether a move is under way, in one step."""
+    """Writes the store's layout, and whether a move is under way."""
+    # A move is marked in the same step as the layout; the mark is removed in a second step.
     fields = [part for field in layout._asdict().items() if field[1] for part in field]
     await retry_while_unavailable(lambda: store.execute(0, "HSET", schema_key(), *fields))
     if not layout.moving:
@@ -64,7 +65,7 @@ async def write_layout(store: Store, layout: Layout) -> None:
 
 
 async def tombstones(store: Store) -> AsyncIterator[Tombstone]:
-    """All there are; one may come twice."""
+    """All tombstones of the store; one may be yielded twice."""
     for partition in range(store.partitions):
         async for keys in key_pages(store, partition, "gone:*"):
             for key in keys:
@@ -72,12 +73,12 @@ async def tombstones(store: Store) -> AsyncIterator[Tombstone]:
                     await retry_while_unavailable(lambda: store.execute(partition, command, key))  # noqa: B023
                     for command in ("GET", "PTTL")
                 ]
-                if value is not None:  # else its time has just come
+                if value is not None:  # else it has just expired
                     yield Tombstone(partition, key, int(value), int(left_ms))
 
 
 async def put_tombstone(store: Store, tombstone: Tombstone) -> str:
-    """Writes a tombstone where its message would be in this store; returns the key."""
+    """Writes a tombstone to the partition of its message in this store; returns its key."""
     home = tombstone.crc16 % store.partitions
     key = tombstone.key.replace(tag_of(tombstone.partition), tag_of(home), 1)
     limit = ("PX", tombstone.left_ms) if tombstone.left_ms > 0 else ()
@@ -86,7 +87,7 @@ async def put_tombstone(store: Store, tombstone: Tombstone) -> str:
 
 
 async def key_pages(store: Store, partition: int, pattern: str) -> AsyncIterator[list[str]]:
-    """A partition's keys that match behind the tag, some at a time; one may come twice."""
+    """Pages of a partition's keys that match a pattern after the tag; a key may come twice."""
     pattern = f"{tag_of(partition)}:{pattern}"
     cursor = 0
     while True:
@@ -99,7 +100,7 @@ async def key_pages(store: Store, partition: int, pattern: str) -> AsyncIterator
 
 
 async def census_of(store: Store) -> Census:
-    """What the store's own counters say, and its index of all messages."""
+    """The counts of a store, by its own counters and its index of all messages."""
     found = Census()
     for partition in range(store.partitions):
         tag = tag_of(partition)
@@ -115,5 +116,5 @@ async def census_of(store: Store) -> Census:
 
 
 def format_census(census: Census) -> str:
-    """The counts as a part of a sentence, without the errors'."""
+    """The counts as a part of a sentence, without the counts by error code."""
     return ", ".join(f"{number:,} {name}" for name, number in census.items() if ":" not in name)

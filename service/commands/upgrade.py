@@ -1,4 +1,4 @@
-"""`upgrade`: brings a store that an earlier version wrote to the present schema."""
+"""`upgrade`: converts a store that an earlier version wrote to the present schema."""
 
 from __future__ import annotations
 
