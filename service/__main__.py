@@ -1,4 +1,4 @@
-"""`python -m service`: runs the service, or checks its settings, or does one of the commands."""
+"""`python -m service`: runs the service, checks its settings, or runs one of the commands."""
 
 from __future__ import annotations
 
@@ -87,9 +87,10 @@ for command in (adopt, export, import_, recount, repartition, upgrade):
 
 
 def _open_many_files() -> None:
-    """As many as may be: each connection needs one, and the usual limit is 1,024."""
+    """Raises the limit of open files as far as the system allows."""
+    # Each connection needs a file, and the usual limit is 1,024.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # macOS names a limit that it doesn't grant
+    with suppress(ValueError, OSError):  # macOS reports a limit that it then refuses
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
@@ -99,10 +100,12 @@ def _run(work: Coroutine[object, object, Result]) -> Result:
 
 
 def with_token(settings: Settings) -> Settings:
-    """The settings, with a token made for the trial mode where none is set.
+    """The settings. In the trial mode, if no token is set, they get one from the data folder.
+
+    The token's file is made if it is missing.
 
     Raises:
-        ConfigError: there is no token, and the store isn't the embedded one.
+        ConfigError: there is no token, and this isn't the trial mode.
     """
     _check_token(settings)
     if settings.auth.tokens:
@@ -112,7 +115,7 @@ def with_token(settings: Settings) -> Settings:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as text:
             text.write(token_urlsafe(32))
-    file.chmod(0o600)  # whoever wrote it by hand may have left it open
+    file.chmod(0o600)  # a file that somebody wrote by hand may be open to other users
     return msgspec.structs.replace(settings, auth=Auth(tokens=[file.read_text().strip()]))
 
 
@@ -132,7 +135,7 @@ async def _serve(settings: Settings) -> None:
 
 
 def print_trial_hint(settings: Settings, address: str) -> None:
-    """In the trial mode, says how to call the service."""
+    """Prints how to call the service, in the trial mode only."""
     if _is_trial(settings):
         where, token = _token_for_a_shell(settings)
         header = f'"X-Webhook-Token: {token}"'
@@ -141,7 +144,7 @@ def print_trial_hint(settings: Settings, address: str) -> None:
 
 
 def _token_for_a_shell(settings: Settings) -> tuple[str, str]:
-    """Where a token is that the service takes, and what a shell makes it of. Never the token."""
+    """Where a valid token is, in words, and a shell expression for it; never the token itself."""
     for variable in (SHARED_TOKEN, _TOKENS):
         if os.environ.get(variable, "").strip() in settings.auth.tokens:
             return f"that of {variable}", f"${variable}"
@@ -152,11 +155,11 @@ def _token_for_a_shell(settings: Settings) -> tuple[str, str]:
 
 
 async def _check(settings: Settings) -> None:
-    """Says what there is and what is wrong with it. Leaves nothing behind."""
+    """Prints what the settings and the store are, with warnings. Leaves nothing behind."""
     _check_token(settings)
     found = []
     if settings.embedded:
-        # Before the journal: it is in the same folder, but the server can't do without one.
+        # Before the journal, which is in the same folder: the server needs the folder in any case.
         found.append(f"A private server keeps the data in {examine(settings.data_dir)}.")
     found += _about_journal(settings)
     held = 0
@@ -181,10 +184,10 @@ async def _check(settings: Settings) -> None:
 
 
 def _about_journal(settings: Settings) -> list[str]:
-    """Whether the journal would be on, and what is wrong with it, a sentence for each.
+    """Sentences that say whether the journal is on, and what is wrong with its folder.
 
     Raises:
-        StartError: it should be, and can't.
+        StartError: the journal is on in the settings, but can't be used.
     """
     if not settings.journal.enabled:
         return [f"The journal is off: {JOURNAL_OFF}"]
@@ -195,7 +198,7 @@ def _about_journal(settings: Settings) -> list[str]:
 
 
 def _held(settings: Settings, store: str) -> int:
-    """How many reports in the journal are for another store than the one with this id."""
+    """How many reports in the journal are for another store than that with this id."""
     return foreign_in(Path(settings.data_dir).absolute(), address_of(settings), store)
 
 

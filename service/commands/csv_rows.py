@@ -132,7 +132,7 @@ def header_of(rows: Iterator[Row], table: Table, delimiter: str, encoding: str) 
             raise first.cells
         refuse_other_encodings("".join(first.cells), encoding)
         header = tuple(first.cells)
-        table.places(header)
+        table.column_indexes(header)  # raises if a field has two columns
     except (BadRequest, CutShort) as error:
         raise CommandError(f"line {first.number}: {error}") from None
     if missing := table.missing(header):

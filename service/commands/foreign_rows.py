@@ -1,8 +1,8 @@
-"""A message as somebody else's table has it, read by the rules of the API.
+"""Reads messages from another system's table, by the rules of the API.
 
-A row is taken for the calls that would have reported it when it happened: a track-send with its
-context, a status update for each of its times. So texts, times and phone numbers are read, and
-refused, as the API does it.
+A row stands for the calls that would have reported the message at the time: a track-send with its
+context, and a status update for each of its times. So texts, times and phone numbers are read and
+refused just as the API does it.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ FIELDS = (
     *_ERROR,
     *_CONTEXT,
 )
-"""What a row may tell of a message."""
+"""The fields that a row may have."""
 
 Row = Mapping[str, object]
-"""Values by the names of `FIELDS`; a name that is missing is not known."""
+"""Values by the names of `FIELDS`; unknown ones are left out."""
 
 
 _API_NAMES = {field: {field, name} for field, name in _CONTEXT.items()} | {
@@ -63,7 +63,7 @@ _API_NAMES = {field: {field, name} for field, name in _CONTEXT.items()} | {
 
 
 class Table:
-    """Somebody else's table.
+    """Another system's table, and how its columns and words map to our fields.
 
     Args:
         columns: the table's name for each of `FIELDS` that has another name there.
@@ -71,7 +71,7 @@ class Table:
         defaults: the values of fields that a row leaves out.
         skipped: columns that aren't read, whatever they are called.
         times: reads the table's times.
-        now_us: the time, in µs since the epoch: nothing lies more than a day after it.
+        now_us: the present time, in µs since the epoch. Times more than a day later are refused.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Table:
         self._skipped = skipped
         self._times = times or Times()
         self._now_us = now_us
-        self._places = lru_cache(maxsize=256)(self._find_places)
+        self._indexes = lru_cache(maxsize=256)(self._find_indexes)
         self._unread = lru_cache(maxsize=256)(self._find_unread)
 
     @property
@@ -99,26 +99,26 @@ class Table:
         return self._times.without_zone
 
     def missing(self, names: Sequence[str]) -> str:
-        """The first required column that the table lacks, `""` for none.
+        """The first required column, by the alphabet, that the table lacks; `""` for none.
 
-        Required are the wamid's column and every column that the caller named.
+        The wamid's column and every column that the caller named are required.
         """
-        called = {*self._columns.values(), *self._skipped}
-        lacking = [column for column in called if not _named(column, names)]
+        required = {*self._columns.values(), *self._skipped}
+        lacking = [column for column in required if not _named(column, names)]
         if "wamid" not in self._columns and not self._own("wamid", names):
             lacking.append("wamid")
         return min(lacking, default="")
 
-    def places(self, names: tuple[str, ...]) -> Mapping[str, int]:
-        """The column of each field, in rows whose columns have these names.
+    def column_indexes(self, names: tuple[str, ...]) -> Mapping[str, int]:
+        """The index of each field's column, in rows whose columns have these names.
 
         Raises:
             BadRequest: a field has two columns.
         """
-        return self._places(names) if _are_few(names) else self._find_places(names)
+        return self._indexes(names) if _are_few(names) else self._find_indexes(names)
 
-    def _find_places(self, names: tuple[str, ...]) -> Mapping[str, int]:
-        places: dict[str, int] = {}
+    def _find_indexes(self, names: tuple[str, ...]) -> Mapping[str, int]:
+        indexes: dict[str, int] = {}
         for field in FIELDS:
             sources = self._sources(field, names)
             if len(sources) > 1:
@@ -129,8 +129,8 @@ class Table:
                     field,
                 )
             if sources:
-                places[field] = sources[0]
-        return places
+                indexes[field] = sources[0]
+        return indexes
 
     def _sources(self, field: str, names: Sequence[str]) -> list[int]:
         own = self._own(field, names)
@@ -138,13 +138,13 @@ class Table:
             return own
         chosen = _named(self._columns[field], names)
         claimed = {at for column in self._columns.values() for at in _named(column, names)}
-        # If --map names one of several columns that differ only in case, that is a choice. But
-        # another column with the field's own name may still be the right one.
+        # If --map names one of several columns that differ only in case, the user has chosen. But
+        # a column with another of the field's own names may still be the right one.
         alike = {_plain(names[at]) for at in chosen}
         return chosen + [at for at in own if at not in claimed and _plain(names[at]) not in alike]
 
     def _own(self, field: str, names: Sequence[str]) -> list[int]:
-        """The columns with one of the field's own names, without skipped ones."""
+        """The indexes of columns with one of the field's own names, without skipped columns."""
         known = _API_NAMES.get(field, {field})
         return [
             at
@@ -153,11 +153,11 @@ class Table:
         ]
 
     def unread(self, names: tuple[str, ...]) -> list[str]:
-        """The columns that no field is read from, without those to be skipped."""
+        """The names of columns that no field is read from, without skipped columns."""
         return self._unread(names) if _are_few(names) else self._find_unread(names)
 
     def _find_unread(self, names: tuple[str, ...]) -> list[str]:
-        read = set(self.places(names).values())
+        read = set(self.column_indexes(names).values())
         return [
             name.strip()
             for at, name in enumerate(names)
@@ -167,13 +167,13 @@ class Table:
     def reports(self, names: tuple[str, ...], values: Sequence[object]) -> list[Report]:
         """The reports of a row, one for each status.
 
-        They count as received when the message was created; see `_received_us`.
+        Their time of receipt is when the message was created; see `_received_us`.
 
         Raises:
-            BadRequest: a field can't be read or has two columns, or nothing says when a status was
-                reached.
+            BadRequest: a field can't be read or has two columns, or the row has no time for its
+                status.
         """
-        row = self._row(self.places(names), values)
+        row = self._row(self.column_indexes(names), values)
         reports = [
             self._report(row, status, field) for status, field in _TIMES.items() if field in row
         ]
@@ -188,9 +188,9 @@ class Table:
             reports[0] = replace(reports[0], context=_context_of(row, received_us))
         return reports
 
-    def _row(self, places: Mapping[str, int], values: Sequence[object]) -> dict[str, object]:
+    def _row(self, indexes: Mapping[str, int], values: Sequence[object]) -> dict[str, object]:
         row: dict[str, object] = dict(self._defaults)
-        row |= {field: values[at] for field, at in places.items() if values[at] not in (None, "")}
+        row |= {field: values[at] for field, at in indexes.items() if values[at] not in (None, "")}
         if isinstance(word := row.get("status"), str):
             row["status"] = self._statuses.get(word.strip(), word.strip())
         for field in _ALL_TIMES:
@@ -214,14 +214,15 @@ class Table:
         try:
             return status_report(_STATUS.body(body), self._now_us)
         except BadRequest as error:
-            told = _in_words_of(error, {"timestamp": time_field})
-            raise BadRequest(told.sentence + _advice(error, row[time_field]), told.field) from None
+            renamed = _with_row_names(error, {"timestamp": time_field})
+            sentence = renamed.sentence + _advice(error, row[time_field])
+            raise BadRequest(sentence, renamed.field) from None
 
     def _received_us(self, row: Row, reports: list[Report]) -> int:
-        """When the message was created, else sent, else when it first reached a status.
+        """When the message was created; else when it was sent; else its earliest status.
 
-        Its digits behind the milliseconds are made from the wamid: messages of one second don't all
-        tie, and the same message has the same time in every import.
+        The microseconds are a checksum of the wamid. So messages of one second don't all have the
+        same time, and a message has the same time in every import.
         """
         times_ms = [report.at_ms for report in reports]
         if "created_at" in row:
@@ -237,34 +238,34 @@ class Table:
 
 
 _MOST_CACHED = 128
-"""Characters of a name that a cache keeps."""
+"""The longest name, in characters, that a cache keeps; also the most names of one line."""
 
 
 def _are_few(names: tuple[str, ...]) -> bool:
-    """Whether a cache may keep the names of a line's columns: the line makes them up."""
+    """Whether a cache may keep these names. A JSON line may have any number, of any length."""
     return len(names) <= _MOST_CACHED and max(map(len, names), default=0) <= _MOST_CACHED
 
 
 def _plain(name: str) -> str:
-    """A column's name in lower case, without blanks and invisible characters."""
+    """A column's name in lower case, its words joined by `_`, without invisible characters."""
     return (_plain_of if len(name) <= _MOST_CACHED else _plain_of.__wrapped__)(name)
 
 
-@lru_cache(maxsize=4096)  # lines of JSON have the same names in ever other combinations
+@lru_cache(maxsize=4096)  # JSON lines combine the same names in many ways
 def _plain_of(name: str) -> str:
     seen = "".join(each for each in name if unicodedata.category(each) != "Cf")
     return "_".join(re.findall(r"[^\W_]+", seen.casefold()))
 
 
 def _named(column: str, names: Sequence[str]) -> list[int]:
-    """The places of the columns with exactly this name, else of those that look alike."""
+    """The indexes of the columns with exactly this name; else of those with a similar name."""
     exactly = [at for at, name in enumerate(names) if name == column]
     plain = _plain(column)
     return exactly or [at for at, name in enumerate(names) if plain and _plain(name) == plain]
 
 
 def _time_field(row: Row, reports: list[Report]) -> str:
-    """The field that says when the row's status was reached, the best that there is."""
+    """The best field of the row for the time of its status."""
     if "status_at" in row:
         return "status_at"
     if reports:
@@ -281,10 +282,10 @@ def _advice(error: BadRequest, time: object) -> str:
 
 
 def _row_recipient(value: object) -> str:
-    """A row's recipient. A status update may pass over an odd one; a row can't.
+    """The recipient of a row, in its stored form. The API's status update ignores an odd one.
 
     Raises:
-        BadRequest: it can't be a recipient.
+        BadRequest: the value can't be a recipient.
     """
     text = str(value)
     is_ill_typed = isinstance(value, bool) or not isinstance(value, str | int | float)
@@ -299,19 +300,19 @@ def _context_of(row: Row, received_us: int) -> Context | tuple[()]:
         body = _given(template_wamid=row.get("wamid"), **names)
         return send_report(_SEND.body(body), received_us).context
     except BadRequest as error:
-        raise _in_words_of(error, {name: field for field, name in _CONTEXT.items()}) from None
+        raise _with_row_names(error, {name: field for field, name in _CONTEXT.items()}) from None
 
 
 def _given(**fields: object) -> bytes:
-    """A body with the fields that are known."""
+    """A JSON body with the fields that aren't None."""
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         return orjson.dumps(given)
-    except TypeError:  # halves of surrogate pairs, and integers of more than 64 bits
+    except TypeError:  # orjson takes no half surrogates, and no integers of more than 64 bits
         return json.dumps(given).encode()
 
 
-def _in_words_of(error: BadRequest, names: Mapping[str, str]) -> BadRequest:
-    """The API's refusal with the row's name of a field instead of the API's."""
+def _with_row_names(error: BadRequest, names: Mapping[str, str]) -> BadRequest:
+    """The API's error, with the row's name of the field instead of the API's name."""
     name = names.get(error.field or "", error.field)
     return BadRequest(error.sentence.replace(error.field or "", name or ""), name)

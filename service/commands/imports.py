@@ -1,4 +1,4 @@
-"""`import`: merges messages from a file: our own export, or somebody else's table."""
+"""`import`: merges messages from a file: our own export, or another system's table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TABS = {"tab": "\t", "\\t": "\t"}
 
 
 class _Plan(NamedTuple):
-    """What to import: `columns` and the rest are of `Table`."""
+    """What to import, by the command's options; `Table` explains most of them."""
 
     file: str
     form: str
@@ -51,7 +51,7 @@ class _Plan(NamedTuple):
 def _pairs(
     _context: click.Context, _option: click.Parameter, values: Sequence[str]
 ) -> dict[str, str]:
-    """The NAME=VALUE of an option that may be given often."""
+    """The NAME=VALUE pairs of an option that may be repeated."""
     pairs = dict(value.partition("=")[::2] for value in values if "=" in value)
     if len(pairs) < len(values):
         raise click.BadParameter("it must be NAME=VALUE, each NAME once.")
@@ -61,7 +61,7 @@ def _pairs(
 def _fields(
     context: click.Context, option: click.Parameter, values: Sequence[str]
 ) -> dict[str, str]:
-    """As `_pairs`, each name one of a message's fields."""
+    """Like `_pairs`; each name must be a field of a message."""
     pairs = _pairs(context, option, values)
     for name, value in pairs.items():
         if name not in FIELDS:
@@ -74,7 +74,7 @@ def _fields(
 def _words(
     context: click.Context, option: click.Parameter, values: Sequence[str]
 ) -> dict[str, str]:
-    """Like `_pairs`; each value is a status or empty."""
+    """Like `_pairs`; each value must be a status or empty."""
     pairs = _pairs(context, option, values)
     for status in pairs.values():
         if status not in {"", *STATUSES}:
@@ -196,7 +196,7 @@ class Tally:
     """Counts what became of each line: written (or readable, in a dry run) or refused.
 
     Args:
-        zone: the name of the zone of times that name none.
+        zone: the name of the time zone that is used for times without one.
         dry_run: whether nothing is written.
     """
 
@@ -212,10 +212,10 @@ class Tally:
         self.outcomes: Counter[str] = Counter()
 
     def note(self, line: Line) -> list[Report]:
-        """Counts a line, and says what is wrong with it if it can't be read.
+        """Counts a line, and prints its error if it can't be read.
 
         Returns:
-            its reports.
+            the reports of the line.
         """
         if isinstance(line.found, CutShort):
             self.cut_short = True
@@ -235,25 +235,25 @@ class Tally:
         return []
 
     def note_merged(self, merged: Sequence[Merged]) -> None:
-        """Counts what the reports of one line did: the first that did something says it."""
+        """Counts one line by its first report that changed something."""
         outcomes = [one.outcome for one in merged]
         done = (outcome for outcome in outcomes if outcome is not Outcome.UNCHANGED)
         self.outcomes[next(done, outcomes[0])] += 1
 
     def figures(self) -> dict[str, int | bool]:
-        """The summary for machines: `lines` is `refused` plus the counts of the other outcomes."""
+        """The summary for machines. `lines` is `refused` plus the counts of the outcomes."""
         others: dict[str, int | bool] = {
             "empty": self.empty,
             "times_without_zone": self.without_zone,
             "cut_short": self.cut_short,
             "repeated": self._is_unsure,
         }
-        told = {name: number for name, number in others.items() if number}
-        return {"lines": self.lines, "refused": self.refused, **self._taken(), **told}
+        nonzero = {name: number for name, number in others.items() if number}
+        return {"lines": self.lines, "refused": self.refused, **self._taken(), **nonzero}
 
     @property
     def _is_unsure(self) -> bool:
-        """Whether lines that are counted as unchanged may be written by this very run."""
+        """Whether this run may itself have written lines that it counted as unchanged."""
         return self.repeated and Outcome.UNCHANGED in self.outcomes
 
     def _taken(self) -> dict[str, int]:
@@ -261,7 +261,7 @@ class Tally:
         return readable if self._dry_run else dict(sorted(self.outcomes.items()))
 
     def sentence(self) -> str:
-        """For people."""
+        """The summary for people."""
         counts = [f"{number:,} {outcome}" for outcome, number in self._taken().items()]
         done = f"{', '.join(counts) or 'nothing to write'}; {self.refused:,} refused."
         sentences = [f"Read {plural(self.lines, 'line')}: {done}"]
@@ -288,7 +288,7 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
     async with AsyncExitStack() as stack:
         source = stack.enter_context(open_source(resolve(plan.file)))
         lines = lines_of(_messages_of(plan, source.file, table))
-        taken = await _take(lines)  # a file of another kind is known by these
+        taken = await _take(lines)  # raises for a wrong kind of file, before the store is opened
         store = writer = None
         if not plan.dry_run:
             store = await stack.enter_async_context(open_store(settings))
@@ -308,14 +308,21 @@ async def _import(settings: Settings, plan: _Plan) -> Tally:
 
 
 async def _take(lines: Iterator[Line]) -> list[Line]:
-    """The next lines. In a thread: a pipe may have none for long, and writing goes on meanwhile."""
+    """The next lines, at most `_LINES_AT_ONCE`; an empty list at the end."""
+    # In a thread: a pipe may have no line for a long time, and writing goes on meanwhile.
     return await asyncio.to_thread(list, islice(lines, _LINES_AT_ONCE))
 
 
-def _note(tally: Tally, some: Sequence[Sequence[Report]], merged: Sequence[Merged]) -> None:
-    """Counts what became of some lines, of which there are the reports."""
+def _note(tally: Tally, lines: Sequence[Sequence[Report]], merged: Sequence[Merged]) -> None:
+    """Counts the outcomes of lines.
+
+    Args:
+        tally: counts them.
+        lines: the reports of each line.
+        merged: the outcomes of all these reports, in the same order.
+    """
     rest = iter(merged)
-    for reports in some:
+    for reports in lines:
         tally.note_merged(list(islice(rest, len(reports))))
 
 

@@ -1,4 +1,4 @@
-"""Reads the files of `import`: lines of text in any encoding, compressed or not, and JSON lines."""
+"""Reads the files of `import`: text in any encoding, compressed or not, and lines of JSON."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from service.models.ndjson import MOST_LINE_BYTES
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",  # it begins with UTF-16's
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, which it begins with
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-"""How xlsx, ods and zip begin, xls, and other packers' files."""
-_SOME = 20
-_MOST_TOLD, _MOST_KEPT = 20, 1_000
+"""The first bytes of xlsx, ods and zip; of xls; and of files that other packers made."""
+_HEAD_BYTES = 20
+_MOST_NAMED, _MOST_REMEMBERED = 20, 1_000
 _RECORD_FIELDS = frozenset(RecordLine.__struct_fields__)
 _UTF_8 = {"utf-8", "utf-8-sig"}
 TOO_LONG = "The line is too long; at most 1 MiB is allowed."
 
 
 class CutShort(TrackerError):
-    """A file ends before it should, or can't be read from here on."""
+    """The file ends too early, or can't be read any further."""
 
 
 class Line(NamedTuple):
-    """One message of a source.
+    """One message of a source, or the end of a file that is cut short.
 
     Attributes:
-        number: of the line that it begins in.
-        found: the reports of the line, none if it is empty; or the error of the line; or the
-            error that ends the file, which isn't a line.
+        number: the number of the message's first line.
+        found: the message's reports, none if the line is empty; or the error of the line; or a
+            CutShort, which stands for no line and ends the file.
     """
 
     number: int
@@ -58,12 +58,12 @@ class Line(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Bytes to read, and how far they are read.
+    """A file to read, and the progress in it.
 
     Attributes:
-        file: the bytes, unpacked.
-        done: how many bytes have been read, as the file has them.
-        total: how many there are; None where nobody knows.
+        file: the unpacked bytes.
+        done: how many bytes of the (perhaps packed) file have been read.
+        total: how many bytes the file has; None if that isn't known.
     """
 
     file: io.BufferedReader
@@ -73,14 +73,14 @@ class Source(NamedTuple):
 
 @contextmanager
 def open_source(path: Path | None) -> Iterator[Source]:
-    """The bytes of a file, or of stdin; gzip is known by its first two bytes."""
+    """Opens a file, or stdin for None. Unpacks gzip, which is recognised by its first two bytes."""
     raw = sys.stdin.buffer if path is None else path.open("rb")
     total = path.stat().st_size if path is not None and path.is_file() else None
     counted = _Counted(cast("io.BufferedReader", raw))
     file = io.BufferedReader(counted, 2**16)
     packed = file.peek(2)[:2] == _GZIP
     try:
-        # Either has what a text is read from: peek and read1.
+        # Both have the methods that we need: peek and read1.
         unpacked = gzip.GzipFile(fileobj=file) if packed else file
         yield Source(cast("io.BufferedReader", unpacked), lambda: counted.done, total)
     finally:
@@ -88,7 +88,7 @@ def open_source(path: Path | None) -> Iterator[Source]:
 
 
 class _Counted(io.RawIOBase):
-    """Counts the bytes that go by."""
+    """Counts the bytes that are read through it."""
 
     def __init__(self, raw: io.BufferedReader) -> None:
         self._raw = raw
@@ -104,7 +104,7 @@ class _Counted(io.RawIOBase):
 
 
 def lines_of(lines: Iterator[Line]) -> Iterator[Line]:
-    """The lines. If the bytes are broken, the last one says so."""
+    """The same lines. If the file is broken, a CutShort follows the last line."""
     number = 0
     try:
         for line in lines:
@@ -113,20 +113,20 @@ def lines_of(lines: Iterator[Line]) -> Iterator[Line]:
     except (EOFError, gzip.BadGzipFile, zlib.error):
         sentence = "The file is broken gzip: from here on, or a little before, it can't be read."
         yield Line(number + 1, CutShort(sentence))
-    except UnicodeError:  # what of a text isn't in its encoding is marked instead, see `_marked`
+    except UnicodeError:  # seldom: most bytes of other encodings are marked instead, see `_marked`
         yield Line(number + 1, CutShort("The file is not in the encoding that --encoding says."))
 
 
 def json_lines(file: io.BufferedReader, table: Table, encoding: str = "utf-8") -> Iterator[Line]:
-    """The messages of a source with one JSON object a line.
+    """The messages of a file with one JSON object in each line.
 
     Args:
-        file: the source.
+        file: the unpacked file.
         table: reads the lines that aren't in the form of an export.
         encoding: the encoding of the text.
 
     Raises:
-        CommandError: it is in another encoding, by its first bytes.
+        CommandError: the first bytes show that the file is in another encoding.
     """
     unread: dict[str, None] = {}
     for number, line in read_texts(file, encoding):
@@ -138,11 +138,12 @@ def json_lines(file: io.BufferedReader, table: Table, encoding: str = "utf-8") -
 
 
 def say_unread(columns: Collection[str]) -> None:
-    """Tells the user of columns that nothing was read from."""
+    """Prints the names of columns that no field was read from, if there are any."""
     if columns:
-        told = ", ".join(islice(columns, _MOST_TOLD))
-        more = f" and {len(columns) - _MOST_TOLD} more" if len(columns) > _MOST_TOLD else ""
-        click.echo(f"Not read: {told}{more}. Say by --map FIELD=COLUMN what a column is.", err=True)
+        named = ", ".join(islice(columns, _MOST_NAMED))
+        more = f" and {len(columns) - _MOST_NAMED} more" if len(columns) > _MOST_NAMED else ""
+        sentence = f"Not read: {named}{more}. Say by --map FIELD=COLUMN what a column is."
+        click.echo(sentence, err=True)
 
 
 def _reports_of_json(
@@ -174,29 +175,29 @@ def _reports_of_json(
 
 
 def _note(columns: Sequence[str], unread: dict[str, None]) -> None:
-    """Remembers columns; not all where every line has others."""
-    if columns and len(unread) < _MOST_KEPT:
+    """Remembers columns, but no more once there are many: every line may have others."""
+    if columns and len(unread) < _MOST_REMEMBERED:
         unread.update(dict.fromkeys(columns))
 
 
 def _has_a_field_twice(pairs: _Pairs) -> bool:
     objects = [pairs]
-    for each in objects:  # which grows by the objects within
+    for each in objects:  # the list grows by the objects inside of each
         objects.extend(value for _, value in each if isinstance(value, _Pairs))
     return any(len(dict(each)) < len(each) for each in objects)
 
 
 class _Pairs(list[tuple[str, object]]):
-    """All fields of a JSON object, repeated ones too."""
+    """All fields of a JSON object, repeated fields too."""
 
 
 def read_texts(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, str | None]]:
-    """Lines with their numbers and line ends; None for a line that is too long.
+    """The lines of a file: number, and text with its line end; None for a line that is too long.
 
     Raises:
-        CommandError: the file is in another encoding, by its first bytes.
+        CommandError: the first bytes show that the file is in another encoding.
     """
-    _refuse_other_mark(file.peek(_SOME)[:_SOME], codecs.lookup(encoding).name)
+    _refuse_other_mark(file.peek(_HEAD_BYTES)[:_HEAD_BYTES], codecs.lookup(encoding).name)
     text = io.TextIOWrapper(file, encoding, errors=_MARKED, newline="")
     number, whole = 0, True
     while piece := text.readline(MOST_LINE_BYTES):
@@ -209,7 +210,7 @@ def read_texts(file: io.BufferedReader, encoding: str) -> Iterator[tuple[int, st
 
 
 def _refuse_other_mark(head: bytes, encoding: str) -> None:
-    """Refuses a file if its first bytes show another encoding."""
+    """Refuses a file if its first bytes show that it is in another encoding, or isn't text."""
     if encoding.startswith(("utf-16", "utf-32")):
         return
     if head.startswith(_BOM) and encoding not in _UTF_8:
@@ -224,11 +225,11 @@ def _refuse_other_mark(head: bytes, encoding: str) -> None:
 
 
 def _wide_encoding(head: bytes) -> str:
-    """The encoding of two or four bytes a character that a file begins in, `""` for none."""
+    """The encoding of a file with two or four bytes a character, by its beginning; else `""`."""
     for mark, encoding in _WIDE_MARKS.items():
         if head.startswith(mark):
             return encoding
-    if len(head) < _SOME:
+    if len(head) < _HEAD_BYTES:
         return ""
     if not any(head[1::2]):
         return "utf-16-le"
@@ -236,10 +237,10 @@ def _wide_encoding(head: bytes) -> str:
 
 
 def refuse_other_encodings(text: str, encoding: str) -> None:
-    """Refuses a text if its bytes were in another encoding than the file's.
+    """Refuses a text if its bytes were in another encoding than `encoding`.
 
     Raises:
-        BadRequest: they were; the error says which encoding it looks like.
+        BadRequest: they were. The sentence names the encoding that it looks like.
     """
     if text.isascii():
         return
@@ -253,7 +254,7 @@ def refuse_other_encodings(text: str, encoding: str) -> None:
 
 
 def _other_encoding(name: str, marks: Sequence[str]) -> str:
-    """What to do about a line with bytes, in runs, that its encoding doesn't have."""
+    """Advice for a line with runs of bytes (`marks`) that its encoding doesn't have."""
     if name not in _UTF_8:
         return ": give the --encoding that the file was saved in"
     if all(_AS_IN_WINDOWS.fullmatch(run) for run in marks):
@@ -264,7 +265,7 @@ def _other_encoding(name: str, marks: Sequence[str]) -> str:
 
 
 def _is_utf8(text: str, encoding: str) -> bool:
-    """Whether a text that was read in a single-byte encoding was UTF-8 in fact."""
+    """Whether a text that was read in a single-byte encoding is UTF-8 in fact."""
     raw = text.encode(encoding, "replace")
     try:
         return len(raw) == len(text) and raw.decode() != text
@@ -273,7 +274,7 @@ def _is_utf8(text: str, encoding: str) -> bool:
 
 
 def _marked(error: UnicodeError) -> tuple[str, int]:
-    """Replaces bytes that the encoding doesn't know by half surrogates, which no real text has."""
+    """Replaces bytes that the encoding doesn't have by half surrogates, which no real text has."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
@@ -283,6 +284,7 @@ _MARKED = "marked"
 codecs.register_error(_MARKED, _marked)
 _MARKS = re.compile("[\ud800-\udfff]+")
 _AS_IN_WINDOWS = re.compile("[\udc85\udc91-\udc97\udca0-\udcff]{1,2}")
-"""Letters, quotes and dashes of Windows-1252 as names have them. Other alphabets make long runs."""
+"""Letters, quotes and dashes of Windows-1252, one or two together, as in names. Texts in other
+alphabets have longer runs."""
 _FIRST_CONTROLS = re.compile("[\x80-\x9f]")
-"""What the quotes and dashes of Windows-1252 are in Latin-1."""
+"""The control characters that quotes and dashes of Windows-1252 become when read as Latin-1."""

@@ -1,6 +1,6 @@
-"""A record as a line of JSON, whole: what `export` writes and `import` reads.
+"""A whole record as a line of JSON, which `export` writes and `import` reads.
 
-Times of statuses have milliseconds, times of receipt microseconds. What is not known is left out.
+Times of statuses have milliseconds, times of receipt microseconds. Unknown fields are left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _Receipts = Annotated[dict[str, str], Meta(description=_ALLOWED_RECEIPTS)]
 
 
 class ParticipantLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A participant of a group's message, fields as in `reports.Participant` save for the times."""
+    """A participant of a group's message: `Participant` with other names for times."""
 
     participant_id: Annotated[_Id, Meta(min_length=1)]
     received_at: _Time
@@ -70,20 +70,20 @@ _ALLOWED_PARTICIPANTS = "a list of objects with a participant_id, a received_at,
 
 
 class RecordLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A record, fields as in `reports.Record` save for its times.
+    """A record: the fields of `Record`, with other names for times.
 
     Attributes:
-        record: marks the line as one of ours; the version of its form.
+        record: marks the line as ours; the version of its form.
         created_at: when the first report was received.
-        error_at: when the failure was that the error is from.
+        error_at: the time of the failure that the error belongs to.
         tracked_at: when the latest track-send was received.
-        tracked_at_of: the fields of the context that are from an earlier track-send, each with
-            when that was received; `phone_number_id` always if a track-send named it.
-        received_at_of: when the service first received a report of each status; where a line lacks
-            it, when it received the first of all.
+        tracked_at_of: for each field of the context that comes from an earlier track-send, when
+            that track-send was received; for `phone_number_id` always, if a track-send named it.
+        received_at_of: for each status, when the service first received a report of it. If a line
+            lacks it, the status counts as received when the first report of all was.
         pricing: Meta's object.
         participants: of a group's message.
-        participant_id: the only one that an earlier version's line names, without any time.
+        participant_id: the only participant that a line of an earlier version names, without times.
     """
 
     record: Annotated[Literal[1], Meta(description="1, the version of this form")]
@@ -132,7 +132,7 @@ _TEXTS = [
 
 
 def line_of(record: Record, participants: Iterable[Participant] = ()) -> bytes:
-    """The record and its participants as a line, without the newline at its end."""
+    """The record and its participants as a line, without a newline at its end."""
     given: dict[str, Any] = {name: getattr(record, name) for name in _TEXTS}
     for name, field in _TIMES.items():
         given[name] = iso(getattr(record, field)) or ""
@@ -157,10 +157,10 @@ def _participant_line(participant: Participant) -> ParticipantLine:
 
 
 def reports_of_line(line: bytes) -> list[Report]:
-    """The reports that make the record and the participants in a line that `line_of` wrote.
+    """The reports that rebuild the record and the participants of a line of `line_of`.
 
     Raises:
-        BadRequest: it is no such line.
+        BadRequest: `line_of` can't have written the line.
     """
     read = _READER.body(line)
     participants = _participants_in(read)
@@ -201,7 +201,7 @@ def _record_in(line: RecordLine) -> Record:
 
 
 def _stored_recipient(line: RecordLine) -> str:
-    """The recipient in today's stored form. One that would be refused today is kept as it is."""
+    """The recipient in its present stored form; as it is if the API would refuse it now."""
     try:
         return recipient_of(line.recipient_id, "recipient_id") if line.recipient_id else ""
     except BadRequest:
@@ -228,7 +228,7 @@ def _receipts_in(line: RecordLine) -> dict[str, str]:
 
 
 def _first_received(line: RecordLine) -> str:
-    """When it received the earliest report that it knows: one may be merged after later ones."""
+    """When the earliest report was received. Reports may be merged in another order."""
     received = line.created_at, line.tracked_at, *line.tracked_at_of.values()
     return min((_us_of(time, "received_at_of") for time in received if time), default="")
 
@@ -237,7 +237,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}(\d{3})?)?Z", re.AS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MOST_DIGITS = 16
-"""Of a position in the order of messages, which Redis has as a double."""
+"""The most digits of a time in µs. Redis keeps it as a double, in the score of an index entry."""
 
 
 def _iso_us(time_us: str) -> str:
@@ -246,7 +246,7 @@ def _iso_us(time_us: str) -> str:
 
 
 def _us_of(text: str, field: str) -> str:
-    """µs since the epoch in digits; `""` for `""`."""
+    """The time in µs since the epoch, in digits; `""` for `""`."""
     if not text:
         return ""
     digits = _digits_of(text) if _MOMENT.fullmatch(text) else ""
@@ -255,7 +255,7 @@ def _us_of(text: str, field: str) -> str:
     return digits
 
 
-@lru_cache(maxsize=4096)  # a record has one time in many places, and its neighbours have it too
+@lru_cache(maxsize=4096)  # a record often has the same time in several fields
 def _digits_of(text: str) -> str:
     try:
         microseconds = (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND

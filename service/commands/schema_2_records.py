@@ -1,7 +1,8 @@
-"""Records of schema version 2, and the fields that they become in version 3.
+"""Converts records of schema version 2 to the fields of version 3.
 
-There a record was one text with its fields behind unit separators, by their places. Names and order
-of both versions stand here once more, since those of the service go on changing.
+In version 2 a record was one text: its fields in a fixed order, with unit separators between them.
+The names and the order of both versions are repeated here, because the service's own may change
+later.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _PACKED = (
     "pricing",
     "received_ms",
 )
-"""The fields of version 2, in the order of their places."""
+"""The fields of version 2, in their order in the text."""
 
 _NUMBERS = (
     "created_us",
@@ -71,7 +72,7 @@ _STORED = {
     "callback_data": "callback",
     "context_us": "tracked_us",
 }
-"""What version 3 calls the fields that have another name there."""
+"""The names in version 3 of the fields that have another name there."""
 
 _SHOWN = (
     "status",
@@ -112,7 +113,7 @@ _SHOWN = (
     "flow_named_us",
     "type_named_us",
 )
-"""The fields of version 3, in the order for people."""
+"""The fields of version 3, in the order in which people read them."""
 
 _PRICING = {
     "category": "pricing_category",
@@ -124,17 +125,15 @@ _PRICING = {
 def fields_of(packed: bytes) -> dict[str, str]:
     """The hash of version 3 for a record of version 2.
 
-    What an earlier service of version 2 packed lacks the last fields. When a status was received is
-    left out where the message was created in the same millisecond, as version 3 has it.
-
     Raises:
-        ValueError: it is no such record, or one with more than version 2 knows.
+        ValueError: it is no record of version 2, or has more fields than version 2.
     """
     record = _unpacked(packed)
     fields = {_STORED.get(name, name): text for name, text in record.items()}
     fields["participants"] = "1" if record["participant_id"] else ""
     receipts = _listed(record["received_ms"], [f"{status}_received_ms" for status in _STATUSES])
     created_ms = record["created_us"][:-3]
+    # Version 3 stores no time of receipt if the message was created in the same millisecond.
     fields |= {name: time_ms for name, time_ms in receipts.items() if time_ms != created_ms}
     stamps = _listed(record["stamps"], _CONTEXT)
     fields |= {f"{_STORED[name]}_named_us": us for name, us in stamps.items() if record[name]}
@@ -143,9 +142,9 @@ def fields_of(packed: bytes) -> dict[str, str]:
 
 
 def participant_fields_of(packed: bytes) -> dict[str, str]:
-    """The hash of version 3 for the participants of a record of version 2; empty: it has none.
+    """The hash of version 3 for the participants of a record of version 2; empty for none.
 
-    There a record had the smallest id of a participant, and no word on what became of them.
+    Version 2 stored only the smallest id of a message's participants, and no statuses of them.
 
     Raises:
         ValueError: as `fields_of` does.
@@ -159,7 +158,7 @@ def _unpacked(packed: bytes) -> dict[str, str]:
     texts = packed.decode().split(_SEPARATOR.decode())
     if len(texts) > len(_PACKED):
         raise ValueError("a record with more fields than version 2 has")
-    texts += [""] * (len(_PACKED) - len(texts))
+    texts += [""] * (len(_PACKED) - len(texts))  # early services of version 2 had fewer fields
     record = dict(zip(_PACKED, texts, strict=True))
     if record["status"] not in _STATUSES or not record["created_us"] or not record["wamid"]:
         raise ValueError("no record of version 2")
@@ -173,7 +172,7 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(text: str, names: list[str] | tuple[str, ...]) -> dict[str, str]:
-    """What a list in a field holds, by the names of its places."""
+    """The times of a comma-separated field, by the names of their positions."""
     items = text.split(",")
     if len(items) > len(names) or not all(map(_is_number, items)):
         raise ValueError("a list of other times than version 2 has")
@@ -181,14 +180,14 @@ def _listed(text: str, names: list[str] | tuple[str, ...]) -> dict[str, str]:
 
 
 def pricing_parts(text: str) -> dict[str, str]:
-    """Meta's pricing object in its parts; a known key with an odd value is kept as JSON.
+    """The fields for Meta's pricing object. Unknown keys and odd values are kept together, as JSON.
 
     Raises:
         ValueError: the text is no JSON object.
     """
     pricing: Any = orjson.loads(text) if text else {}
     if not isinstance(pricing, dict):
-        raise ValueError("pricing that is no object")  # noqa: TRY004  as of all that can't be read
+        raise ValueError("pricing that is no object")  # noqa: TRY004  as for any unreadable record
     parts, other = {}, {}
     for key, value in pricing.items():
         if key in _PRICING and value and isinstance(value, str):
@@ -203,9 +202,9 @@ def pricing_parts(text: str) -> dict[str, str]:
 
 
 def indexed_by(fields: Mapping[str, str]) -> str:
-    """The value of the recipient's index that a record of version 2 is under, `""` for none.
+    """The value under which version 2 indexed the record by its recipient; `""` for none.
 
-    There it was the last ten digits of a number.
+    It was the last ten digits of a number.
     """
     recipient_id = fields.get("to", "")
     is_number = recipient_id.isascii() and recipient_id.isdigit()

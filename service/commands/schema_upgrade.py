@@ -1,15 +1,17 @@
-"""Brings a store of an earlier schema version to the present one, where it is.
+"""Converts a store of an earlier schema version to the present one, in place.
 
-While it is on the way the store has the version `UPGRADING`, which every service refuses: at its
-start, and within a second or so where it runs already, since it looks at the layout once a second.
-What doesn't look, a command say, can't write either: as long as the upgrade runs there is a text
-where the counters of all messages are. Every script that writes messages reads these counters
-before its first write, and so fails at once. Only to a `recount --mend` of version 2 that began
-before, messages that are hashes already are lost ones: it removes their entries of indexes.
+During the upgrade the store has the version `UPGRADING`, which every service refuses. A service
+checks the version at its start, and once a second while it runs.
 
-A record is replaced in one step, if it is still what was read, and in the same step its message
-enters all its indexes, and the counters that the earlier version didn't have. So a run that broke
-off is run again, and goes on with those that are left.
+A program that doesn't check it, such as a command, can't write either. During the upgrade a text
+stands in place of the counters of all messages (the door is shut). Every script that writes
+messages reads these counters before its first write, and so fails at once. There is one exception:
+a `recount --mend` of version 2 that began before the upgrade. It takes messages that are hashes
+already for lost ones, and removes their index entries.
+
+A record is replaced in one step, if it is still as it was read. The same step adds its message to
+all its indexes, and to the counters that the earlier version didn't have. So an interrupted upgrade
+can be run again, and goes on with the records that are left.
 """
 
 from __future__ import annotations
@@ -55,15 +57,15 @@ Fields = dict[str, str]
 
 
 class Step(NamedTuple):
-    """What brings a store to the next version.
+    """How records of one version are converted to the next version.
 
     Attributes:
-        fields_of: makes of a record the fields of the next version; raises ValueError for what it
-            can't read.
-        participant_fields_of: makes of it the fields of its participants.
-        indexed_by: the value of the recipient's index that a record with these fields was under,
+        fields_of: the fields of the next version for a record; raises ValueError if the record
+            can't be read.
+        participant_fields_of: the fields of the record's participants in the next version.
+        indexed_by: the value under which a record with these fields was indexed by its recipient,
             `""` for none.
-        counts: the dimensions whose counters the store lacks.
+        counts: the dimensions whose counters the earlier version didn't have.
     """
 
     fields_of: Callable[[bytes], Fields]
@@ -73,30 +75,30 @@ class Step(NamedTuple):
 
 
 STEPS = {2: Step(fields_of, participant_fields_of, indexed_by, ("campaign", "phone_number"))}
-"""The steps, by the version that they begin with."""
+"""The steps, by the version that they convert from."""
 
 _UNREAD_S = 4.0
-"""How long nobody must look at the layout before it counts as unused; running services look at it
-each second, and Redis tells the time since in whole seconds."""
+"""If nobody reads the layout for so long, no service runs: a service reads it once a second. Redis
+tells the time since the last read in whole seconds."""
 _NOTICED_S = 2.0
-"""How long services that started meanwhile are given to notice that the store can't be used."""
+"""How long we wait for services that were started meanwhile to notice the upgrade and stop."""
 _TRIES = 15
 _CHANGE_BYTES = 32_768
-"""Texts in one change at the most: keeps it as short as `MAX_REPLACED` does."""
+"""The most bytes of text in one change. Like `MAX_REPLACED`, it keeps a change short."""
 _PAGE = 500
-"""Messages that are read or looked for in one step."""
+"""The number of messages that one command reads or looks for."""
 _MOST_NAMED = 10
 
 
 class Upgraded(NamedTuple):
-    """What was done.
+    """The result of an upgrade.
 
     Attributes:
-        origin: the version that the store had; the present one: there was nothing to do.
-        version: that it has now.
-        messages: how many there are.
-        converted: how many of them were converted in this run.
-        mended: how many index entries, listed values and counters were wrong, and are mended.
+        origin: the version that the store had. If it is the present one, nothing was done.
+        version: the version that the store has now.
+        messages: the number of messages in the store.
+        converted: how many messages this run converted.
+        mended: how many wrong index entries, listed values and counters were mended.
         took_s: how long it took.
     """
 
@@ -109,15 +111,16 @@ class Upgraded(NamedTuple):
 
 
 async def upgrade(settings: Settings, *, mend: bool) -> Upgraded:
-    """Brings the store of the settings to the present schema version.
+    """Converts the store of the settings to the present schema version.
 
     Args:
         settings: of the store.
-        mend: go on where the index of all messages doesn't fit them, and mend it at the end.
+        mend: whether to go on if the index of all messages doesn't fit them, and mend it at the
+            end.
 
     Raises:
-        CommandError: a service uses the store, or something in it can't be brought along.
-        StartError: it can't be used.
+        CommandError: a service uses the store, or a record in it can't be converted.
+        StartError: the store can't be used.
     """
     started_s = monotonic()
     if settings.embedded and private_runs(settings):
@@ -130,7 +133,7 @@ async def upgrade(settings: Settings, *, mend: bool) -> Upgraded:
 async def upgrade_on(
     server: Server, scripts: Scripts, settings: Settings, *, mend: bool
 ) -> Upgraded:
-    """Does the same on an open server; see `upgrade`."""
+    """Converts the store on an open server; see `upgrade`."""
     async with store_on(server, scripts, settings) as store:
         layout = await layout_of(store)
         origin = await _origin_of(store, layout)
@@ -138,15 +141,14 @@ async def upgrade_on(
         raise CommandError("There is no store yet: just start the service.")
     if origin == SCHEMA_VERSION:
         return Upgraded(origin, SCHEMA_VERSION)
-    _check_way(layout, origin)
+    _check_convertible(layout, origin)
     settings = with_store(settings, settings.redis.url, layout.partitions)
     async with store_on(server, scripts, settings) as store:
-        await check_permission(
-            scripts, (*MERGES, *UPGRADES)
-        )  # so that no record is removed and not written
+        # Without a permission the script could remove a record and then fail to write it anew.
+        await check_permission(scripts, (*MERGES, *UPGRADES))
         work = _Upgrade(store, server.home_of, STEPS[origin], mend=mend)
-        if layout.version != UPGRADING:  # else every service has noticed it since
-            if not isinstance(server, Fake):  # nobody else can be on that one
+        if layout.version != UPGRADING:  # else an earlier run has checked this
+            if not isinstance(server, Fake):  # nobody else can use fakeredis: it is in this process
                 await _check_unused(store)
             await work.check("Nothing was changed. ", _BEFORE)
             await _set(store, UPGRADING, origin)
@@ -162,13 +164,16 @@ async def upgrade_on(
 
 
 async def _mend(store: Store) -> int:
-    """How many entries, values and counters were wrong; services don't write to it yet."""
+    """Mends indexes, lists and counters; returns how many entries, values and numbers were wrong.
+
+    No service writes to the store yet.
+    """
     found = await check_on(store, mend=True)
     return found.entries + found.lists + found.counters
 
 
 async def _origin_of(store: Store, layout: Layout | None) -> int | None:
-    """The version that the store has, or had before an upgrade that broke off."""
+    """The version of the store, or its version before an upgrade that was interrupted."""
     if layout is None or layout.version != UPGRADING:
         return layout.version if layout else None
     return int(
@@ -176,7 +181,7 @@ async def _origin_of(store: Store, layout: Layout | None) -> int | None:
     )
 
 
-def _check_way(layout: Layout, origin: int) -> None:
+def _check_convertible(layout: Layout, origin: int) -> None:
     if layout.moving:
         raise CommandError(
             f"The messages are on the way to {layout.moving} partitions: first take them there, by "
@@ -190,10 +195,10 @@ def _check_way(layout: Layout, origin: int) -> None:
 
 
 async def _check_unused(store: Store) -> None:
-    """Makes sure that no service runs.
+    """Checks that no service uses the store.
 
     Raises:
-        CommandError: one does, or nobody can tell.
+        CommandError: a service uses it, or Redis can't tell.
     """
     for _ in range(_TRIES):
         await asyncio.sleep(_UNREAD_S)
@@ -206,7 +211,7 @@ async def _check_unused(store: Store) -> None:
         await store.execute(0, "HGET", schema_key(), "version")
         if await _unread_s(store) <= 1:
             return
-        # Redis notes no reads while it writes a copy of its data: wait for the end of that.
+        # Our own read wasn't noted: Redis notes none while it saves its data. Wait until it ends.
     raise CommandError(
         "Redis has been writing a copy of its data for a minute, and can't tell meanwhile whether "
         "a service uses the store. Run the same again when that is done. Nothing was changed."
@@ -214,7 +219,7 @@ async def _check_unused(store: Store) -> None:
 
 
 async def _unread_s(store: Store) -> int:
-    """How long ago the layout was read last, in s."""
+    """How long ago the layout was last read, in seconds."""
     try:
         return int(await store.execute(0, "OBJECT", "IDLETIME", schema_key()))
     except Unavailable as error:
@@ -242,11 +247,11 @@ _AFTER = (
 
 
 class _Found(NamedTuple):
-    """What is in a partition.
+    """The result of a survey of the store.
 
     Attributes:
-        numbers: of records `new` and `old` (to be converted), `entries` of the index that have no
-            record, and `unlisted` records that aren't in it.
+        numbers: the number of records `new` (converted) and `old` (to be converted), of `entries`
+            of the index without a record, and of `unlisted` records, which the index lacks.
         unreadable: the keys of records that can't be converted.
     """
 
@@ -255,13 +260,13 @@ class _Found(NamedTuple):
 
 
 class _Upgrade:
-    """The work on one store.
+    """The conversion of one store to the next version.
 
     Args:
-        store: that nobody else uses.
-        home_of: names the server of a tag.
-        step: that it takes.
-        mend: whether an index that doesn't fit is no reason to stop.
+        store: the store, which nobody else uses.
+        home_of: the name of the server that holds a tag.
+        step: how its records are converted.
+        mend: whether to go on if the index of all messages doesn't fit them.
     """
 
     def __init__(
@@ -278,12 +283,12 @@ class _Upgrade:
         self._mend = mend
 
     async def each(self, change: Change) -> None:
-        """Does the same to each partition."""
+        """Makes the same change in each partition."""
         for partition in range(self._store.partitions):
             await retry_while_unavailable(lambda: self._store.upgrade(partition, change))  # noqa: B023
 
     async def convert(self) -> int:
-        """Converts all records that can be read; returns how many it has."""
+        """Converts all records that can be read; returns how many it converted."""
         done = seen = 0
         with progress("Converting", await size_of(self._store, EVERYTHING)) as show:
             async for partition, ids in self._pages():
@@ -297,7 +302,7 @@ class _Upgrade:
         return done
 
     def _changes(self, held: dict[str, bytes | None]) -> Iterator[Change]:
-        """The changes that replace these records, as far as they are old ones."""
+        """The changes that replace the old records among these; `held` has None for the others."""
         messages: list[Replaced] = []
         size = 0
         for message_id, packed in held.items():
@@ -324,12 +329,13 @@ class _Upgrade:
             return None
 
     async def check(self, state: str, remedies: tuple[str, str], *, at_end: bool = False) -> int:
-        """Holds the records and the index of all messages against each other.
+        """Compares the records with the index of all messages.
 
         Args:
-            state: says what was done, for a sentence.
-            remedies: what to do about unreadable records, and about an index that differs.
-            at_end: whether no old records may be left.
+            state: a sentence for the error that says how far the upgrade is.
+            remedies: sentences that say what to do about unreadable records, and about an index
+                that doesn't fit.
+            at_end: whether old records, too, are an error.
 
         Returns:
             how many records there are.
@@ -368,7 +374,7 @@ class _Upgrade:
         return found
 
     async def _look(self, found: _Found, partition: int, ids: Sequence[str]) -> None:
-        """Adds what these are."""
+        """Counts the records of these ids."""
         tag = tag_of(partition)
         held = await self._read(partition, ids)
         others = [message_key(tag, each) for each, packed in held.items() if packed is None]
@@ -386,7 +392,7 @@ class _Upgrade:
                     found.unreadable.append(message_key(tag, message_id))
 
     async def _read(self, partition: int, ids: Sequence[str]) -> dict[str, bytes | None]:
-        """The old records of these; None where it is a new one, or none."""
+        """The old records of these ids; None for a new record, or none."""
         keys = [message_key(tag_of(partition), message_id) for message_id in ids]
         packed = await retry_while_unavailable(
             lambda: self._store.execute(partition, "MGET", *keys)
@@ -396,13 +402,13 @@ class _Upgrade:
     async def _pages(
         self, numbers: Counter[str] | None = None
     ) -> AsyncIterator[tuple[int, list[str]]]:
-        """The ids of all messages, some of a partition at a time.
+        """The ids of all messages, a page at a time, with their partition.
 
-        First those in the index of all, by their places, which stay while nobody writes; then those
-        that it lacks.
+        First come the messages in the index of all, by rank (ranks don't change while nobody
+        writes). Then come the messages that the index lacks.
 
         Args:
-            numbers: counts `unlisted`.
+            numbers: if given, the latter are counted in it as `unlisted`.
         """
         for partition in range(self._store.partitions):
             async for ids in self._listed(partition):
@@ -420,9 +426,9 @@ class _Upgrade:
     async def _listed(self, partition: int) -> AsyncIterator[list[str]]:
         start = 0
         while True:
-            place = index_key(tag_of(partition), "all"), start, start + _PAGE - 1
+            ranks = index_key(tag_of(partition), "all"), start, start + _PAGE - 1
             found = await retry_while_unavailable(
-                lambda: self._store.execute(partition, "ZRANGE", *place)  # noqa: B023
+                lambda: self._store.execute(partition, "ZRANGE", *ranks)  # noqa: B023
             )
             if not found:
                 return
@@ -437,14 +443,14 @@ class _Upgrade:
         return [each for each, score in zip(ids, scores, strict=True) if score is None]
 
     async def _scanned(self) -> AsyncIterator[tuple[int, list[str]]]:
-        """The ids of all records, some of a partition at a time; one may come twice."""
+        """The ids of all records, a page at a time, with their partition; one may come twice."""
         homes = {await self._home_of(tag_of(p)): p for p in range(self._store.partitions)}
-        for place in homes.values():  # a partition of each server, which is asked for all its keys
+        for home in homes.values():  # one partition of each server: SCAN reads all its keys
             cursor = 0
             while True:
                 command = "SCAN", cursor, "MATCH", "{wa:*}:msg:*", "COUNT", _PAGE
                 cursor, keys = await retry_while_unavailable(
-                    lambda: self._store.execute(place, *command)  # noqa: B023
+                    lambda: self._store.execute(home, *command)  # noqa: B023
                 )
                 by_partition: defaultdict[int, list[str]] = defaultdict(list)
                 for key in keys:

@@ -1,6 +1,6 @@
-"""Several processes on one port.
+"""Serves with several processes on one port.
 
-`worker` is one of them, `master` keeps them: gunicorn's, with what ours need. `supervisor` is for
-the trial mode: a process more, which holds the private server from before the first worker until
-after the last.
+`worker` is a process that serves; `master` starts and watches the workers. Both extend gunicorn's.
+`supervisor` is one more process, for the trial mode: it runs the private server from before the
+first worker starts until after the last one has ended.
 """

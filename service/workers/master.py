@@ -1,4 +1,4 @@
-"""The process that keeps the workers: gunicorn's, which reloads and drains as ours need it."""
+"""The master process: gunicorn's arbiter, with our way to reload and to drain workers."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from service.workers.worker import LAST_REQUESTS_S, Worker
 log = logging.getLogger(__name__)
 
 _HUNG_S = 30
-"""A worker whose loop stands still for so long is killed."""
+"""A worker is killed if its event loop is blocked for so long."""
 
 _BOOT_S = 30.0
-"""How long the new workers of a reload may take to be ready; then the old ones stay."""
+"""How long the new workers of a reload may take to be ready. After that the old ones stay."""
 
 _SLACK_S = 3.0
 _KILLED_S = 5.0
@@ -46,8 +46,8 @@ def run_workers(
     """Serves in several processes until SIGTERM or SIGINT, then drains them all and exits.
 
     Args:
-        read: reads the settings: now, and at every SIGHUP.
-        workers: how many processes serve.
+        read: reads the settings. It is called now, and at every SIGHUP.
+        workers: the number of processes that serve.
         on_start: called with the service's address once a worker serves.
 
     Raises:
@@ -58,7 +58,7 @@ def run_workers(
 
 
 class JsonLogger(Logger):
-    """Gunicorn's log, left to the handlers of the root: our JSON lines."""
+    """Gunicorn's log, passed on to the root logger, which writes JSON lines."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -66,11 +66,11 @@ class JsonLogger(Logger):
 
 
 class Master(Arbiter):
-    """Keeps the workers.
+    """Starts and watches the workers.
 
-    Beyond what gunicorn has it do: every signal to stop drains, however often it comes; in a reload
-    the old workers go when the new ones are ready; a worker that can't start ends the service as
-    long as none could, and later is tried again.
+    It differs from gunicorn's arbiter in three ways. Every signal to stop drains, however often it
+    comes. In a reload the old workers stop only when the new ones are ready. If a worker can't
+    start, the service ends; but once a worker has served, the start is tried again.
     """
 
     app: GunicornApp
@@ -85,19 +85,19 @@ class Master(Arbiter):
 
     @property
     def been_up(self) -> bool:
-        """Whether a worker has ever come to serve."""
+        """Whether any worker has ever served."""
         self._been_up = self._been_up or any(worker.ready for worker in self.WORKERS.values())
         return self._been_up
 
     def started(self, worker: Worker) -> None:
-        """A worker is about to be forked."""
+        """Prepares a worker that is about to be forked."""
         taken = {other.slot for other in self.WORKERS.values()}
         worker.slot = next(slot for slot in count() if slot not in taken)
         worker.replaces = self.been_up
         self.app.metrics.prepare(worker.slot)
 
     def ended(self, worker: Worker) -> None:
-        """A worker is gone."""
+        """Takes leave of a worker that has ended; ends the service if none could start."""
         self.app.metrics.leave(worker.slot)
         self._been_up = self._been_up or worker.ready
         if worker.told and not self.been_up and not self._stopping:
@@ -105,33 +105,35 @@ class Master(Arbiter):
             raise HaltServer(None, 1)
 
     def handle_int(self) -> None:
-        """As SIGTERM."""
+        """Does the same as SIGTERM."""
         self.handle_term()
 
     def handle_quit(self) -> None:
-        """As SIGTERM."""
+        """Does the same as SIGTERM."""
         self.handle_term()
 
     def handle_hup(self) -> None:
-        """Reloads, and once more if asked to meanwhile: settings may have changed since."""
+        """Reloads, and again if another SIGHUP came meanwhile: settings may have changed since."""
         super().handle_hup()
         if self._reload_again:
             self._reload_again = False
             self.SIG_QUEUE.put_nowait(signal.SIGHUP)
 
     def handle_usr2(self) -> None:
-        """Nothing: gunicorn would start a second master."""
+        """Does nothing, where gunicorn would start a second master."""
 
     def spawn_worker(self) -> int:
-        """Starts a worker. A SIGTERM waits until it can handle that, or it would be lost."""
+        """Starts a worker; returns its process id."""
+        # Blocked until the worker has a handler for it: otherwise a SIGTERM could be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        pid: int = super().spawn_worker()  # in the worker it never returns
+        pid: int = super().spawn_worker()  # in the worker's process this never returns
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         return pid
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002  as gunicorn has it
-        """Drains all workers, deaf to further signals: at a second one gunicorn would kill them."""
+        """Drains all workers, and ignores further signals."""
         self._stopping = True
+        # At a second signal gunicorn would kill the workers.
         for number in (*_STOP, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         while not self.SIG_QUEUE.empty():
@@ -139,7 +141,10 @@ class Master(Arbiter):
         super().stop(graceful)
 
     def reload(self) -> None:
-        """New workers, with the settings as they are now; then the old ones drain."""
+        """Starts new workers with the present settings; once they are ready, drains the old ones.
+
+        Wrong settings, or new workers that don't get ready, are logged; then the old workers stay.
+        """
         try:
             self.app.reload()
         except StartError as error:
@@ -154,13 +159,13 @@ class Master(Arbiter):
             log.info("reloaded")
         else:
             self._end(new)
-            log.error("reload_failed")  # why is in the workers' own lines
+            log.error("reload_failed")  # the workers have logged the reason themselves
 
     def _lives(self, worker: Worker) -> bool:
         return worker in self.WORKERS.values()
 
     def _end(self, workers: Iterable[Worker]) -> None:
-        """Drains some of the workers, and kills those that don't end in time."""
+        """Drains these workers, and kills those that don't end in time."""
         for number, limit_s in (
             (signal.SIGTERM, self.cfg.graceful_timeout),
             (signal.SIGKILL, _KILLED_S),
@@ -170,23 +175,26 @@ class Master(Arbiter):
             self._await(lambda: not any(map(self._lives, workers)), limit_s)
 
     def _await(self, condition: Callable[[], bool], limit_s: float) -> None:
-        """Waits; a signal to stop is obeyed meanwhile, one to reload is kept for later."""
+        """Waits for the condition, up to the time limit.
+
+        A signal to stop is obeyed meanwhile; a signal to reload is remembered for later.
+        """
         until_s = time.monotonic() + limit_s
         while not condition() and time.monotonic() < until_s:
             signals = self.wait_for_signals(timeout=0.05)
             if _STOP.intersection(signals):
-                raise StopIteration  # as gunicorn's own handlers of these signals
+                raise StopIteration  # gunicorn's own handlers of these signals raise it too
             self._reload_again = self._reload_again or signal.SIGHUP in signals
             self.reap_workers()
 
 
 class GunicornApp(BaseApplication):
-    """What gunicorn runs: our settings, and what master and workers share.
+    """The application that gunicorn runs: our settings, and what the master and workers share.
 
     Args:
         read: reads the settings.
-        workers: how many there shall be.
-        on_start: is told the service's address once it listens.
+        workers: the number of workers.
+        on_start: called with the service's address once it listens.
     """
 
     cfg: Config
@@ -204,7 +212,7 @@ class GunicornApp(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        """Gunicorn's settings, from ours."""
+        """Sets gunicorn's settings from ours."""
         http, redis = self.settings.http, self.settings.redis
         drain_s = LAST_REQUESTS_S + 2 * http.drain_s + redis.timeout_s + _SLACK_S
         options = {
@@ -229,19 +237,19 @@ class GunicornApp(BaseApplication):
         """Reads the settings again.
 
         Raises:
-            StartError: they are wrong.
+            StartError: the settings are wrong.
         """
         self.settings = _sharable(self._read())
         log_to_stderr(self.settings.log.level)
         super().reload()
 
     def run(self) -> None:
-        """Until the master is told to stop. A worker, when it ends, comes out of here as well.
+        """Runs the master until it is told to stop.
 
         Raises:
             StartError: the workers can't start.
         """
-        here = os.getpid()
+        here = os.getpid()  # workers are forked inside of `run`, and leave it here when they end
         master = Master(self)
         try:
             master.run()
@@ -254,7 +262,7 @@ class GunicornApp(BaseApplication):
                 self.clear()
 
     def clear(self) -> None:
-        """Removes what was written."""
+        """Removes the folder that the master and the workers share."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

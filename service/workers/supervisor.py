@@ -1,4 +1,4 @@
-"""The outermost process where several workers share the private server of the trial mode."""
+"""The outermost process of the trial mode with several workers: it runs the private server."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _URL = f"{PREFIX}REDIS__URL"
 
 
 class Supervisor:
-    """Holds the private server from before the first worker until after the last.
+    """Runs the private server, from before the first worker starts until the last has ended.
 
     Args:
         settings: without a `redis.url`.
-        command: starts this program again, as a master that finds the server's URL in its
+        command: starts this program again, as a master. It finds the server's URL in its
             environment.
     """
 
@@ -35,13 +35,13 @@ class Supervisor:
         self._master: subprocess.Popen[bytes] | None = None
 
     async def run(self) -> int:
-        """Until SIGTERM or SIGINT, which go on to the master, as does SIGHUP.
+        """Runs until SIGTERM or SIGINT. These signals and SIGHUP are passed on to the master.
 
         Returns:
-            the exit code: the master's; 0 where there was none yet when it was told to stop.
+            the master's exit code; 0 if a signal came before the master was started.
 
         Raises:
-            StartError: the server can't be started, or somebody killed the master.
+            StartError: the server can't be started, or the master was ended by a signal.
         """
         loop = asyncio.get_running_loop()
         work = loop.create_task(self._work())
@@ -70,7 +70,7 @@ class Supervisor:
             return _code_of(self._master)
 
     async def _await_store(self, url: str) -> None:
-        """Until the server has loaded its data, for which workers would not wait as long."""
+        """Waits until the server has loaded its data. Workers would not wait as long for that."""
         redis = msgspec.structs.replace(self._settings.redis, url=url)
         async with connect(msgspec.structs.replace(self._settings, redis=redis)) as server:
             scripts = Scripts(server)
@@ -83,9 +83,11 @@ def _start(
     """Starts the master.
 
     Returns:
-        its process, and a descriptor that is readable once the master and all workers are gone:
-        each of them holds the other end, and workers outlive a master that was killed.
+        the master's process, and a descriptor that is readable once the master and all workers
+        have ended.
     """
+    # Each of these processes inherits the other end of the pipe. So we notice the end of the last
+    # one, even if workers outlive a master that was killed.
     environment.pop(f"{_URL}_FILE", None)
     reader, writer = os.pipe()
     master = subprocess.Popen(  # noqa: S603  the command is our own

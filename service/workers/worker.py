@@ -1,4 +1,4 @@
-"""One of several processes that serve: aiohttp's worker for gunicorn, with our runner."""
+"""A worker, one of several processes that serve: aiohttp's gunicorn worker with our runner."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from service.web.acceptor import Acceptor
 log = logging.getLogger(__name__)
 
 LAST_REQUESTS_S = 1.0
-"""How long a worker that stops goes on answering what comes on its connections."""
+"""How long a worker that is told to stop still answers requests on its idle connections."""
 
 _MOST_A_TURN = 16
 _AGAIN_S = 1.0
@@ -39,12 +39,12 @@ _READY = "ready"
 
 
 class WorkerRunner(Runner):
-    """A worker's runner: it parts from its callers so that none of them notices.
+    """A worker's runner. It drains so that no caller loses a request.
 
     Args:
         app: made by `create_app`.
-        beat: tells the master that the worker lives; called every second of the drain.
-        sockets: where it listens.
+        beat: tells the master that the worker is alive; called every second during the drain.
+        sockets: the sockets to listen on.
         **options: of aiohttp's runner.
     """
 
@@ -67,7 +67,7 @@ class WorkerRunner(Runner):
             await Acceptor(self, shared, most_a_turn=_MOST_A_TURN).start()
 
     async def cleanup(self) -> None:
-        """Drains: what was accepted is finished and written."""
+        """Stops listening, finishes the requests that were accepted, then closes the app."""
         self.app[HEALTH].draining = True
         log.info("draining", extra={"pid": os.getpid()})
         beating = asyncio.create_task(self._beat_on())
@@ -76,8 +76,8 @@ class WorkerRunner(Runner):
         self.app[LIVE].end()
         if self.server is not None:
             until_s = time.monotonic() + self._shutdown_timeout
-            await _part(self.server, until_s)
-            self._shutdown_timeout = max(until_s - time.monotonic(), _POLL_S)  # 0 is for ever
+            await _close_connections(self.server, until_s)
+            self._shutdown_timeout = max(until_s - time.monotonic(), _POLL_S)  # 0 means for ever
         await super().cleanup()
         beating.cancel()
         log.info("stopped", extra={"pid": os.getpid()})
@@ -88,16 +88,15 @@ class WorkerRunner(Runner):
             await asyncio.sleep(_BEAT_S)
 
 
-async def _part(server: web.Server, until_s: float) -> None:
-    """Gives every connection one more answer, with `Connection: close`, if it asks in time.
-
-    aiohttp would close those at once that are between two requests, or new and before their first,
-    with the request perhaps on its way; and it would not read the rest of a body.
+async def _close_connections(server: web.Server, until_s: float) -> None:
+    """Answers one more request on each connection, with `Connection: close`, if one comes in time.
 
     Args:
-        server: listens no more.
-        until_s: how long it waits for requests under way, in seconds of the monotonic clock.
+        server: a server that no longer listens.
+        until_s: the deadline of requests under way, in seconds of the monotonic clock.
     """
+    # aiohttp would close idle and new connections at once, though a request may be on its way; and
+    # it would not read the rest of a body.
     handle = server.request_handler
 
     async def answer_last(request: BaseRequest) -> web.StreamResponse:
@@ -120,7 +119,7 @@ def _busy(server: web.Server) -> bool:
 
 
 class WorkerContext(Protocol):
-    """What a worker finds where it is started."""
+    """What a worker gets from the master that forks it; `GunicornApp` implements it."""
 
     settings: Settings
     metrics: SharedMetrics
@@ -131,12 +130,12 @@ class WorkerContext(Protocol):
 
 
 class Worker(GunicornUVLoopWebWorker):
-    """One process that serves. Made by the master before the fork.
+    """One process that serves. The master makes the object before the fork.
 
     Attributes:
-        app: as gunicorn calls it.
-        slot: whose metrics it goes on with; given by the master.
-        replaces: whether the service has been up before; given by the master.
+        app: what it gets from the master; gunicorn chose the name.
+        slot: the number of its metrics, which it continues; set by the master.
+        replaces: whether any worker has served before; set by the master.
     """
 
     app: WorkerContext
@@ -150,46 +149,49 @@ class Worker(GunicornUVLoopWebWorker):
 
     @property
     def told(self) -> str:
-        """What it has told the master: nothing yet, `ready`, or why it can't start."""
+        """Its message to the master: empty at first, then `ready`, or why it can't start."""
         return self._told[:].rstrip(b"\0").decode(errors="replace")
 
     @property
     def ready(self) -> bool:
-        """Whether it has come to serve."""
+        """Whether it has begun to serve."""
         return self.told == _READY
 
     def _tell(self, text: str) -> None:
-        told = text.encode()[: mmap.PAGESIZE]
-        self._told[: len(told)] = told
+        message = text.encode()[: mmap.PAGESIZE]
+        self._told[: len(message)] = message
 
     def init_process(self) -> None:
-        """The worker's whole life, after the fork."""
+        """Runs the worker, from the fork to its end."""
         log_to_stderr(self.app.settings.log.level)
         self.app.metrics.join(self.slot)
         try:
             super().init_process()
         except asyncio.CancelledError:
-            log.info("stopped", extra={"pid": os.getpid()})  # told to while it started
+            log.info("stopped", extra={"pid": os.getpid()})  # it was told to stop during its start
         except (StartError, OSError) as error:
             self._fail(str(error))
         except Exception as error:
             log.exception("worker_failed")
             self._fail(f"A worker can't start: {type(error).__name__}, see the log.")
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends
-            if os.getppid() != self.ppid:  # the master was killed, and can't
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway
+            if os.getppid() != self.ppid:  # the master was killed, and can't clear up itself
                 self.app.clear()
 
     def _fail(self, sentence: str) -> NoReturn:
-        """Ends. At the service's start the master ends too, and says why; later it tries again."""
+        """Tells the master the reason and ends this process."""
         self._tell(sentence)
+        # At the service's start the master then ends too and prints the reason. Later it tries
+        # again, so the reason is logged here.
         if self.replaces:
             log.error("worker_failed", extra={"reason": sentence, "pid": os.getpid()})
             time.sleep(_AGAIN_S)
         sys.exit(1)
 
     def init_signals(self) -> None:
-        """SIGTERM alone stops it: Ctrl-C, which all processes get, is for the master."""
+        """Handles SIGTERM only."""
+        # Ctrl-C in a terminal sends SIGINT to all processes; the master then stops the workers.
         super().init_signals()
         for number in (signal.SIGINT, signal.SIGQUIT):
             self.loop.remove_signal_handler(number)
@@ -197,14 +199,14 @@ class Worker(GunicornUVLoopWebWorker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: stops at once, where aiohttp would notice within a second."""
+        """Stops at SIGTERM, at once; aiohttp's own handler would take up to a second."""
         super().handle_exit(sig, frame)
         if not self.booted and self._task is not None:
             self._task.cancel()
         self._notify_waiter_done()
 
     def load_wsgi(self) -> None:
-        """Has aiohttp take our runner, which listens by itself."""
+        """Makes aiohttp use our runner, which listens by itself."""
         self.wsgi = self._make_runner
         self._shared = [listener.sock for listener in self.sockets]
         self.sockets = []
@@ -222,7 +224,10 @@ class Worker(GunicornUVLoopWebWorker):
         return self._runner
 
     def notify(self) -> None:
-        """Called every second as long as it serves; the first time as soon as it listens."""
+        """Tells the master that the worker is alive, and refreshes its metrics.
+
+        aiohttp calls it every second while the worker serves, first as soon as it listens.
+        """
         if self._runner is not None:
             if not self.ready:
                 self._open(self._runner)

@@ -199,7 +199,7 @@ def test_a_field_with_two_columns_is_refused(
 def test_one_column_is_found_whatever_its_case(
     names: list[str], columns: dict[str, str], places: dict[str, int]
 ) -> None:
-    found = table(columns).places(tuple(names))
+    found = table(columns).column_indexes(tuple(names))
     assert {"wamid": 0, **places} == found
 
 
@@ -212,7 +212,7 @@ def test_a_column_that_is_skipped_is_no_source() -> None:
         skipped=["wamid", "status"],
     )
     names = ("id", "wamid", "sent_at", "status", "note")
-    assert read_by.places(names) == {"wamid": 0, "sent_at": 2}
+    assert read_by.column_indexes(names) == {"wamid": 0, "sent_at": 2}
     assert read_by.unread(names) == ["note"]
     assert read_by.missing(("id", "wamid")) == "status"
 
