@@ -1,4 +1,4 @@
-"""`python -m bench`: arguments, the parts in their order, the tables."""
+"""`python -m bench`: parses the arguments, runs the parts in order, prints the tables."""
 
 import argparse
 import json
@@ -35,17 +35,17 @@ PARTS = (
 AGAINST = ("before", "life")
 SIZES, LARGE = (10_000, 100_000), 1_000_000
 MIXED, LIVE, OVERLOAD, OUTAGE = 10, 10, 20, 10
-"""So many times `--seconds`."""
+"""How many times `--seconds` each of these parts takes."""
 
 
 def main() -> int:
-    """Runs the parts that were asked for and prints their figures, each part's when it is through.
+    """Runs the chosen parts; prints the figures of each part as soon as it is done.
 
     Returns:
-        the exit status: 1 when a request failed, whatever the figures are.
+        the exit status: 1 if a request failed, whatever the figures are.
     """
     options = _options()
-    # So that a SIGTERM, too, goes through every `finally` and stops the servers.
+    # So that after a SIGTERM, too, every `finally` runs and the servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     figures: dict[str, list[Row]] = {}
     try:
@@ -128,7 +128,7 @@ def _say(progress: str) -> None:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Rows as lines, or as columns where that is less wide."""
+    """The rows as a table, or its transpose if that is narrower."""
     lines = [list(rows[0]), *(list(map(_cell, row.values())) for row in rows)]
     return min(_aligned(lines), _aligned(list(zip(*lines, strict=True))), key=_width)
 

@@ -1,8 +1,8 @@
-"""The ceiling of HTTP: what aiohttp can do here, with nothing behind it.
+"""The ceiling of HTTP: a server that shows what aiohttp can do here without a store.
 
-The same worker settings as the service's one process: uvloop, no access log, the default
-keep-alive of 75 s. Each handler compares the token, reads the request and answers in the guide's
-shape. No middleware, no validation, no store.
+It has the settings of the service's single process: uvloop, no access log, the default keep-alive
+of 75 s. Each handler compares the token, reads the request and answers in the guide's shape. There
+is no middleware, no validation and no store.
 """
 
 import hmac
@@ -25,7 +25,7 @@ LOG = latest_log(record_of([_SEND]))
 
 
 async def report(request: web.Request) -> web.Response:
-    """Answers what the service would answer to a report, without having done it."""
+    """Answers what the service would answer to a report, but doesn't store it."""
     if not _is_let_in(request):
         return web.json_bytes_response({"ok": False}, status=403, dumps=orjson.dumps)
     body = orjson.loads(await request.read())
@@ -34,7 +34,7 @@ async def report(request: web.Request) -> web.Response:
 
 
 async def latest(request: web.Request) -> web.Response:
-    """Answers what the service would answer of a registration, always the same."""
+    """Answers what the service would answer about a registration; it is always the same."""
     if not _is_let_in(request):
         return web.json_bytes_response({"ok": False}, status=403, dumps=orjson.dumps)
     known = "registration_id" in request.query
@@ -51,7 +51,7 @@ def _is_let_in(request: web.Request) -> bool:
 
 
 def serve(app: web.Application) -> None:
-    """Serves until it is told to stop, with the service's worker settings."""
+    """Serves with the service's worker settings, until a signal stops it."""
     app.router.add_get("/readyz", ready)
     port = int(os.environ["TRACKER_HTTP__PORT"])
     loop = uvloop.new_event_loop()
@@ -59,7 +59,7 @@ def serve(app: web.Application) -> None:
 
 
 def main() -> None:
-    """Serves."""
+    """Serves the bare handlers."""
     app = web.Application()
     app.router.add_post(STATUS, report)
     app.router.add_post(TRACK_SEND, report)

@@ -1,4 +1,4 @@
-"""The service against an earlier commit of itself, by what callers send, in turns."""
+"""Measures the service against an earlier commit of itself, in turns, by what callers send."""
 
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -31,15 +31,15 @@ from bench.processes import Server, save_requests, serve
 BATCH = 500
 CONNECTIONS, BATCHES, READERS = 64, 8, 16
 READ, REQUESTS = 20_000, 1_000
-"""Messages that are read, and different requests for them."""
+"""The number of messages that are read, and of different requests that read them."""
 TARGET = "req/s ratio >= 0.97, cpu ratio <= 1.05"
 PER_S = {STATUS: 24_000, STATUSES: 40_000, TRACK_SEND: 12_000, TRACK_SENDS: 25_000}
-"""Reports that are made for a second, by path: more than a server takes on two cores. Past the last
-wrk would begin anew, with what is no news."""
+"""How many reports are made for a second, by path: more than a server takes on two cores. After the
+last one wrk would start again from the first, and repeated reports change nothing."""
 
 
 class Load(NamedTuple):
-    """What is sent: requests for so many seconds that were not given before."""
+    """A load. `requests` gives requests for a number of seconds, new ones at each call."""
 
     name: str
     target: str
@@ -48,7 +48,7 @@ class Load(NamedTuple):
 
 
 def _loads(seconds: int) -> tuple[int, list[Load]]:
-    """How many messages are tracked beforehand, and what is sent in so many seconds."""
+    """How many messages to track beforehand, and the loads for a number of seconds."""
     alone, batched = (PER_S[path] * seconds // len(STEPS) for path in (STATUS, STATUSES))
     many = f"by {BATCH}"
     return READ + alone + batched, [
@@ -62,7 +62,7 @@ def _loads(seconds: int) -> tuple[int, list[Load]]:
 
 
 def _reports(name: str, path: str, batch: int, bodies: Iterator[dict[str, str]]) -> Load:
-    """Reports, so many a request."""
+    """A load of reports, with `batch` of them in a request."""
 
     def requests(seconds: int) -> Iterator[bytes]:
         return _posts(path, batch, islice(bodies, PER_S[path] * seconds))
@@ -83,7 +83,7 @@ def _reads(name: str, requests: Iterator[bytes]) -> Load:
 
 
 def _statuses(first: int, count: int) -> Iterator[dict[str, str]]:
-    """Of tracked messages, in an order that jumps from event to event."""
+    """Statuses of tracked messages, in an order that jumps from event to event."""
     numbers = list(range(first, first + count))
     Random(first).shuffle(numbers)
     return map(status_body, news_of(numbers))
@@ -94,13 +94,13 @@ def _sends(first: int) -> Iterator[dict[str, str]]:
 
 
 async def compare(revision: str, rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures each load in turns and returns a row for each: the ratios are now by before.
+    """Measures each load in turns; returns a row for each. The ratios are now by before.
 
     Args:
         revision: a commit of this repository, as git names it.
-        rounds: of each load, each with requests of its own.
-        seconds: a round.
-        say: is told how far the run is.
+        rounds: the number of rounds of each load; each round has requests of its own.
+        seconds: the length of a round.
+        say: prints how far the run is.
     """
     tracked, loads = _loads(rounds * seconds + WARM_UP_S)
     with (
@@ -128,7 +128,7 @@ async def compare(revision: str, rounds: int, seconds: int, say: Say) -> list[Ro
 
 @contextmanager
 def checkout(revision: str) -> Iterator[str]:
-    """The files of a commit in a folder of their own."""
+    """Checks a commit out into a temporary folder; yields the folder."""
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         archive = subprocess.run(["git", "archive", revision], capture_output=True, check=False)
         if archive.returncode:
@@ -138,10 +138,8 @@ def checkout(revision: str) -> Iterator[str]:
 
 
 async def _track(server: Server, tracked: int) -> None:
-    """Over HTTP, since another commit may lay its store out otherwise.
-
-    The first of the messages, which are read later, have reached every status.
-    """
+    """Tracks messages. The first `READ` of them, which are read later, also reach every status."""
+    # Over HTTP, because the store of another commit may have another layout.
     sends = _posts(TRACK_SENDS, BATCH, islice(_sends(0), tracked))
     statuses = _posts(STATUSES, BATCH, map(status_body, news_of(range(READ))))
     async with client_of(server) as client:

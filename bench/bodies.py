@@ -1,4 +1,4 @@
-"""What is sent: messages, what callers and Meta write of them, and raw requests."""
+"""Messages, the bodies by which callers and Meta report them, and raw requests."""
 
 import time
 from base64 import b64encode
@@ -42,14 +42,14 @@ Item = TypeVar("Item")
 
 
 class Message(NamedTuple):
-    """A message, and what a track-send says of it."""
+    """A message, and the context that its track-send gives."""
 
     wamid: str
     context: Context
 
 
 class News(NamedTuple):
-    """A status that a message reached, and when."""
+    """A status that a message reached, and the time."""
 
     wamid: str
     recipient_id: str
@@ -58,10 +58,10 @@ class News(NamedTuple):
 
 
 def message(n: int) -> Message:
-    """The n-th message, the same in every run: one of a thousand of its event, else unique."""
+    """The n-th message, the same in every run. A thousand messages share an event."""
     phone = f"9198{n:08}"
     digest = sha512(b"%d" % n).digest()
-    # As Meta makes them: base64 of some bytes around the recipient and a random id.
+    # Like Meta's: base64 of a few bytes around the recipient and a random id.
     inside = f"\x1c\x18\x0c{phone}\x15\x02\0\x11\x18\x12{digest[:9].hex().upper()}"
     wamid = "wamid." + b64encode(inside.encode()).decode()
     registration, guest = str(UUID(bytes=digest[16:32])), str(UUID(bytes=digest[32:48]))
@@ -82,18 +82,18 @@ def _event(n: int) -> str:
 
 
 def news(count: int, first: int = 0) -> Iterator[News]:
-    """Sent, delivered and read of each message, in this order, but among a thousand others.
+    """Sent, delivered and read of each message, in this order, mixed with a thousand others.
 
-    Nothing comes twice, so every one of the `3 * count` is news.
+    No status comes twice, so each of the `3 * count` changes a record.
     """
     return news_of(range(first, first + count))
 
 
 def news_of(numbers: Iterable[int]) -> Iterator[News]:
-    """As `news`, of these messages and in their order.
+    """Like `news`, for these messages and in their order.
 
-    All of it happened before the bench began. So of a message that the bench has tracked even
-    `sent` is news, as it is where Meta has sent a message a moment before it is tracked.
+    All of it happened before the bench began. So `sent`, too, changes the record of a message that
+    the bench has tracked. That is so in reality if Meta sends a message just before it is tracked.
     """
     for some in batches(numbers, BLOCK):
         block = [(n, message(n)) for n in some]
@@ -121,14 +121,14 @@ def send_body(message: Message) -> dict[str, str]:
 
 def status_body(news: News) -> dict[str, str]:
     """A message-status as the forwarder of the guide writes it."""
-    # As toISOString writes whole seconds.
+    # This is how toISOString writes whole seconds.
     at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(news.at_s))
     wamid, recipient_id, status, _ = news
     return {"wamid": wamid, "recipient_id": recipient_id, "status": status, "timestamp": at}
 
 
 def meta_body(some: Iterable[News]) -> dict[str, object]:
-    """Meta's own webhook body, as its reference of the messages webhook has it."""
+    """Meta's webhook body, as in its reference of the messages webhook."""
     metadata = {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"}
     value = {
         "messaging_product": "whatsapp",
@@ -172,7 +172,7 @@ def post(path: str, body: object) -> bytes:
 
 
 def post_lines(path: str, bodies: Iterable[object]) -> bytes:
-    """A raw POST of a body a line."""
+    """A raw POST of NDJSON: each body is a line."""
     return _post(path, LINES, b"".join(orjson.dumps(body) + b"\n" for body in bodies))
 
 
@@ -185,7 +185,7 @@ def _post(path: str, content_type: str, body: bytes) -> bytes:
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items in lists of `size`, the last one may be shorter."""
+    """The items in lists of `size`; the last list may be shorter."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

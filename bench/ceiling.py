@@ -1,6 +1,6 @@
-"""Reports by the hundred: the service against what Redis alone does with the same script.
+"""Measures reports in batches: the service against Redis alone with the same script.
 
-Both do the same work: as many reports, the same ones, into an empty store of the same Redis.
+Both do the same work: they write the same reports into an empty store of the same Redis.
 """
 
 import time
@@ -38,7 +38,7 @@ BATCH = 500
 META_BATCH = 1_000
 STATUSES_PER_S = 36_000
 SENDS_PER_S = 12_000
-"""How many reports a second of `--seconds` stands for; they take as long as they take."""
+"""How many reports are sent for each second of `--seconds`, however long they take."""
 
 _CEILING = "ceiling"
 _read_send = Reader(TrackSendRequest).body
@@ -49,9 +49,9 @@ class Kind(NamedTuple):
     """A kind of report.
 
     Attributes:
-        reports: as the service would make them of the bodies.
-        loads: ways to send them over HTTP, by name, each as raw requests.
-        leaves: how many messages there are at each status in the end.
+        reports: the reports that the service would make from the bodies.
+        loads: the ways to send them over HTTP, by name, each as raw requests.
+        leaves: how many messages have each status in the end.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Kind(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one round measured, processor time in µs a report."""
+    """The figures of one round: reports a second, and processor time in µs a report."""
 
     per_s: float
     service_us: float
@@ -70,7 +70,7 @@ class Figures(NamedTuple):
 
 
 async def compare(rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures each load against the ceiling of its reports and returns a row for each."""
+    """Measures each load against the ceiling of its reports; returns a row for each."""
     rows: list[Row] = []
     with serve("service") as server:
         for kind in _kinds(seconds):
@@ -143,7 +143,7 @@ def _row(name: str, some: Sequence[Figures], ceilings: Sequence[Figures]) -> Row
 
 
 def _kinds(seconds: int) -> Iterator[Kind]:
-    """One after the other, so that the requests of one are gone before those of the next come."""
+    """Yields one kind at a time, so that its requests are freed before the next kind's are made."""
     messages, sends = STATUSES_PER_S * seconds // 3, SENDS_PER_S * seconds
     yield Kind(
         name="statuses",

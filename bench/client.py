@@ -1,4 +1,4 @@
-"""A client of HTTP that costs next to nothing: raw requests in, status and body out."""
+"""An HTTP client that costs almost nothing: it sends raw requests, and returns status and body."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ _HEAD_END, _CHUNKS_END = b"\r\n\r\n", b"0\r\n\r\n"
 
 
 class Answer(NamedTuple):
-    """What came: a status, 0 where the connection broke, and the body, with its chunks' heads."""
+    """A status, 0 if the connection broke, and the raw body, chunk headers included."""
 
     status: int
     body: bytes
@@ -24,10 +24,10 @@ _BROKEN = Answer(0, b"")
 
 
 class Connection(asyncio.Protocol):
-    """One connection, one request at a time. It is opened again where the server closed it.
+    """A connection for one request at a time. It reconnects if the server has closed it.
 
     Attributes:
-        ends: whether the server has said that it closes it.
+        ends: whether the server has announced that it closes the connection.
     """
 
     def __init__(self, server: Server) -> None:
@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
 
     async def ask(self, request: bytes) -> Answer:
-        """Sends a request and waits for its answer, but not for ever."""
+        """Sends a request and waits for its answer, for `TIMEOUT_S` at most."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await self._ask(request)
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         if self._transport:
             self._transport.close()
 
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
 
 
 class Client:
-    """As many connections as are needed at once."""
+    """A client that opens as many connections as it needs at once."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -98,7 +98,7 @@ class Client:
         return answer
 
     async def ask_all(self, requests: Iterable[bytes], connections: int) -> list[Answer]:
-        """Sends requests one after the other on each of some connections; answers as they came."""
+        """Sends requests on several connections; returns the answers in the order of arrival."""
         pending, answers = iter(requests), []
 
         async def work() -> None:
@@ -109,14 +109,14 @@ class Client:
         return answers
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
         for connection in self._free:
             connection.close()
 
 
 @asynccontextmanager
 async def client_of(server: Server) -> AsyncIterator[Client]:
-    """A client of a server."""
+    """A client of a server; its connections are closed in the end."""
     client = Client(server)
     try:
         yield client

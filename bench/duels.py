@@ -1,4 +1,4 @@
-"""Two servers under the same load of wrk, in turns."""
+"""Measures two servers under the same load of wrk, in turns."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ WARM_UP_S = 1
 
 
 class Duel(NamedTuple):
-    """A load, the service that it measures, and the rival that it is measured against.
+    """A load, the service to measure, and the rival that it is compared with.
 
     Attributes:
         requests: a file of `save_requests`.
-        reset: is called before each of the service's rounds.
+        reset: called before each round.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Duel(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one round of wrk measured of a server, processor time in µs a request."""
+    """The figures of one round of wrk against a server; processor time is in µs a request."""
 
     per_s: float
     p50_ms: float
@@ -41,16 +41,16 @@ class Figures(NamedTuple):
 
     @property
     def cpu_us(self) -> float:
-        """Of the server and its Redis together."""
+        """The processor time of the server and its Redis together."""
         return self.service_us + self.redis_us
 
 
 Pair = tuple[Figures, Figures]
-"""What one round measured of the rival and of the service."""
+"""The figures of one round: the rival's, then the service's."""
 
 
 def run(duels: Sequence[Duel], rounds: int, seconds: int, say: Say) -> list[list[Pair]]:
-    """The rounds of each duel. The rival and the service take turns at going first."""
+    """Runs the duels; returns the rounds of each. The rival and the service go first in turns."""
     results: list[list[Pair]] = [[] for _ in duels]
     for number in range(rounds + 1):
         for duel, pairs in zip(duels, results, strict=True):
@@ -60,7 +60,7 @@ def run(duels: Sequence[Duel], rounds: int, seconds: int, say: Say) -> list[list
 
 
 def one_round(duel: Duel, seconds: int, *, first: int) -> Pair:
-    """Measures both, that one first: 0 the rival, 1 the service."""
+    """Measures both sides; `first` says which one goes first: 0 the rival, 1 the service."""
     duel.reset()
     sides = (duel.rival, duel.service)
     measured = {side: measure(duel, sides[side], seconds) for side in (first, 1 - first)}
@@ -68,7 +68,7 @@ def one_round(duel: Duel, seconds: int, *, first: int) -> Pair:
 
 
 def measure(duel: Duel, server: Server, seconds: int) -> Figures:
-    """One round of wrk against one server."""
+    """Runs one round of wrk against one server."""
     before = server.cpu()
     with wrk(server, duel.requests, seconds, duel.connections) as running:
         found = running.figures()
@@ -87,7 +87,7 @@ def measure(duel: Duel, server: Server, seconds: int) -> Figures:
 
 
 def medians(pairs: Sequence[Pair]) -> Pair:
-    """Of each figure over the rounds, for the rival and for the service."""
+    """The median of each figure over the rounds, for the rival and for the service."""
     rival, service = (
         Figures(*map(median, zip(*(pair[side] for pair in pairs), strict=True))) for side in (0, 1)
     )
@@ -95,7 +95,7 @@ def medians(pairs: Sequence[Pair]) -> Pair:
 
 
 def row(duel: Duel, pairs: Sequence[Pair]) -> Row:
-    """The figures of a duel: ratios are the service by the rival."""
+    """The figures of a duel as a row. Ratios are the service by the rival."""
     rival, service = medians(pairs)
     return {
         "load": duel.name,
@@ -118,7 +118,7 @@ def row(duel: Duel, pairs: Sequence[Pair]) -> Row:
 
 
 def spread(name: str, ratios: Sequence[float]) -> Row:
-    """The median of the rounds' ratios, the least and the most of them."""
+    """The median, the least and the greatest of the rounds' ratios."""
     return {
         name: round(median(ratios), 3),
         f"{name}, least": round(min(ratios), 3),

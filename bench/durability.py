@@ -1,4 +1,4 @@
-"""What each way of `redis.durability` costs: message-status one by one and in batches."""
+"""Measures the cost of each `redis.durability`, by message-status one by one and in batches."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ _SYNC = "--appendfsync"
 
 
 def compare(rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures each way against `memory`, on the same kind of server, and returns rows."""
+    """Measures each way against `memory` on the same kind of server; returns a row for each."""
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder, ExitStack() as stack:
         bodies = list(map(status_body, islice(news(10**6), STATUSES_MADE)))
         single = save_requests(Path(folder, "single"), (post(STATUS, body) for body in bodies))
@@ -45,7 +45,7 @@ def _duel(name: str, memory: Server, durable: Server, file: Path, connections: i
 
 
 def _ways(stack: ExitStack) -> Iterator[tuple[str, Server, Server]]:
-    """Of each way its name, a service with `memory`, and one with the way."""
+    """Yields for each way its name, a service with `memory`, and a service with this way."""
     enter = stack.enter_context
     for kind, binary in (("path", find_server()), ("Valkey", str(get_binary_path()))):
         lax = enter(redis(free_port(), _SYNC, "everysec", binary=binary))

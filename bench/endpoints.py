@@ -1,4 +1,4 @@
-"""Requests to every endpoint, for stores that `stored.stock` filled with so many messages."""
+"""Requests to every endpoint, for stores that `stored.stock` has filled."""
 
 from collections.abc import Iterator
 from itertools import count, repeat
@@ -35,7 +35,7 @@ from service.domain.report import Status
 from service.models.cursors import encode_position
 
 NEW = 50_000_000
-"""The number of the first message that isn't in any of the stores."""
+"""The number of the first message that is in none of the stores."""
 
 LOOKED_UP = 100
 PAGE = 50
@@ -49,10 +49,10 @@ _FILTERS = (
 
 
 def updates(size: int) -> Iterator[News]:
-    """News of the store's messages, now one and now another: delivered, and ever earlier.
+    """Delivered statuses of messages of the store, in random order, each earlier than the last.
 
-    So each one changes a record, and the store stays as it is: as large, and with as many messages
-    at each status, since these have been delivered before.
+    So each one changes a record, but the store keeps its size and its number of messages at each
+    status, because these messages have been delivered already.
     """
     random = Random(size)
     for times in count(1):
@@ -63,12 +63,12 @@ def updates(size: int) -> Iterator[News]:
 
 
 def sends(first: int) -> Iterator[dict[str, str]]:
-    """Track-sends of messages that no store has seen."""
+    """Track-sends of messages that are in none of the stores."""
     return (send_body(message(n)) for n in count(NEW + first))
 
 
 def lookups(size: int) -> Iterator[bytes]:
-    """Look-ups of messages from all over the store."""
+    """Look-ups of random messages of the store."""
     random = Random(size)
     while True:
         some = [message(random.randrange(size)).wamid for _ in range(LOOKED_UP)]
@@ -76,7 +76,7 @@ def lookups(size: int) -> Iterator[bytes]:
 
 
 def latest(size: int) -> Iterator[bytes]:
-    """The latest of one registration and another."""
+    """Requests for the latest message of a random registration."""
     random = Random(size)
     while True:
         context = message(random.randrange(size)).context
@@ -84,7 +84,7 @@ def latest(size: int) -> Iterator[bytes]:
 
 
 def pages(size: int, *filters: str) -> Iterator[bytes]:
-    """Pages by some filters, with the values of one message and another."""
+    """Requests for pages with these filters, whose values are those of a random message."""
     random = Random(size)
     while True:
         n = random.randrange(size)
@@ -103,7 +103,7 @@ def pages(size: int, *filters: str) -> Iterator[bytes]:
 
 
 def every(size: int) -> dict[str, tuple[int, Iterator[bytes]]]:
-    """Of each endpoint how many requests make a turn, and requests for a store of that size."""
+    """For each endpoint, by name: the requests in a turn, and requests to a store of this size."""
     reads = {
         f"look-up of {LOOKED_UP}": (10, lookups(size)),
         **{f"logs by {names}": (10, pages(size, *names.split())) for names in _FILTERS},

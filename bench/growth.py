@@ -1,4 +1,4 @@
-"""What a request of every endpoint costs in a small store and in larger ones, in turns."""
+"""Measures what a request to each endpoint costs in a small store and in larger ones, in turns."""
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -14,11 +14,11 @@ from bench.processes import Server, serve
 from bench.stored import stock
 
 TURNS = 3
-"""So many rounds of this for one of wrk: they are short."""
+"""How many rounds it makes for each of `--rounds`: they are short."""
 
 
 class Store(NamedTuple):
-    """A service with so many messages in its store, and requests to each of its endpoints."""
+    """A service with a filled store, and the requests to each of its endpoints."""
 
     server: Server
     client: Client
@@ -26,14 +26,14 @@ class Store(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What some requests cost one after the other: µs of processor time each, and their times."""
+    """The cost of requests one after the other: mean processor time in µs, and their times."""
 
     cpu_us: float
     times_ms: list[float]
 
 
 async def compare(sizes: Sequence[int], rounds: int, say: Say) -> list[Row]:
-    """Measures every endpoint in stores of these sizes and returns a row for each."""
+    """Measures every endpoint in stores of these sizes; returns a row for each endpoint."""
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(_store(size, say)) for size in sizes]
         rows = []
@@ -56,7 +56,7 @@ async def _store(size: int, say: Say) -> AsyncIterator[Store]:
 
 
 async def _round(stores: Sequence[Store], name: str, number: int) -> list[Turn]:
-    """A turn of each store, from small to large and back in the next round."""
+    """Runs a turn in each store: from small to large, and from large to small in the next round."""
     order = stores if number % 2 else list(reversed(stores))
     turns = [await _turn(store, name) for store in order]
     return turns if number % 2 else list(reversed(turns))

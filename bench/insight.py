@@ -1,4 +1,4 @@
-"""What counters, times, lists and the feed cost: the merge script against itself without them."""
+"""Measures the cost of counters, times, lists and the feed: the merge script with and without."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -24,20 +24,20 @@ _LEFT_OUT = {
     "if dimension.listed then": "if false then",
     "\npublish(changed)\n": "\n",
 }
-"""Parts of the script, and what stands for them in the one without."""
+"""Parts of the script, and their replacements in the script without."""
 
 TURN = 10 * MAX_BATCH
-"""So many reports go to one server before the other has its turn."""
+"""The number of reports that go to one server before the other has its turn."""
 
 
 class Rival(NamedTuple):
-    """A Redis, and the hash of the script that it merges with."""
+    """A Redis, and the SHA of the script that it merges with."""
 
     path: str
     sha: bytes
 
     def commands(self, reports: Iterable[Report]) -> Iterator[bytes]:
-        """As `wire.commands`, by this script."""
+        """The commands of `wire.commands`, with this script."""
         whole = _sha(_SHEBANG + render("merge"))
         return (command.replace(whole, self.sha, 1) for command in wire.commands(reports))
 
@@ -45,10 +45,10 @@ class Rival(NamedTuple):
 def compare(rounds: int, seconds: int, say: Say) -> list[Row]:
     """Measures Redis' processor time with each script and the same reports.
 
-    Two servers take turns of a tenth of a second: a machine that slows down does it to both.
+    Two servers take turns of a tenth of a second, so that a slow machine slows both.
 
     Returns:
-        a row a load.
+        a row for each load.
     """
     whole = _SHEBANG + render("merge")
     with ExitStack() as stack:
@@ -80,7 +80,7 @@ def _sha(text: str) -> bytes:
 
 
 def _loads(seconds: int) -> Iterator[tuple[str, list[Report], list[Report]]]:
-    """A name, what is in the store beforehand, and what is measured."""
+    """Yields a name, the reports that are in the store beforehand, and those that are measured."""
     sends = list(map(sent, range(SENDS_PER_S * seconds // 2)))
     updates = list(_updates(len(sends)))
     yield "sends and all that follows", [], sends + updates
@@ -90,7 +90,7 @@ def _loads(seconds: int) -> Iterator[tuple[str, list[Report], list[Report]]]:
 
 
 def _updates(messages: int) -> Iterator[Report]:
-    """Delivered and read of each; if it is tracked, after some seconds, and after up to a day."""
+    """Delivered and read of each message: some seconds, and up to a day, after it was tracked."""
     random, firsts = Random(messages), {sent(n).wamid: sent(n).at_ms for n in range(messages)}
     for each in news(messages):
         took_s = random.randrange(1, 10)
@@ -104,7 +104,7 @@ def _updates(messages: int) -> Iterator[Report]:
 def _round(
     rivals: Sequence[Rival], before: Sequence[Report], reports: Sequence[Report], number: int
 ) -> list[float]:
-    """What the reports cost each rival, in s; the first goes last in the next round."""
+    """What the reports cost each rival, in seconds. The order changes with each round."""
     for rival in rivals:
         wire.empty(rival.path)
         wire.drive(rival.path, rival.commands(before))

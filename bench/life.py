@@ -1,4 +1,4 @@
-"""The whole life of messages, by an earlier commit of the service and by this one, in turns."""
+"""Measures whole lives of messages with an earlier commit and with this one, in turns."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ from service.backends.embedded import find_server
 from service.store.scripts import MAX_BATCH
 
 MESSAGES = 16 * MAX_BATCH
-"""That live in a round."""
+"""The number of messages in a round."""
 
 SEND = "track-send"
 WHOLE = "whole life"
@@ -37,11 +37,11 @@ TARGETS = {WHOLE: "redis ratio <= 1.05, file ratio <= 0.85"}
 MOST_BYTES = {SEND: 1_450, WHOLE: 1_650}
 
 _OPTIONS = ("--appendfsync", "no", "--auto-aof-rewrite-percentage", "0")
-"""No write of the file waits for a sync, or makes it shorter. All else is as Redis has it."""
+"""The file is neither synced nor rewritten. All other options are Redis' defaults."""
 
 
 class Life(NamedTuple):
-    """By which endpoint statuses are reported, and the body for some of them."""
+    """An endpoint by which statuses are reported, and the body for a list of them."""
 
     name: str
     path: str
@@ -55,25 +55,25 @@ LIVES = (
 
 
 class Used(NamedTuple):
-    """Processor time of the service and of Redis' main thread in µs, and bytes of its file."""
+    """Processor time of the service and of Redis' main thread in µs, and the size of its file."""
 
     service_us: float
     redis_us: float
     file_bytes: float
 
     def since(self, before: "Used", reports: int = 1) -> "Used":
-        """What was used after `before` for each of so many reports."""
+        """What was used since `before`, for each of this number of reports."""
         return Used(*((now - then) / reports for now, then in zip(self, before, strict=True)))
 
 
 class Side(NamedTuple):
-    """A service, and the Redis that it has for itself."""
+    """A service with a Redis of its own."""
 
     server: Server
     client: Client
 
     async def report(self, requests: Sequence[bytes], reports: int) -> Used:
-        """Sends requests one after the other; what each of so many reports took."""
+        """Sends requests one after the other; returns what each of the `reports` in them used."""
         before = self._used()
         for request in requests:
             answer = await self.client.ask(request)
@@ -82,7 +82,7 @@ class Side(NamedTuple):
         return self._used().since(before, reports)
 
     def memory(self) -> int:
-        """What its Redis holds, in bytes."""
+        """The memory that its Redis uses, in bytes."""
         return wire.used_memory(self.server.socket)
 
     def _used(self) -> Used:
@@ -93,11 +93,11 @@ class Side(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What each step took, and by how much a message's memory had grown after its send and then.
+    """The figures of one round.
 
     Attributes:
-        steps: by the step, for each report.
-        grown: after the send, and after the whole life.
+        steps: what each step used for a report, by its name.
+        grown: the growth of memory for a message, after its send and after its whole life.
     """
 
     steps: dict[str, Used]
@@ -109,12 +109,12 @@ Pair = tuple[Round, Round]
 
 
 async def compare(revision: str, rounds: int, say: Say) -> tuple[list[Row], list[Row]]:
-    """Measures every life in turns; returns rows of what reports took, and of what was kept.
+    """Measures every life in turns; returns rows of what reports used, and rows of memory growth.
 
     Args:
         revision: a commit of this repository, as git names it.
-        rounds: of each life, each with messages of its own.
-        say: is told how far the run is.
+        rounds: the number of rounds of each life; each round has messages of its own.
+        say: prints how far the run is.
     """
     took, kept = list[Row](), list[Row]()
     with checkout(revision) as tree:
@@ -143,14 +143,14 @@ async def _side(tree: str = ".") -> AsyncIterator[Side]:
 
 
 def _numbers(rounds: int) -> Iterator[list[int]]:
-    """Of the messages of each round: every event has some in all of them."""
+    """The numbers of the messages of each round. Every event has messages in all rounds."""
     numbers = list(range(rounds * MESSAGES))
     Random(0).shuffle(numbers)
     return batches(numbers, MESSAGES)
 
 
 def _requests(life: Life, numbers: Sequence[int]) -> Iterator[tuple[str, list[bytes]]]:
-    """Of each step, in full batches."""
+    """Yields the name of each step and its requests, in full batches."""
     sends = batches(map(send_body, map(message, numbers)), MAX_BATCH)
     yield SEND, [post(TRACK_SENDS, {"messages": some}) for some in sends]
     news = list(news_of(numbers))
