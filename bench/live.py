@@ -1,4 +1,4 @@
-"""A thousand listeners while a thousand statuses a second come in: what they are told, and when."""
+"""Measures a thousand subscribers under a thousand statuses a second: what they get, and when."""
 
 import asyncio
 import gc
@@ -44,10 +44,10 @@ Change = tuple[bytes, bytes]
 
 
 class Listener(asyncio.Protocol):
-    """A connection on which changes come.
+    """A subscriber: a connection on which changes arrive.
 
     Args:
-        event: which it asks for.
+        event: the event that it subscribes to.
     """
 
     def __init__(self, event: str) -> None:
@@ -73,17 +73,17 @@ class Listener(asyncio.Protocol):
         self.heard += [((found[1], found[2]), now_s) for found in _CHANGE.finditer(text, 0, end)]
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  none or any
-        """See asyncio.Protocol. Nothing should end it."""
+        """See asyncio.Protocol. Counts as lost: the connection should not end by itself."""
         self.lost += 1
 
     def close(self) -> None:
-        """Ends it, with what it counted as it is."""
+        """Closes the connection, without counting it as lost."""
         self.connection_lost = lambda exc: None  # type: ignore[method-assign]  # noqa: ARG005
         self._transport.close()
 
 
 async def measure(seconds: int, say: Say) -> list[Row]:
-    """Has statuses reported for so long, and returns a row of who was told what, and when."""
+    """Reports statuses for this long; returns a row of what subscribers got, and when."""
     with serve("service") as server:
         say("live: making the messages")
         events = [event_of(EVENT_SIZE * number) for number in range(EVENTS)]
@@ -98,7 +98,7 @@ async def measure(seconds: int, say: Say) -> list[Row]:
                     for n in range(LISTENERS)
                 ]
                 if not await _until(lambda: all(each.begun for each in listeners)):
-                    raise BenchError("not all listeners are told anything")
+                    raise BenchError("not every subscriber got its first event")
                 say(f"live: {LISTENERS:,} listeners, {CHANGES_PER_S:,} statuses/s for {seconds} s")
                 before, own_s = server.cpu(), time.process_time()
                 posted = await _report(client, numbers)
@@ -124,15 +124,15 @@ async def _take(client: Client, path: str, body: object) -> None:
 
 
 async def _report(client: Client, numbers: list[int]) -> dict[Change, float]:
-    """Posts each batch when it is due; when each change's was."""
+    """Posts each batch when it is due; returns when each change was posted."""
     gc.collect()
-    gc.freeze()  # or the bench's own collections would be taken for the service's slowness
+    gc.freeze()  # else the bench's own garbage collections would look like a slow service
     posted: dict[Change, float] = {}
     start_s = time.perf_counter() + 0.1
     async with asyncio.TaskGroup() as tasks:
-        for place, some in enumerate(batches(_news(numbers), BATCH)):
+        for number, some in enumerate(batches(_news(numbers), BATCH)):
             body = {"updates": list(map(status_body, some))}
-            due_s = start_s + place * BATCH / CHANGES_PER_S
+            due_s = start_s + number * BATCH / CHANGES_PER_S
             await asyncio.sleep(max(due_s - time.perf_counter(), 0))
             now_s = time.perf_counter()
             posted |= {(item.wamid.encode(), item.status.encode()): now_s for item in some}
@@ -142,7 +142,7 @@ async def _report(client: Client, numbers: list[int]) -> dict[Change, float]:
 
 
 def _news(numbers: list[int]) -> Iterator[News]:
-    """All are delivered, then all are read: nobody is told of two changes in one."""
+    """All messages are delivered, then all are read, so that no two changes arrive as one."""
     at_s = int(time.time()) - 3_600
     for status, number in product(_STEPS, numbers):
         wamid, context = message(number)
@@ -150,7 +150,7 @@ def _news(numbers: list[int]) -> Iterator[News]:
 
 
 async def _until(condition: Callable[[], bool]) -> bool:
-    """Waits, but not for ever; whether it has come to be so."""
+    """Waits for a condition, for `TIMEOUT_S` at most; returns whether it came true."""
     for _ in range(int(TIMEOUT_S / _POLL_S)):
         if condition():
             return True

@@ -1,4 +1,4 @@
-"""Reports one by one, by wrk: against the bare handler, and two workers against one."""
+"""Measures single reports with wrk: against the bare handler, and two workers against one."""
 
 import os
 import time
@@ -31,8 +31,8 @@ from service.domain.report import Report
 CONNECTIONS = 64
 STORED = 20_000
 MOST_PER_S = 35_000
-"""About as many as the bare server can take: so many requests are made ready; then they come
-again, which is cheaper."""
+"""About as many as the bare server can take. Only so many requests are made for a second; after the
+last one wrk repeats them, which is cheaper."""
 
 TARGETS = {"status": "req/s ratio >= 0.7", "untracked": "", "send": "req/s ratio >= 0.4"}
 NAMES = {
@@ -43,7 +43,7 @@ NAMES = {
 
 
 def compare(names: Sequence[str], rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures the named loads against the bare handler and returns a row for each."""
+    """Measures the named loads against the bare handler; returns a row for each."""
     with (
         TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
         serve("bench.bare") as bare,
@@ -66,7 +66,7 @@ def compare(names: Sequence[str], rounds: int, seconds: int, say: Say) -> list[R
 
 
 def workers(rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures two workers against one and returns a row each for look-ups and message-status."""
+    """Measures two workers against one; returns a row for look-ups and one for message-status."""
     with (
         TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
         serve("service", "--workers", "1") as one,
@@ -96,7 +96,7 @@ def workers(rounds: int, seconds: int, say: Say) -> list[Row]:
 
 
 def _computed(pairs: Sequence[Pair]) -> Row:
-    """What processor time says of this machine, and of one with a core for each process."""
+    """Ratios computed from processor time: on this machine, and with a core for each process."""
     one, two = duels.medians(pairs)
     cores = len(os.sched_getaffinity(0))
     shared = cores * one.service_us / (one.cpu_us + one.wrk_us)
@@ -117,13 +117,13 @@ def _reset(name: str, path: str, seconds: int) -> None:
 
 
 def _tracked(n: int) -> Report:
-    """The track-send of a message just now: what there is to tell of it happened before."""
+    """A track-send of the n-th message, received just now, so after all its statuses happened."""
     now_us = time.time_ns() // 1000
     return replace(sent(n), at_ms=now_us // 1000, received_us=now_us)
 
 
 def _messages(seconds: int) -> int:
-    """Messages of which there are statuses enough for so many seconds."""
+    """How many messages have statuses enough for this number of seconds."""
     return seconds * MOST_PER_S // len(STEPS) + 1
 
 

@@ -1,7 +1,7 @@
-"""A day's peak: Meta's webhook at its full rate and everybody else beside it, at a steady pace.
+"""Measures the peak of a day: Meta's webhook at its full rate, and all other calls beside it.
 
-Requests are sent when they are due, whether or not those before them are answered, and timed from
-then on. At the end every status that was reported is looked up.
+A request is sent when it is due, whether or not earlier ones are answered, and timed from when it
+was due. At the end every reported status is looked up.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from service.models.responses import iso
 STATUSES_PER_S = 3_000
 OTHERS_PER_S = 300
 LEAST, MOST = 100, 1_000
-"""Statuses in one of Meta's bodies."""
+"""The least and the most statuses in one of Meta's bodies."""
 
 STOCKED = 20_000
 METAS, STATUSES, SENDS = 10_000_000, 20_000_000, 30_000_000
@@ -46,7 +46,7 @@ METAS, STATUSES, SENDS = 10_000_000, 20_000_000, 30_000_000
 
 WEBHOOK = "Meta's webhook"
 WEIGHTS = {"message-status": 100, "track-send": 100, "look-up": 30, "page": 30, "latest": 40}
-"""The shares of the others."""
+"""The shares of the other calls."""
 TARGETS = {WEBHOOK: 250} | dict.fromkeys(("look-up", "page", "latest"), 50)
 
 TAKEN = (200, 202)
@@ -54,7 +54,7 @@ _LOOKED_UP = 1_000
 
 
 class Fact(NamedTuple):
-    """What is to be found in the end: a field of a message's status; None: any value."""
+    """A field of a message that a look-up must find in the end; None stands for any value."""
 
     wamid: str
     field: str
@@ -62,7 +62,7 @@ class Fact(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A request, when it is to be sent, in seconds after the start, and what it makes known."""
+    """A request, its due time in seconds after the start, and the facts that it reports."""
 
     at_s: float
     kind: str
@@ -71,7 +71,7 @@ class Due(NamedTuple):
 
 
 class Done(NamedTuple):
-    """An answer to what was due, and how long after that it came."""
+    """The status of the answer to a request, and how long after the due time it came."""
 
     due: Due
     status: int
@@ -79,7 +79,11 @@ class Done(NamedTuple):
 
 
 async def measure(seconds: int, say: Say) -> tuple[list[Row], list[Row]]:
-    """Loads one worker for so long; a row of times for each kind, and one of what was kept."""
+    """Loads one worker for this long.
+
+    Returns:
+        a row of times for each kind of request, and a row about what was stored.
+    """
     with serve("service") as server:
         say("mixed: making the requests")
         stock(server.socket, STOCKED)
@@ -98,7 +102,7 @@ async def measure(seconds: int, say: Say) -> tuple[list[Row], list[Row]]:
 
 
 def _metas(seconds: int) -> Iterator[Due]:
-    """Bodies of mixed sizes, each due when Meta would have gathered as many statuses."""
+    """Bodies of mixed sizes, each due when Meta would have collected this many statuses."""
     random, at_s = Random(1), 0.0
     pending = news(seconds * STATUSES_PER_S // 3, METAS)
     while some := list(islice(pending, random.randint(LEAST, MOST))):
@@ -107,7 +111,7 @@ def _metas(seconds: int) -> Iterator[Due]:
 
 
 def _others(seconds: int) -> Iterator[Due]:
-    """All else, at random times."""
+    """All other requests, at random times."""
     random, at_s = Random(2), 0.0
     sources: dict[str, Iterator[tuple[bytes, Sequence[Fact]]]] = {
         "message-status": (
@@ -127,14 +131,14 @@ def _others(seconds: int) -> Iterator[Due]:
 
 
 def fact_of(item: News) -> Fact:
-    """What a look-up must tell after this."""
+    """What a look-up must find after this status."""
     return Fact(item.wamid, f"{item.status}_at", iso(str(item.at_s * 1000)))
 
 
 async def run(client: Client, plan: Sequence[Due]) -> list[Done]:
     """Sends each request when it is due, and waits for all answers."""
     gc.collect()
-    gc.freeze()  # or the bench's own collections would be taken for the service's slowness
+    gc.freeze()  # else the bench's own garbage collections would look like a slow service
     loop, done = asyncio.get_running_loop(), list[Done]()
     start_s = loop.time() + 0.1
 
@@ -152,7 +156,7 @@ async def run(client: Client, plan: Sequence[Due]) -> list[Done]:
 
 
 async def kept(client: Client, done: Sequence[Done]) -> Row:
-    """Looks up what was acknowledged, and tells how much of it is there."""
+    """Looks up what was acknowledged; returns a row that says how much of it was found."""
     facts = [fact for each in done if each.status in TAKEN for fact in each.due.facts]
     found: dict[str, dict[str, str | None]] = {}
     for wamids in batches(dict.fromkeys(fact.wamid for fact in facts), _LOOKED_UP):

@@ -1,8 +1,8 @@
-"""The obvious way to read: a hash a message, one pipelined HGETALL a row, nothing clever.
+"""The obvious way to read: each message is a hash, and each row a pipelined HGETALL.
 
-aiohttp with the service's worker settings, redis-py with hiredis, a private Redis as the service
-starts one. Nothing is slowed down: no middleware, no validation but the token, and the hashes hold
-what the answers show just as it is shown, fields without a value are not in them.
+It uses aiohttp with the service's worker settings, redis-py with hiredis, and a private Redis like
+the service's. It is as fast as this way can be: there is no middleware, and no validation save of
+the token. The hashes hold the texts of the answers, and leave out fields without a value.
 """
 
 import os
@@ -20,7 +20,7 @@ from service.models.responses import MessageLog, MessageStatus
 REDIS = web.AppKey("redis", Redis)
 LOG_FIELDS = tuple(MessageLog.__annotations__)
 STATUS_FIELDS = {name: name for name in MessageStatus.__annotations__} | {"error": "error_message"}
-"""By the name that the look-up has for it."""
+"""The fields of a status, by their names in the look-up's answer."""
 
 
 async def lookup(request: web.Request) -> web.Response:
@@ -65,7 +65,7 @@ async def _redis(app: web.Application) -> AsyncIterator[None]:
 
 
 def main() -> None:
-    """Serves."""
+    """Serves the two reads."""
     app = web.Application()
     app.cleanup_ctx.append(_redis)
     app.router.add_post(LOOKUP, lookup)

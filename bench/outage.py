@@ -1,4 +1,4 @@
-"""Redis stands still for a while under a steady load of writes: who waits, and what is kept."""
+"""Stops Redis for a while under a steady load of writes: who waits, and what is stored?"""
 
 import asyncio
 import signal
@@ -22,7 +22,7 @@ _READY = get("/readyz")
 
 
 async def measure(seconds: int, say: Say) -> list[Row]:
-    """Stops Redis for so long and returns a row for the time before, during and after."""
+    """Stops Redis for this long; returns a row for the time before, during and after."""
     with serve("service") as server:
         plan = list(_writes(BEFORE_S + seconds + AFTER_S))
         async with client_of(server) as client:
@@ -60,7 +60,7 @@ def _writes(seconds: int) -> Iterator[Due]:
 
 
 async def _interrupt(server: Server, client: Client, seconds: int) -> float:
-    """Returns how long after Redis is back everything is merged, in seconds."""
+    """Stops and continues Redis; returns after how many seconds everything was merged."""
     loop = asyncio.get_running_loop()
     await asyncio.sleep(BEFORE_S)
     server.signal_store(signal.SIGSTOP)

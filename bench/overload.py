@@ -1,4 +1,4 @@
-"""Far more connections than the service can serve, for a minute, and the time after."""
+"""Loads the service with far more connections than it can serve, and measures its recovery."""
 
 import asyncio
 import time
@@ -15,11 +15,11 @@ from bench.client import Client, client_of
 from bench.processes import TIMEOUT_S, Server, Wrk, save_requests, serve, wrk
 
 CONNECTIONS = 10_000
-"""A hundred are enough to keep the service busy."""
+"""A hundred would be enough to keep the service busy."""
 
 PROBES = 50
-"""Connections of ours among those of wrk, which can't tell the times of the answered requests from
-those of the refused."""
+"""The number of our own connections among those of wrk. wrk doesn't time answered and refused
+requests apart."""
 
 REQUESTS = 200_000
 _HEALTH = get("/healthz")
@@ -29,12 +29,12 @@ _IN_A_ROW = 20
 
 
 class Watch:
-    """What our own connections see, and samples of the service's memory.
+    """Asks on our own connections, and samples the service's memory.
 
     Args:
         server: the service.
-        client: of it.
-        requests: to ask, without an end.
+        client: a client of it.
+        requests: an endless iterator of requests.
     """
 
     def __init__(self, server: Server, client: Client, requests: Iterator[bytes]) -> None:
@@ -49,11 +49,11 @@ class Watch:
 
     @property
     def odd(self) -> int:
-        """Answers that are neither a success nor a refusal, and broken connections."""
+        """The number of broken connections, and of answers that are neither success nor refusal."""
         return sum(self.statuses.values()) - self.statuses[200] - self.statuses[503]
 
     async def ask(self) -> bool:
-        """Asks once; whether it was answered soon."""
+        """Sends one request; returns whether it succeeded soon."""
         start_s = time.perf_counter()
         answer = await self._client.ask(next(self._requests))
         took_ms = (time.perf_counter() - start_s) * 1e3
@@ -63,7 +63,7 @@ class Watch:
         return answer.status == 200 and took_ms < _SOON_MS
 
     async def during(self, load: Wrk) -> None:
-        """Asks on every connection, after a refusal as soon as after an answer, until wrk ends."""
+        """Asks on every connection, until wrk ends. It doesn't wait after a refusal."""
         probes = [asyncio.create_task(self._go_on()) for _ in range(PROBES)]
         probes.append(asyncio.create_task(self._come_anew()))
         next_s = time.monotonic()
@@ -85,18 +85,18 @@ class Watch:
             await self.ask()
 
     async def _come_anew(self) -> None:
-        """Asks on a new connection each time; the last one counts with the time that it had."""
+        """Asks on a new connection each time."""
         while True:
             start_s = time.perf_counter()
             try:
                 async with client_of(self._server) as client:
                     await client.ask(_HEALTH)
-            finally:
+            finally:  # the last one, which is cancelled, counts too
                 self.newcomer_ms.append((time.perf_counter() - start_s) * 1e3)
             await asyncio.sleep(_PAUSE_S)
 
     async def until_well(self) -> float:
-        """How long it takes from now until single requests are answered soon, in seconds."""
+        """Waits until single requests are answered soon again; returns after how many seconds."""
         start_s, well, in_a_row = time.monotonic(), 0.0, 0
         while in_a_row < _IN_A_ROW:
             begun_s = time.monotonic() - start_s
@@ -109,7 +109,7 @@ class Watch:
 
 
 async def measure(seconds: int, say: Say) -> list[Row]:
-    """Loads one worker for so many seconds and returns a row of what became of it."""
+    """Loads one worker for this number of seconds; returns a row of figures."""
     connections = CONNECTIONS
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder, serve("service") as server:
         say("overload: making the requests")

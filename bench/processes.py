@@ -1,4 +1,4 @@
-"""Child processes: the servers and wrk. All of them end with the run, however it ends."""
+"""Runs child processes: the servers and wrk. They end with the run, even if it is killed."""
 
 import ctypes
 import json
@@ -27,18 +27,18 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Cpu(NamedTuple):
-    """Processor time used until now, user and system, in seconds."""
+    """The processor time used so far, user and system, in seconds."""
 
     service_s: float
     redis_s: float
 
     def since(self, before: "Cpu") -> "Cpu":
-        """What was used after `before`."""
+        """The processor time used since `before`."""
         return Cpu(self.service_s - before.service_s, self.redis_s - before.redis_s)
 
 
 class Server(NamedTuple):
-    """A server that runs: its address, its first process and the socket of its private Redis."""
+    """A running server: its port, its first process and the socket of its Redis."""
 
     port: int
     pid: int
@@ -46,33 +46,33 @@ class Server(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The address at which it answers."""
         return f"http://127.0.0.1:{self.port}"
 
     def cpu(self) -> Cpu:
-        """What its processes have used, all workers together, and what its Redis has."""
+        """The processor time of all its processes together, and of its Redis."""
         service, redis = self._processes()
         return Cpu(sum(map(_cpu_s, service)), sum(map(_cpu_s, redis)))
 
     def rss_mib(self) -> float:
-        """The memory that its processes hold, without Redis."""
+        """The resident memory of its processes, without Redis."""
         service, _ = self._processes()
         pages = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in service)
         return sum(map(int, pages)) * resource.getpagesize() / 2**20
 
     def connections(self) -> int:
-        """How many files its processes have open, which under load are connections nearly all."""
+        """How many files its processes have open. Under load nearly all of them are connections."""
         service, _ = self._processes()
         return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in service)
 
     def signal_store(self, number: signal.Signals) -> None:
-        """Sends its Redis a signal."""
+        """Sends a signal to its Redis."""
         _, stores = self._processes()
         for pid in stores:
             os.kill(pid, number)
 
     def _processes(self) -> tuple[list[int], list[int]]:
-        """Of the server with its workers, and of Redis without its forks, which come and go."""
+        """The ids of the processes of the server, workers included, and of its Redis."""
         service, redis = [self.pid], list[int]()
         for pid in service:
             for child in _children(pid):
@@ -87,10 +87,9 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
-    """Of all threads, by the process' own clock (clock_getcpuclockid(3)).
-
-    The same time as in /proc/<pid>/stat, in nanoseconds instead of ticks of 10 ms.
-    """
+    """The processor time of all threads of a process."""
+    # The process' own clock (clock_getcpuclockid(3)) has the time of /proc/<pid>/stat, but in
+    # nanoseconds instead of ticks of 10 ms.
     return time.clock_gettime((~pid << 3) | 2)
 
 
@@ -102,20 +101,20 @@ def serve(
     tree: str = ".",
     **settings: str,
 ) -> Iterator[Server]:
-    """Runs a server: `service` and `bench.obvious` with a private Redis and nothing in it.
+    """Runs a server. `service` and `bench.obvious` start a private Redis, which is empty.
 
     Args:
-        module: to run.
+        module: the module to run.
         *arguments: of its command line.
         store: the socket of a Redis to use instead of a private one.
-        tree: a checkout to run it from; unless given, the working folder.
+        tree: the checkout to run it from; by default the working folder.
         **settings: variables of its environment.
     """
     port = free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRACKER_", "DJANGO_"))}
     environment |= {"TRACKER_HTTP__HOST": "127.0.0.1", "TRACKER_HTTP__PORT": str(port)}
     environment |= settings | ({"TRACKER_REDIS__URL": f"unix://{store}"} if store else {})
-    # Not in TMPDIR: the path of a Unix socket may have 107 characters.
+    # Not in TMPDIR: the path of a Unix socket may have at most 107 characters.
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         log = Path(folder, "server.log")
         with log.open("wb") as output:
@@ -139,12 +138,12 @@ def serve(
 
 @contextmanager
 def redis(port: int, *options: str, binary: str) -> Iterator[str]:
-    """Runs a Redis that keeps its data; yields its socket.
+    """Runs a Redis with an append-only file; yields the path of its socket.
 
     Args:
-        port: on loopback.
+        port: its port on loopback.
         *options: of its command line.
-        binary: a redis-server's path.
+        binary: the path of a redis-server.
     """
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         path = f"{folder}/redis.sock"
@@ -174,7 +173,7 @@ def _until(condition: Callable[[], bool], what: str) -> None:
 
 
 def save_requests(file: Path, requests: Iterable[bytes]) -> Path:
-    """Writes raw requests to a file that `wrk` sends them from."""
+    """Writes raw requests to a file, for `wrk`."""
     with file.open("wb") as output:
         output.writelines(b"%d\n%b" % (len(request), request) for request in requests)
     return file
@@ -184,7 +183,7 @@ def save_requests(file: Path, requests: Iterable[bytes]) -> Path:
 def wrk(
     server: Server, requests: Path, seconds: int, connections: int, *more: str
 ) -> Iterator["Wrk"]:
-    """Starts wrk with requests that `save_requests` wrote, and `more` for `replay.lua`."""
+    """Runs wrk with the requests of a file of `save_requests`; `replay.lua` gets `more`."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_REPLAY)]
     process = subprocess.Popen(
         [*command, server.url, "--", str(requests), *more],
@@ -200,13 +199,13 @@ def wrk(
 
 
 class Wrk(NamedTuple):
-    """wrk while it runs."""
+    """A running wrk."""
 
     process: subprocess.Popen[str]
     seconds: int
 
     def figures(self) -> dict[str, int]:
-        """Waits until it is through; what the script printed."""
+        """Waits until wrk ends; returns the figures that the script printed."""
         output, _ = self.process.communicate(timeout=self.seconds + TIMEOUT_S)
         last = output.strip().rpartition("\n")[2]
         if self.process.returncode or not last.startswith("{"):
@@ -228,7 +227,7 @@ def _is_ready(server: Server) -> bool:
     try:
         with urllib.request.urlopen(f"{server.url}/readyz", timeout=5):  # noqa: S310  loopback
             return True
-    except OSError:  # refused, or an answer that is no success
+    except OSError:  # refused, or answered with an error
         return False
 
 
@@ -249,7 +248,7 @@ def free_port() -> int:
 
 
 def _prepare_child() -> None:
-    """Runs in the child: the kernel kills it when the bench is killed; many connections fit."""
+    """Prepares a child: it may open many files, and the kernel kills it if the bench is killed."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Reads by wrk: rows against the obvious way to store them, the latest against the bare handler."""
+"""Measures reads with wrk: rows against the obvious way, the latest against the bare handler."""
 
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ REQUESTS = 1_000
 
 
 async def compare(rounds: int, seconds: int, say: Say) -> list[Row]:
-    """Measures the reads and returns a row for each."""
+    """Measures the reads; returns a row for each."""
     with (
         TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,
         serve("bench.bare") as bare,
@@ -45,7 +45,7 @@ async def compare(rounds: int, seconds: int, say: Say) -> list[Row]:
 
 
 def _stock_obvious(path: str) -> None:
-    """The same messages as hashes of 15 fields, or 14 while nobody has read them."""
+    """Stores the same messages as hashes of 15 fields, or of 14 if a message isn't read yet."""
     with Redis(unix_socket_path=path, protocol=2) as redis:
         pipeline = redis.pipeline(transaction=False)
         for number, (record, log) in enumerate(records(MESSAGES)):

@@ -1,6 +1,6 @@
--- Sends the requests of a file in turns, and prints a line of figures at the end.
--- All requests are read before the clock starts, so that wrk costs as little as it can.
--- Arguments: the file, as processes.save_requests writes it; `count-refusals` to count 503s.
+-- Sends the requests of a file one after the other, again and again; prints figures at the end.
+-- All requests are read before the clock starts, so that wrk itself costs as little as possible.
+-- Arguments: a file of processes.save_requests; `count-refusals` to count answers with 503.
 
 local requests, next_request = {}, 0
 local threads = {}
@@ -18,7 +18,7 @@ function init(args)
     length = file:read('*n')
   end
   refused, ready_s = 0, os.clock()
-  if args[2] == 'count-refusals' then -- wrk looks at every answer then, which costs it
+  if args[2] == 'count-refusals' then -- only if asked for: this function costs wrk time
     response = count_refusal
   end
 end

@@ -1,4 +1,4 @@
-"""How long one step keeps Redis from everything else, in a store with many messages."""
+"""Measures how long a single step blocks Redis, in a store with many messages."""
 
 import subprocess
 import sys
@@ -14,9 +14,9 @@ from bench.stored import stock
 
 LONGEST_US = 2_000
 MORE = 4
-"""So many times the requests that a turn of `growth` has."""
+"""How many times the requests of a turn of `growth` are sent."""
 ERASED = 5
-"""Events, of a thousand messages each."""
+"""The number of events that are erased, of a thousand messages each."""
 _MOST_LOGGED = 1_000
 
 _SPIN = "local sum = 0 for number = 1, 60000 do sum = sum + number end return sum"
@@ -24,9 +24,10 @@ SPINS = 500
 
 
 async def measure(size: int, say: Say) -> list[Row]:
-    """Sends every request to a store of that size; returns how many steps took too long.
+    """Sends every kind of request to a store of this size; returns rows of its slow steps.
 
-    The last row is the machine: a script that counts to 60,000, which takes always as long.
+    The last row is for the machine: a script that counts to 60,000, which should always take the
+    same time.
     """
     with serve("service") as server:
         say(f"steps: filling a store with {size:,} messages")
@@ -60,7 +61,7 @@ def _requests(size: int) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 
 def _watch(path: str) -> None:
-    """From now on Redis notes every step that takes too long."""
+    """Makes Redis log every step that takes too long from now on."""
     with wire.client(path) as redis:
         redis.config_set("slowlog-max-len", _MOST_LOGGED)
         redis.config_set("slowlog-log-slower-than", LONGEST_US)

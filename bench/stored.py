@@ -1,4 +1,4 @@
-"""Stores with many messages in them, and what a message costs of Redis' memory."""
+"""Fills stores with many messages, and measures the memory that a message takes."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from service.domain.report import Report, Status
 from service.models.responses import MessageLog, message_log
 
 FIRST_US = time.time_ns() // 1000 - 86_400_000_000
-"""When the first message of a store was received; the others a µs later each."""
+"""When the first message of a store was received. Each further one came a µs later."""
 
 
 def sent(n: int) -> Report:
@@ -22,7 +22,7 @@ def sent(n: int) -> Report:
 
 
 def history(n: int) -> list[Report]:
-    """What a store knows of its n-th message: a third is sent, delivered and read each."""
+    """The reports of a store's n-th message. A third each is sent, delivered and read."""
     send = sent(n)
     steps = (Status.DELIVERED, Status.READ)[: n % 3]
     return [
@@ -35,19 +35,19 @@ def history(n: int) -> list[Report]:
 
 
 def stock(path: str, count: int) -> None:
-    """Fills the store at a Redis' socket by the merge script: over HTTP it would take minutes."""
+    """Fills the store at a Redis' socket, with the merge script: HTTP would take minutes."""
     wire.drive(path, wire.commands(report for n in range(count) for report in history(n)))
 
 
 def records(count: int) -> Iterator[tuple[Record, MessageLog]]:
-    """What `stock` leaves of each message, and how the service shows it."""
+    """The record of each message after `stock`, and its form in the service's answers."""
     for n in range(count):
         record = record_of(history(n))
         yield record, message_log(record)
 
 
 def memory(count: int, say: Say) -> list[Row]:
-    """Tracks messages and returns what each added to Redis' `used_memory`."""
+    """Tracks messages; returns a row with what each added to Redis' `used_memory`."""
     say(f"memory: tracking {count:,} messages")
     with serve("service") as server:
         before = wire.used_memory(server.socket)

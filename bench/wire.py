@@ -1,6 +1,6 @@
-"""Redis without the service: the merge script driven by as bare a client as there can be.
+"""Drives the merge script on Redis without the service, with a client that does almost nothing.
 
-The ceiling of what the service can do, and how stores are filled.
+That is the ceiling of what the service can do. The bench fills stores this way too.
 """
 
 import selectors
@@ -19,7 +19,7 @@ from service.store.keys import schema_key, tag_of
 from service.store.scripts import Call, Scripts, calls_of
 
 IN_FLIGHT = 4
-"""Batches that wait at Redis, one on each of as many connections, so that it never idles."""
+"""The number of batches that wait at Redis, each on its own connection, so that it never idles."""
 
 TIMEOUT_S = 30.0
 _SETTLE_S = 120.0
@@ -32,7 +32,7 @@ class _Caught(Exception):
 
 
 class _Catcher:
-    """Takes the place of a server."""
+    """Stands in for a server, and catches the command that it is to run."""
 
     shebang = True
 
@@ -48,7 +48,7 @@ _SCRIPTS = Scripts(_Catcher())
 
 
 def commands(reports: Iterable[Report]) -> Iterator[bytes]:
-    """The very commands by which the service would write these reports, in full calls."""
+    """The encoded commands with which the service would write these reports, in full batches."""
     for batch in calls_of(reports):
         try:
             _SCRIPTS.merge(0, batch, 0).send(None)
@@ -57,7 +57,7 @@ def commands(reports: Iterable[Report]) -> Iterator[bytes]:
 
 
 def _encoded(command: tuple[str | bytes | int, ...]) -> bytes:
-    """Redis' wire form, and a PING behind it: its answer shows the end of the one before."""
+    """Encodes a command, with a PING after it: the PONG marks the end of the command's reply."""
     parts = [part if isinstance(part, bytes) else str(part).encode() for part in command]
     texts = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
     return b"*%d\r\n%b%b" % (len(parts), texts, _PING)
@@ -67,7 +67,7 @@ def drive(path: str, commands: Iterable[bytes]) -> float:
     """Sends commands to the Redis at a Unix socket; returns how long that took, in seconds.
 
     Raises:
-        BenchError: one was answered with an error.
+        BenchError: Redis replied with an error.
     """
     pending = iter(commands)
     with ExitStack() as stack:
@@ -90,14 +90,14 @@ def drive(path: str, commands: Iterable[bytes]) -> float:
 
 
 class _Reply:
-    """Looks at the first byte of a reply and at its end, and at nothing between."""
+    """A reply on a connection. Looks only at its first byte and its end."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._tail = b""
 
     def is_whole(self) -> bool:
-        """Reads what there is."""
+        """Reads what has arrived; returns whether the reply is complete."""
         received = self.connection.recv(2**16)
         if not received or (not self._tail and received[:1] != b"*"):
             raise BenchError(f"Redis answered {received[:200]!r}")
@@ -109,17 +109,15 @@ class _Reply:
 
 
 def client(path: str) -> Redis:
-    """For all else than speed."""
+    """An ordinary client, for commands whose speed doesn't matter."""
     return Redis(unix_socket_path=path, protocol=2)
 
 
 def empty(path: str) -> None:
-    """Takes all messages out of a store, and what is left of them in its append-only file.
-
-    From here on that is not rewritten by itself: a rewrite takes a core now and then.
-    """
+    """Removes all messages from a store, and rewrites its append-only file without them."""
     with client(path) as redis:
         layout = redis.hgetall(schema_key())
+        # Redis must not rewrite the file by itself from now on: that takes a core now and then.
         redis.config_set("auto-aof-rewrite-percentage", 0)
         redis.flushall()
         if layout:
@@ -143,7 +141,7 @@ def main_thread_s(path: str) -> float:
 
 
 def used_memory(path: str) -> int:
-    """`used_memory` once it rests: tables grown, no rewrite of the append-only file under way."""
+    """`used_memory`, once it no longer changes and no rewrite of the append-only file runs."""
     last, deadline_s = 0, time.monotonic() + _SETTLE_S
     with client(path) as redis:
         while time.monotonic() < deadline_s:

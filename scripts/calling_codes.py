@@ -1,7 +1,7 @@
-"""Writes the calling codes of countries, as libphonenumber has them: `make codes`.
+"""`make codes`: writes the calling codes of countries, taken from libphonenumber, to a file.
 
-Only the list is copied, so the service doesn't need the library. A test holds the file against the
-release of the library that is pinned.
+Only the list is copied, so that the service doesn't need the library. A test compares the file with
+the pinned release of the library.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _ABOUT = "# The calling codes of countries, and of services that have one; see `
 
 
 def main() -> None:
-    """Writes the file anew."""
+    """Writes the file."""
     FILE.write_text(text())
 
 
 def text() -> str:
-    """The file as it should be; codes that begin with the same digit share a line."""
+    """The text of the file. Codes that begin with the same digit share a line."""
     codes = sorted(map(str, COUNTRY_CODE_TO_REGION_CODE))
     lines = [", ".join(some) for _, some in groupby(codes, key=lambda code: code[0])]
     return "\n".join([_ABOUT, "codes = [", *(f"    {line}," for line in lines), "]", ""])

@@ -1,6 +1,6 @@
-"""`make demo`: the service in the midst of a send, to look at. Ctrl-C ends it, and all is gone.
+"""`make demo`: shows the service in the middle of a send. Ctrl-C ends it and removes everything.
 
-It runs with its private server in a temporary folder, so it touches nobody's data.
+The service runs with a private server in a temporary folder, so it touches no other data.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _usual_port() -> int:
 
 
 async def _until_told(work: Coroutine[object, object, None]) -> None:
-    """Works until Ctrl-C or SIGTERM. A second one doesn't disturb the clearing up."""
+    """Works until Ctrl-C or SIGTERM. A second signal doesn't interrupt the clean-up."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -93,10 +93,10 @@ class Demo:
     """A running service whose story goes on.
 
     Args:
-        url: of the service.
-        token: that it takes.
-        story: what it hears.
-        session: by which it is told.
+        url: the address of the service.
+        token: a token that the service accepts.
+        story: the reports that it gets.
+        session: the HTTP client that sends them.
     """
 
     def __init__(self, url: str, token: str, story: Story, session: aiohttp.ClientSession) -> None:
@@ -106,10 +106,10 @@ class Demo:
         self._session = session
 
     async def go_on(self) -> None:
-        """Tells the service what happens, when it happens, until this is cancelled.
+        """Sends the story's reports to the service, each in its time, until cancelled.
 
         Raises:
-            ClickException: the service is gone, or takes no more.
+            ClickException: the service has ended, or refuses a request.
         """
         try:
             while True:
@@ -141,15 +141,15 @@ def _in_lists(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 @asynccontextmanager
 async def demo(messages: int, *, seed: int, port: int) -> AsyncIterator[Demo]:
-    """A service that knows so many messages. In the end it is stopped, and its folder removed.
+    """Runs a service with this number of messages. In the end it is stopped, its folder removed.
 
     Args:
-        messages: sent in the past; the latest are still on their way.
+        messages: how many were sent in the past; the latest are still on their way.
         seed: of the story.
         port: on the loopback address; 0 takes a free one.
 
     Raises:
-        ClickException: the service doesn't start, or doesn't take the past.
+        ClickException: the service doesn't start, or refuses the messages of the past.
     """
     with TemporaryDirectory(prefix="tracker-demo-") as name:
         folder = Path(name)
@@ -162,7 +162,7 @@ async def demo(messages: int, *, seed: int, port: int) -> AsyncIterator[Demo]:
 
 @asynccontextmanager
 async def _service(folder: Path, port: int) -> AsyncIterator[str]:
-    """The service, with its private server; yields its address."""
+    """Runs the service with its private server; yields its address."""
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with _child(folder, port, stderr=PIPE) as process:
         reading = asyncio.create_task(_read(process, started))
@@ -171,7 +171,7 @@ async def _service(folder: Path, port: int) -> AsyncIterator[str]:
 
 
 async def _read(process: Process, started: asyncio.Future[str]) -> None:
-    """Looks for the service's address in its log, and passes on what goes wrong."""
+    """Finds the service's address in its log, and prints its warnings and errors."""
     assert process.stderr
     async for text in process.stderr:
         event = json.loads(text) if text.startswith(b"{") else {}
@@ -184,13 +184,14 @@ async def _read(process: Process, started: asyncio.Future[str]) -> None:
 
 
 async def _import(folder: Path, lines: Iterator[bytes]) -> None:
-    """Has the service's `import` put these lines beside what it hears itself."""
-    # On a terminal it would draw a bar, and leave it without a cursor when it is told to stop.
+    """Imports these lines with the service's `import`, while the service runs."""
+    # stderr is a pipe: on a terminal `import` would draw a bar, and hide the cursor if stopped.
     async with _child(folder, 0, "import", "-", stdin=PIPE, stderr=PIPE) as process:
         assert process.stdin
         assert process.stderr
-        process.stdin.transport.set_write_buffer_limits(_AHEAD_BYTES)  # both have much to do
-        with suppress(ConnectionError):  # it has ended, and says why
+        # A large buffer, so that neither process waits for the other.
+        process.stdin.transport.set_write_buffer_limits(_AHEAD_BYTES)
+        with suppress(ConnectionError):  # it has ended; the reason is on its stderr
             for some in _in_lists(lines, _LINES_AT_ONCE):
                 process.stdin.write(b"".join(some))
                 await process.stdin.drain()
@@ -204,11 +205,9 @@ async def _import(folder: Path, lines: Iterator[bytes]) -> None:
 async def _child(
     folder: Path, port: int, *arguments: str, stdin: int = DEVNULL, stderr: int | None = None
 ) -> AsyncIterator[Process]:
-    """`python -m service …` in a folder of its own; in the end it is told to stop, and has.
-
-    It has a session of its own, so that Ctrl-C in the terminal reaches only us, and ends with us
-    even where we are killed.
-    """
+    """Runs `python -m service …` in a folder of its own; in the end stops it and waits for it."""
+    # A session of its own, so that Ctrl-C in the terminal reaches only us; and it ends with us,
+    # even if we are killed.
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "service", *arguments),
         cwd=folder,
@@ -228,7 +227,7 @@ async def _child(
 
 
 def _environment(**variables: str) -> dict[str, str]:
-    """Ours, without anybody's settings of the service."""
+    """Our environment with these variables, without any settings of the service."""
     kept = {
         name: value
         for name, value in os.environ.items()

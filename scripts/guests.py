@@ -1,6 +1,6 @@
-"""The guests of `make demo`. Nobody is meant: the names are put together by chance.
+"""The guests of `make demo`. They are not real people: the names are combined at random.
 
-The phone numbers are of ranges that their countries keep free for films and books.
+The phone numbers are from ranges that their countries reserve for films and books.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ NAMES = (
     ("佐藤 鈴木 高橋 渡辺 小林", "さくら 健太 美咲 大輔 陽菜"),
     ("김 이 박 최 정", "민준 서연 지우 하윤 도현"),
 )
-"""By language: what comes first in a name, and what comes then; ~ is a space inside of a part."""
+"""First and second parts of names, a pair for each language; ~ is a space inside of a part."""
 
 WEIGHTS = (10, 8, 5, 5, 3, 4, 4, 3, 3, 2, 2, 3, 2, 2, 2, 1)
-"""How often each language is met."""
+"""How often each language is used."""
 
 TOGETHER = {"王", "佐"}
-"""Names of these languages, known by their first letter, have no space."""
+"""The first letters of languages whose names are written without a space."""
 
 AREA_CODES = (
     *(201, 202, 206, 212, 213, 214, 215, 216, 301, 302, 303, 304, 305, 307, 310, 312, 313, 314),
     *(316, 317, 319, 401, 402, 404, 405, 406, 408, 410, 412, 414, 415, 416, 417, 418, 419, 501),
     *(502, 503, 504, 505, 507, 508, 509, 512, 513, 514, 515, 516, 517, 602, 603, 604, 605, 606),
 )
-"""Of the United States and Canada: in each of them 555 0100 to 555 0199 are fiction's."""
+"""Area codes of the United States and Canada: in each, 555 0100 to 555 0199 are for fiction."""
 
 
 class Guest(NamedTuple):
-    """Somebody who is invited.
+    """A person who is invited.
 
     Attributes:
         guest_id: a UUID.
@@ -58,7 +58,7 @@ class Guest(NamedTuple):
 
 
 def guests(random: Random) -> list[Guest]:
-    """Everybody that there is, some thousands, each with a number of their own."""
+    """All guests, several thousand, each with a phone number of their own."""
     phones = _phones()
     random.shuffle(phones)
     return [Guest(str(uuid5(NAMESPACE_OID, phone)), _name(random), phone) for phone in phones]

@@ -1,7 +1,7 @@
-"""`make screenshot`: the pages' pictures of the dashboard, of a demo that is the same each time.
+"""`make screenshot`: takes the pictures of the dashboard in docs, from the same demo each time.
 
-Needs Chromium on PATH, and for names in every script fonts that have them (on Debian
-fonts-noto-core and fonts-noto-cjk).
+It needs Chromium on PATH, and fonts for names in every script (on Debian fonts-noto-core and
+fonts-noto-cjk).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AGREED = """() => {
     .map((place) => document.querySelector(place).textContent);
   return title === pick;
 }"""
-"""Whether the list of events, which is asked for less often, says what the page says."""
+"""Whether the list of events, which is refreshed less often, shows the same as the page."""
 
 TO_TOP = "id => scrollTo(0, document.getElementById(id).closest('section').offsetTop - 16)"
 
@@ -31,15 +31,15 @@ FLAGS = ("--no-sandbox", "--no-first-run", "--disable-background-networking", "-
 
 
 class Picture(NamedTuple):
-    """How one is taken.
+    """How a picture is taken.
 
     Attributes:
-        file: in `docs`.
-        width: of the window, in CSS pixels.
-        height: likewise.
-        scale: pixels of the picture to one of CSS.
+        file: its name in `docs`.
+        width: the width of the window, in CSS pixels.
+        height: the height of the window, in CSS pixels.
+        scale: pixels of the picture for one CSS pixel.
         scheme: light or dark.
-        part: of the page, by its id; it is at the top. `""`: the page as it opens.
+        part: the id of the part of the page to scroll to; `""` for the top of the page.
     """
 
     file: str
@@ -57,7 +57,7 @@ PICTURES = (
 
 
 def main() -> None:
-    """Takes all of them."""
+    """Takes all pictures."""
     asyncio.run(_take_all())
 
 
@@ -94,7 +94,7 @@ async def _take(picture: Picture, browser: Browser, shown: Demo) -> None:
 
 @asynccontextmanager
 async def _going_on(shown: Demo) -> AsyncIterator[None]:
-    """Meanwhile the story goes on."""
+    """Lets the story go on inside of the block."""
     telling = asyncio.create_task(shown.go_on())
     yield
     telling.cancel()
@@ -103,7 +103,7 @@ async def _going_on(shown: Demo) -> AsyncIterator[None]:
 
 
 async def _enter(page: Page, shown: Demo) -> None:
-    """Signs in, picks the event whose send is under way, and waits until all of it is there."""
+    """Signs in, opens the event whose send is under way, and waits until the page is complete."""
     await page.goto(f"{shown.url}/dashboard/")
     await page.get_by_label("Token").fill(shown.token)
     await page.get_by_label("Token").press("Enter")

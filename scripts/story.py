@@ -1,6 +1,6 @@
-"""The story that `make demo` tells: what was sent to whom, and what became of it.
+"""The story of `make demo`: which messages are sent to whom, and their statuses.
 
-Pure: no clock, no I/O. The same seed tells the same story, of whatever time it is told.
+The module is pure: it has no clock and does no I/O. The same seed always gives the same story.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from service.models.requests import TrackSendRequest
 
 HREF = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"
 NUMBER = {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"}
-"""The business's own number, as Meta's documentation has it in its examples."""
+"""The business's own number, taken from the examples in Meta's documentation."""
 
 HOUR_S, DAY_S = 3_600, 86_400
 
 
 class Send(NamedTuple):
-    """A template that goes to many people, one after the other.
+    """A template that is sent to many people, one after the other.
 
     Attributes:
-        event_id: `""` for none: then its messages are standalone.
-        template: its name.
+        event_id: the event; `""` for none, then its messages are standalone.
+        template: the template's name.
         flow: `rsvp`, `travel` or `custom`.
         category: Meta's: `marketing` or `utility`.
-        share: its part of all messages.
+        share: its share of all messages.
         ago_s: how long ago it began.
         per_s: how many messages went out in a second.
     """
@@ -67,21 +67,21 @@ PAST = (
     Send("team-offsite", "offsite_details", "travel", "utility", 0.01, 31.1 * DAY_S),
     Send("", "autumn_newsletter", "", "marketing", 0.05, 4.05 * DAY_S),
 )
-"""What was sent; `RUNNING` has the rest of the messages."""
+"""The sends of the past; the rest of the messages belong to `RUNNING`."""
 
 RUNNING = Send("harbour-gala", "gala_reminder", "rsvp", "utility", 0.0, 0.0, per_s=3.0)
-"""What is being sent now, and goes on for as long as anybody looks."""
+"""The send that is under way. It goes on until the demo ends."""
 
 
 class Failure(NamedTuple):
-    """Why Meta says that a message failed.
+    """An error with which Meta reports that a message failed.
 
     Attributes:
-        weight: how often, by the others.
-        code: Meta's.
-        title: Meta's.
-        details: Meta's.
-        category: of the templates that it happens to; `""` for all.
+        weight: how often it occurs, relative to the others.
+        code: Meta's code.
+        title: Meta's title.
+        details: Meta's details.
+        category: the category of templates that it occurs with; `""` for all.
     """
 
     weight: int
@@ -139,24 +139,24 @@ FAILURES = (
 )
 
 FAILED, SILENT, READ, READ_ALONE = 0.055, 0.025, 0.74, 0.04
-"""The parts of messages that fail, and that nothing more is heard of; the part of those delivered
-that are read, as not everybody lets it be known; the part of those read of which Meta reports
-`read` alone."""
+"""Shares of messages: of all, those that fail; of all, those that stay sent; of the delivered ones,
+those that are reported read, as some people turn that off; of the read ones, those for which Meta
+reports only `read`."""
 
 ODD_EVERY, ODD_AT = 5_000, 7
-"""Of so many messages this one is delivered, and then reported failed: with Meta it happens."""
+"""Of every 5,000 messages the 7th is delivered and then reported failed, as it happens at Meta."""
 
 Step = tuple[Status, float, Failure | None]
-"""A status that a message reaches, how many seconds after it was sent, and why it failed."""
+"""A status that a message reaches, the seconds since it was sent, and the error if it failed."""
 
 
 class News(NamedTuple):
-    """What the service hears.
+    """A report that the service gets.
 
     Attributes:
-        heard_s: when, in seconds since the epoch.
-        number: in the order in which the story was made up.
-        is_send: whether the body is a track-send's; else it is a status as Meta's webhook has it.
+        heard_s: when the service gets it, in seconds since the epoch.
+        number: its number, in the order in which the reports were made.
+        is_send: whether the body is a track-send's; else it is a status of Meta's webhook.
         body: what is reported.
     """
 
@@ -167,12 +167,12 @@ class News(NamedTuple):
 
 
 class Story:
-    """All that happens.
+    """All reports of the demo, past and future.
 
     Args:
-        messages: how many have been sent until now.
-        seed: of chance.
-        now_s: the time, in seconds since the epoch.
+        messages: how many messages have been sent until now.
+        seed: of the random numbers.
+        now_s: the present time, in seconds since the epoch.
     """
 
     def __init__(self, messages: int, *, seed: int, now_s: float) -> None:
@@ -186,7 +186,7 @@ class Story:
         self._next_s = now_s + 1 / RUNNING.per_s
 
     def past(self) -> Iterator[list[News]]:
-        """What has been heard of each message until now. It is told once."""
+        """The reports until now, a list for each message. It may be called only once."""
         for send in PAST:
             number = int(self._messages * send.share)
             yield from self._until_now(send, number, self._now_s - send.ago_s)
@@ -200,9 +200,9 @@ class Story:
             self._put([each for each in news if each.heard_s > self._now_s])
 
     def until(self, now_s: float) -> list[News]:
-        """What is heard since this was last asked for: of the running send, and of what is past."""
+        """The reports since the last call, of the running send and of past ones."""
         if now_s - self._next_s > HOUR_S:
-            self._next_s = now_s  # the computer was asleep: nobody wants all that at once
+            self._next_s = now_s  # the computer was asleep: skip what it missed
         while self._next_s <= now_s:
             self._put(self._message(RUNNING, self._next_s))
             self._next_s += self._random.expovariate(RUNNING.per_s)
@@ -216,7 +216,7 @@ class Story:
             heappush(self._to_come, each)
 
     def _message(self, send: Send, at_s: float) -> list[News]:
-        """All that will ever be heard of a message, in order."""
+        """All reports of a message, in order of time."""
         guest = self._guests[(self._sent * 7 + len(send.event_id) * 501) % len(self._guests)]
         wamid = self._wamid(guest.phone)
         news = [self._news(at_s, _send_body(send, guest, wamid), is_send=True)]
@@ -254,7 +254,7 @@ class Story:
                 yield Status.READ, after_s + self._around(420, 2.0), None
 
     def _delivery_s(self) -> float:
-        """Most phones are online; some are for minutes in a tunnel, or off overnight."""
+        """How long a delivery takes: seconds, minutes (a tunnel) or hours (phone switched off)."""
         around = (
             partial(self._around, 1.6, 0.6),
             partial(self._around, 150, 1.2),
@@ -307,10 +307,10 @@ def webhook(statuses: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def line(news: list[News]) -> bytes:
-    """A message as `export` would write it, had the service heard all this when it happened.
+    """A message as `export` writes it, if the service got these reports in their time.
 
     Args:
-        news: of one message, its send first.
+        news: the reports of one message, its send first.
     """
     send, *rest = news
     body = msgspec.convert(send.body, TrackSendRequest)

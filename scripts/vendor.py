@@ -1,7 +1,7 @@
-"""Copies the dashboard's libraries from node_modules into the package: `make vendor`.
+"""`make vendor`: copies the dashboard's libraries from node_modules into the package.
 
-Installing and running the service then needs neither Node nor a network. `vendor.json` beside the
-files says which they are; a test holds the files against it, and it against `package-lock.json`.
+So the service can be installed and run without Node and without a network. `vendor.json`, beside
+the files, lists them. A test compares the files with it, and it with `package-lock.json`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ FILES = {
     "uplot": ("dist/uPlot.esm.js", "uplot.js"),
     "uplot/css": ("dist/uPlot.min.css", "uplot.css"),
 }
-"""By package (and part of it): the file there, and what it is called here."""
+"""For each package, or part of one: the file's path in the package, and its name here."""
 
 
 def main() -> None:
-    """Makes the folder anew."""
+    """Empties the folder and copies all files into it."""
     shutil.rmtree(VENDOR, ignore_errors=True)
     VENDOR.mkdir(parents=True)
     entries = [entry for part in FILES for entry in _copied(part)]
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _copied(part: str) -> list[dict[str, str]]:
-    """Copies a file and its package's licence; returns what is to be known of both."""
+    """Copies a file, and its package's licence; returns their entries for `vendor.json`."""
     package = part.partition("/")[0]
     folder = ROOT / "node_modules" / package
     about = json.loads((folder / "package.json").read_text())
@@ -57,10 +57,8 @@ def _copied(part: str) -> list[dict[str, str]]:
 
 
 def _browser_ready(text: str) -> str:
-    """The text without what a browser would look for in vain: source maps, and bare names.
-
-    An import map would do for the names, but the policy of the page allows no script inside it.
-    """
+    """The text without source maps and bare module names, which a browser can't load."""
+    # An import map would do for the names, but the page's policy allows no inline script.
     lines = [line for line in text.splitlines() if not line.startswith("//# sourceMappingURL=")]
     return "\n".join(lines).replace('from"preact"', 'from"./preact.js"') + "\n"
 
