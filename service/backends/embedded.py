@@ -39,7 +39,7 @@ _SOCKET_PATH_BYTES = 100
 _PR_SET_PDEATHSIG = 1
 
 LISTPACK_BYTES = 512
-"""The longest value that Redis keeps in a compact hash (a listpack). A record is a hash."""
+"""The longest value, in bytes, with which Redis keeps a hash (a record) compact: as a listpack."""
 
 OTHERS = 0o077
 """The mode bits that let other users read, write or search a folder."""

@@ -25,7 +25,7 @@ _LONGEST_PAUSE_S = 0.5
 
 MAX_PIPELINED = 200
 """The number of commands in one write of `read_hashes`. Redis does nothing else while it answers
-them; for so many records that takes about a millisecond."""
+them: for 200 records that takes about a millisecond."""
 
 _READ_BYTES = 2**16
 
@@ -70,7 +70,7 @@ async def _attempt(until_s: float, send: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _pause(pause_s: float, until_s: float) -> bool:
-    """Sleeps before the next try, unless the deadline comes first; whether there is time for it."""
+    """Sleeps, unless the deadline comes first; returns whether there is time for another try."""
     loop = asyncio.get_running_loop()
     if loop.time() + pause_s >= until_s:
         return False
