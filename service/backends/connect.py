@@ -101,7 +101,7 @@ def _check_form(url: str) -> None:
 
 
 def _fake(_url: str, _settings: config.Redis, **_options: Any) -> Server:
-    from fakeredis import FakeAsyncRedis, FakeServer  # noqa: PLC0415  takes 0.15 s, for tests only
+    from fakeredis import FakeAsyncRedis, FakeServer  # noqa: PLC0415  takes 0.15 s, seldom needed
 
     return Fake(FakeAsyncRedis(server=FakeServer(), protocol=2))
 

@@ -125,7 +125,7 @@ class Server(ABC):
     def __init__(self) -> None:
         self._lost: set[str] = set()  # tags of partitions
         self.tries_lost = 0
-        """The number of tries without a reply. The next try may have written the same again."""
+        """The number of failed tries. What they wrote may have been written again by a later try."""
         self.wait: Wait | None = None
 
     async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
@@ -202,7 +202,7 @@ class Server(ABC):
                 raise
             for reply in replies:
                 if isinstance(reply, faults.ReadOnlyError):
-                    # It was the master when this connection was made. The next one asks who is.
+                    # It was the master when this connection was made. A new one finds the master.
                     await connection.disconnect(nowait=True)
                 if isinstance(reply, Exception) and type(reply) is not faults.ResponseError:
                     raise reply

@@ -158,7 +158,7 @@ def _give(delimiter: str) -> str:
 
 
 class _Ahead:
-    """An iterator over lines that takes lines back which were read ahead."""
+    """An iterator over lines. Lines that were read ahead can be put back."""
 
     def __init__(self, lines: Iterator[Text]) -> None:
         self._lines = lines

@@ -99,7 +99,7 @@ class Table:
         return self._times.without_zone
 
     def missing(self, names: Sequence[str]) -> str:
-        """The first required column, by the alphabet, that the table lacks; `""` for none.
+        """The alphabetically first required column that the table lacks; `""` for none.
 
         The wamid's column and every column that the caller named are required.
         """
