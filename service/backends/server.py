@@ -125,7 +125,7 @@ class Server(ABC):
     def __init__(self) -> None:
         self._lost: set[str] = set()  # tags of partitions
         self.tries_lost = 0
-        """The number of failed tries. What they wrote may have been written again by a later try."""
+        """The number of failed tries. A later try may have written the same again."""
         self.wait: Wait | None = None
 
     async def execute(self, until_s: float, tag: str, *command: Any) -> Any:
