@@ -1,5 +1,7 @@
 """The store behind the service: what is said over HTTP is the same of each kind."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import conftest
@@ -15,3 +17,12 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     """
     kind = getattr(request, "param", "redis" if server_binary() else "fake")
     return conftest.backend_of(kind, request)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keeps Schemathesis from its work where slow tests are left out.
+
+    It makes its requests up when they are collected, which takes each process ten seconds.
+    """
+    left_out = config.option.markexpr == "not slow"
+    return True if left_out and collection_path.name == "test_schemathesis.py" else None
