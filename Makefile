@@ -13,10 +13,10 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env demo screenshot test quick attack lint types docs bench lock vendor codes clean
+.PHONY: help install run env demo screenshot test test-all attack lint types docs bench lock vendor codes clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 install: $(INSTALLED) ## make .venv and install the pinned dependencies, those of the tests too
 
@@ -56,11 +56,11 @@ demo: $(RUNNABLE) ## the service in the midst of a made-up send, until Ctrl-C; A
 screenshot: install ## take the pages' pictures of the dashboard anew; needs chromium
 	$(BIN)/python -m scripts.screenshot
 
-test: install ## the whole suite, with coverage
-	$(BIN)/python -m pytest --cov $(SPREAD)
+test: install ## the tests to run before every commit: 3 minutes, all but what is marked slow
+	$(BIN)/python -m pytest -m 'not slow' --hypothesis-profile=few $(SPREAD)
 
-quick: install ## the suite without what is slow
-	$(BIN)/python -m pytest -m 'not slow' $(SPREAD)
+test-all: install ## every test, and properties with more examples; with coverage: 10 minutes
+	$(BIN)/python -m pytest --cov $(SPREAD)
 
 attack: install ## send 350,000 hostile requests to a service of its own; ARGS=--help tells more
 	$(BIN)/python -m tests.attacks.attack $(ARGS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, AppRunner, Request
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from service.app import create_app
 from service.config import Auth, Journal, Settings
@@ -25,8 +25,16 @@ TOKEN = "test-token"
 NO_JOURNAL = Journal(enabled=False)
 """A folder for each service: in a shared one, a service would merge another's journal."""
 
-settings.register_profile("unhurried", deadline=None)  # the machine may have others to serve
-settings.load_profile("unhurried")
+# How often a property is tried: `many` times, unless `--hypothesis-profile=few` says otherwise.
+# There is no deadline, since the machine may have others to serve.
+for profile, most in (("few", 40), ("many", 100)):
+    settings.register_profile(
+        profile,
+        max_examples=most,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("many")
 
 Client = TestClient[Request, Application]
 

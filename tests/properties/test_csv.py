@@ -6,14 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import cast
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.commands.csv_rows import Row, csv_rows_of
 from service.commands.input_files import read_texts
-from tests.factories import examples
+from tests.factories import tried
 
-many = settings(examples, max_examples=300)
 
 _TEXTS = st.text("ab é\",;\n\r'", max_size=6)
 _ROWS = st.one_of(
@@ -89,7 +88,7 @@ def check_is_told_of_whole(text: str, rows: Sequence[Row], delimiter: str) -> No
             assert [line.strip() for line in own] == [""]
 
 
-@many
+@tried(3)
 @given(
     rows=_ROWS,
     delimiter=st.sampled_from(",;\t"),
@@ -113,7 +112,7 @@ def test_what_is_written_in_order_is_read_as_it_was(
     assert taken[1:] == clear
 
 
-@many
+@tried(3)
 @given(
     rows=_ROWS,
     delimiter=st.sampled_from(",;"),
@@ -135,7 +134,7 @@ def test_missing_quotes_take_no_line_along(
     check_is_told_of_whole(head + text, found, delimiter)
 
 
-@many
+@tried(3)
 @given(text=st.text('a",\n\r '))
 def test_nor_does_any_text(text: str) -> None:
     check_is_told_of_whole(text, rows_in(text, ","), ",")

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -18,14 +18,14 @@ from tests.backends import (
     open_store,
     soon_s,
 )
-from tests.factories import BASE_US, examples, reports, send_report, status_report
+from tests.factories import BASE_US, examples, reports, send_report, status_report, tried
 
 pytestmark = pytest.mark.timeout(180)
 
 of_one_message = reports.filter(lambda report: report.wamid == "wamid.A")
 
 
-@settings(max_examples=200)
+@tried(2)
 @given(some=st.lists(of_one_message, min_size=1, max_size=12))
 def test_a_record_is_its_reports(some: list[Report]) -> None:
     record = record_of(some)
@@ -36,7 +36,6 @@ def test_a_record_is_its_reports(some: list[Report]) -> None:
     assert len(apart) <= 2 * (len(some) + len(participants)) + 1
 
 
-@settings(max_examples=100)
 @given(some=st.lists(of_one_message, min_size=1, max_size=6), statuses=st.data())
 def test_a_context_may_come_with_any_status(some: list[Report], statuses: st.DataObject) -> None:
     """As an import has it of a message whose sent time nobody kept."""

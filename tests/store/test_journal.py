@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.report import Report, Status
 from service.errors import Unavailable
 from service.store.journal import Entry, Journal, Waiting, open_journal
-from tests.factories import reports, status_report
+from tests.factories import reports, status_report, tried
 
 ONE_MIB = 1
 PAGE = 4096
@@ -41,7 +41,7 @@ def files_of(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-@settings(max_examples=30, deadline=None)
+@tried(0.3)
 @given(batches=st.lists(st.lists(reports, min_size=1, max_size=5), max_size=5))
 def test_every_report_comes_back_as_it_was_and_in_order(batches: list[list[Report]]) -> None:
     async def keep_and_reopen() -> list[Report]:
@@ -221,7 +221,7 @@ def damaged(content: bytes, kind: str, at: float, random: Random) -> bytes:
     return content[:page] + filling + content[page + PAGE :]
 
 
-@settings(max_examples=60, deadline=None)
+@tried(0.6)
 @given(damage=damages)
 def test_no_damage_of_the_file_goes_unsaid(left: dict[str, bytes], damage: Any) -> None:
     """What can't be read is counted in the log, or is an entry that is known to be damaged."""

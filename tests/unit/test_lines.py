@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -41,7 +41,6 @@ def refusal(line: object) -> BadRequest:
     return caught.value
 
 
-@settings(max_examples=100)
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_a_record_comes_back_whole(some: list[Report]) -> None:
     record, participants = without_pricing(record_of(some)), participants_of(some)
@@ -142,7 +141,6 @@ def test_the_same_line_unchanged_is_taken() -> None:
     assert record_of(reports_of_line(json.dumps(content()).encode())).guest_name == '=1+1, "Jö"'
 
 
-@settings(max_examples=100)
 @given(some=st.lists(ANY, min_size=1, max_size=8))
 def test_every_older_line_is_taken(some: list[Report]) -> None:
     """Also of a message that a status made known here before its earlier track-send was merged."""
