@@ -63,7 +63,8 @@ class Entry(NamedTuple):
         """
         try:
             return [_report_of(row) for row in _decode(unsealed(self.body))]
-        except (TypeError, ValueError) as error:  # msgspec's errors are ValueErrors
+        # msgspec's errors are ValueErrors; the others are of a body that is damaged to a number.
+        except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"entry {self.number}: {type(error).__name__}") from None
 
 
@@ -249,8 +250,9 @@ def _count(database: sqlite3.Connection, meant: str) -> int:
 
 
 def _after(database: sqlite3.Connection, meant: str, number: int, most_reports: int) -> list[Entry]:
+    # Damage may have made a text of a number, which SQLite's checks let pass.
     query = (
-        "SELECT number, reports, body FROM entries "  # noqa: S608  it is ours
+        "SELECT number, coalesce(CAST(reports AS INTEGER), 0), body FROM entries "  # noqa: S608  it is ours
         f"WHERE number > ? AND {meant} ORDER BY number"
     )
     entries: list[Entry] = []

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import os
+import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -247,6 +248,21 @@ def test_no_damage_of_the_file_goes_unsaid(left: dict[str, bytes], damage: Any) 
         logging.getLogger("service.store.journal_file").removeHandler(handler)
     counts = [getattr(each, "reports_lost", getattr(each, "reports", 0)) for each in said]
     assert missing - unreadable == sum(counts)
+
+
+@pytest.mark.parametrize("column", ["body", "reports"])
+@pytest.mark.parametrize("held", [1, 0.5, "text", b"bytes", ""], ids=repr)
+async def test_a_value_whose_type_is_damaged_keeps_no_other_entry_back(
+    journal: Journal, tmp_path: Path, column: str, held: object
+) -> None:
+    """One bit tells a text from a number in SQLite's file, and no check of its own looks at it."""
+    await journal.append(some(1))
+    await journal.append(some(1))
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as database, database:
+        damage = f"UPDATE entries SET {column} = ? WHERE number = 1"  # noqa: S608  it is ours
+        database.execute(damage, [held])
+    entries = await journal.after(0, 10**9)
+    assert sound(entries) == (2 if column == "reports" else 1)
 
 
 async def test_a_rescue_that_was_cut_short_is_finished(
