@@ -88,7 +88,7 @@ def test_a_message_that_is_lost_leaves_indexes_and_counters(
     assert records_in(one) == records
 
 
-@pytest.mark.parametrize("mend", [False, True])
+@pytest.mark.parametrize("mend", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_sound_store_is_found_sound_while_it_is_written_to_and_erased_from(
     other: Backend, *, mend: bool
 ) -> None:
@@ -97,12 +97,13 @@ def test_a_sound_store_is_found_sound_while_it_is_written_to_and_erased_from(
     async def scenario() -> None:
         async with open_store(other) as bench:
             await bench.store.write(histories(300))
+            batches = [histories(400, seed=number)[:30] for number in range(20)]
             going = True
 
             async def go_on() -> None:
                 chance = random.Random(5)
                 while going:
-                    await bench.store.write(histories(400, seed=chance.randint(1, 9_999))[:30])
+                    await bench.store.write(chance.choice(batches))
                     wamid = f"wamid.{chance.randint(0, 399)}.Ü"
                     erasure = Erasure([(id_of(wamid), str(crc16_of(wamid)))], "all")
                     await bench.store.remove(partition_of(wamid, 3), erasure, "erased")

@@ -338,6 +338,7 @@ def steps_in(client: Any) -> int:
     return sum(known.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_killed_at_any_moment_it_is_run_again(tmp_path: Path, redis_server: RedisServer) -> None:
     """Twenty times: the store is then the same as one that was never left in between.

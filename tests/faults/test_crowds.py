@@ -283,7 +283,6 @@ def opened(url: str, number: int) -> Iterator[list[socket.socket]]:
             each.close()
 
 
-@pytest.mark.slow
 def test_newcomers_wait_where_all_connections_are_busy(tmp_path: Path) -> None:
     """None of them is closed for a new one: each is a listener's."""
     settings = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
@@ -305,7 +304,6 @@ def test_newcomers_wait_where_all_connections_are_busy(tmp_path: Path) -> None:
         wait_until(lambda: service.status_of("/healthz") == 200, "the service to go on")
 
 
-@pytest.mark.slow
 def test_hundreds_that_come_at_once_are_all_served(tmp_path: Path) -> None:
     settings = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
     with Service(tmp_path, **settings) as service, opened(service.url, 600) as some:

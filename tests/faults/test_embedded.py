@@ -81,7 +81,6 @@ def _waiting(service: Service) -> int:
     return int(state["journal"]["reports"]) if state["store"] == "up" else 1
 
 
-@pytest.mark.slow
 async def test_kills_of_the_service_of_its_server_and_of_both_lose_nothing(tmp_path: Path) -> None:
     """Each twice, under load, each report on disk before its answer."""
     loads, settings = [], TOKENS | {"TRACKER_REDIS__DURABILITY": "disk"}
@@ -108,7 +107,6 @@ async def test_kills_of_the_service_of_its_server_and_of_both_lose_nothing(tmp_p
         load.check_stored(records)
 
 
-@pytest.mark.slow
 def test_the_server_ends_with_its_service(tmp_path: Path) -> None:
     with Service(tmp_path, **TOKENS) as service:
         pid = _server_pid(tmp_path)
@@ -120,7 +118,6 @@ def test_the_server_ends_with_its_service(tmp_path: Path) -> None:
         wait_until(lambda: not runs(pid), "the server to end")
 
 
-@pytest.mark.slow
 async def test_a_second_service_on_the_folder_says_so_and_ends(tmp_path: Path) -> None:
     with Service(tmp_path, **TOKENS) as service:
         second = run(cwd=tmp_path, program=HASTY, **TOKENS)
@@ -135,7 +132,6 @@ async def test_a_second_service_on_the_folder_says_so_and_ends(tmp_path: Path) -
         load.check_stored(await records_at(f"unix://{_socket(tmp_path)}"))
 
 
-@pytest.mark.slow
 def test_a_folder_whose_path_is_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     found = run("--check", cwd=tmp_path, TRACKER_DATA_DIR="x" * 100, **TOKENS)
     assert found.returncode == 1

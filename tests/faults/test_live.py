@@ -190,7 +190,6 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-@pytest.mark.slow
 async def test_who_is_too_slow_loses_its_place_and_costs_no_memory(
     service: Service, session: aiohttp.ClientSession
 ) -> None:
@@ -438,7 +437,6 @@ async def test_over_a_reload_nothing_is_missed(
 # A cluster --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 async def test_listeners_of_a_cluster_are_told_what_its_other_parts_take() -> None:
     """While a master stands still; and once it goes on, what it takes then."""
     need_server()

@@ -64,8 +64,10 @@ def _pause(watched: Watched) -> None:
     watched.servers.master.pause()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("lose", [_kill, _pause], ids=["killed", "paused"])
+@pytest.mark.parametrize(
+    "lose",
+    [pytest.param(_kill, id="killed"), pytest.param(_pause, id="paused", marks=pytest.mark.slow)],
+)
 async def test_a_failover_under_load_loses_nothing_acknowledged(
     watched: Watched, lose: Callable[[Watched], None], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -153,7 +153,6 @@ async def who_reads_little(client: Client) -> tuple[asyncio.StreamReader, asynci
     return await asyncio.open_connection(sock=opened, limit=1)
 
 
-@pytest.mark.slow
 async def test_who_reads_no_answers_is_cut_off(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,7 +178,6 @@ async def test_who_reads_no_answers_is_cut_off(
         assert response.status == 200
 
 
-@pytest.mark.slow
 async def test_who_reads_no_sheet_is_cut_off(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -115,7 +115,6 @@ async def test_requests_under_way_are_answered_and_no_more_are_accepted(
     assert len(service.events("stopped")) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("away", [paused, replica_of_a_dead_master, _dead])
 async def test_it_ends_in_time_while_redis_is_away(
     redis: RedisServer, tmp_path: Path, away: Refusal

@@ -326,7 +326,6 @@ async def test_what_was_queued_survives_a_kill_of_the_service(
     load.check_stored(await records_at(redis.url))
 
 
-@pytest.mark.slow
 async def test_of_several_workers_one_replays_for_all(redis: RedisServer, tmp_path: Path) -> None:
     make_folder(tmp_path)
     with Service(tmp_path, "--workers", "2", **settings(redis)) as service:

@@ -145,7 +145,6 @@ async def _requests_under_way(
     yield requests
 
 
-@pytest.mark.slow
 async def test_batches_under_way_are_written(redis: RedisServer, crew: Service) -> None:
     """Redis stands still only when all requests are there: none waits for longer than it may."""
     go_on = asyncio.Event()
@@ -165,7 +164,6 @@ async def test_batches_under_way_are_written(redis: RedisServer, crew: Service) 
     assert len(await records_at(redis.url)) == CALLERS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ctrl_c", [False, True])
 async def test_requests_under_way_are_waited_for_however_often_it_is_told_to_stop(
     redis: RedisServer, crew: Service, ctrl_c: bool
@@ -184,7 +182,6 @@ async def test_requests_under_way_are_waited_for_however_often_it_is_told_to_sto
     assert len(await records_at(redis.url)) == CALLERS
 
 
-@pytest.mark.slow
 async def test_the_queue_of_all_workers_is_told_by_each(redis: RedisServer, crew: Service) -> None:
     """The others' as it was a second ago at the most, and none when all is written.
 
@@ -209,7 +206,6 @@ async def _queue(url: str) -> float:
     return (await _metric(url, "tracker_queue_reports"))[0]
 
 
-@pytest.mark.slow
 def test_it_can_be_told_to_stop_while_it_waits_for_redis_at_its_start(tmp_path: Path) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     variables = {"TRACKER_REDIS__URL": url, "TRACKER_AUTH__TOKENS": TOKEN}
@@ -273,7 +269,6 @@ async def test_a_reload_is_noticed_by_nobody(
     assert crew.stop() == 0
 
 
-@pytest.mark.slow
 async def test_a_reload_reads_the_settings_again(redis: RedisServer, tmp_path: Path) -> None:
     """And keeps the old workers when they are wrong."""
     tokens = tmp_path / "tokens"
@@ -297,7 +292,6 @@ async def test_a_reload_reads_the_settings_again(redis: RedisServer, tmp_path: P
         assert service.stop() == 0
 
 
-@pytest.mark.slow
 def test_who_asks_for_a_reload_during_a_reload_gets_another(crew: Service) -> None:
     """The settings may have been changed once more after the first had read them."""
     until_two(crew)
@@ -310,7 +304,6 @@ def test_who_asks_for_a_reload_during_a_reload_gets_another(crew: Service) -> No
     assert crew.stop() == 0
 
 
-@pytest.mark.slow
 async def test_a_reload_while_redis_is_away_keeps_the_old_workers(
     redis: RedisServer, tmp_path: Path
 ) -> None:

@@ -33,7 +33,6 @@ def _start(folder: Path, **variables: str) -> str:
     return _refusal(run(*WORKERS, cwd=folder, program=HASTY, **variables))
 
 
-@pytest.mark.slow
 def test_without_redis_it_ends_with_one_sentence(tmp_path: Path, files: Path) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     sentence = _start(tmp_path, TRACKER_REDIS__URL=url, TMPDIR=str(files))
@@ -41,7 +40,6 @@ def test_without_redis_it_ends_with_one_sentence(tmp_path: Path, files: Path) ->
     assert left(files) == set()
 
 
-@pytest.mark.slow
 def test_with_other_partitions_it_ends_with_one_sentence(
     redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -56,7 +54,6 @@ def test_fakeredis_is_refused(tmp_path: Path) -> None:
     assert "a store of its own" in _start(tmp_path, TRACKER_REDIS__URL="fakeredis://")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("embedded", [False, True])
 def test_a_port_that_is_taken_is_named(
     redis: RedisServer, tmp_path: Path, crew: Service, embedded: bool
@@ -81,7 +78,6 @@ def _master_of(worker: int) -> int:
     return int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(180)  # it starts six workers
 async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path: Path) -> None:
     need_server()
@@ -105,7 +101,6 @@ async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path
         assert service.stop() == 0
 
 
-@pytest.mark.slow
 def test_the_trial_mode_says_once_how_to_call_it(tmp_path: Path) -> None:
     need_server()
     with Service(tmp_path, *WORKERS) as service:
@@ -118,7 +113,6 @@ def test_the_trial_mode_says_once_how_to_call_it(tmp_path: Path) -> None:
         assert token not in service.output + service.errors
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("embedded", [False, True])
 def test_with_the_outermost_process_everything_ends(
     redis: RedisServer, tmp_path: Path, files: Path, embedded: bool
@@ -136,7 +130,6 @@ def test_with_the_outermost_process_everything_ends(
         wait_until(lambda: left(files) == set(), "the files to be gone")
 
 
-@pytest.mark.slow
 def test_the_private_server_ends_after_the_workers_of_a_master_that_was_killed(
     tmp_path: Path,
 ) -> None:

@@ -13,7 +13,6 @@ from service.commands.csv_rows import Row, csv_rows_of
 from service.commands.input_files import read_texts
 from tests.factories import tried
 
-
 _TEXTS = st.text("ab é\",;\n\r'", max_size=6)
 _ROWS = st.one_of(
     *(st.lists(st.lists(_TEXTS, min_size=width, max_size=width), max_size=6) for width in (2, 3, 4))

@@ -103,7 +103,6 @@ def test_good_settings_are_found_good(tmp_path: Path) -> None:
         _assert_usable(_check(tmp_path, TRACKER_REDIS__URL=url, TRACKER_REDIS__STRICT="true"))
 
 
-@pytest.mark.slow
 def test_what_may_lose_data_is_a_warning(tmp_path: Path, redis: RedisServer) -> None:
     redis.command("CONFIG", "SET", "appendonly", "no")
     redis.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
@@ -135,7 +134,6 @@ def test_what_may_lose_data_is_refused_where_the_settings_are_strict(
     assert "redis.strict" in sentence
 
 
-@pytest.mark.slow
 def test_another_number_of_partitions_is_refused(tmp_path: Path, redis: RedisServer) -> None:
     """The first start fixes it; a check of the empty store before writes nothing."""
     settings = {"TRACKER_REDIS__URL": redis.url, "TRACKER_REDIS__PARTITIONS": "4"}
@@ -193,7 +191,6 @@ def test_wrong_settings_end_it_before_it_serves(tmp_path: Path) -> None:
     assert "elsewhere.toml" in _refusal(ended)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "url", [f"http://:{PASSWORD}@host", f"redis://:{PASSWORD}@host:port", f"{PASSWORD}"]
 )
@@ -201,7 +198,6 @@ def test_a_url_of_no_redis_is_refused_and_not_shown(tmp_path: Path, url: str) ->
     assert "redis.url" in _refusal(_check(tmp_path, TRACKER_REDIS__URL=url))
 
 
-@pytest.mark.slow
 def test_a_redis_that_is_not_there_is_given_up_in_time(tmp_path: Path) -> None:
     url = f"redis://:{PASSWORD}@127.0.0.1:{free_port()}"
     started_s = monotonic()
@@ -210,7 +206,6 @@ def test_a_redis_that_is_not_there_is_given_up_in_time(tmp_path: Path) -> None:
     assert "Redis" in _refusal(ended)
 
 
-@pytest.mark.slow
 def test_a_wrong_password_is_refused_and_the_right_one_may_be_in_a_file(
     tmp_path: Path, redis: RedisServer
 ) -> None:
@@ -225,7 +220,6 @@ def test_a_wrong_password_is_refused_and_the_right_one_may_be_in_a_file(
     )
 
 
-@pytest.mark.slow
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with Service(tmp_path, **WITH_TOKEN) as service:
         port = service.url.rpartition(":")[2]
@@ -337,7 +331,6 @@ def _track(service: Service, token: str) -> None:
         connection.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", [{"PORT": "0"}, {"HOST": "::1"}, {"HOST": "localhost"}])
 def test_the_curl_line_works_wherever_it_listens(tmp_path: Path, address: dict[str, str]) -> None:
     need_server()
@@ -347,7 +340,6 @@ def test_the_curl_line_works_wherever_it_listens(tmp_path: Path, address: dict[s
         assert json.loads(_pasted(service, tmp_path)) == {"logs": []}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "shell"),
     [
