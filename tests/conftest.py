@@ -27,7 +27,7 @@ NO_JOURNAL = Journal(enabled=False)
 
 # How often a property is tried: `many` times, unless `--hypothesis-profile=few` says otherwise.
 # There is no deadline, since the machine may have others to serve.
-for profile, most in (("few", 40), ("many", 100)):
+for profile, most in (("few", 20), ("many", 100)):
     settings.register_profile(
         profile,
         max_examples=most,
@@ -85,6 +85,19 @@ def backend_of(kind: str, request: pytest.FixtureRequest) -> Backend:
         return Backend(server.url, partitions=1)
     cluster: RedisCluster = request.getfixturevalue("redis_cluster")
     return Backend(cluster.url, partitions=8)
+
+
+REDIS_FIRST = pytest.mark.parametrize(
+    "backend",
+    [
+        "redis",
+        pytest.param("fake", marks=pytest.mark.slow),
+        pytest.param("cluster", marks=pytest.mark.slow),
+    ],
+    indirect=True,
+)
+"""On each kind of store, of which one Redis alone is not slow: for a test of many cases whose kinds
+of store other tests tell apart."""
 
 
 @pytest.fixture(scope="session", params=["fake", "redis", "cluster"])

@@ -99,5 +99,5 @@ def _become(
     os.environ.update(environment)
     sys.argv = list(command)
     sys.orig_argv = [sys.executable, "-m", *command]
-    del sys.modules["service.__main__"]  # run as `__main__`, it would be there twice
+    sys.modules.pop("service.__main__", None)  # run as `__main__`, it would be there twice
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)

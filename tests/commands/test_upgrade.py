@@ -224,7 +224,10 @@ async def keep(folder: Path, store: str, rows: list[list[Any]]) -> None:
 # beside services --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["the server on PATH", "the server of the wheel"])
+@pytest.mark.parametrize(
+    "kind",
+    ["the server on PATH", pytest.param("the server of the wheel", marks=pytest.mark.slow)],
+)
 def test_it_refuses_while_a_service_runs(tmp_path: Path, kind: str) -> None:
     """An idle one too, and the store stays as it is. When it is stopped, it goes on."""
     need_server()
@@ -271,6 +274,7 @@ def test_one_that_waits_for_the_end_goes_on_by_itself(tmp_path: Path, server: Re
         service.kill()
 
 
+@pytest.mark.slow
 def test_a_private_server_that_runs_for_a_service_is_left_alone(tmp_path: Path) -> None:
     need_server()
     variables = settings("")
@@ -399,6 +403,7 @@ def comparable(contents: dict[str, object]) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_with_a_full_redis_it_stops_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     """Room for half of what it needs is too little for all records, and enough for some."""
     need_server()
@@ -426,6 +431,7 @@ def used_bytes(server: RedisServer) -> int:
     return int(stats["used_memory"])
 
 
+@pytest.mark.slow
 def test_it_goes_by_sentinel(tmp_path: Path) -> None:
     need_server()
     with Replicated() as servers, Sentinels(servers) as sentinels:

@@ -180,10 +180,10 @@ LONG = (pytest.mark.slow, pytest.mark.timeout(180))
     ("fault", "lasts_s"),
     [
         (too_few_replicas, 2),
-        (failing_snapshots, 2),
-        (full_disk, 2),
         (full_memory, 2),
-        (replica_of_a_dead_master, 2),
+        pytest.param(failing_snapshots, 2, marks=LONG),
+        pytest.param(full_disk, 2, marks=LONG),
+        pytest.param(replica_of_a_dead_master, 2, marks=LONG),
         (no_permission_to_write, 2),
         pytest.param(failing_snapshots, 20, marks=LONG),
         pytest.param(too_few_replicas, 60, marks=LONG),

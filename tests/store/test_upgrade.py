@@ -42,7 +42,7 @@ from tests.backends import (
     soon_s,
 )
 from tests.commands.stores import settings_of
-from tests.conftest import TOKEN, JsonTestServer
+from tests.conftest import REDIS_FIRST, TOKEN, JsonTestServer
 from tests.factories import BASE_MS, BASE_US
 from tests.samples.__main__ import answers_of
 from tests.samples.stored import Sample, put, samples, script
@@ -226,6 +226,7 @@ def test_the_fields_are_in_the_order_for_people(sample: Sample) -> None:
             assert names == [name for name in NAMES if name in names]
 
 
+@REDIS_FIRST
 @BOTH
 async def test_the_store_is_sound_and_goes_on(backend: Backend, sample: Sample) -> None:
     """Indexes, lists and counters fit the messages, and merging all once more changes nothing.
@@ -345,6 +346,7 @@ def _comparable(dump: dict[str, tuple[str, Any]], cut: Collection[str]) -> dict[
     return {key: held for key, held in found.items() if held}
 
 
+@REDIS_FIRST
 async def test_a_journal_of_the_earlier_version_is_taken(backend: Backend) -> None:
     """Its entries as that version wrote them: merged after the upgrade they make the same store."""
     sample = SAMPLES[1]
@@ -404,6 +406,7 @@ async def test_broken_off_at_any_step_it_goes_on(
             assert await old.dump() == whole
 
 
+@REDIS_FIRST
 async def test_what_an_earlier_version_would_write_meanwhile_fails_without_a_trace(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -449,6 +452,7 @@ async def test_what_an_earlier_version_would_write_meanwhile_fails_without_a_tra
     assert tried > 100
 
 
+@REDIS_FIRST
 async def test_what_this_version_would_write_meanwhile_fails_without_a_trace(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -527,7 +531,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("held", GARBAGE.values(), ids=GARBAGE)
-@pytest.mark.parametrize("backend", ["fake", "redis"], indirect=True)
+@REDIS_FIRST
 async def test_what_cannot_be_read_is_named_and_nothing_is_changed(
     backend: Backend, held: str | bytes
 ) -> None:
@@ -558,6 +562,7 @@ SPOILT = {
 }
 
 
+@REDIS_FIRST
 @pytest.mark.parametrize("spoils", SPOILT.values(), ids=SPOILT)
 async def test_counts_that_differ_are_said_before_anything_is_changed(
     backend: Backend, spoils: tuple[str, ...]
@@ -635,6 +640,7 @@ LAYOUTS = {
 }
 
 
+@REDIS_FIRST
 @pytest.mark.parametrize(("fields", "said"), LAYOUTS.values(), ids=LAYOUTS)
 async def test_another_layout_is_refused(
     backend: Backend, fields: tuple[str | int, ...], said: str
