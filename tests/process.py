@@ -76,7 +76,8 @@ def _launched(
 ) -> subprocess.Popen[bytes] | Forked:
     """Starts a module; its output goes to these files, which are emptied first."""
     with stdout.open("wb") as out, stderr.open("wb") as err:
-        if "PYTHONPATH" in variables:
+        # Coverage is measured in processes that start with it, and not in forks.
+        if "PYTHONPATH" in variables or "COVERAGE_PROCESS_CONFIG" in os.environ:
             return subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=folder,
