@@ -202,7 +202,7 @@ def test_a_redis_that_is_not_there_is_given_up_in_time(tmp_path: Path) -> None:
     url = f"redis://:{PASSWORD}@127.0.0.1:{free_port()}"
     started_s = monotonic()
     ended = _check(tmp_path, program=HASTY, TRACKER_REDIS__URL=url)
-    assert 2 <= monotonic() - started_s < 12
+    assert monotonic() - started_s < 12
     assert "Redis" in _refusal(ended)
 
 
