@@ -17,6 +17,8 @@ from service.domain.record import (
 )
 from service.domain.report import SHARED, Context, Extras, Report, Status
 
+_NO_ERROR = ("", "", "", "")
+
 
 def reports_of(record: Record, participants: Sequence[Participant] = ()) -> list[Report]:
     """Returns reports that make this record and its participants: the inverse of `record_of`.
@@ -54,7 +56,7 @@ def _updates(record: Record, known: _Known, sends: Sequence[Report]) -> Iterator
     for status, at_ms, received_us in known.statuses:
         if status is Status.FAILED or not _says(sends, status, received_us):
             failed_with_it = status is Status.FAILED and str(at_ms) == record.error_ms
-            error = _error_of(record) if failed_with_it else ()
+            error = _error_of(record) if failed_with_it else _NO_ERROR
             yield Report(record.wamid, status, at_ms, received_us, recipient_id, *error)
 
 
@@ -99,8 +101,8 @@ def _extras_in(record: Record) -> Extras:
     return Extras(**{field: getattr(record, field) for field in RECORD_EXTRAS if field not in sent})
 
 
-def _error_of(record: Record) -> list[str]:
-    return [getattr(record, field) for field in ERROR_FIELDS]
+def _error_of(record: Record) -> tuple[str, str, str, str]:
+    return record.error_code, record.error_message, record.error_details, record.error_href
 
 
 class _Known:
