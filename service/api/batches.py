@@ -163,7 +163,7 @@ async def _next_lines(request: web.Request, lines: Lines) -> tuple[list[bytes | 
     while piece := await request.content.read(_MOST_PIECE_BYTES):
         if ready := lines.feed(piece):
             return ready, False
-        await asyncio.sleep(0)  # reading what is there already doesn't pause: blank lines, say
+        await asyncio.sleep(0)  # blank lines that are here already are read without a pause
     return lines.end(), True
 
 

@@ -1,4 +1,4 @@
-"""Every endpoint: its method, its path, who may call it, and what answers."""
+"""Every endpoint: its method, its path, its policy, and its handler."""
 
 from __future__ import annotations
 

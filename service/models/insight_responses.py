@@ -82,7 +82,7 @@ class ListedFailureGroup(FailureGroup):
 
 
 class WithinSeconds(TypedDict):
-    """How many messages it took no longer than that; null: any time."""
+    """How many messages took at most that long; null stands for any time."""
 
     s: Seconds | None
     count: Count

@@ -156,7 +156,10 @@ class RequestGate:
         ended_s = perf_counter()
         if policy.lasting:  # what counts is how long its stream took to begin
             ended_s = response.get(BEGAN, ended_s)
-        self._note(request, response.status, ended_s - started_s)
+        took_s, route = ended_s - started_s, route_of(request)
+        self._metrics.request(route, response.status, took_s)
+        if self._settings.access_log or took_s > self._settings.slow_s:
+            self._log_request(route, response.status, took_s)
 
     def _let_in(self, request: BaseRequest, policy: Policy) -> None:
         """Counts a request: among those of callers if it has a token, else among the strangers'.
@@ -235,15 +238,14 @@ class RequestGate:
         return known or (READ if request.path.startswith(GUARDED) else STRANGER)
 
     async def _route(self, request: BaseRequest, key: tuple[str, str]) -> web.StreamResponse:
-        """Has aiohttp find and call the handler, and remembers it for the path."""
+        """Lets aiohttp find and call the handler, and remembers the handler for the path."""
         response = await self._application(request)
         if key in self._policies:  # a path has thousands of other spellings, all of them rare
             self._matches[key] = request._match_info  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
-    def _note(self, request: BaseRequest, status: int, took_s: float) -> None:
-        route = route_of(request)
-        self._metrics.request(route, status, took_s)
+    def _log_request(self, route: str, status: int, took_s: float) -> None:
+        """Logs a request: one slow request a second for each route, or all that there are."""
         slow = took_s > self._settings.slow_s and status not in _WAITED
         number = self._lines.due("request_slow", route) if slow else 0
         if number or self._settings.access_log:
