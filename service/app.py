@@ -141,7 +141,7 @@ async def _open_with_journal(
 
 
 class _Opener(NamedTuple):
-    """Opens the store, at the start and after an outage in which it may have been replaced."""
+    """Opens the store: at the start, and later if it was away then or has been replaced since."""
 
     server: Server
     scripts: Scripts

@@ -33,7 +33,7 @@ def reports_of(record: Record, participants: Sequence[Participant] = ()) -> list
     | a status that no track-send reported then, a failure  | a status update                  |
     | an error that is not of the first failure             | a failure with that error; the   |
     |                                                       | first one carries none           |
-    | a `created_us` at which none of these was received    | an earlier one, put first        |
+    | a `created_us` at which none of these was received    | one received then, put first     |
     | another recipient that Meta named                     | the last one again, naming it    |
     | fields of Meta's own status                           | none: they go into the first one |
     | participants                                          | some for each of them, at the end |
@@ -73,7 +73,8 @@ def _with_first(record: Record, known: _Known, reports: Sequence[Report]) -> lis
     ordered = sorted(reports, key=lambda report: report.received_us != known.created_us)
     if ordered and ordered[0].received_us == known.created_us:
         return ordered
-    # The first report named an earlier time of a status, or it was a participant's failure.
+    # None was: a report that was merged later had been received earlier, with the same status, or
+    # the first one was a participant's failure.
     first = known.report(known.created_us)
     recipient_id = "" if reports else record.recipient_id
     return [msgspec.structs.replace(first, recipient_id=recipient_id), *ordered]

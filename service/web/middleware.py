@@ -245,7 +245,7 @@ class RequestGate:
         return response
 
     def _log_request(self, route: str, status: int, took_s: float) -> None:
-        """Logs a request: one slow request a second for each route, or all that there are."""
+        """Logs a slow request, one a second for each route; logs every request if so set."""
         slow = took_s > self._settings.slow_s and status not in _WAITED
         number = self._lines.due("request_slow", route) if slow else 0
         if number or self._settings.access_log:
