@@ -1,13 +1,14 @@
-"""Puts the service together: contexts, routes, the entrance; runs it until it is told to stop."""
+"""Puts the application together: its state, its routes, and what starts and stops with it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 from aiohttp import web
@@ -63,10 +64,11 @@ JOURNAL_OFF = "journal.enabled is false: while Redis is away reports are refused
 """The reason in the log and in `--check` when the journal is off."""
 
 _SOON_S = 2.0
+"""How long the store may take to be opened again, in seconds."""
 
 
 def create_app(settings: Settings) -> web.Application:
-    """The application. Its store is opened when it starts and closed when it has stopped."""
+    """Returns the application. It opens its store when it starts, and closes it when it stops."""
     metrics = Metrics()
     app = web.Application()
     app[SETTINGS] = settings
@@ -84,53 +86,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     metrics.watch_listeners(lambda: app[ADMISSION].listeners)
     add_routes(app)
-
-    async def store(app: web.Application) -> AsyncIterator[None]:
-        async with connect(settings) as server, _journal(settings) as journal:
-            scripts = Scripts(server)
-            store = app[STORE] = Store(
-                server,
-                scripts,
-                partitions=settings.redis.partitions,
-                timeout_s=settings.redis.timeout_s,
-                observer=Observer(metrics.merged, metrics.redis_failed, metrics.forgotten),
-                journal=journal,
-            )
-            metrics.watch_queue(lambda: store.depth)
-            clocks = app[CLOCKS] = Clocks(server)
-            clock.latest_ms = clocks.latest_ms
-            metrics.watch_clocks(lambda: clocks.apart_s)
-            keeper = journal or UnsavedStoreId()
-
-            async def open_store(within_s: float | None = None) -> None:
-                warnings = await check(server, scripts, settings, within_s=within_s, keeper=keeper)
-                await claim(scripts, settings, keeper)
-                await _say_weaknesses(server, warnings)
-                await clocks.look()
-                if journal:
-                    await _say_held(journal)
-
-            watch = RecoveryWatch(
-                store,
-                lambda: open_store(_SOON_S),
-                lambda: is_same_store(server, scripts, settings, keeper, within_s=_SOON_S / 2),
-            )
-            evictions = partial(watch_evictions, lambda: deleted_for_room(server))
-            if journal is None:
-                await open_store()
-                async with running(watch.run(), clocks.run(), evictions()):
-                    yield
-            else:
-                replay = app[REPLAY] = Replay(store, journal)
-                metrics.watch_journal(replay.backlog_if_leader)
-                with suppress(Unavailable):  # the journal has logged it, and the store may be well
-                    await replay.look()
-                await watch.open()
-                async with running(watch.run(), clocks.run(), evictions(), replay.run()):
-                    yield
-            await store.close()
-
-    app.cleanup_ctx.append(store)
+    app.cleanup_ctx.append(_store)
     app.cleanup_ctx.append(_live)
     app.on_startup.append(_warn)
     app.on_shutdown.append(_end_streams)
@@ -139,8 +95,81 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
+async def _store(app: web.Application) -> AsyncIterator[None]:
+    """Opens the store, and watches it as long as the application runs."""
+    settings, metrics = app[SETTINGS], app[METRICS]
+    async with connect(settings) as server, _journal(settings) as journal:
+        scripts = Scripts(server)
+        store = app[STORE] = Store(
+            server,
+            scripts,
+            partitions=settings.redis.partitions,
+            timeout_s=settings.redis.timeout_s,
+            observer=Observer(metrics.merged, metrics.redis_failed, metrics.forgotten),
+            journal=journal,
+        )
+        clocks = app[CLOCKS] = Clocks(server)
+        clock.latest_ms = clocks.latest_ms
+        metrics.watch_queue(lambda: store.depth)
+        metrics.watch_clocks(lambda: clocks.apart_s)
+        opener = _Opener(server, scripts, settings, clocks, journal, journal or UnsavedStoreId())
+        watch = RecoveryWatch(store, partial(opener.open, _SOON_S), opener.is_same)
+        tasks: list[Callable[[], Coroutine[object, object, None]]] = [
+            watch.run,
+            clocks.run,
+            partial(watch_evictions, partial(deleted_for_room, server)),
+        ]
+        if journal is None:
+            await opener.open()
+        else:
+            tasks.append((await _open_with_journal(app, watch, journal)).run)
+        async with running(*(task() for task in tasks)):
+            yield
+        await store.close()
+
+
+async def _open_with_journal(
+    app: web.Application, watch: RecoveryWatch, journal: Journal
+) -> Replay:
+    """Opens the store, or starts without it: the journal takes reports until it can be opened."""
+    replay = app[REPLAY] = Replay(app[STORE], journal)
+    app[METRICS].watch_journal(replay.backlog_if_leader)
+    with suppress(Unavailable):  # the journal has logged it, and the store may be well
+        await replay.look()
+    await watch.open()
+    return replay
+
+
+class _Opener(NamedTuple):
+    """Opens the store: at the start, and later if it was away then or has been replaced since."""
+
+    server: Server
+    scripts: Scripts
+    settings: Settings
+    clocks: Clocks
+    journal: Journal | None
+    keeper: Journal | UnsavedStoreId
+
+    async def open(self, within_s: float | None = None) -> None:
+        """Checks and claims the store, and logs its weaknesses."""
+        warnings = await check(
+            self.server, self.scripts, self.settings, within_s=within_s, keeper=self.keeper
+        )
+        await claim(self.scripts, self.settings, self.keeper)
+        await _say_weaknesses(self.server, warnings)
+        await self.clocks.look()
+        if self.journal:
+            await _say_held(self.journal)
+
+    async def is_same(self) -> bool:
+        """Returns whether the store is still the one that was opened."""
+        return await is_same_store(
+            self.server, self.scripts, self.settings, self.keeper, within_s=_SOON_S / 2
+        )
+
+
 async def _say_weaknesses(server: Server, warnings: list[str]) -> None:
-    """Logs what may lose data, and that records take more memory than they need."""
+    """Logs what may lose data, and whether records take more memory than they need."""
     for warning in warnings:
         log.warning("store_may_lose_data", extra={"reason": warning})
     size = await record_size(server)
@@ -150,7 +179,7 @@ async def _say_weaknesses(server: Server, warnings: list[str]) -> None:
 
 
 async def _say_held(journal: Journal) -> None:
-    """Logs how many reports in the journal are for other stores, if there are any."""
+    """Logs how many reports in the journal belong to other stores, if any do."""
     with suppress(Unavailable):
         if foreign := (await journal.waiting()).foreign:
             log.error("journal_held", extra={"reason": held_back(foreign)})
@@ -158,7 +187,7 @@ async def _say_held(journal: Journal) -> None:
 
 @asynccontextmanager
 async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
-    """The journal, unless the settings switch it off."""
+    """Opens the journal, unless the settings switch it off."""
     if not settings.journal.enabled:
         log.warning("journal_off", extra={"reason": JOURNAL_OFF})
         yield None
@@ -169,7 +198,7 @@ async def _journal(settings: Settings) -> AsyncIterator[Journal | None]:
 
 
 async def _live(app: web.Application) -> AsyncIterator[None]:
-    """Has listeners told of changes as long as the application runs."""
+    """Tells subscribers of changes as long as the application runs."""
     receive_s, lost = app[SETTINGS].http.receive_s, app[METRICS].place_lost
     live = app[LIVE] = LiveHub(Feed(app[STORE]), receive_s=receive_s, lost=lost)
     yield
@@ -177,18 +206,18 @@ async def _live(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _warn(app: web.Application) -> None:
-    """Tells the operator what strangers could make use of, once the store is open."""
+    """Logs the settings that strangers could exploit, once the store is open."""
     for weakness in weak_settings(app[SETTINGS]):
         log.warning("setting_weak", extra={"reason": weakness})
 
 
 async def _end_streams(app: web.Application) -> None:
-    """Before aiohttp waits for requests under way: these would go on for ever."""
+    """Ends the live streams. aiohttp waits for requests under way, and these would never end."""
     app[LIVE].end()
 
 
 async def _retention(app: web.Application) -> AsyncIterator[None]:
-    """Has old messages removed as long as the application runs."""
+    """Removes old messages as long as the application runs."""
     sweeper = Sweeper(app[STORE], app[CLOCKS], days=app[SETTINGS].retention.days)
     app[METRICS].watch_retention(lambda: sweeper.stopped)
     sweeper.start()

@@ -1,8 +1,9 @@
-"""The settings: from `config.toml` and the environment to frozen, typed values.
+"""The settings: reads `config.toml` and the environment into frozen, typed values.
 
-The only reader of both. A setting of a section is `TRACKER_<SECTION>__<NAME>` in the environment,
-one outside of the sections `TRACKER_<NAME>`; the environment wins. A secret may also be in a file
-that `<its variable>_FILE` names. An empty variable counts as not set.
+No other module reads them. In the environment a setting of a section is called
+`TRACKER_<SECTION>__<NAME>`, and a setting outside of the sections `TRACKER_<NAME>`. The environment
+wins over the file. A secret may also be in a file, which `<its variable>_FILE` names. An empty
+variable counts as not set.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from service.errors import ConfigError
 
 PREFIX = "TRACKER_"
 SHARED_TOKEN = "DJANGO_RSVP_SECRET"  # noqa: S105  the name of a variable, not a secret
-"""The variable that the guide's callers hold their token in: one more token, if set."""
+"""The variable in which the guide's callers have their token. If it is set, that is one more valid
+token."""
 
 _SECRETS = {"auth.tokens", "meta.app_secret", "meta.verify_token", "redis.url"}
 _NETWORKS = "http.trusted_proxies"
@@ -39,12 +41,12 @@ _KUBERNETES = re.compile(
     ) .*""",
     re.VERBOSE,
 )
-"""Variables that Kubernetes sets in every pod beside a Service called `tracker` or `tracker-…`.
-There `_PORT` is a URL. Any other `_PORT` is a mistake for `__PORT`, and is reported."""
+"""Variables that Kubernetes sets in every pod beside a Service called `tracker` or `tracker-…`; in
+these `_PORT` is a URL. Any other `_PORT` is a typing error for `__PORT`, and is reported."""
 
 _SHORTEST_TOKEN = 16
 
-# What a header can carry: HTTP cuts off blanks around a value.
+# A secret must fit into a header: HTTP cuts off blanks around a value.
 _SENDABLE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?\Z"
 _Secrets = list[Annotated[str, Meta(pattern=_SENDABLE)]]
 
@@ -208,14 +210,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Given(NamedTuple):
-    """A value, and its source: `TRACKER_HTTP__PORT (http.port)`, say."""
+    """A value, and its source, such as `TRACKER_HTTP__PORT (http.port)`."""
 
     value: Any
     source: str
 
 
 def _types_of(section: type[msgspec.Struct], prefix: str = "") -> dict[str, Any]:
-    """The annotation of every setting, by its dotted name."""
+    """Returns the annotation of every setting, by its dotted name."""
     found: dict[str, Any] = {}
     for field in msgspec.structs.fields(section):
         if isinstance(field.default, msgspec.Struct):
@@ -229,14 +231,14 @@ _TYPES = _types_of(Settings)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
-    """The settings of a file and an environment.
+    """Returns the settings in a file and an environment.
 
     Args:
-        path: of the `config.toml`; None takes the one in the working folder, if there is one.
-        environment: as `os.environ`.
+        path: the path of the `config.toml`; None takes the one in the working folder, if it exists.
+        environment: the variables, like `os.environ`.
 
     Raises:
-        ConfigError: the file can't be read; two settings don't go together; or settings are
+        ConfigError: the file can't be read; two settings contradict each other; or settings are
             unknown, ill-typed or out of range. One error names all of the last kind.
     """
     wrong: list[str] = []
@@ -262,7 +264,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
 
 
 def weak_settings(settings: Settings) -> list[str]:
-    """What strangers could make use of in the settings, in sentences for the operator."""
+    """Returns sentences about settings that strangers could exploit, for the operator."""
     if all(len(token) >= _SHORTEST_TOKEN for token in settings.auth.tokens):
         return []
     short = f"A token has fewer than {_SHORTEST_TOKEN} characters (auth.tokens, {SHARED_TOKEN})"
@@ -270,11 +272,11 @@ def weak_settings(settings: Settings) -> list[str]:
 
 
 def _converted(name: str, given: _Given) -> Any:  # noqa: ANN401  of the setting's type
-    """The value as the setting has it.
+    """Converts a value to the setting's type.
 
     Raises:
-        ConfigError: it is ill-typed or out of range. The error says what is allowed, and never
-            shows a secret.
+        ConfigError: the value is ill-typed or out of range. The error says what is allowed, and
+            never shows a secret.
     """
     try:
         value = msgspec.convert(given.value, _TYPES[name], strict=False)
@@ -284,7 +286,7 @@ def _converted(name: str, given: _Given) -> Any:  # noqa: ANN401  of the setting
         if not isinstance(value, float) or math.isfinite(value):
             return value
     except (msgspec.ValidationError, ValueError):
-        pass  # their texts speak of `$` and of Python's types
+        pass  # the texts of these errors would show `$` and Python's types
     shown = "" if name in _SECRETS else f" is {_shown(given.value)}, but"
     raise ConfigError(f"{given.source}{shown} must be {_allowed(name)}.")
 
@@ -295,7 +297,7 @@ def _shown(value: object) -> str:
 
 
 def _allowed(name: str) -> str:
-    """Describes the allowed values of a setting."""
+    """Returns a description of the allowed values of a setting."""
     kind, meta = get_args(_TYPES[name])
     if kind in {int, float}:
         least = f"at least {meta.ge}" if meta.gt is None else f"above {meta.gt}"
@@ -313,7 +315,7 @@ def _allowed(name: str) -> str:
 
 
 def _no_setting(source: str, name: str, write: Callable[[str], str]) -> str:
-    """The sentence for an unknown setting, with the setting that may have been meant.
+    """Returns the sentence for an unknown setting, with the setting that may have been meant.
 
     Args:
         source: see `_Given`.
@@ -332,7 +334,7 @@ def _no_setting(source: str, name: str, write: Callable[[str], str]) -> str:
 
 
 def _check_durability(redis: Redis) -> None:
-    """Refuses what a kind of store can't promise at all."""
+    """Refuses a durability that this kind of store can't promise."""
     if redis.url.startswith("fakeredis:") and redis.durability != "memory":
         raise ConfigError(
             f"redis.durability is {redis.durability}, but fakeredis:// keeps nothing: set it to "
@@ -346,7 +348,7 @@ def _check_durability(redis: Redis) -> None:
 
 
 def _from_file(path: Path | None, wrong: list[str]) -> dict[str, _Given]:
-    """The settings of the file by their dotted names; `wrong` gets the unknown ones."""
+    """Returns the file's settings by their dotted names; adds to `wrong` what is unknown."""
     if path is None:
         path = Path("config.toml")
         if not path.exists():
@@ -377,7 +379,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str], wrong: list[str]) -> dict[str, _Given]:
-    """The settings of the environment by their dotted names; `wrong` gets the unknown ones."""
+    """Returns the environment's settings by dotted names; adds to `wrong` what is unknown."""
     found: dict[str, _Given] = {}
     for variable, text in environment.items():
         value = text.strip()
@@ -399,7 +401,7 @@ def _from_environment(environment: Mapping[str, str], wrong: list[str]) -> dict[
 
 
 def _from_variable(variable: str, value: str) -> tuple[str, _Given]:
-    """The dotted name of the setting that a variable sets, and its value.
+    """Returns the dotted name of the setting that a variable sets, and its value.
 
     Raises:
         ConfigError: there is no such setting, or its secrets file can't be read.
@@ -432,7 +434,7 @@ def _read_secret(variable: str, path: str) -> str:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Why a file can't be read; never shows its content."""
+    """Returns why a file can't be read. It never shows the content."""
     if isinstance(error, OSError):
         return str(error.strerror)
     return "it isn't UTF-8" if isinstance(error, UnicodeError) else str(error)

@@ -2,7 +2,7 @@
 
 TrackerError
 ├── RequestError            the caller is answered with `status` and the sentence
-│   ├── BadRequest          400: something in the body or the query, `field` names it
+│   ├── BadRequest          400: the body or the query has a fault, in `field` if one is named
 │   │   └── TooManyParts    413: the body's JSON has more parts than are read at once
 │   ├── Unauthorized        401: no token
 │   ├── Forbidden           403: a token or a signature that isn't one of ours
@@ -14,7 +14,7 @@ TrackerError
 │   └── Unavailable         503: the store can't be reached or takes no writes; try again
 │       └── Rejected        503: the store takes writes, but not this batch
 ├── StartError              the service doesn't start; the operator reads the sentence
-│   ├── StoreAway           the store can't be reached now; with a journal it starts all the same
+│   ├── StoreAway           the store can't be reached now; with a journal the service still starts
 │   ├── OtherStore          another store stands where the service had its own
 │   └── ConfigError         a setting is missing, unknown or out of its range
 └── CommandError            a command can't do its work; the operator reads the sentence
@@ -24,16 +24,16 @@ from __future__ import annotations
 
 
 class TrackerError(Exception):
-    """The root; its text is a sentence that may be shown to whoever caused it."""
+    """The root of all errors. Its text is a sentence for the caller or the operator."""
 
 
 class RequestError(TrackerError):
-    """A request that is not fulfilled.
+    """A request that is refused.
 
     Args:
-        sentence: what is wrong and what is allowed. Holds nothing that the caller sent, since
-            it is logged too.
-        field: the name of the field or parameter at fault, if one is.
+        sentence: says what is wrong and what is allowed. It contains nothing that the caller sent,
+            since it is logged too.
+        field: the name of the faulty field or parameter, if there is one.
     """
 
     status = 500
@@ -94,7 +94,7 @@ class TooManyParts(BadRequest):
     """413: the body's JSON would take long to read, while all other requests wait.
 
     Args:
-        most: parts that it may have.
+        most: how many parts it may have.
     """
 
     status = 413
@@ -128,10 +128,10 @@ class Unavailable(RequestError):
     """503: nothing is known to be written; the same request may be sent again.
 
     Args:
-        reason: a short word for the operator's log and metrics: one of `store.REASONS`, `fault`
-            where the fault is ours, `journal` or `journal_full` where a report couldn't be kept
-            either, or `second_tries` where there are too many to look at.
-        sentence: for the caller.
+        reason: a short word for the log and the metrics: one of `store.REASONS`; `fault` for a
+            fault of the service itself; `journal` or `journal_full` if the journal couldn't take
+            the report either; `second_tries` if there are too many of them to look at.
+        sentence: the sentence for the caller.
     """
 
     status = 503
@@ -148,15 +148,15 @@ class Rejected(Unavailable):
 
 
 class StartError(TrackerError):
-    """The service can't start as it is set up."""
+    """The service can't start with these settings, on this machine or with this store."""
 
 
 class StoreAway(StartError):
-    """The store can't be reached, or takes no writes, at the moment."""
+    """At the moment the store can't be reached, or takes no writes."""
 
 
 class OtherStore(StartError):
-    """Another store stands where the service, which goes on running, had its own."""
+    """Another store has replaced the one that the running service was opened on."""
 
 
 class ConfigError(StartError):

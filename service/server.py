@@ -1,4 +1,4 @@
-"""Runs an application: sockets, signals, and the drain at the end."""
+"""Runs an application: opens its sockets, handles signals, and drains it at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from service.web.middleware import ADMISSION, LOG_LIMIT, RequestGate
 from service.web.protocol import JsonServer
 
 KEEP_ALIVE_S = 75
-"""How long a connection may be idle: longer than the 60 s after which proxies close theirs."""
+"""How long a connection may be idle, in seconds: longer than the 60 s after which proxies close
+theirs."""
 
 _MOST_A_TURN = 256
 
@@ -33,7 +34,7 @@ _OTHER_FILES = 96
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner with our entrance before the application."""
+    """aiohttp's runner, with the request gate in front of the application."""
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
@@ -60,21 +61,19 @@ class Runner(web.AppRunner):
 
 
 def most_connections(settings: Settings) -> int:
-    """How many connections this process may have now.
-
-    Twice as many as may have something under way, so that the rest are idle; fewer where the
-    descriptor limit leaves no more beside those for Redis, the journal and what else is open.
-    """
+    """Returns how many connections this process may have now."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Redis, the journal and other files need descriptors too.
     reserve = min(_OTHER_FILES + settings.redis.connections, most // 2)
+    # Twice as many as may have a request under way, so that idle ones can be closed for new ones.
     return min(most - reserve, 2 * (settings.http.requests + settings.http.listeners))
 
 
 async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then drains: what was accepted is finished and written.
+    """Serves until SIGTERM or SIGINT, then drains: accepted requests are finished and written.
 
     Args:
-        app: made by `create_app`.
+        app: an application of `create_app`.
         on_start: called with the service's address once it listens.
 
     Raises:
@@ -104,7 +103,7 @@ async def serve(app: web.Application, on_start: Callable[[str], None]) -> None:
 
 
 async def _listen(runner: Runner) -> str:
-    """Opens the store, then the port; returns the address."""
+    """Opens the store, then the port. Returns the service's address."""
     await runner.setup()
     sites = [
         Acceptor(runner, sock, most_a_turn=_MOST_A_TURN) for sock in bind(runner.app[SETTINGS].http)
@@ -117,20 +116,20 @@ async def _listen(runner: Runner) -> str:
 
 
 _COLLECTIONS = 700, 10, 100
-"""When Python looks for cyclic garbage (https://docs.python.org/3/library/gc.html#gc.set_threshold):
-at what is new as often as by default, at all that there is ten times less often. Requests leave
-next to none, and with thousands of connections such a look took half a second, and all of them
-together a quarter of the time."""
+"""When Python collects cyclic garbage: https://docs.python.org/3/library/gc.html#gc.set_threshold
+New objects are collected as often as by default, all objects ten times less often. Requests leave
+next to no garbage. With thousands of connections a collection of all objects took half a second,
+and all of these together a quarter of the time."""
 
 
 def announce_started(address: str, **more: object) -> None:
-    """Readies this process for a long life, once it listens, and logs that it has started.
+    """Sets up the garbage collection of a process that now listens, and logs that it has started.
 
     Args:
-        address: where it listens.
-        **more: what else the log line says.
+        address: the address on which it listens.
+        **more: further fields of the log line.
     """
     gc.collect()
-    gc.freeze()  # what is there now stays: collections needn't look through it again
+    gc.freeze()  # the present objects stay for good, so later collections can skip them
     gc.set_threshold(*_COLLECTIONS)
     log.info("started", extra={"address": address, **more})

@@ -1,4 +1,4 @@
-"""What an operator sees: JSON log events, metrics for Prometheus, the health of the service."""
+"""What operators see: JSON log events, metrics for Prometheus, the health of the service."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ Seen = TypeVar("Seen")
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they'd double the series
 
 request_id: ContextVar[str] = ContextVar("request_id")
-"""Of the request under way; stands in every log event about it."""
+"""The id of the present request; every log event about it has the id."""
 
 _STANDARD = set(vars(logging.makeLogRecord({})))
 _LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable by which prometheus_client knows that several processes count together."""
+"""The variable that tells prometheus_client that several processes count together."""
 _KINDS = ("counter", "histogram", "gauge_livesum")
 """The files of a worker: one for each type of metric that `Metrics` has."""
 _FIELD_NAME = re.compile(r"(?!.*[0-9]{6})[A-Za-z_][A-Za-z0-9_]{0,63}")
-"""Names that may be counted: a field's name, and never a phone number."""
+"""The names of fields that may be counted. A phone number is never one."""
 _MOST_NAMES = 50
 _FRESH_S = _LOG_EVERY_S = 1.0
 _TIMES_ITS_COST = 20
@@ -59,14 +59,14 @@ _BATCH_SIZES = tuple(2**power for power in range(MAX_BATCH.bit_length()))
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, event, the request's id, and what `extra` has.
+    """Writes one JSON object a line: time, level, logger, event, request id, and `extra`.
 
-    Of an exception it gives the type and the places, never the text, which may hold what a caller
-    sent.
+    Of an exception it writes the type and the places in the code, never the text: that may contain
+    what a caller sent.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of an event."""
+        """Returns the line of an event."""
         event: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -86,27 +86,27 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to_stderr(level: str) -> None:
-    """Has the whole process log JSON lines from this level on."""
+    """Makes the whole process log JSON lines, from this level on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 class SharedMetrics:
-    """The files in which several workers keep their metrics, so that each can tell the sum of all.
+    """The files in which workers count their metrics, so that each worker can report the sum.
 
-    A worker counts in the files of its slot, and goes on where the last one of that slot ended.
-    So nothing is lost with a worker, and the files are as many as the slots.
+    A worker counts in the files of its slot, and continues where the last worker of the slot ended.
+    So no count is lost when a worker ends, and the number of files is bounded by the slots.
 
     Args:
-        folder: of the files; empty at first.
+        folder: the folder of the files; it is empty at first.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def prepare(self, slot: int) -> None:
-        """Makes a slot's files, each at once whole: other workers may be reading the folder."""
+        """Makes a slot's files, each atomically, since other workers may be reading the folder."""
         for kind in _KINDS:
             file = self._folder / f"{kind}_{slot}.db"
             if not file.exists():
@@ -115,17 +115,17 @@ class SharedMetrics:
                 fresh.rename(file)
 
     def join(self, slot: int) -> None:
-        """Has the `Metrics` that this process makes from now on kept in a slot's files."""
+        """Makes all later `Metrics` of this process count in a slot's files."""
         os.environ[_FOLDER] = str(self._folder)
         values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
     def leave(self, slot: int) -> None:
-        """Forgets what is only true of a living worker: its gauges."""
+        """Removes a worker's gauges, which only hold while it lives."""
         mark_process_dead(slot, str(self._folder))  # type: ignore[no-untyped-call]
 
 
 def _exposed(own: CollectorRegistry) -> CollectorRegistry:
-    """What `/metrics` shows: of a lone process its own metrics, of a worker the sum of all."""
+    """Returns what `/metrics` shows: a lone process's own metrics, or the sum of all workers."""
     if _FOLDER not in os.environ:
         return own
     summed = CollectorRegistry()
@@ -134,7 +134,7 @@ def _exposed(own: CollectorRegistry) -> CollectorRegistry:
 
 
 def _observer_of(child: Histogram) -> Callable[[float], None]:
-    """`child.observe` at half its cost, since every request goes through it."""
+    """Returns a `child.observe` that costs half as much, since every request calls it."""
     add = child._sum.inc  # noqa: SLF001
     count = [bucket.inc for bucket in child._buckets]  # noqa: SLF001
 
@@ -148,7 +148,7 @@ def _observer_of(child: Histogram) -> Callable[[float], None]:
 class Metrics:
     """The metrics of one service.
 
-    They must add up over workers, so a gauge has the mode `livesum` and no function.
+    All of them must add up over the workers, so a gauge has the mode `livesum` and no function.
     """
 
     def __init__(self) -> None:
@@ -252,7 +252,7 @@ class Metrics:
         return Gauge(name, text, registry=self.registry, multiprocess_mode="livesum")
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+        """Counts an answered request."""
         observe = self._observers.get((route, status))
         if observe is None:
             child = self._requests.labels(route, str(status))
@@ -260,27 +260,27 @@ class Metrics:
         observe(seconds)
 
     def merged(self, reports: Sequence[Report], merged: Sequence[Merged]) -> None:
-        """A batch was written."""
+        """Counts a batch that was written."""
         self._batches.observe(len(reports))
         tally = Tally((r.status, m.outcome) for r, m in zip(reports, merged, strict=True))
         for (status, outcome), number in tally.items():
             self._reports.labels(status, outcome).inc(number)
 
     def redis_failed(self, reason: str) -> None:
-        """A call to Redis was given up."""
+        """Counts a call to Redis that was given up."""
         self._redis_errors.labels(reason).inc()
 
     def forgotten(self, reason: str, number: int) -> None:
-        """So many messages were removed."""
+        """Counts removed messages."""
         self._forgotten.labels(reason).inc(number)
 
     def webhook(self, items: Mapping[str, int]) -> None:
-        """A payload of Meta's was read: how many items of each kind it had."""
+        """Counts the items of each kind in a payload of Meta's."""
         for kind, number in items.items():
             self._webhook_items.labels(kind).inc(number)
 
     def ignored(self, field: str) -> None:
-        """Counts an ignored field. The caller chose its name, so only a few names are counted."""
+        """Counts an ignored field. Callers choose the names, so only a few names are counted."""
         known = self._names_ignored
         if field not in known and not (len(known) < _MOST_NAMES and _FIELD_NAME.fullmatch(field)):
             field = "other"
@@ -294,15 +294,18 @@ class Metrics:
         self._odd_parts.labels(part).inc()
 
     def items_refused(self, number: int) -> None:
-        """So many items of a batch were refused."""
+        """Counts refused items of a batch."""
         self._items_refused.inc(number)
 
     def place_lost(self, reason: str) -> None:
-        """A listener has lost its place: it was `slow`, or what follows that is `gone`."""
+        """Counts a subscriber that lost changes: it was `slow`, or the changes are `gone`."""
         self._places_lost.labels(reason).inc()
 
     def connection_closed(self, reason: str) -> None:
-        """A connection gave way: it was `idle`, or the oldest `stranger`. Logged once a second."""
+        """Counts a connection that gave way: it was `idle`, or the oldest `stranger`.
+
+        It is logged once a second at most.
+        """
         self._connections_closed.labels(reason).inc()
         now_s = time.monotonic()
         if now_s - self._closed_logged_s >= _LOG_EVERY_S:
@@ -310,27 +313,30 @@ class Metrics:
             self._closed_logged_s = now_s
 
     def watch_listeners(self, listening: Callable[[], int]) -> None:
-        """Has the number of listeners read at every `refresh`."""
+        """Sets what returns the number of live streams. `refresh` calls it."""
         self._listening = listening
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
-        """Has the queue's depth read at every `refresh`."""
+        """Sets what returns the depth of the queue. `refresh` calls it."""
         self._depth = depth
 
     def watch_journal(self, waiting: Callable[[], Waiting]) -> None:
-        """Has what `Replay.held` says read at every `refresh`."""
+        """Sets what returns the backlog of the journal. `refresh` calls it."""
         self._waiting = waiting
 
     def watch_clocks(self, apart: Callable[[], object]) -> None:
-        """Has it read at every `refresh` whether the clocks are apart."""
+        """Sets what tells whether the clocks are apart. `refresh` calls it."""
         self._apart = apart
 
     def watch_retention(self, stopped: Callable[[], object]) -> None:
-        """Has it read at every `refresh` whether retention stands still."""
+        """Sets what tells whether retention has stopped. `refresh` calls it."""
         self._stopped = stopped
 
     def refresh(self) -> None:
-        """Looks at what isn't told but asked for. Workers do so every second for each other."""
+        """Updates the gauges that are polled.
+
+        Each worker does this once a second, so that any worker can report the sum.
+        """
         self._queue.set(self._depth())
         self._listeners.set(self._listening())
         self._clocks.set(bool(self._apart()))
@@ -341,10 +347,10 @@ class Metrics:
         self._stuck.set(waiting.stuck)
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format.
+        """Returns all metrics in Prometheus' text format.
 
-        What was made a moment ago is given again, so that they take a twentieth of the time at
-        most, however often they are asked for.
+        The text is cached for a moment, so that making it takes at most a twentieth of the
+        processor's time, however often it is asked for.
         """
         now_s = time.monotonic()
         if now_s >= self._made_until_s:
@@ -356,10 +362,10 @@ class Metrics:
 
 
 class CachedProbe(Generic[Seen]):
-    """Shares one look among all who ask within a second, however many there are.
+    """Shares one probe among all callers within a second.
 
     Args:
-        look: what is done once a second at the most.
+        look: the probe, which runs once a second at most.
     """
 
     def __init__(self, look: Callable[[], Coroutine[Any, Any, Seen]]) -> None:
@@ -369,10 +375,10 @@ class CachedProbe(Generic[Seen]):
         self._task: asyncio.Task[Seen] | None = None
 
     async def seen(self, known: object = None) -> Seen:
-        """What the look found.
+        """Returns the result of the probe, which may be a second old.
 
         Args:
-            known: what is known without a look; if it has changed, the last look is of no use.
+            known: what is known without a probe. If it has changed, the probe runs again.
         """
         now_s = asyncio.get_running_loop().time()
         fresh = now_s - self._began_s < _FRESH_S and known == self._known
@@ -383,6 +389,6 @@ class CachedProbe(Generic[Seen]):
 
 
 class Health:
-    """Whether the service goes on taking requests."""
+    """Says whether the service goes on taking requests."""
 
     draining = False

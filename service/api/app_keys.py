@@ -32,11 +32,11 @@ OPENAPI = web.AppKey("openapi", bytes)
 CLOCKS = web.AppKey("clocks", Clocks)
 
 clock = Clock(time.time_ns)
-"""Stamps all reports of this process. The application has it know Redis' clock."""
+"""Stamps all reports of this process. The application connects it with the clock of Redis."""
 
 
 class Readiness(NamedTuple):
-    """What `/readyz` answers: a state, or the sentence that says why not."""
+    """The result of `/readyz`: the state, or a sentence that says why the service isn't ready."""
 
     state: dict[str, object]
     sentence: str = ""

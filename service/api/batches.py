@@ -1,4 +1,4 @@
-"""Many reports in one request: an array of them, or a stream of lines."""
+"""Many reports in one request: an array of items, or a stream of lines."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ log = logging.getLogger(__name__)
 NDJSON = "application/x-ndjson"
 
 MOST_A_TURN = 256
-"""Bodies that are read without a pause; a batch of the store takes as many."""
+"""How many items are read without a pause; a batch of the store holds as many."""
 
 MOST_BYTES_A_TURN = 64 * 1024
-"""After so many bytes of bodies there is a pause too."""
+"""How many bytes of items are read without a pause."""
 
 _MOST_PIECE_BYTES = 64 * 1024
-"""Of a stream that are cut into lines without a pause."""
+"""How many bytes of a stream are cut into lines without a pause."""
 
 _AT_ONCE = 10 * MOST_A_TURN
-"""Reports of Meta's that are written together."""
+"""How many reports of one webhook are written together."""
 
 _aside = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
-"""Reads bodies that take long. Of these there is one at a time: threads share the processor."""
+"""Reads large bodies, one at a time: threads share the processor."""
 
 
 Read = TypeVar("Read")
 
 
 class Intake(NamedTuple):
-    """What an endpoint takes.
+    """How an endpoint reads and answers one item of a batch.
 
     Attributes:
-        read: reads a body's report and calls the notes; raises BadRequest.
-        answer: makes the JSON for the caller once the report is merged.
+        read: reads the report in a body, and notes what it ignored; raises BadRequest.
+        answer: returns the JSON for the caller once the report is merged.
     """
 
     read: Callable[[bytes, Notes], Report]
@@ -60,7 +60,7 @@ class Intake(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """Answers, how many of them are refusals, and whether reports went to the journal."""
+    """The answers, how many of them are refusals, and whether reports went to the journal."""
 
     answers: list[bytes]
     refused: int
@@ -70,20 +70,20 @@ class Counted(NamedTuple):
 async def write_each(
     store: Store, intake: Intake, bodies: Iterable[bytes | None], notes: Notes
 ) -> Counted:
-    """Writes what the bodies report and answers each in its place.
+    """Writes the reports in the bodies, and answers each body in its order.
 
     Args:
         store: takes the reports.
-        intake: reads and answers them.
-        bodies: None stands for a body that is too long.
+        intake: reads and answers the bodies.
+        bodies: the bodies; None stands for one that is too long.
         notes: called for each field that was ignored and each part that counts as absent.
 
     Raises:
-        Unavailable: not every report that was readable is known to be written.
+        Unavailable: some readable reports may not be written.
     """
     read: list[Report | BadRequest] = []
-    async for some in in_turns(bodies):
-        read += [_read(intake, body, notes) for body in some]
+    async for turn in in_turns(bodies):
+        read += [_read(intake, body, notes) for body in turn]
     reports = [report for report in read if isinstance(report, Report)]
     merged = await store.write(reports)
     taken = map(intake.answer, reports, merged)
@@ -92,9 +92,9 @@ async def write_each(
 
 
 async def in_turns(bodies: Iterable[bytes | None]) -> AsyncIterator[list[bytes | None]]:
-    """The bodies, as many at a time as others may wait for; between two times these have a turn."""
+    """Yields the bodies in groups that take little time; other requests run between them."""
     waiting = list(bodies)
-    ends = list(accumulate(len(body or b"") for body in waiting))  # of each, in bytes
+    ends = list(accumulate(len(body or b"") for body in waiting))  # where each ends, in bytes
     start = before = 0
     while start < len(waiting):
         fitting = bisect_right(ends, before + MOST_BYTES_A_TURN, start)
@@ -106,7 +106,7 @@ async def in_turns(bodies: Iterable[bytes | None]) -> AsyncIterator[list[bytes |
 
 
 def is_queued(merged: Iterable[Merged]) -> bool:
-    """Whether any of the reports is in the journal and not yet in the store."""
+    """Returns whether any of the reports is in the journal and not yet in the store."""
     return any(each.outcome is Outcome.QUEUED for each in merged)
 
 
@@ -116,7 +116,7 @@ def _read(intake: Intake, body: bytes | None, notes: Notes) -> Report | BadReque
     try:
         return intake.read(body, notes)
     except BadRequest as error:
-        error.__context__ = None  # it would keep all that its frames hold, as the traceback would
+        error.__context__ = None  # like the traceback, it would keep alive all that its frames hold
         return error.with_traceback(None)
 
 
@@ -132,9 +132,9 @@ async def answer_stream(
 ) -> web.StreamResponse:
     """Answers a stream of lines with a stream of lines, as they come.
 
-    What is held at a time is what aiohttp reads ahead and the answers to `MOST_A_TURN` lines, so
-    the memory is bounded, and so is the caller's speed by what the store takes and by how fast it
-    reads the answers.
+    Memory is bounded: it holds what aiohttp reads ahead and the answers to `MOST_A_TURN` lines. So
+    there is back-pressure: a caller can send no faster than the store writes, and no faster than it
+    reads the answers itself.
     """
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     set_common_headers(response, request_id.get())
@@ -144,8 +144,8 @@ async def answer_stream(
         while True:
             async with asyncio.timeout(receive_s):
                 bodies, ended = await _next_lines(request, lines)
-            async for some in in_turns(bodies):
-                counted = await _write_lines(store, intake, some, metrics)
+            async for turn in in_turns(bodies):
+                counted = await _write_lines(store, intake, turn, metrics)
                 refused += counted.refused
                 async with asyncio.timeout(receive_s):
                     await response.write(b"".join(answer + b"\n" for answer in counted.answers))
@@ -153,24 +153,24 @@ async def answer_stream(
                 break
     except (ConnectionError, web.RequestPayloadError, TimeoutError) as error:
         log.warning("stream_broke_off", extra={"error": type(error).__name__})
-        _cut(request)  # an end in good order would tell the caller that all was answered
+        _cut(request)  # a clean end would tell the caller that all lines were answered
     note_refused(metrics, refused)
     return response
 
 
 async def _next_lines(request: web.Request, lines: Lines) -> tuple[list[bytes | None], bool]:
-    """At least one line, or the rest of the stream; and whether it has ended."""
+    """Returns the next lines, at least one or the rest, and whether the stream has ended."""
     while piece := await request.content.read(_MOST_PIECE_BYTES):
         if ready := lines.feed(piece):
             return ready, False
-        await asyncio.sleep(0)  # what has come is read without a pause: blank lines, say
+        await asyncio.sleep(0)  # blank lines that are here already are read without a pause
     return lines.end(), True
 
 
 async def _write_lines(
     store: Store, intake: Intake, bodies: list[bytes | None], notes: Notes
 ) -> Counted:
-    """As `write_each`; while the store is away the lines are refused, not the stream."""
+    """Like `write_each`, but while the store is unavailable it refuses each line by itself."""
     try:
         return await write_each(store, intake, bodies, notes)
     except Unavailable as error:
@@ -183,7 +183,7 @@ def _cut(request: web.Request) -> None:
 
 
 async def aside(read: Callable[[], Read]) -> Read:
-    """Reads a large body in a thread, so that all others have their turns meanwhile."""
+    """Reads a large body in a thread, so that other requests run meanwhile."""
     return await asyncio.get_running_loop().run_in_executor(_aside, read)
 
 
@@ -191,35 +191,35 @@ async def payload_of(body: bytes, clock: Clock) -> Payload:
     """Reads Meta's webhook, `aside` if it is large.
 
     Raises:
-        BadRequest: it is no JSON object.
+        BadRequest: the body is no JSON object.
     """
     if not is_large(body):
         return Payload(body, clock)
-    now_us = clock()  # which isn't for other threads: `write_all` stamps the reports
+    now_us = clock()  # the clock isn't for other threads, so `write_all` stamps the reports later
     return await aside(lambda: Payload(body, lambda: now_us))
 
 
 async def write_all(store: Store, payload: Payload, clock: Clock) -> bool:
-    """Writes what a payload reports.
+    """Writes the reports of a payload.
 
     Returns:
-        whether any of it is in the journal and not yet in the store.
+        whether any of them is in the journal and not yet in the store.
 
     Raises:
-        Unavailable: not all of it is known to be written.
+        Unavailable: some of them may not be written.
     """
     queued, reports = False, payload.reports
     alike = len(reports) > 1 and reports[0].received_us == reports[-1].received_us
     for start in range(0, len(reports), _AT_ONCE):
-        some = reports[start : start + _AT_ONCE]
+        batch = reports[start : start + _AT_ONCE]
         if alike:
-            some = [replace(report, received_us=clock()) for report in some]
-        queued = is_queued(await store.write(some)) or queued
+            batch = [replace(report, received_us=clock()) for report in batch]
+        queued = is_queued(await store.write(batch)) or queued
     return queued
 
 
 def note_refused(metrics: Metrics, refused: int) -> None:
-    """Counts items that were refused in a request that was not."""
+    """Counts and logs the refused items of a request that was not refused itself."""
     if refused:
         metrics.items_refused(refused)
         log.warning("items_refused", extra={"items": refused})

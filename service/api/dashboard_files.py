@@ -27,7 +27,7 @@ _POLICY = (
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
-    "Cache-Control": "no-cache",  # it may be kept, but is asked for anew: a release shows at once
+    "Cache-Control": "no-cache",  # a browser asks each time, so a new release shows at once
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
     "Vary": "Accept-Encoding",
@@ -38,10 +38,10 @@ class DashboardFile(NamedTuple):
     """A file as it is served.
 
     Attributes:
-        content_type: by the ending of its name.
-        body: what is in it.
-        packed: the same by gzip.
-        mark: changes whenever the body does.
+        content_type: its media type, by the ending of its name.
+        body: its content.
+        packed: its content, compressed by gzip.
+        mark: a hash of the body, for the `ETag`.
     """
 
     content_type: str
@@ -52,7 +52,7 @@ class DashboardFile(NamedTuple):
 
 @cache
 def pages() -> Mapping[str, DashboardFile]:
-    """Every file of the dashboard by its path in the folder; the index is also the empty path."""
+    """Returns the dashboard's files by their paths; the empty path is the index page."""
     files = sorted(file for file in FOLDER.rglob("*") if file.suffix in _TYPES)
     found = {file.relative_to(FOLDER).as_posix(): _read(file) for file in files}
     return found | {"": found[INDEX]}

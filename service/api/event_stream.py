@@ -1,4 +1,4 @@
-"""Server-sent events over HTTP: one response that goes on as long as its listener."""
+"""Server-sent events over HTTP: one response that lasts as long as its subscriber."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from service.web.middleware import BEGAN
 EVENT_STREAM = "text/event-stream"
 HEADERS = {
     "Content-Type": EVENT_STREAM,
-    "X-Accel-Buffering": "no",  # nginx would keep what is small until there is more
+    "X-Accel-Buffering": "no",  # nginx would hold small events back until it has more
 }
 
 
-async def answer_with_events(request: web.Request, listener: Subscriber) -> web.StreamResponse:
-    """Sends a listener what there is for it until its end, or until its connection's."""
+async def answer_with_events(request: web.Request, subscriber: Subscriber) -> web.StreamResponse:
+    """Sends a subscriber its events until it is ended or its connection is lost."""
     response = web.StreamResponse(headers=HEADERS)
     set_common_headers(response, request_id.get())
     await response.prepare(request)
     response[BEGAN] = perf_counter()
     try:
-        while blocks := await listener.take():
+        while blocks := await subscriber.take():
             for block in blocks:
                 await response.write(block)
     except ConnectionError:
-        pass  # it has left, as every listener does
+        pass  # the caller has left, as every subscriber does one day
     return response

@@ -1,4 +1,4 @@
-"""A list of failed messages over HTTP as a file for a spreadsheet, whole however long it is."""
+"""The failed messages as a CSV file over HTTP: all of them, however many there are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROWS = 200
 async def answer_sheet(
     request: web.Request, read: Read, after: Position | None
 ) -> web.StreamResponse:
-    """Sends failed messages page by page, so that memory is bounded.
+    """Answers with failed messages as CSV, written page by page so that memory is bounded.
 
     Args:
         request: the request that asks for them.
@@ -39,8 +39,9 @@ async def answer_sheet(
         after: the position to begin behind.
 
     Raises:
-        Unavailable: before anything was sent. Later than that the connection is closed and the list
-            lacks its last line, since a reader of HTTP/1.0 can't tell a good end from a bad one.
+        Unavailable: the store failed before anything was sent. If it fails later, the connection is
+            aborted and the list lacks its last line: in HTTP/1.0 a caller can't tell a good end
+            from a bad one.
     """
     pages = _pages(read, after)
     first = await anext(pages)
@@ -59,7 +60,7 @@ async def answer_sheet(
         _warn(error)
         if request.transport is not None:
             request.transport.abort()
-    except asyncio.CancelledError as error:  # the service ends
+    except asyncio.CancelledError as error:  # the service stops
         _warn(error)
         raise
     return response
@@ -75,7 +76,7 @@ async def _write(response: web.StreamResponse, text: bytes, timeout_s: float) ->
 
 
 async def _pages(read: Read, after: Position | None) -> AsyncIterator[bytes]:
-    """The rows, page by page, then the last line."""
+    """Yields the rows page by page, then the last line."""
     number = 0
     while True:
         page = await read(_ROWS, after)

@@ -1,8 +1,8 @@
-"""The OpenAPI description of the service, put together from what the service is made of.
+"""The OpenAPI description of the service, generated from the code.
 
-Paths and policies come from the route table, bodies, parameters and answers from the models,
-refusals from the errors, sentences from the docstrings of handlers and errors. What is said here is
-what none of them can say: names of headers, and how security and refusals follow from a route.
+Paths and policies come from the route table; bodies, parameters and answers from the models;
+refusals from the errors; sentences from the docstrings of handlers and errors. Only the rest is
+written here: names of headers, and how security and refusals follow from a route.
 """
 
 from __future__ import annotations
@@ -118,26 +118,26 @@ _ABOUT = (
 
 
 class _Schemas:
-    """JSON Schemas of models; those that have a name are collected in `named`."""
+    """Makes JSON Schemas of models, and collects those with a name in `named`."""
 
     def __init__(self) -> None:
         self.named: dict[str, Json] = {}
 
     def of(self, model: object) -> Json:
-        """The schema of a model, or of any one of several in a union."""
+        """Returns the schema of a model, or of a union of models."""
         models = get_args(model) if isinstance(model, UnionType) else (model,)
         schemas, named = msgspec.json.schema_components(models, ref_template=REF)
         self.named |= named
         return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
 
     def item_of(self, model: object) -> Json:
-        """The schema of the items in the list that a model holds."""
+        """Returns the schema of the items in the list that a model holds."""
         name = self.of(model)["$ref"].rpartition("/")[2]
         fields = self.named[name]["properties"].values()
         return next(field["items"] for field in fields if "items" in field)
 
     def content(self, model: object, *, lines: bool) -> Json:
-        """What a body may be, by its content type; a stream of lines is described by one line."""
+        """Returns the schemas of a body by content type; that of a stream describes one line."""
         if model is str:
             return {"text/plain": {"schema": {"type": "string"}}}
         content = {"application/json": {"schema": self.of(model)}}
@@ -146,7 +146,7 @@ class _Schemas:
         return content
 
     def answer(self, route: Route) -> Json:
-        """What a route's answer may be."""
+        """Returns the schemas of a route's answers by content type."""
         if route.events:
             return {EVENT_STREAM: {"schema": {"description": _OF_EVENTS} | self.of(route.answers)}}
         content = self.content(route.answers, lines=route.lines)
@@ -156,7 +156,7 @@ class _Schemas:
 
 
 def document(routes: Iterable[Route], version: str) -> Json:
-    """The description of the service as JSON has it.
+    """Returns the OpenAPI document.
 
     Args:
         routes: all endpoints.
@@ -197,14 +197,14 @@ def _has_body(route: Route) -> bool:
 
 
 def _sentence(documented: object) -> str:
-    """What a docstring's first line says after its colon."""
+    """Returns the part of a docstring's first line that follows its colon, as a sentence."""
     first, _, _ = (documented.__doc__ or "").partition("\n")
     text = first.partition(": ")[2]
     return text[:1].upper() + text[1:]
 
 
 def _security(route: Route) -> list[Json]:
-    """The ways in, any of which will do."""
+    """Returns the ways to authenticate; a request needs one of them."""
     if route.policy.by_token:
         return [{"token": []}]
     if route.policy is not META:
@@ -229,7 +229,7 @@ def _in_query(query: object) -> list[Json]:
 
 
 def _parameter(name: str, schema: Json, *, required: bool) -> Json:
-    if "anyOf" in schema:  # or null, which a query can't hold
+    if "anyOf" in schema:  # the type or null, but a query can't hold null
         [schema] = [option for option in schema["anyOf"] if option != {"type": "null"}]
     plain = {key: value for key, value in schema.items() if key != "description"}
     described = {"description": schema["description"]} if "description" in schema else {}
@@ -259,7 +259,7 @@ def _responses(route: Route, schemas: _Schemas) -> Json:
 
 
 def _refusals(route: Route) -> list[type[RequestError]]:
-    """What may be wrong with a route's requests, or with the service at the time."""
+    """Returns the errors that a route's requests may get."""
     keys = {key for way in _security(route) for key in way}
     limited = route.policy.refused_at < math.inf
     holds = {

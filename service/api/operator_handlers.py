@@ -1,4 +1,4 @@
-"""Endpoints for who runs the service: health, readiness, metrics, the description of the API."""
+"""Endpoints for operators: health, readiness, metrics, the description of the API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """GET readyz: requests would be served."""
+    """GET readyz: the service can serve requests."""
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
     state, sentence = await request.app[READINESS].seen(request.app[STORE].absent)
@@ -41,7 +41,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def look_ready(app: web.Application) -> Readiness:
-    """Looks at the journal and, by a write, at every partition."""
+    """Checks the journal, and every partition by a write."""
     store, replay = app[STORE], app.get(REPLAY)
     state: dict[str, object] = {"ok": True, "store": "up", "journal": await _state_of(replay)}
     try:
@@ -76,5 +76,5 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """GET openapi.json: the description of all this."""
+    """GET openapi.json: the description of the API."""
     return web.Response(body=request.app[OPENAPI], headers=JSON)

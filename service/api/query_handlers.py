@@ -1,4 +1,4 @@
-"""Endpoints that tell what became of messages, and the one that erases them."""
+"""Endpoints that query messages, and the one that erases them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from service.api.event_stream import HEADERS, answer_with_events
 from service.api.failures_csv import CSV, answer_sheet
 from service.domain.dimensions import Dimension
 from service.domain.error_codes import group_of, groups_of
+from service.domain.query import Position
 from service.domain.record import Participant
 from service.domain.statistics import Stats
 from service.errors import (
@@ -63,7 +64,7 @@ from service.models.selections import (
     wamids_of,
 )
 from service.store.erasure import erase as erase_messages
-from service.store.failures import count_failed, failed_page, page_of_class
+from service.store.failures import FailedPage, count_failed, failed_page, page_of_class
 from service.web.bodies import MIB, body_of
 from service.web.http_responses import json_response
 
@@ -122,12 +123,12 @@ async def live(request: web.Request) -> web.StreamResponse:
         return web.Response(headers=HEADERS)
     if request.transport is None:
         raise ConnectionResetError
-    listener = Subscriber(wanted, request.transport)
+    subscriber = Subscriber(wanted, request.transport)
     try:
-        await request.app[LIVE].join(listener, request.headers.get(LAST_EVENT_ID, ""))
-        return await answer_with_events(request, listener)
+        await request.app[LIVE].join(subscriber, request.headers.get(LAST_EVENT_ID, ""))
+        return await answer_with_events(request, subscriber)
     finally:
-        request.app[LIVE].leave(listener)
+        request.app[LIVE].leave(subscriber)
 
 
 def _add_next(request: web.Request, response: web.Response, cursor: str) -> None:
@@ -151,7 +152,7 @@ async def message_details(request: web.Request) -> web.Response:
 
 
 async def message_stats(request: web.Request) -> web.Response:
-    """GET message-stats: how all messages stand in numbers, or those of an event, say."""
+    """GET message-stats: the counts of all messages, or of those of one event, for example."""
     chosen = filter_of(_message_stats.query(list(request.query.items())))
     return json_response(stats_answer(await _stats(request, chosen)))
 
@@ -161,59 +162,71 @@ async def _stats(request: web.Request, chosen: tuple[str, str]) -> Stats:
 
 
 def lister_of(dimension: Dimension) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler that lists a dimension's values, under the name of the list."""
+    """Returns the handler that lists a dimension's values: `_values`, under the list's name."""
 
     async def values(request: web.Request) -> web.Response:
-        query = _list_values.query(list(request.query.items()))
-        page = await request.app[STORE].values(
-            dimension.name, int(query.limit), decode_value_position(query.cursor)
-        )
-        response = json_response(values_answer(dimension, page.standings))
-        if page.following:
-            _add_next(request, response, encode_value_position(page.following))
-        return response
+        return await _values(request, dimension)
 
     values.__name__ = name = list_name(dimension)
     values.__doc__ = f"GET {name}: those that have messages, the one with the latest message first."
     return values
 
 
+async def _values(request: web.Request, dimension: Dimension) -> web.Response:
+    """GET events, and the lists of the other dimensions."""
+    query = _list_values.query(list(request.query.items()))
+    page = await request.app[STORE].values(
+        dimension.name, int(query.limit), decode_value_position(query.cursor)
+    )
+    response = json_response(values_answer(dimension, page.standings))
+    if page.following:
+        _add_next(request, response, encode_value_position(page.following))
+    return response
+
+
 async def failures(request: web.Request) -> web.StreamResponse:
-    """GET failures: why messages failed, what to do about it, and whom they were for."""
+    """GET failures: why messages failed, what to do about it, and who they were for."""
     query = _failures.query(list(request.query.items()))
     groups = groups_of((await _stats(request, filter_of(query))).errors)
     selection, after = failed_selection(query, groups), decode_position(query.cursor)
     sent_since = None if query.sent_since is None else query.sent_since == "true"
-    read = partial(failed_page, request.app[STORE], selection, sent_since=sent_since)
-    read = partial(page_of_class, read, query.remedy_class)
+
+    async def read_any_class(limit: int, after: Position | None) -> FailedPage:
+        return await failed_page(request.app[STORE], selection, limit, after, sent_since=sent_since)
+
+    async def read(limit: int, after: Position | None) -> FailedPage:
+        return await page_of_class(read_any_class, query.remedy_class, limit, after)
+
     if query.format == "csv" or (query.format is None and _wants_csv(request)):
         return await answer_sheet(request, read, after)
-    answer = failures_answer
     if query.count == "true":
         listed = await count_failed(read, partial(group_of, groups=groups))
-        answer = partial(counted_failures, listed=listed)
-    page = await read(int(query.limit), after)
-    response = json_response(answer(groups=groups, failed=page.rows))
+        page = await read(int(query.limit), after)
+        answer = counted_failures(groups, listed, page.rows)
+    else:
+        page = await read(int(query.limit), after)
+        answer = failures_answer(groups, page.rows)
+    response = json_response(answer)
     if page.following:
         _add_next(request, response, encode_position(page.following))
     return response
 
 
 def _wants_csv(request: web.Request) -> bool:
-    """Whether the caller names CSV, and not JSON beside it."""
+    """Returns whether `Accept` names CSV and does not name JSON."""
     accepted = ",".join(request.headers.getall(hdrs.ACCEPT, [])).lower().split(",")
     kinds = {each.partition(";")[0].strip() for each in accepted}
     return CSV in kinds and "application/json" not in kinds
 
 
 async def erase(request: web.Request) -> web.Response:
-    """POST erase: the messages of a person, an event, a campaign, say, are to be forgotten."""
+    """POST erase: removes the messages of a person, an event or a campaign, for example."""
     body = _erase.body(await body_of(request, MIB), request.app[METRICS])
     selection = selection_to_erase(body)
     replay = request.app.get(REPLAY)
     wiped = replay is None or await replay.wipe()
     number, complete, ends_alike = await erase_messages(request.app[STORE], selection)
-    complete = complete and wiped  # some of what is in the journal may be of theirs
+    complete = complete and wiped  # the journal may still hold reports of these messages
     [(dimension, _)] = selection.filters
     log.info("messages_erased", extra={"by": dimension, "messages": number, "complete": complete})
     answer: EraseResponse = {"ok": True, "erased": number, "complete": complete}

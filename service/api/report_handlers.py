@@ -66,6 +66,7 @@ _QUEUED_ANSWERS = {s: orjson.dumps({"ok": True, "status": s, "queued": True}) fo
 
 
 def _send_answer(report: Report, merged: Merged) -> bytes:
+    """Returns the JSON that answers a track-send."""
     answer: dict[str, object] = {"ok": True}
     if isinstance(report.context, Context) and report.context.event_id:
         answer["map_id"] = uuid_of(report.wamid)
@@ -77,17 +78,21 @@ def _send_answer(report: Report, merged: Merged) -> bytes:
 
 
 def _status_answer(_: Report, merged: Merged) -> bytes:
+    """Returns the JSON that answers a status update."""
     return (_QUEUED_ANSWERS if merged.outcome is Outcome.QUEUED else _STATUS_ANSWERS)[merged.status]
 
 
 def _read_send(body: bytes, notes: Notes) -> Report:
+    """Reads a track-send that is received now."""
     return read_send(body, clock(), notes, clock.latest_ms)
 
 
 def _read_status(body: bytes, notes: Notes) -> Report:
+    """Reads a status update that is received now."""
     return read_status(body, clock(), notes, clock.latest_ms)
 
 
+# For batches, where one code reads and answers the items of both endpoints.
 _SENDS = Intake(_read_send, _send_answer)
 _STATUSES = Intake(_read_status, _status_answer)
 
@@ -130,10 +135,11 @@ async def _batch(request: web.Request, reader: Reader[Model]) -> Model:
         raise BadRequest(_AS_LINES)
     try:
         body = await body_of(request, MOST_BODY_BYTES)
-        read = partial(reader.body, body, request.app[METRICS])
-        return read() if len(body) <= MIB else await aside(read)
+        if len(body) > MIB:
+            return await aside(partial(reader.body, body, request.app[METRICS]))
+        return reader.body(body, request.app[METRICS])
     except (BadRequest, TooLarge) as error:
-        error.sentence += f" {_AS_LINES}"  # it may be lines that were sent as something else
+        error.sentence += f" {_AS_LINES}"  # the body may be lines with another Content-Type
         raise
 
 
@@ -151,7 +157,7 @@ async def _take_many(
 
 async def _take_stream(request: web.Request, intake: Intake) -> web.StreamResponse:
     if (held := ticket.get()) is not None:
-        held.hold(MIB)  # what it may hold at a time, as long as it lasts
+        held.hold(MIB)  # the most that a stream has in memory at a time
     await send_continue(request)
     return await answer_stream(
         request,
@@ -163,7 +169,7 @@ async def _take_stream(request: web.Request, intake: Intake) -> web.StreamRespon
 
 
 async def whatsapp_verify(request: web.Request) -> web.Response:
-    """GET whatsapp: Meta makes sure that the address is ours."""
+    """GET whatsapp: Meta verifies that the address is ours."""
     access = request.app[ACCESS]
     of_ours = access.knows_token(request.headers.get(TOKEN))
     access.check_handshake(request.query.get("hub.verify_token"), of_ours=of_ours)
@@ -188,13 +194,21 @@ async def whatsapp(request: web.Request) -> web.Response:
     answer: dict[str, object] = {"ok": True}
     if request.headers.get(TOKEN):  # Meta doesn't read the answer
         answer |= {"taken": len(payload.reports), "passed_over": payload.passed_over}
-    if queued:  # to Meta 202 is no success: it sends the same again, and finds Redis back or not
+    if queued:  # for Meta 202 is no success: it sends the same again later
         return json_response(answer | {"queued": True}, _QUEUED)
     return json_response(answer)
 
 
 async def _webhook_body(request: web.Request) -> tuple[bytes, bool]:
-    """The body of a webhook that is let in, and whether its signature was checked."""
+    """Authenticates a webhook, by its token or its signature, and reads its body.
+
+    Returns:
+        the body, and whether its signature was checked.
+
+    Raises:
+        Unauthorized: there is neither a token nor a signature.
+        Forbidden: one of them is wrong.
+    """
     access = request.app[ACCESS]
     token, signature = request.headers.get(TOKEN), request.headers.get(SIGNATURE)
     if token:
@@ -212,10 +226,10 @@ async def _webhook_body(request: web.Request) -> tuple[bytes, bool]:
 
 
 def _admit(request: web.Request) -> None:
-    """Counts a request that has proved whose it is on the callers' account from now on.
+    """Counts an authenticated request among those of callers, no longer among the strangers'.
 
     Raises:
-        Overloaded: there is no room on it.
+        Overloaded: the limits of callers leave no room for it.
     """
     before = ticket.get()
     if isinstance(before, Stranger):

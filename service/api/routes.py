@@ -1,4 +1,4 @@
-"""Every endpoint: its method, its path, who may call it, and what answers."""
+"""Every endpoint: its method, its path, its policy, and its handler."""
 
 from __future__ import annotations
 
@@ -68,20 +68,20 @@ DASHBOARD = "/dashboard"
 
 
 class Route(NamedTuple):
-    """An endpoint. A path with a trailing slash is there without it too.
+    """An endpoint. A path that ends in a slash also works without it.
 
     Attributes:
-        method: a GET answers HEAD as well.
-        path: in its canonical form.
-        handler: its docstring says in a sentence what the endpoint is for.
-        policy: how requests are let in.
+        method: the HTTP method; a GET also answers HEAD.
+        path: the path in its canonical form.
+        handler: the handler; its docstring says in a sentence what the endpoint is for.
+        policy: how requests are admitted.
         answers: the model of the answer; `str` is plain text.
         takes: the model of a GET's query, or of another method's body.
-        sheet: whether it answers with a spreadsheet too.
-        events: whether it answers with a stream of events, each with such an answer.
-        lines: whether it takes and answers the items of its list as a stream of lines too.
-        queued: whether it is answered 202 when what it reports has to wait for the store.
-        refusals: beyond those that follow from the rest.
+        sheet: whether it can also answer with CSV.
+        events: whether it answers with a stream of events, each with one `answers`.
+        lines: whether it also takes its items, and answers them, as a stream of lines.
+        queued: whether it answers 202 when its reports have to wait for the store.
+        refusals: errors that don't follow from the other attributes.
     """
 
     method: str
@@ -146,7 +146,7 @@ ROUTES = (
 
 
 def policies(routes: Iterable[Route] = ROUTES) -> Policies:
-    """The admission policy of each route and page.
+    """Returns the admission policy of each route and each page of the dashboard.
 
     Raises:
         ValueError: a route has a parameter in its path and another policy than `READ`. Admission
@@ -169,7 +169,7 @@ def add_routes(app: web.Application) -> None:
     """Gives an application all endpoints and the dashboard; a GET answers HEAD as well."""
     for route in ROUTES:
         for form in route.forms:
-            # A part of a path may hold any character, a slash as %2F.
+            # A parameter may hold any character; a slash in it comes as %2F.
             form = re.sub(r"{(\w+)}", r"{\1:[^/]+}", form)  # noqa: PLW2901
             if route.method == "GET":
                 app.router.add_get(form, route.handler)

@@ -1,4 +1,4 @@
-"""The dimensions: what messages are indexed, counted and asked for by."""
+"""The dimensions by which messages are indexed, counted and queried."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ class Value(StrEnum):
     """How a dimension takes its value from a record; `prelude.lua` has a function for each."""
 
     FIELD = "field"
-    """The field's text; without one the message is not in the index."""
+    """The field's text. A message without one is not in the index."""
     ENDING = "ending"
-    """The last eight digits of the phone number in the field, or the whole of another text.
+    """The last eight digits of the phone number in the field, or the whole of another id.
 
-    These are the same with and without a country's calling code, and with and without the digit
-    that Meta adds or drops.
+    These digits are the same with and without a country's calling code, and with and without the
+    digit that Meta adds or drops.
     """
     ABSENT = "absent"
-    """One index of all messages that lack the field."""
+    """The dimension has one index, of all messages that lack the field."""
     ALWAYS = "always"
-    """One index of all messages."""
+    """The dimension has one index, of all messages."""
     FAILED = "failed"
-    """One index of all messages whose status, the field, is that."""
+    """The dimension has one index, of all messages whose field, the status, is `failed`."""
 
 
 class Dimension(NamedTuple):
-    """One way to find messages: an index, and counters where `counted`.
+    """One way to find messages: an index for each value, and counters if `counted`.
 
-    Of one that is counted and has many values, these are listed too. A message may have several
-    values in one: it is in the index of each, once.
+    If a dimension is counted and has many values, they are listed too. A message may have several
+    values in a dimension; then it is in the index of each of them once.
 
     Attributes:
-        name: as keys have it.
+        name: its name in keys.
         value: how it takes a value from a field.
-        field: of the record.
-        counted: whether the messages of a value are counted.
-        further: fields that further values are taken from.
+        field: the field of the record that it takes the value from.
+        counted: whether the messages of each value are counted.
+        further: fields that it takes further values from.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Dimension(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """All fields that it takes values from."""
+        """The fields that it takes values from."""
         return (self.field, *self.further)
 
     @property
@@ -60,7 +60,7 @@ class Dimension(NamedTuple):
 
 
 RECIPIENT_FIELDS = ("recipient_id", "metas_recipient_id", "user_id", "parent_user_id")
-"""The fields of a record that name its recipient: that of the track-send, then those of Meta."""
+"""The fields of a record that name its recipient: the track-send's first, then Meta's."""
 
 DIMENSIONS = (
     Dimension("event", Value.FIELD, "event_id", counted=True),
@@ -76,26 +76,26 @@ DIMENSIONS = (
 )
 
 FILTERS = {each.field: each.name for each in DIMENSIONS if each.value is Value.FIELD}
-"""The dimensions that are asked for by a field's text, by the name of the field: requests, queries
-and options of commands call it the same."""
+"""The dimensions that can be filtered by a field's text, by the name of the field. Requests,
+queries and options of commands use the same names."""
 
 LISTED = tuple(each for each in DIMENSIONS if each.listed)
 """The dimensions whose values are listed and counted; each has an endpoint that lists them."""
 
 
 def values_of(dimension: Dimension, texts: Iterable[str | None]) -> set[str]:
-    """The values by which a message is in the dimension's indexes.
+    """Returns the values under which the dimension's indexes have a message.
 
     Args:
-        dimension: of the indexes; `prelude.lua` says the same of it to the scripts.
-        texts: what the message's record holds in the dimension's fields.
+        dimension: the dimension; `prelude.lua` has the same function.
+        texts: the texts in the dimension's fields of the message's record.
     """
     values = (_value_of(dimension.value, text or "") for text in texts)
     return {value for value in values if value is not None}
 
 
 def recipients_in(record: object) -> set[str]:
-    """The numbers and ids of a message's recipient."""
+    """Returns the numbers and ids of a record's recipient."""
     return {text for field in RECIPIENT_FIELDS if (text := getattr(record, field))}
 
 

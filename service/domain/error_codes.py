@@ -1,4 +1,4 @@
-"""What Meta's error codes mean and what to do about them, as `meta_errors.toml` has it."""
+"""The meanings of Meta's error codes, and what to do about them, from `meta_errors.toml`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from service.domain.statistics import MOST_CODES, OTHER_CODE, is_number
 
 
 class RemedyClass(StrEnum):
-    """When to send again what failed."""
+    """When to send a failed message again."""
 
     NOW = "now"
     LATER = "later"
     FIX = "fix"
     NEVER = "never"
     UNKNOWN = "unknown"
-    """Of a code that we know nothing of, or a failure without one."""
+    """For a code that we don't know, or a failure without one."""
 
 
 class Remedy(msgspec.Struct, frozen=True):
-    """What is known of an error code; None: nothing."""
+    """What is known of an error code; None stands for an unknown text."""
 
     remedy_class: RemedyClass
     meaning: str | None = None
@@ -80,11 +80,12 @@ def groups_of(numbers: Mapping[str, int]) -> dict[str, int]:
     """Groups failures by code, the largest group first.
 
     Args:
-        numbers: numbers of failures by code, `""` for none. Each partition limits its codes, so
-            the sum of all may have more; earlier versions stored any text as a code.
+        numbers: the numbers of failures by code, `""` for none. There may be more than
+            `MOST_CODES`: that limit holds for each partition. Earlier versions stored any text as
+            a code.
 
     Returns:
-        the known codes, up to `MOST_CODES` others, and the rest together as `OTHER_CODE`.
+        the known codes, up to `MOST_CODES` others, and all the rest as `OTHER_CODE`.
     """
     others = [code for code in numbers if is_number(code) and code not in _REMEDIES]
     others.sort(key=lambda code: (-numbers[code], code))
@@ -96,21 +97,21 @@ def groups_of(numbers: Mapping[str, int]) -> dict[str, int]:
 
 
 def group_of(code: str, groups: Container[str]) -> str:
-    """The code of the group that a failure with this code belongs to."""
+    """Returns the code of the group that a failure with this code belongs to."""
     return code if code in groups or code in _REMEDIES or not code else OTHER_CODE
 
 
 def codes_of(remedy_class: RemedyClass) -> list[str]:
-    """The known codes that may be of a class; none for `UNKNOWN`."""
+    """Returns the known codes that may be of a class; none for `UNKNOWN`."""
     return [code for code in KNOWN_CODES if remedy_class in classes_of(code)]
 
 
 def remedy_of(code: str, details: str = "") -> Remedy:
-    """The meaning, remedy and class of a failure.
+    """Returns the meaning, remedy and class of a failure.
 
     Args:
         code: the record's code, `""` for none.
-        details: Meta's details: some codes have different remedies by their details.
+        details: Meta's details, on which the remedy of some codes depends.
     """
     if details:
         for pattern, remedies in _BY_DETAILS:
@@ -120,6 +121,6 @@ def remedy_of(code: str, details: str = "") -> Remedy:
 
 
 def classes_of(code: str) -> set[RemedyClass]:
-    """The classes that failures with a code may have, depending on their details."""
+    """Returns the classes that failures with a code may have, depending on their details."""
     special = {remedies[code].remedy_class for _, remedies in _BY_DETAILS if code in remedies}
     return special | {remedy_of(code).remedy_class}

@@ -1,4 +1,4 @@
-"""Which messages are asked for, and a place in their order."""
+"""Queries: which messages are asked for, and positions in their order."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ class Selection(msgspec.Struct, frozen=True):
     """Which messages to list.
 
     Attributes:
-        filters: dimension and value, at least one; all must hold.
-        status: only messages now at this status, `""` for all.
+        filters: pairs of a dimension and a value, at least one pair; all of them must match.
+        status: only messages that have this status now, `""` for all.
         heads: the digits that may come before the last eight of the recipient's number, as
             `models.recipients.heads_of` returns them; `""` for any.
         recipient_id: an erasure removes only messages to this person; `""` for all.
-        codes: only messages that failed with one of these codes; `""` among them means without a
-            code; empty: any.
-        but_codes: only messages that failed with none of these.
-        has: only messages whose record has all of these fields, named as in `reports.Record`.
+        codes: only messages that failed with one of these codes, where `""` stands for a failure
+            without a code; empty for any.
+        but_codes: only messages that failed with none of these codes.
+        has: only messages whose record has all of these fields, named as in `Record`.
         lacks: only messages whose record has none of these fields.
-        since_us: only messages that were created then or later, in µs; 0: any.
+        since_us: only messages that were created then or later, in µs; 0 for any.
     """
 
     filters: Sequence[tuple[str, str]]
@@ -37,12 +37,12 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 class Position(NamedTuple):
-    """A place in the order of messages, newest first: behind the message with these two."""
+    """A position in the order of messages, newest first: behind the message with these two."""
 
     created_us: int
     message_id: str
 
 
 ValuePosition = tuple[int, str]
-"""A place among a dimension's values, the latest first: `created_us` of its latest message, and the
-value."""
+"""A position among the values of a dimension, the latest first: behind this value, whose latest
+message has this `created_us`."""

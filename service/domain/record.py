@@ -1,4 +1,4 @@
-"""The record of a message: what all reports on it make together."""
+"""The record of a message, which all reports on it make together."""
 
 from __future__ import annotations
 
@@ -9,44 +9,46 @@ from typing import Any, NamedTuple
 from service.domain.report import RANK, SHARED, STATUS_OF, Context, Extras, Report, Status
 
 RECORD_EXTRAS = tuple(field for field in Extras.__struct_fields__ if field != "participant_id")
-"""The fields of `Extras` that are the record's."""
+"""The fields of `Extras` that a record has."""
 
 
 class Record(NamedTuple):
     """What is known of a message: the fields of its hash in Redis, where `stored` names them.
 
-    All but the status are texts, `""` for what is not known: the hash has no such field then. The
-    order is the one in which a new message's fields are written, for people who look at them. The
-    fields of `Context` are each as the latest track-send has it that names it; without any
-    track-send `recipient_id` is the smallest text among the status updates. Those of `Extras` are
-    the smallest text of each, where statuses differ; one of `SHARED` only while no track-send has
-    named it. Times are in decimal digits.
+    All fields but the status are texts; `""` stands for an unknown one, and then the hash has no
+    such field. Their order is the one in which a new message's fields are written, for people who
+    look at them. Times are in decimal digits.
+
+    A field of `Context` is as the latest track-send that names it has it. Without any track-send,
+    `recipient_id` is the smallest text among the status updates. A field of `Extras` is the
+    smallest text among the statuses; if it is also one of `SHARED`, that holds only until a
+    track-send names it.
 
     Attributes:
         status: the highest status ever reported.
         wamid: Meta's id of the message.
-        metas_recipient_id: the recipient as status updates name it, where that is another text than
+        metas_recipient_id: the recipient as status updates name it, if that is another text than
             `recipient_id`; the smallest of several.
-        created_us: `received_us` of the report that was merged first; never changes.
-        tracked_us: `received_us` of the latest track-send, `""`: nobody tracked the message.
-        sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
-        delivered_ms: see `sent_ms`.
-        read_ms: see `sent_ms`.
-        failed_ms: see `sent_ms`.
-        sent_received_ms: when the service first received a report of `sent`. So for the others.
-        delivered_received_ms: see `sent_received_ms`.
-        read_received_ms: see `sent_received_ms`.
-        failed_received_ms: see `sent_received_ms`.
+        created_us: `received_us` of the report that was merged first; it never changes.
+        tracked_us: `received_us` of the latest track-send, `""` if there was none.
+        sent_ms: the earliest time reported for `sent`, `""` for none.
+        delivered_ms: the earliest time reported for `delivered`, `""` for none.
+        read_ms: the earliest time reported for `read`, `""` for none.
+        failed_ms: the earliest time reported for `failed`, `""` for none.
+        sent_received_ms: when the service first received a report of `sent`.
+        delivered_received_ms: when the service first received a report of `delivered`.
+        read_received_ms: when the service first received a report of `read`.
+        failed_received_ms: when the service first received a report of `failed`.
         error_ms: the time of the failure that the error is from.
-        error_code: see `Report`, as the rest of the error.
-        error_message: see `error_code`.
-        error_details: see `error_code`.
-        error_href: see `error_code`.
-        participants: how many members of a group statuses have named, in digits; `""`: none. What
-            is known of each is kept beside the record, see `Participant`.
-        recipient_id_us: `received_us` of the track-send that `recipient_id` is from, if that is an
-            earlier one than the latest; else `""`, as nearly always. So for all of `Context`, but
-            for `phone_number_id_us`.
+        error_code: the error's code; see `Report`.
+        error_message: see `Report`.
+        error_details: see `Report`.
+        error_href: see `Report`.
+        participants: how many members of a group statuses have named, in digits; `""` for none.
+            What is known of each is stored beside the record, see `Participant`.
+        recipient_id_us: `received_us` of the track-send that `recipient_id` is from, if that is not
+            the latest track-send; else `""`, as nearly always. The same holds for all fields of
+            `Context` except those of `SHARED`.
         event_id_us: see `recipient_id_us`.
         registration_id_us: see `recipient_id_us`.
         guest_id_us: see `recipient_id_us`.
@@ -55,8 +57,8 @@ class Record(NamedTuple):
         flow_type_us: see `recipient_id_us`.
         message_type_us: see `recipient_id_us`.
         campaign_id_us: see `recipient_id_us`.
-        phone_number_id_us: `received_us` of the track-send that `phone_number_id` is from; `""`: no
-            track-send named one. So for all of `SHARED`.
+        phone_number_id_us: `received_us` of the track-send that `phone_number_id` is from; `""` if
+            no track-send named one. The same holds for all fields of `SHARED`.
     """
 
     status: Status
@@ -111,20 +113,20 @@ class Record(NamedTuple):
 class Participant(NamedTuple):
     """What is known of a member of a group that a message was sent to.
 
-    All are texts, `""` for what is not known. Times are in decimal digits.
+    All fields are texts; `""` stands for an unknown one. Times are in decimal digits.
 
     Attributes:
-        participant_id: as Meta names them.
-        received_us: when the service first received a report that names them.
-        sent_ms: the earliest time reported for `sent`, `""`: never. So for the other statuses.
-        delivered_ms: see `sent_ms`.
-        read_ms: see `sent_ms`.
-        failed_ms: see `sent_ms`.
+        participant_id: Meta's id of the member.
+        received_us: when the service first received a report that names the member.
+        sent_ms: the earliest time reported for `sent`, `""` for none.
+        delivered_ms: the earliest time reported for `delivered`, `""` for none.
+        read_ms: the earliest time reported for `read`, `""` for none.
+        failed_ms: the earliest time reported for `failed`, `""` for none.
         error_ms: the time of the failure that the error is from.
-        error_code: see `Report`, as the rest of the error.
-        error_message: see `error_code`.
-        error_details: see `error_code`.
-        error_href: see `error_code`.
+        error_code: the error's code; see `Report`.
+        error_message: see `Report`.
+        error_details: see `Report`.
+        error_href: see `Report`.
     """
 
     participant_id: str
@@ -141,18 +143,18 @@ class Participant(NamedTuple):
 
     @property
     def status(self) -> Status | None:
-        """The highest that was reported of them; None: none was."""
+        """The highest status that was reported of the member; None if none was."""
         reached = (status for status in reversed(Status) if getattr(self, f"{status}_ms"))
         return next(reached, None)
 
 
 def participants_in(fields: Iterable[tuple[str, str]]) -> list[Participant]:
-    """The participants in the fields of a hash and their texts, by their ids.
+    """Returns the participants in the fields of a hash, sorted by their ids.
 
     A field is called `<participant> <name>`, with the names of `Participant`.
 
     Raises:
-        ValueError: they are none that this version can read.
+        ValueError: this version can't read a participant in them.
     """
     found: dict[str, dict[str, str]] = {}
     for field, text in fields:
@@ -187,7 +189,7 @@ _STORED = {
     "parent_user_id": "parent_user",
     "callback_data": "callback",
 }
-"""The fields of a record whose names in its hash are shorter; there are millions of hashes."""
+"""The fields that have shorter names in the hash, since there are millions of hashes."""
 
 _STORED |= {
     f"{field}_us": f"{_STORED.get(field, field)}_named_us" for field in Context.__struct_fields__
@@ -195,7 +197,7 @@ _STORED |= {
 
 
 def stored(field: str) -> str:
-    """The name that a field of `Record` has in the hash."""
+    """Returns the name that a field of `Record` has in the hash."""
     return _STORED.get(field, field)
 
 
@@ -207,13 +209,13 @@ _OLDER = slice(Record._fields.index("recipient_id_us"), None)
 
 
 def record_in(fields: Iterable[tuple[str, str]]) -> Record:
-    """The record in the fields of a hash and their texts.
+    """Returns the record in the fields of a hash.
 
-    A status that the hash has no receipt of was received when the message was created. Fields that
-    only a later version knows are passed over; they stay in the hash.
+    If the hash doesn't say when a status was first received, that was when the message was created.
+    Fields that only a later version knows are ignored; they stay in the hash.
 
     Raises:
-        ValueError: it is no record, or one whose status only a later version knows.
+        ValueError: it is no record, or its status is one that only a later version knows.
     """
     found = _ABSENT.copy()
     found.update(fields)
@@ -230,13 +232,14 @@ def record_in(fields: Iterable[tuple[str, str]]) -> Record:
 
 
 def record_of(reports: Sequence[Report]) -> Record:
-    """The record that all reports on one message make together.
+    """Returns the record that all reports on one message make together.
 
     Args:
-        reports: at least one, in the order in which they were merged. Only `created_us` depends
-            on that order, and `metas_recipient_id` where track-sends name different recipients.
+        reports: at least one report, in the order in which they were merged. Only `created_us`
+            depends on that order, and `metas_recipient_id` if track-sends name different
+            recipients.
     """
-    # A message that a participant failed to get was sent all the same, nobody knows when.
+    # A participant's failure doesn't fail the message: that was sent, at an unknown time.
     own = [
         each
         for each in reports
@@ -255,7 +258,7 @@ def record_of(reports: Sequence[Report]) -> Record:
 
 
 def participants_of(reports: Iterable[Report]) -> list[Participant]:
-    """The participants of one message that all reports on it make together, by their ids."""
+    """Returns the participants that all reports on one message make, sorted by their ids."""
     by_id: dict[str, list[Report]] = {}
     for report in reports:
         if participant_id := participant_named_in(report):
@@ -275,12 +278,12 @@ def _participant_of(participant_id: str, reports: Sequence[Report]) -> Participa
 
 
 def participant_named_in(report: Report) -> str:
-    """The participant that a report is about, `""` for none."""
+    """Returns the id of the participant that a report is about, `""` for none."""
     return report.extras.participant_id if report.extras else ""
 
 
 def _times_of(reports: Iterable[Report]) -> dict[str, str]:
-    """The earliest time of each status."""
+    """Returns the earliest time of each status."""
     found: dict[Status, int] = {}
     for report in reports:
         found[report.status] = min(report.at_ms, found.get(report.status, report.at_ms))
@@ -288,7 +291,7 @@ def _times_of(reports: Iterable[Report]) -> dict[str, str]:
 
 
 def _receipts_of(reports: Iterable[Report]) -> dict[str, str]:
-    """When the service first received a report of each status."""
+    """Returns when the service first received a report of each status."""
     found: dict[Status, int] = {}
     for report in reports:
         first_us = found.get(report.status, report.received_us)
@@ -297,11 +300,12 @@ def _receipts_of(reports: Iterable[Report]) -> dict[str, str]:
 
 
 ERROR_FIELDS = ("error_code", "error_message", "error_details", "error_href")
-"""What tells errors of the same time apart: the smaller texts stay, in this order."""
+"""The fields of an error. Of errors at the same time the one with the smaller texts stays; they are
+compared in this order."""
 
 
 def _error_of(reports: Sequence[Report]) -> dict[str, str]:
-    """The first of the errors: by the time, then by its texts."""
+    """Returns the first error, by its time and then by its texts."""
     failures = [
         (r.at_ms, r.error_code, r.error_message, r.error_details, r.error_href)
         for r in reports
@@ -319,9 +323,9 @@ def _extras_of(reports: Sequence[Report]) -> dict[str, str]:
 
 
 def _context_of(reports: Sequence[Report]) -> dict[str, str]:
-    """The fields that track-sends name, `tracked_us`, and when each was received that needs it.
+    """Returns the fields that track-sends name, `tracked_us`, and the times that fields need.
 
-    Each field is from the latest track-send that names it (equal times: the greater text).
+    Each field is from the latest track-send that names it; at equal times the greater text wins.
     """
     sends = [(report.received_us, report.context) for report in reports if report.context]
     found = _recipients_of(reports)
@@ -340,10 +344,10 @@ def _context_of(reports: Sequence[Report]) -> dict[str, str]:
 
 
 def _recipients_of(reports: Sequence[Report]) -> dict[str, str]:
-    """The recipient of the track-send, and the smallest other one that a status names.
+    """Returns the track-send's recipient, and the smallest other one that a status names.
 
-    Without a track-send they are the two smallest that statuses name. What a status names and a
-    later track-send replaces isn't kept.
+    Without a track-send, these are the two smallest that statuses name. A recipient that both a
+    status and a track-send name is not kept once a later track-send replaces it.
     """
     sent, others = (0, ""), set[str]()
     for report in reports:
@@ -357,16 +361,16 @@ def _recipients_of(reports: Sequence[Report]) -> dict[str, str]:
 
 
 def receipts_of(record: Record) -> dict[Status, str]:
-    """When the service first received each status that was reported, in ms since the epoch."""
+    """Returns when the service first received each reported status, in ms since the epoch."""
     received_ms = ((status, getattr(record, f"{status}_received_ms")) for status in Status)
     return {status: time_ms for status, time_ms in received_ms if time_ms}
 
 
 def older_in(record: Record) -> dict[str, str]:
-    """The context fields that the record has a time in µs for, each with it.
+    """Returns the context fields for which the record has a time in µs, with these times.
 
-    These are the fields that are older than the latest track-send, and those of `SHARED` that a
-    track-send named.
+    They are the fields from an earlier track-send than the latest, and the fields of `SHARED` that
+    a track-send named.
     """
     times_us = ((field, getattr(record, f"{field}_us")) for field in Context.__struct_fields__)
     return {field: time_us for field, time_us in times_us if time_us}

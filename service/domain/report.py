@@ -1,8 +1,8 @@
-"""What the service learns about a message, and how that becomes one record.
+"""Reports: what the service learns about messages.
 
-Everything learned is a `Report`. The record of a message is what all of its reports say
-together (`record_of`), whatever their order and however often each came. `lua/merge.lua` does the
-same one report at a time inside Redis; the tests hold it against `record_of`.
+The record of a message is what all of its reports make together (`record_of`), in whatever order
+and however often they came. `lua/merge.lua` does the same inside Redis, one report at a time; the
+tests compare it with `record_of`.
 
 Pure: no clock, no I/O.
 """
@@ -18,7 +18,7 @@ import msgspec
 
 
 class Status(StrEnum):
-    """The statuses in their order: a message's status is the highest ever reported."""
+    """The statuses in their order. A message has the highest status that was ever reported."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -31,9 +31,9 @@ RANK = {status: rank for rank, status in enumerate(Status, start=1)}
 
 
 class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a track-send says of a message; `""` is what it doesn't name.
+    """The fields that a track-send names; `""` stands for a field that it doesn't name.
 
-    A further field goes to the end: journals hold these as arrays.
+    New fields go to the end, since journals hold these as arrays.
     """
 
     recipient_id: str = ""
@@ -49,9 +49,9 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The fields of Meta's own status that the guide's lacks; `""` if it lacks one.
+    """The fields of Meta's own status beyond those of the guide; `""` stands for an absent one.
 
-    A further field goes to the end: journals hold these as arrays.
+    New fields go to the end, since journals hold these as arrays.
 
     Attributes:
         phone_number_id: the id of the business's number that sent the message.
@@ -59,11 +59,11 @@ class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
         parent_user_id: the recipient's id for all businesses of a portfolio.
         participant_id: the member of a group that the status is about.
         callback_data: `biz_opaque_callback_data`, which the sender gave the message.
-        pricing_category: of Meta's pricing object the text under `category`; so for the next two.
-        pricing_type: see `pricing_category`.
-        pricing_model: see `pricing_category`; Meta calls it `pricing_model` too.
-        pricing_billable: `true` or `false`.
-        pricing_other: a JSON object of what else there is in Meta's, its keys sorted.
+        pricing_category: `category` in Meta's pricing object.
+        pricing_type: `type` in Meta's pricing object.
+        pricing_model: `pricing_model` in Meta's pricing object.
+        pricing_billable: `billable` in Meta's pricing object: `true` or `false`.
+        pricing_other: the rest of Meta's pricing object, as JSON with sorted keys.
     """
 
     phone_number_id: str = ""
@@ -79,25 +79,25 @@ class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 SHARED = tuple(field for field in Context.__struct_fields__ if field in Extras.__struct_fields__)
-"""The fields that a track-send may name and Meta's status too: a track-send's text beats Meta's."""
+"""The fields that both track-sends and Meta's statuses may name. A track-send's text wins."""
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One thing learned about one message. Encodes to the JSON array that `merge.lua` reads.
+    """One thing learned about one message. It encodes to the JSON array that `merge.lua` reads.
 
     Attributes:
         wamid: Meta's id of the message.
-        status: the status reported; a track-send reports `sent`.
-        at_ms: when the message reached that status, in ms since the epoch. 0 in a failure of a
-            participant: nothing is known of them but that they are one (see `reports_of`).
+        status: the reported status; a track-send reports `sent`.
+        at_ms: when the message reached that status, in ms since the epoch. 0 in a participant's
+            failure that only names the participant (see `reports_of`).
         received_us: when the service received the report, in µs since the epoch.
-        recipient_id: the recipient as a status update names it, `""` if it doesn't.
-        error_code: of a `failed` report, `""` for none.
-        error_message: of a `failed` report, `""` for none.
-        error_details: of a `failed` report, `""` for none.
+        recipient_id: the recipient that a status update names, `""` for none.
+        error_code: the error code of a `failed` report, `""` for none.
+        error_message: the error message of a `failed` report, `""` for none.
+        error_details: the error details of a `failed` report, `""` for none.
         error_href: a link to Meta's page about the error, `""` for none.
-        context: of a track-send, `()` in a status update.
-        extras: of a status in Meta's own form, `()` elsewhere.
+        context: the fields of a track-send; `()` in a status update.
+        extras: the further fields of a status in Meta's own form; `()` in other reports.
     """
 
     wamid: str
@@ -114,7 +114,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 EARLIEST_S = 1_230_768_000
-"""The start of 2009, in seconds since the epoch: no message is older."""
+"""The start of 2009, in seconds since the epoch. No message is older."""
 
 LONGEST_AHEAD_MS = 86_400_000
 """How far ahead of the clock a reported time may lie."""
@@ -124,18 +124,18 @@ _MOST_AHEAD_US = 1_000_000
 
 
 class Clock:
-    """Stamps reports: µs since the epoch, no two in a row the same.
+    """Stamps reports, in µs since the epoch. Two stamps in a row are never the same.
 
-    Stamps go backwards only where the time of day does, by more than a second: a clock that was far
-    ahead for a moment must not leave its mark on all that follows. None is before 2009, as on a
-    machine that has lost its clock.
+    A stamp is earlier than the one before it only if the time of day went back by more than a
+    second: a clock that was far ahead for a moment must not affect all later stamps. No stamp is
+    before 2009, even on a machine that has lost its clock.
 
     Args:
-        wall_ns: the time of day in ns, `time.time_ns` save in tests.
+        wall_ns: returns the time of day in ns: `time.time_ns`, except in tests.
 
     Attributes:
-        latest_ms: tells the latest time that a report may have by another clock than this one, in
-            ms since the epoch. Without one, no time is known to be too late.
+        latest_ms: returns the latest time that a report may have, in ms since the epoch, by another
+            clock than this one. The default allows any time.
     """
 
     def __init__(self, wall_ns: Callable[[], int]) -> None:
@@ -144,7 +144,7 @@ class Clock:
         self.latest_ms: Callable[[], float] = lambda: math.inf
 
     def __call__(self) -> int:
-        """The next stamp."""
+        """Returns the next stamp."""
         now_us = self._wall_ns() // 1000
         if now_us < _EARLIEST_US:  # noqa: PLR1730  `max` would cost each report 0.1 µs more
             now_us = _EARLIEST_US
@@ -161,15 +161,15 @@ class Outcome(StrEnum):
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     QUEUED = "queued"
-    """Nothing yet: it is in the journal."""
+    """Nothing yet: the report is in the journal."""
     ERASED = "erased"
-    """Nothing: the message had been erased, and stays so."""
+    """Nothing: the message had been erased, and stays erased."""
 
 
 class Merged(NamedTuple):
-    """A report was taken: the message's status after it, and what it did to the record.
+    """The result of a report: the message's status after it, and what it did to the record.
 
-    Of one that is queued the status is the reported one.
+    If the report is queued, the status is the reported one.
     """
 
     status: Status

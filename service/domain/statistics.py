@@ -1,8 +1,8 @@
 """What messages are counted by, and what the counters say.
 
-`lua/indexes.lua` keeps the counters: a record that changes takes what it added before out of them
-and puts what it adds now into them. `counted` says the same of one record in Python; the tests hold
-the counters against a recount by it.
+`lua/indexes.lua` keeps the counters: when a record changes, it subtracts what the record added
+before, and adds what it adds now. `deltas_of` computes the same for one record in Python; the tests
+compare the counters with a recount by it.
 
 Pure: no clock, no I/O.
 """
@@ -23,26 +23,26 @@ from service.domain.record import Record
 from service.domain.report import Status
 
 REACHED = (Status.SENT, Status.DELIVERED, Status.READ)
-"""The way of a message that doesn't fail: who is at a step has been at those before it."""
+"""The funnel. A message at one stage has passed all earlier stages."""
 
 MONTH_S = 30 * 86_400
 """How long Meta goes on trying to deliver a message, in seconds."""
 
 AGE_BUCKET_DIGITS = (6, 8)
-"""Messages that are only sent are counted by when they were, by the time in ms without so many of
-its digits: by spans of 1,000 s and of 100,000 s. Cutting them off needs no arithmetic."""
+"""Undelivered messages are counted by send time, in buckets of 1,000 s and of 100,000 s. A bucket
+is the time in ms without its last 6 or 8 digits, which needs no arithmetic."""
 
 AGES_S = (3_600, 86_400, 7 * 86_400, MONTH_S)
-"""By how old they are, in seconds, messages are told apart that are sent and silent."""
+"""The age groups of undelivered messages: their upper bounds, in seconds."""
 
 OVER = "over"
-"""Stands for how long something took that took more than the last of `LATENCY_BUCKETS_S`."""
+"""The bucket for durations longer than the last of `LATENCY_BUCKETS_S`."""
 
 EXACT_S = 20
-"""How long things take is counted to the second up to this, in seconds."""
+"""Up to this duration, in seconds, a bucket is one second wide."""
 
 GROWTH = 1.1
-"""Beyond it, each bound is about so many times the one before it."""
+"""Beyond `EXACT_S`, each bound is about so many times the one before it."""
 
 
 def _within_s() -> Iterator[int]:
@@ -53,23 +53,24 @@ def _within_s() -> Iterator[int]:
 
 
 LATENCY_BUCKETS_S = tuple(_within_s())
-"""How long things take is counted by these, in seconds: each by the first that is no shorter, which
-is a tenth too long at most, or a second."""
+"""The upper bounds of the latency histogram, in seconds. A duration goes into the first bucket that
+fits; a bucket is at most 10 % or 1 s too wide."""
 
 
 TOLERANCE_MS = 1_000
-"""A `delivered` or `read` up to so long before `sent` counts in the histogram's first bucket.
-Meta's times are whole seconds and ours aren't, so short negative durations are normal."""
+"""A `delivered` or `read` that is at most this much earlier than `sent` counts in the histogram's
+first bucket. Meta's times are whole seconds and ours aren't, so short negative durations are
+normal."""
 
 OTHER_CODE = "other"
 """The field that counts all error codes without a field of their own."""
 
 MOST_CODES = 200
-"""When a hash of counters has so many fields, it counts new codes as `OTHER_CODE`, except those in
+"""Once a hash of counters has so many fields, it counts new codes as `OTHER_CODE`, except those in
 `meta_errors.toml`."""
 
 LONGEST_CODE = 6
-"""A code has a field of its own only if it is a number of up to so many digits, as Meta's are."""
+"""How many digits a code may have to get a field of its own. Meta's codes are such numbers."""
 
 TIMED = (Status.DELIVERED, Status.READ)
 _TIMES = [f"{status}:{within}" for within in (*LATENCY_BUCKETS_S, OVER) for status in TIMED]
@@ -79,11 +80,12 @@ class CounterDeltas(msgspec.Struct, frozen=True):
     """Numbers of messages, by the fields of the keys that hold the counters.
 
     Attributes:
-        count: now at a status; `failed:<status>`: failed after they had reached that one;
-            `error:<code>`: failed with it, `error:other`: with a code without a field of its own.
-        times: `delivered:<s>` and `read:<s>`: how long that took from `sent`, by
-            `LATENCY_BUCKETS_S`.
-        waits: sent in that span of `AGE_BUCKET_DIGITS` and silent since.
+        count: `<status>`: have this status now. `failed:<status>`: failed after they had reached
+            this status. `error:<code>`: failed with this code. `error:other`: failed with a code
+            without a field of its own.
+        times: `delivered:<s>` and `read:<s>`: took that long from `sent`, by `LATENCY_BUCKETS_S`.
+        waits: `<bucket>`: were sent in that bucket of `AGE_BUCKET_DIGITS`, and have no later
+            status.
     """
 
     count: Counter[str]
@@ -92,7 +94,10 @@ class CounterDeltas(msgspec.Struct, frozen=True):
 
 
 def deltas_of(record: Record) -> CounterDeltas:
-    """What a message adds to the counters of each of its dimensions, while codes are few."""
+    """Returns what a message adds to the counters of each of its dimensions.
+
+    It assumes that there are few codes: see `MOST_CODES`.
+    """
     return CounterDeltas(
         Counter(_standing(record)), Counter(_durations(record)), Counter(_waiting(record))
     )
@@ -109,7 +114,7 @@ def _standing(record: Record) -> Iterator[str]:
 
 
 def is_number(code: str) -> bool:
-    """Whether an error code is of the form that is counted by itself."""
+    """Returns whether an error code has the form of codes that get a field of their own."""
     return len(code) <= LONGEST_CODE and code.isascii() and code.isdigit()
 
 
@@ -130,7 +135,7 @@ def _waiting(record: Record) -> Iterator[str]:
 
 
 def waits_asked(now_ms: int) -> list[str]:
-    """The fields of `CounterDeltas.waits` by which `stats_of` tells ages at this time."""
+    """Returns the fields of `CounterDeltas.waits` that `stats_of` needs at this time."""
     return [span for cut, age_s in _SPANS_ASKED for span in _spans(now_ms, cut, age_s)]
 
 
@@ -139,18 +144,18 @@ _SPANS_ASKED = tuple(zip(AGE_BUCKET_DIGITS, (_DAY_S, MONTH_S), strict=True))
 
 
 def _spans(now_ms: int, cut: int, age_s: int) -> list[str]:
-    """The spans of the next day, as a reported time may be, and of the past up to an age."""
+    """Returns the buckets from a given age up to a day ahead: reported times may lie ahead."""
     first, last = ((now_ms + 1000 * s) // 10**cut for s in (-age_s, _DAY_S))
     return [str(span) for span in range(first, last + 1)]
 
 
 class ValueTotals(NamedTuple):
-    """A value of a dimension and its messages, in one partition or in all.
+    """The counts of a dimension's value, in one partition or in all.
 
     Attributes:
-        value: of the dimension.
-        latest_us: `created_us` of the latest.
-        statuses: how many are at each.
+        value: the value.
+        latest_us: `created_us` of its latest message.
+        statuses: how many of its messages have each status.
     """
 
     value: str
@@ -159,50 +164,52 @@ class ValueTotals(NamedTuple):
 
     @property
     def position(self) -> ValuePosition:
-        """Where it is among the values."""
+        """Its position among the values."""
         return self.latest_us, self.value
 
     @property
     def total(self) -> int:
-        """How many messages it has."""
+        """The number of its messages."""
         return sum(self.statuses.values())
 
     def plus(self, other: ValueTotals) -> ValueTotals:
-        """The same value's messages here and elsewhere."""
+        """Returns the sum of the counts of the same value in two places."""
         statuses = {each: self.statuses[each] + other.statuses[each] for each in Status}
         return ValueTotals(self.value, max(self.latest_us, other.latest_us), statuses)
 
 
 class LatencyHistogram(NamedTuple):
-    """How long something took.
+    """How long messages took to reach a status.
 
     Attributes:
-        number: of messages that it is known of.
-        within: of how many it took no longer than so many seconds, by these; None: any time.
+        number: how many messages have a known duration.
+        within: pairs of an upper bound in seconds and the number of messages that took no longer;
+            None stands for any duration.
     """
 
     number: int
     within: list[tuple[int | None, int]]
 
     def quantile_s(self, part: float) -> int | None:
-        """Within how many seconds that part of them was through.
+        """Returns the bound in seconds within which this part of the messages was done.
 
-        None where it took longer than a month, or there are none.
+        Returns:
+            None if it took longer than a month, or if there are no messages.
         """
         through = (bound_s for bound_s, number in self.within if number >= part * self.number)
         return next(through, None)
 
 
 class Stats(NamedTuple):
-    """What the counters say of some messages.
+    """What the counters say about a group of messages.
 
     Attributes:
-        statuses: how many are at each now.
-        reached: how many have been at each, or at a later one of sent, delivered and read.
-        errors: how many failed with each code; `""`: without one.
-        to_deliver: from sent to delivered.
-        to_read: from sent to read.
-        awaiting: how many are sent and silent, by `AGES_S`, and older.
+        statuses: how many have each status now.
+        reached: how many have reached each status, or a later one of sent, delivered and read.
+        errors: how many failed with each code; `""` stands for a failure without one.
+        to_deliver: the durations from sent to delivered.
+        to_read: the durations from sent to read.
+        awaiting: how many are undelivered, by the age groups of `AGES_S` and one of older ones.
     """
 
     statuses: dict[Status, int]
@@ -214,12 +221,12 @@ class Stats(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many messages there are."""
+        """The number of messages."""
         return sum(self.statuses.values())
 
 
 def times_in(packed: bytes) -> Counter[str]:
-    """The fields of `CounterDeltas.times` in their text: numbers of 32 bits each."""
+    """Decodes the fields of `CounterDeltas.times` from their text of 32-bit numbers."""
     whole = len(packed) // 4
     numbers = unpack(f">{whole}I", packed[: 4 * whole])
     return Counter(
@@ -228,15 +235,16 @@ def times_in(packed: bytes) -> Counter[str]:
 
 
 def numbers_of(times: Counter[str]) -> list[int]:
-    """All numbers of the text that `times_in` reads, in their order."""
+    """Returns the numbers of the text that `times_in` reads, in their order."""
     return [times[field] for field in _TIMES]
 
 
 def merge_counts(parts: Iterable[CounterDeltas], known_codes: Iterable[str] = ()) -> CounterDeltas:
-    """The sum of all parts.
+    """Returns the sum of all parts.
 
-    An error code without a field in a part that has no room may be among its other codes. So it
-    is one of the other codes altogether, save the known ones, which always have a field.
+    Args:
+        parts: the counters of each partition.
+        known_codes: the error codes that always have a field.
     """
     parts = list(parts)
     counts, times, waits = Counter[str](), Counter[str](), Counter[str]()
@@ -244,6 +252,8 @@ def merge_counts(parts: Iterable[CounterDeltas], known_codes: Iterable[str] = ()
         counts.update(part.count)
         times.update(part.times)
         waits.update(part.waits)
+    # A part that is full may have counted an error code without a field there as another code. So
+    # the code's sum isn't known, and it joins the other codes. Known codes always have a field.
     safe = {f"error:{code}" for code in (*known_codes, OTHER_CODE)}
     for full in (part.count for part in parts if len(part.count) >= MOST_CODES):
         for field in counts.keys() - full.keys() - safe:
@@ -253,11 +263,11 @@ def merge_counts(parts: Iterable[CounterDeltas], known_codes: Iterable[str] = ()
 
 
 def stats_of(tallies: CounterDeltas, now_ms: int) -> Stats:
-    """What counters say.
+    """Returns what counters say.
 
     Args:
-        tallies: of all partitions together; of `waits` the fields of `waits_asked`.
-        now_ms: the time, in ms since the epoch.
+        tallies: the counters of all partitions together, with the fields of `waits_asked`.
+        now_ms: the present time, in ms since the epoch.
     """
     statuses = {status: tallies.count[status] for status in Status}
     return Stats(
@@ -280,7 +290,7 @@ def _reached(count: Mapping[str, int]) -> dict[Status, int]:
 
 
 def _errors(count: Mapping[str, int]) -> dict[str, int]:
-    """Most first."""
+    """Returns the number of failures by error code, the most frequent first."""
     found = {
         name.removeprefix("error:"): number
         for name, number in count.items()
@@ -301,7 +311,10 @@ def _took(times: Mapping[str, int], status: Status) -> LatencyHistogram:
 
 
 def _awaiting(waits: Mapping[str, int], sent: int, now_ms: int) -> list[int]:
-    """Of each age: up to a span more than it says; older is what the spans asked for don't have."""
+    """Returns how many messages each age group has; the last group is of all older ones.
+
+    A group may reach up to a bucket further than its bound.
+    """
     fine, coarse = AGE_BUCKET_DIGITS
     younger = [
         sum(waits[span] for span in _spans(now_ms, cut, age_s))

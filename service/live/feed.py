@@ -1,7 +1,7 @@
-"""The feed: of each partition a stream of the ids of messages that changed or went, in order.
+"""The feed: a stream for each partition, with the ids of messages that were changed or removed.
 
-It holds the latest changes only. A reader is at a place in the feed of each partition; from there
-it can go on as long as the entry at that place is still there.
+It holds the latest changes only. A reader has an offset in the stream of each partition, and can
+read on from it as long as the stream still has the entry at that offset.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _MOST_ENTRIES, _LEAST_ENTRIES = 250, 8
 _ID_LENGTH = 22
 _MOST_NUMBER = 1 << 63
 _LONGEST_NAME = 7_000
-"""What a header may hold is 8,190 bytes."""
+"""The longest cursor, in characters. A header may have 8,190 bytes."""
 
 
 class StreamId(NamedTuple):
-    """A place in the feed of a partition: behind the entry that has this id in Redis' stream."""
+    """An offset in the feed of a partition: behind the entry that has this id in Redis' stream."""
 
     ms: int
     number: int
@@ -32,17 +32,17 @@ class StreamId(NamedTuple):
 
 
 START = StreamId(0, 0)
-"""Before the first entry that there ever was."""
+"""The offset before the first entry that there ever was."""
 
 
 class Changes(NamedTuple):
-    """What was found behind a place.
+    """The changes behind an offset.
 
     Attributes:
-        ids: of the messages that changed or went, each once.
-        records: of those of them that there still are, as they are now.
-        place: to go on from.
-        more: whether more was there already.
+        ids: the ids of the messages that were changed or removed, each once.
+        records: the records of those messages that still exist, as they are now.
+        place: the offset to read on from.
+        more: whether the feed already has further changes.
     """
 
     ids: list[str]
@@ -54,11 +54,11 @@ class Changes(NamedTuple):
 class Feed:
     """The feeds of a store's partitions, read in bounded steps.
 
-    Every method takes `until_s`, when to give up, in seconds of the loop's clock, and raises
-    Unavailable where the partition is.
+    Every method takes `until_s`, the deadline in seconds of the loop's clock, and raises
+    Unavailable if the partition is unavailable.
 
     Args:
-        store: of the messages.
+        store: the store that has the messages.
     """
 
     def __init__(self, store: Store) -> None:
@@ -68,22 +68,22 @@ class Feed:
         self._most_ids = max(MAX_READ // store.partitions, _LEAST_ENTRIES * FEED_IDS)
 
     async def end(self, partition: int, until_s: float) -> StreamId:
-        """The place behind all that is there."""
+        """Returns the offset behind all entries."""
         last = await self._ask(until_s, "XREVRANGE", partition, "+", "-", "COUNT", 1)
         return _place_of(last[0]) if last else START
 
     async def holds(self, partition: int, place: StreamId, until_s: float) -> bool:
-        """Whether everything behind a place is still there.
+        """Returns whether the feed still has everything behind an offset.
 
-        Where the place's own entry isn't, some behind it may be gone too; or it is one that this
-        server never had, since it has lost its latest, as a failover may have it.
+        If the entry at the offset itself is gone, later entries may be gone too. Or this server
+        never had the entry: a failover may lose the latest ones.
         """
         if place == START:
             return int(await self._ask(until_s, "XLEN", partition)) < FEED_ENTRIES
         return bool(await self._ask(until_s, "XRANGE", partition, str(place), str(place)))
 
     async def read(self, partition: int, place: StreamId, until_s: float) -> Changes | None:
-        """Some of what is behind a place; None where that isn't all there any more."""
+        """Returns the next changes behind an offset; None if some of them are gone."""
         most = self._most_entries
         first = "-" if place == START else str(place)
         entries = await self._ask(until_s, "XRANGE", partition, first, "+", "COUNT", most + 1)
@@ -123,12 +123,12 @@ def _ids_of(entry: Any) -> Iterator[str]:  # noqa: ANN401  as the driver has it
 
 
 def encode_cursor(places: Sequence[StreamId]) -> str:
-    """The places of all partitions as a short text, for callers to hand back.
+    """Returns the offsets of all partitions as a short text, for callers to hand back.
 
-    What is in it: the number of partitions, the earliest time, and of each partition the time since
-    then (plus 1; 0 stands for `START`) and the entry's number in its millisecond; in groups of
-    seven bits. 256 partitions take 1 to 2 KiB. `-`, which stands for no places, where a header
-    couldn't hold it: of more than some thousand partitions.
+    The text holds integers in groups of seven bits: the number of partitions, the earliest time,
+    then two for each partition: the time since the earliest one (plus 1; 0 stands for `START`) and
+    the entry's number in its millisecond. 256 partitions take 1 to 2 KiB. With more than some
+    thousand partitions a header couldn't hold it: then the text is `-`, which is no cursor.
     """
     base_ms = min((place.ms for place in places if place != START), default=0)
     numbers = [len(places), base_ms]
@@ -140,7 +140,11 @@ def encode_cursor(places: Sequence[StreamId]) -> str:
 
 
 def decode_cursor(name: str, partitions: int) -> list[StreamId] | None:
-    """The offsets that `encode_cursor` wrote; None: it didn't, or for another store."""
+    """Returns the offsets in a cursor of `encode_cursor`.
+
+    Returns:
+        None if the text is no such cursor, or is one of a store with other partitions.
+    """
     try:
         packed = urlsafe_b64decode(name + "=" * (-len(name) % 4))
         count, base_ms, *numbers = _numbers_in(packed)
@@ -154,7 +158,10 @@ def decode_cursor(name: str, partitions: int) -> list[StreamId] | None:
 
 
 def _groups_of(number: int) -> bytes:
-    """The number's bits, seven a byte, the least first; the highest bit says that more follow."""
+    """Returns a number as a varint: seven bits a byte, the lowest first.
+
+    The highest bit of a byte says that another one follows.
+    """
     groups = bytearray()
     while number > 0x7F:
         groups.append(number & 0x7F | 0x80)

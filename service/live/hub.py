@@ -1,13 +1,13 @@
-"""Tells listeners of changes as they happen: one reader of the feed for all that a process has."""
+"""Tells subscribers of changes as they happen. One reader of the feed serves a whole process."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from service.errors import Unavailable
 from service.live.feed import Feed, StreamId, decode_cursor
@@ -16,32 +16,51 @@ from service.live.subscribers import FeedReader, Subscriber, event_named, some_a
 log = logging.getLogger(__name__)
 
 POLL_S, POLL_EACH_S = 0.2, 0.001
-"""The pause between one look at the feed and the next, in seconds; that many times the partitions
-where it is longer."""
+"""The pause between two polls of the feed, in seconds: the first, or the second for each partition,
+whichever is longer."""
 
 PINGS_S = 15.0
-"""The pause between signs of life, in seconds."""
+"""The pause between two keep-alives, in seconds."""
 
 _OPEN_S = 4.0
+"""How long a partition may take to say where its feed ends, or what it holds, in seconds."""
+
 _BEAT_S = 1.0
+"""How often the connections are looked after, in seconds."""
+
 _LAST_S = 1.0
+"""How long a subscriber may take its last events once the service stops, in seconds."""
+
 _ENOUGH_S = 0.5
+"""How long a subscriber that catches up may keep the others waiting, in seconds."""
+
 _AGAIN_S = 0.05
 _RETRY = b"retry: 2000\n"
 _PING = b": ping\n"
 
 Done = TypeVar("Done")
-_Resuming = list[tuple[Subscriber, list[StreamId]]]
+
+
+class _Resume(NamedTuple):
+    """A subscriber that wants what it missed, and the offset in each partition where it stopped."""
+
+    subscriber: Subscriber
+    offsets: Sequence[StreamId]
 
 
 class LiveHub:
-    """The listeners of this process. The feed is read only while there are any.
+    """The subscribers of this process. The feed is read only while there are any.
+
+    Two readers share the work. The main reader is at the end of the feed and serves all subscribers
+    that are up to date. A subscriber that reconnects is first served by a second reader, which
+    begins where the subscriber stopped. When that reader has caught up with the main one, the
+    subscriber moves over.
 
     Args:
-        feed: of the store.
-        receive_s: how long a listener may take for what it is sent, in seconds.
-        lost: gets why a listener has lost its place: `slow`, or `gone` where the feed no longer
-            reaches back to it.
+        feed: the feed of the store.
+        receive_s: how long a subscriber may take to receive what it is sent, in seconds.
+        lost: called with the reason why a subscriber missed changes: `slow`, or `gone` where the
+            feed no longer reaches back to its offset.
         poll_s: see `POLL_S`.
         pings_s: see `PINGS_S`.
     """
@@ -61,77 +80,80 @@ class LiveHub:
         self._poll_s = max(poll_s, feed.partitions * POLL_EACH_S)
         self._pings_s = pings_s
         self._loop = asyncio.get_running_loop()
-        self._listeners: set[Subscriber] = set()
+        self._subscribers: set[Subscriber] = set()
         self._main: FeedReader | None = None
         self._opening: asyncio.Task[FeedReader] | None = None
-        self._resuming: _Resuming = []
-        self._back: FeedReader | None = None
+        self._resumes: list[_Resume] = []
+        self._behind: FeedReader | None = None
         self._resumer: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def join(self, listener: Subscriber, last_id: str = "") -> None:
-        """Tells a listener of changes from now on; `leave` must follow.
+    async def join(self, subscriber: Subscriber, last_id: str = "") -> None:
+        """Tells a subscriber of changes from now on. The caller must call `leave` afterwards.
 
         Args:
-            listener: has not joined before.
-            last_id: of what it was told last, to go on behind that; "" to begin now.
+            subscriber: has not joined before.
+            last_id: the last id that it received, to resume behind it; "" to begin now.
 
         Raises:
-            Unavailable: the store can't be reached, and nobody reads the feed yet.
+            Unavailable: the store can't be reached, and no reader of the feed runs yet.
         """
-        start = decode_cursor(last_id, self._feed.partitions)
-        self._listeners.add(listener)
-        if self._closed:  # it comes again, to one who goes on
-            listener.offer(_RETRY + event_named("ready", last_id if start else ""))
-            listener.end()
+        offsets = decode_cursor(last_id, self._feed.partitions)
+        self._subscribers.add(subscriber)
+        if self._closed:  # it reconnects, and then another process takes it
+            subscriber.offer(_RETRY + event_named("ready", last_id if offsets else ""))
+            subscriber.end()
             return
         main = await self._open()
-        begins_at = last_id if start else main.name
-        listener.offer(_RETRY + event_named("ready", begins_at))
-        if start is None:
-            main.add(listener)
+        begins_at = last_id if offsets else main.name
+        subscriber.offer(_RETRY + event_named("ready", begins_at))
+        if offsets is None:
+            main.add(subscriber)
             if last_id:
-                main.lose(listener, "gone")
+                main.lose(subscriber, "gone")
         else:
-            self._resuming.append((listener, start))
+            self._resumes.append(_Resume(subscriber, offsets))
             if self._resumer is None or self._resumer.done():
                 self._resumer = self._start(self._resume())
 
-    def leave(self, listener: Subscriber) -> None:
-        """Tells a listener no more."""
-        self._listeners.discard(listener)
-        for follower in (self._main, self._back):
-            if follower is not None:
-                follower.remove(listener)
+    def leave(self, subscriber: Subscriber) -> None:
+        """Stops telling a subscriber of changes."""
+        self._subscribers.discard(subscriber)
+        for reader in (self._main, self._behind):
+            if reader is not None:
+                reader.remove(subscriber)
 
     def end(self) -> None:
-        """Ends all listeners' streams, and those of who comes now: at once, or in a moment."""
+        """Ends the streams of all subscribers, and of every one that still joins.
+
+        A subscriber that has not taken its last events after a second is cut off.
+        """
         self._closed = True
-        for listener in self._listeners:
-            listener.end()
+        for subscriber in self._subscribers:
+            subscriber.end()
         self._loop.call_later(_LAST_S, self._cut_off)
 
     def _cut_off(self) -> None:
-        for listener in self._listeners:
-            listener.connection.abort()
+        for subscriber in self._subscribers:
+            subscriber.connection.abort()
 
     async def close(self) -> None:
-        """Stops reading."""
+        """Stops reading the feed."""
         while self._tasks:
             for task in self._tasks:
-                task.cancel()  # more than once: one may go unnoticed, as `Server.execute` says
+                task.cancel()  # repeated, since one may go unnoticed: see `Server.execute`
             await asyncio.wait(self._tasks, timeout=_AGAIN_S)
 
     def _start(self, run: Coroutine[None, None, Done]) -> asyncio.Task[Done]:
-        """A task of its own, whose log lines aren't those of the request that it began in."""
+        """Starts a task. Its log lines don't carry the id of the request that started it."""
         task = self._loop.create_task(run, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _open(self) -> FeedReader:
-        """Who reads the feed, from now on if nobody did. All who come meanwhile wait for one."""
+        """Returns the main reader, starting it if needed. Concurrent callers share one start."""
         if self._main is not None:
             return self._main
         if self._opening is None or self._opening.done():
@@ -139,25 +161,26 @@ class LiveHub:
         try:
             return await asyncio.shield(self._opening)
         except Unavailable as error:
-            raise Unavailable(error.reason) from None  # raising one changes it
+            # Each caller raises an error of its own: raising one adds to its traceback.
+            raise Unavailable(error.reason) from None
 
     async def _begin(self) -> FeedReader:
-        until_s = self._loop.time() + _OPEN_S
-        looks = [partial(self._feed.end, p, until_s) for p in range(self._feed.partitions)]
-        places = []
-        for place in await some_at_once(looks):
-            if isinstance(place, BaseException):
-                raise place
-            places.append(place)
-        main = self._main = FeedReader(self._feed, places, self._lost)
+        deadline_s = self._loop.time() + _OPEN_S
+        looks = [partial(self._feed.end, p, deadline_s) for p in range(self._feed.partitions)]
+        ends = []
+        for end in await some_at_once(looks):
+            if isinstance(end, BaseException):
+                raise end
+            ends.append(end)
+        main = self._main = FeedReader(self._feed, ends, self._lost)
         self._start(self._run(main))
         self._start(self._beat(main))
         return main
 
     async def _run(self, main: FeedReader) -> None:
-        """What goes wrong, whatever it is, is logged once and tried again."""
+        """Reads on while there are subscribers. Any error is logged once and retried."""
         failed = False
-        while self._listeners:
+        while self._subscribers:
             more = False
             try:
                 more = await main.step()
@@ -171,96 +194,115 @@ class LiveHub:
         self._main = None
 
     async def _beat(self, main: FeedReader) -> None:
-        """Looks after connections, and gives signs of life, whether or not the store is away."""
+        """Looks after connections and sends keep-alives, even while the store is unavailable."""
         beat_s = min(_BEAT_S, self._pings_s)
         pinged_s = self._loop.time()
         while self._main is main:
             await asyncio.sleep(beat_s)
-            for listener in list(self._listeners):
-                self._look_after(listener)
+            for subscriber in list(self._subscribers):
+                self._look_after(subscriber)
             if self._loop.time() - pinged_s >= self._pings_s:
                 pinged_s = self._loop.time()
                 self._ping(main)
 
-    def _look_after(self, listener: Subscriber) -> None:
-        if listener.connection.is_closing():
-            listener.end()
-        elif listener.sends_for_s() > self._receive_s:
-            listener.connection.abort()
-            listener.end()
+    def _look_after(self, subscriber: Subscriber) -> None:
+        if subscriber.connection.is_closing():
+            subscriber.end()
+        elif subscriber.sends_for_s() > self._receive_s:
+            subscriber.connection.abort()
+            subscriber.end()
 
     def _ping(self, main: FeedReader) -> None:
-        """Sends keep-alives. Listeners that are up to date also get an id to resume from.
-
-        The id comes in an event with data, and the comment doesn't end a block: many parsers make
-        an empty message of a block without data.
-        """
-        up_to_date = set(main.listeners)
+        """Sends keep-alives. Subscribers that are up to date also get an id to resume from."""
+        up_to_date = set(main.subscribers)
+        # The id comes in an event with data, and no blank line follows the comment: many parsers
+        # turn a block without data into an empty message.
         current = _PING + event_named("alive", main.name)
-        for listener in self._listeners:
-            if listener.idle:
-                listener.offer(current if listener in up_to_date else _PING)
+        for subscriber in self._subscribers:
+            if subscriber.idle:
+                subscriber.offer(current if subscriber in up_to_date else _PING)
 
     async def _resume(self) -> None:
-        """Brings listeners back from where they were, all that have come together."""
-        while self._resuming:
-            some, self._resuming = self._resuming, []
+        """Catches up the subscribers that resume, in groups of those that came meanwhile."""
+        while self._resumes:
+            resumes, self._resumes = self._resumes, []
             try:
-                await self._bring_back(some)
+                await self._catch_up(resumes)
             except Exception:
                 log.exception("live_failed")
-                for listener, _ in some:
-                    self._give_up(listener, "gone")
-            self._back = None
+                for resume in resumes:
+                    self._give_up(resume.subscriber, "gone")
+            self._behind = None
 
-    async def _bring_back(self, some: _Resuming) -> None:
-        held = await self._held({pair for _, start in some for pair in enumerate(start)})
-        there = [(each, start) for each, start in some if each in self._listeners]
-        fit = [(each, start) for each, start in there if held.issuperset(enumerate(start))]
-        for listener in {each for each, _ in there} - {each for each, _ in fit}:
-            self._give_up(listener, "gone")
-        if not fit:
-            return
-        first = list(map(min, zip(*(start for _, start in fit), strict=True)))
-        back = self._back = FeedReader(self._feed, first, self._lost)
-        for listener, start in fit:
-            back.add(listener, start)
-        while (main := self._main) and back.listeners and not back.has_reached(main):
-            await self._step_back(back)
-        if main:
-            for listener in back.listeners:
-                main.add(listener)
+    async def _catch_up(self, resumes: Sequence[_Resume]) -> None:
+        """Sends subscribers what they missed, then hands them over to the main reader.
 
-    async def _held(self, places: set[tuple[int, StreamId]]) -> set[tuple[int, StreamId]]:
-        """Those partitions' places from which the feed can be read on."""
-        held = set()
-        for partition, place in places:
-            while self._listeners:
-                try:
-                    until_s = self._loop.time() + _OPEN_S
-                    if await self._feed.holds(partition, place, until_s):
-                        held.add((partition, place))
-                    break
-                except Unavailable:
-                    await asyncio.sleep(self._poll_s)
-        return held
+        A subscriber from whose offsets the feed can't be read on is told that it lost changes.
+        """
+        held = await self._still_held(resumes)
+        possible = []
+        for resume in resumes:
+            if resume.subscriber not in self._subscribers:
+                continue  # it left meanwhile
+            if held.issuperset(enumerate(resume.offsets)):
+                possible.append(resume)
+            else:
+                self._give_up(resume.subscriber, "gone")
+        if possible:
+            reader = self._behind = FeedReader(self._feed, _earliest(possible), self._lost)
+            for resume in possible:
+                reader.add(resume.subscriber, resume.offsets)
+            await self._hand_over(reader)
 
-    async def _step_back(self, back: FeedReader) -> None:
-        """A step, and a moment for those who can't take what it brings as fast."""
+    async def _still_held(self, resumes: Sequence[_Resume]) -> set[tuple[int, StreamId]]:
+        """Returns the pairs of partition and offset from which the feed can be read on."""
+        asked = {pair for resume in resumes for pair in enumerate(resume.offsets)}
+        return {pair for pair in asked if await self._is_held(*pair)}
+
+    async def _is_held(self, partition: int, offset: StreamId) -> bool:
+        """Asks one partition, as often as it takes while the partition is unavailable."""
+        while self._subscribers:
+            try:
+                return await self._feed.holds(partition, offset, self._loop.time() + _OPEN_S)
+            except Unavailable:
+                await asyncio.sleep(self._poll_s)
+        return False
+
+    async def _hand_over(self, reader: FeedReader) -> None:
+        """Reads on until a reader has caught up, then moves its subscribers to the main one."""
+        while (main := self._main) and reader.subscribers:
+            if reader.has_reached(main):
+                # Nothing is awaited since the check, so no change falls between the two readers.
+                for subscriber in reader.subscribers:
+                    main.add(subscriber)
+                return
+            await self._step_behind(reader)
+
+    async def _step_behind(self, reader: FeedReader) -> None:
+        """Sends the next changes, then waits for slow subscribers: this is the back-pressure.
+
+        A subscriber that stays slow for `_ENOUGH_S` is told that it lost changes.
+        """
         try:
-            await back.step()
+            await reader.step()
         except Unavailable:
             await asyncio.sleep(self._poll_s)
-        until_s = self._loop.time() + _ENOUGH_S
-        while laden := [each for each in back.listeners if each.laden]:
-            if self._loop.time() > until_s:
-                for listener in laden:
-                    back.remove(listener)
-                    self._give_up(listener, "slow")
+        deadline_s = self._loop.time() + _ENOUGH_S
+        while slow := [each for each in reader.subscribers if each.laden]:
+            if self._loop.time() > deadline_s:
+                for subscriber in slow:
+                    reader.remove(subscriber)
+                    self._give_up(subscriber, "slow")
                 return
             await asyncio.sleep(_AGAIN_S)
 
-    def _give_up(self, listener: Subscriber, reason: str) -> None:
-        if self._main is not None and listener in self._listeners:
-            self._main.add(listener)
-            self._main.lose(listener, reason)
+    def _give_up(self, subscriber: Subscriber, reason: str) -> None:
+        """Tells a subscriber that it lost changes, and serves it from the main reader."""
+        if self._main is not None and subscriber in self._subscribers:
+            self._main.add(subscriber)
+            self._main.lose(subscriber, reason)
+
+
+def _earliest(resumes: Sequence[_Resume]) -> list[StreamId]:
+    """Returns the earliest offset of each partition among all subscribers."""
+    return [min(offsets) for offsets in zip(*(each.offsets for each in resumes), strict=True)]

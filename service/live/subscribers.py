@@ -1,8 +1,9 @@
-"""Listeners of changes, and who reads the feed for them.
+"""Subscribers to changes, and the reader of the feed that serves them.
 
-A change is read and encoded once, and all listeners of a filter get the same bytes. Nobody waits
-for a slow listener: what waits for it is bounded, and past that it loses its place, and is told so.
-Bytes are in the form of server-sent events (https://html.spec.whatwg.org/multipage/#parsing-an-event-stream).
+A change is read and encoded once, and all subscribers with the same filter get the same bytes. No
+subscriber waits for a slow one: the backlog of each is bounded. A subscriber whose backlog is full
+loses changes, and is told so. All bytes have the form of server-sent events:
+https://html.spec.whatwg.org/multipage/#parsing-an-event-stream
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from service.models.requests import LiveQuery
 from service.models.responses import message_log
 
 Filter = tuple[str, str]
-"""A dimension and a value; of all messages `ALL`."""
+"""A dimension and a value; `ALL` stands for all messages."""
 
 ALL: Filter = ("all", "")
 
@@ -32,7 +33,7 @@ _FILTERS = [each for each in FILTERS.items() if each[0] in LiveQuery.__struct_fi
 Found = TypeVar("Found")
 
 MOST_BLOCKS, MAX_BACKLOG_BYTES = 64, 1024**2
-"""What may wait for a listener."""
+"""The largest backlog of a subscriber, in blocks and in bytes."""
 
 _AT_ONCE = 8
 _STEP_S, _LOOK_S = 1.0, 0.05
@@ -40,21 +41,21 @@ _IN_A_ROW = 64
 
 
 class Connection(Protocol):
-    """What is asked of a listener's connection; an `asyncio.Transport` is one."""
+    """What a subscriber's connection must offer; an `asyncio.Transport` does."""
 
     def is_closing(self) -> bool:
-        """Whether it is closed, or will be."""
+        """Returns whether it is closed, or is about to be."""
 
     def abort(self) -> None:
         """Closes it at once."""
 
 
 class Subscriber:
-    """One who is told of changes, and what waits to be sent to it.
+    """A caller that is told of changes, and its backlog.
 
     Args:
-        wanted: whose messages' changes.
-        connection: to it.
+        wanted: the filter: only changes of its messages are sent.
+        connection: the caller's connection.
     """
 
     def __init__(self, wanted: Filter, connection: Connection) -> None:
@@ -68,7 +69,7 @@ class Subscriber:
         self._begun = self._ended = False
 
     async def take(self) -> list[bytes]:
-        """What is to be sent to it now, as soon as there is something; nothing: that was all."""
+        """Waits for the next blocks to send and returns them; an empty list ends the stream."""
         self._sending_since_s = math.inf
         while not self._blocks and not self._ended:
             self._wake = self._loop.create_future()
@@ -79,7 +80,7 @@ class Subscriber:
         return blocks
 
     def offer(self, block: bytes) -> bool:
-        """Has a block wait to be sent; False where too much waits already."""
+        """Adds a block to the backlog; returns False if the backlog is full."""
         full = len(self._blocks) >= MOST_BLOCKS or self._bytes + len(block) > MAX_BACKLOG_BYTES
         if self._blocks and full:
             return False
@@ -89,13 +90,13 @@ class Subscriber:
         return True
 
     def replace(self, block: bytes) -> None:
-        """Has a block wait instead of all that does, save for the first of the stream."""
+        """Puts a block in place of the whole backlog, except for the first block of the stream."""
         self._blocks = [] if self._begun else self._blocks[:1]
         self._bytes = sum(map(len, self._blocks))
         self.offer(block)
 
     def end(self) -> None:
-        """Nothing comes after what waits."""
+        """Ends the stream behind the present backlog."""
         self._ended = True
         self._rouse()
 
@@ -105,21 +106,21 @@ class Subscriber:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits, and nothing is being sent."""
+        """Whether the backlog is empty and nothing is being sent."""
         return not self._blocks and self._sending_since_s == math.inf
 
     @property
     def laden(self) -> bool:
-        """Whether half of what may wait for it does."""
+        """Whether more than half of the largest backlog waits."""
         return len(self._blocks) > MOST_BLOCKS // 2 or self._bytes > MAX_BACKLOG_BYTES // 2
 
     def sends_for_s(self) -> float:
-        """How long it has been taking what it was last sent, in seconds."""
+        """Returns how long the last blocks have been on their way, in seconds."""
         return self._loop.time() - self._sending_since_s
 
 
 class _Change:
-    """A record, and once it is needed the event that tells of it."""
+    """A changed record, and its event, which is encoded when it is first needed."""
 
     __slots__ = ("_event", "record")
 
@@ -133,7 +134,7 @@ class _Change:
         return self._event
 
     def filters(self) -> tuple[Filter, ...]:
-        """Those whose listeners want to know."""
+        """Returns the filters that this record matches."""
         record = self.record
         return (
             *((dimension, getattr(record, field)) for field, dimension in _FILTERS),
@@ -142,7 +143,10 @@ class _Change:
 
 
 class _Read(NamedTuple):
-    """What one look found in a partition: as `Changes`; lost: some changes can't be known."""
+    """The changes that were read from a partition, like `Changes`.
+
+    If `lost` is true, some changes are no longer in the feed.
+    """
 
     changes: Sequence[_Change]
     place: StreamId
@@ -151,12 +155,12 @@ class _Read(NamedTuple):
 
 
 class FeedReader:
-    """Reads the feed from some places on, and tells its listeners.
+    """Reads the feed from given offsets on, and sends the changes to its subscribers.
 
     Args:
-        feed: of the store.
-        places: of each partition.
-        lost: gets why a listener has lost its place: `slow` or `gone`.
+        feed: the feed of the store.
+        places: the offset in each partition.
+        lost: called with the reason why a subscriber missed changes: `slow` or `gone`.
     """
 
     def __init__(self, feed: Feed, places: Sequence[StreamId], lost: Callable[[str], None]) -> None:
@@ -171,29 +175,35 @@ class FeedReader:
         self.name = encode_cursor(self.places)
 
     @property
-    def listeners(self) -> list[Subscriber]:
-        """All that it tells."""
-        return [listener for channel in self._channels.values() for listener in channel]
+    def subscribers(self) -> list[Subscriber]:
+        """All subscribers that it serves."""
+        return [subscriber for channel in self._channels.values() for subscriber in channel]
 
-    def add(self, listener: Subscriber, start: Sequence[StreamId] = ()) -> None:
-        """Tells a listener from now on, or once it has come to where the listener starts."""
-        self._channels.setdefault(listener.wanted, {})[listener] = start
+    def add(self, subscriber: Subscriber, start: Sequence[StreamId] = ()) -> None:
+        """Serves a subscriber from now on.
 
-    def remove(self, listener: Subscriber) -> None:
-        """Tells it no more."""
-        channel = self._channels.get(listener.wanted, {})
-        channel.pop(listener, None)
+        Args:
+            subscriber: the subscriber.
+            start: offsets of the subscriber's own; it gets only changes behind them. Without any it
+                gets all changes.
+        """
+        self._channels.setdefault(subscriber.wanted, {})[subscriber] = start
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Stops serving a subscriber."""
+        channel = self._channels.get(subscriber.wanted, {})
+        channel.pop(subscriber, None)
         if not channel:
-            self._channels.pop(listener.wanted, None)
+            self._channels.pop(subscriber.wanted, None)
 
     async def step(self) -> bool:
-        """Tells of the next changes of each partition, all listeners in one go.
+        """Reads the next changes of each partition and sends them to all subscribers at once.
 
         Returns:
-            whether more is there already.
+            whether the feed already has further changes.
 
         Raises:
-            Unavailable: a partition is; the others' changes have been told all the same.
+            Unavailable: a partition is unavailable; the changes of the others have been sent.
         """
         until_s = self._now_s() + _STEP_S
         looks = [partial(self._read, p, place, until_s) for p, place in enumerate(self.places)]
@@ -206,14 +216,14 @@ class FeedReader:
         return any(read.more for read in done.values())
 
     async def _read(self, partition: int, place: StreamId, until_s: float) -> _Read:
-        until_s = max(until_s, self._now_s() + _LOOK_S)  # others may have used the time up
+        until_s = max(until_s, self._now_s() + _LOOK_S)  # others may have used up the time
         found = await self._feed.read(partition, place, until_s)
         if found is None:
             return _Read((), await self._feed.end(partition, until_s), lost=True)
         return _Read(await self._prepared(found), found.place, found.more)
 
     async def _prepared(self, found: Changes) -> list[_Change]:
-        """Makes the events that are wanted now, a few at a time: the loop has others to serve."""
+        """Encodes the events that are wanted now, a few at a time so that the loop stays free."""
         changes = list(map(_Change, found.records))
         for number, change in enumerate(changes, start=1):
             if any(wanted in self._channels for wanted in change.filters()):
@@ -223,22 +233,25 @@ class FeedReader:
         return changes
 
     def _tell(self, found: dict[int, _Read]) -> None:
-        """Moves on, and tells of what was passed; who joins is told of all or nothing of it."""
+        """Advances the offsets and delivers the changes.
+
+        Nothing is awaited in between, so that a new subscriber gets all or none of them.
+        """
         if all(read.place == self.places[p] for p, read in found.items()):
             return
         events = self._sorted([change for read in found.values() for change in read.changes])
         self._move([found[p].place if p in found else at for p, at in enumerate(self.places)])
-        for wanted, some in events.items():
-            block = b"%bid: %b\n\n" % (b"".join(some)[:-1], self.name.encode())
-            for listener, start in self._channels[wanted].items():
-                if self._is_behind(start) and not listener.offer(block):
-                    self.lose(listener, "slow")
+        for wanted, encoded in events.items():
+            block = b"%bid: %b\n\n" % (b"".join(encoded)[:-1], self.name.encode())
+            for subscriber, start in self._channels[wanted].items():
+                if self._is_behind(start) and not subscriber.offer(block):
+                    self.lose(subscriber, "slow")
         if any(read.lost for read in found.values()):
-            for listener in self.listeners:
-                self.lose(listener, "gone")
+            for subscriber in self.subscribers:
+                self.lose(subscriber, "gone")
 
     def _sorted(self, changes: Sequence[_Change]) -> dict[Filter, list[bytes]]:
-        """The events that somebody wants, by who does."""
+        """Returns the events that subscribers want, by their filter."""
         events: dict[Filter, list[bytes]] = defaultdict(list)
         for change in changes:
             for wanted in change.filters():
@@ -247,21 +260,21 @@ class FeedReader:
         return events
 
     def _is_behind(self, start: Sequence[StreamId]) -> bool:
-        """Whether a listener that starts there hasn't been told of all up to here."""
+        """Returns whether a subscriber with these offsets still lacks changes up to here."""
         return not start or any(map(StreamId.__lt__, start, self.places))
 
-    def lose(self, listener: Subscriber, reason: str) -> None:
-        """Tells a listener that it has lost its place, instead of all that waits for it."""
+    def lose(self, subscriber: Subscriber, reason: str) -> None:
+        """Tells a subscriber that it missed changes, in place of its whole backlog."""
         self._lost(reason)
-        listener.replace(event_named("lost", self.name))
+        subscriber.replace(event_named("lost", self.name))
 
     def has_reached(self, other: FeedReader) -> bool:
-        """Whether nothing that the other has told is left to tell."""
+        """Returns whether it has read everything that the other reader has read."""
         return all(map(StreamId.__ge__, self.places, other.places))
 
 
 def event_named(name: str, last_id: str) -> bytes:
-    """An event whose data is an empty object; it has no `id` line if the id is ""."""
+    """Returns an event whose data is an empty object; it has no `id` line if the id is ""."""
     named = f"id: {last_id}\n" if last_id else ""
     return f"event: {name}\ndata: {{}}\n{named}\n".encode()
 
@@ -269,7 +282,11 @@ def event_named(name: str, last_id: str) -> bytes:
 async def some_at_once(
     calls: Sequence[Callable[[], Awaitable[Found]]],
 ) -> list[Found | BaseException]:
-    """What each call answers or raises, in order. A few at a time, so that others get through."""
+    """Makes the calls, a few at a time, so that other requests get through.
+
+    Returns:
+        what each call returned or raised, in their order.
+    """
     limit = asyncio.Semaphore(_AT_ONCE)
 
     async def made(call: Callable[[], Awaitable[Found]]) -> Found:

@@ -1,7 +1,8 @@
-"""The requests and responses of the integration guide.
+"""What goes over the wire: requests and responses.
 
-`requests` says what they look like, `reader` reads them from a body or a query, `meaning` turns
-them into reports and selections, `answers` turns records into what the guide's callers get.
+`requests` describes the requests, `decoding` reads them from a body or a query, `incoming` turns
+bodies into reports, and `selections` turns queries into selections. `responses` and
+`insight_responses` turn records into answers.
 
 Nothing here does I/O.
 """

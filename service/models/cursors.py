@@ -1,4 +1,4 @@
-"""Cursors: positions in a list, as callers hand them back."""
+"""Cursors: positions in a list, in the form in which callers hand them back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from service.domain.query import Position
 
 
 def decode_value_position(cursor: str | None) -> tuple[int, str] | None:
-    """The position that `encode_value_position` wrote."""
+    """Returns the position in a cursor of `encode_value_position`; None for None."""
     if cursor is None:
         return None
     latest_us, _, value = cursor.partition(".")
@@ -14,7 +14,7 @@ def decode_value_position(cursor: str | None) -> tuple[int, str] | None:
 
 
 def decode_position(cursor: str | None) -> Position | None:
-    """The position that `encode_position` wrote."""
+    """Returns the position in a cursor of `encode_position`; None for None."""
     if cursor is None:
         return None
     created_us, _, message_id = cursor.partition(".")
@@ -22,11 +22,11 @@ def decode_position(cursor: str | None) -> Position | None:
 
 
 def encode_position(position: Position) -> str:
-    """A position as callers hand it back."""
+    """Returns the cursor of a position in a list of messages."""
     return f"{position.created_us}.{position.message_id}"
 
 
 def encode_value_position(position: tuple[int, str]) -> str:
-    """A position among values as callers hand it back."""
+    """Returns the cursor of a position in a list of values."""
     latest_us, value = position
     return f"{latest_us}.{value}"

@@ -1,4 +1,4 @@
-"""Reads requests from bodies and queries, and says what is wrong with those it can't read."""
+"""Reads requests from bodies and queries, and says what is wrong with those that it can't read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ CONTROLS = re.compile(rf"[{CONTROL}\ud800-\udfff]")
 _CONTROL = re.compile(rf"[{CONTROL}]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 
-# Half of a surrogate pair that stands alone, as an escape, where each backslash begins an escape.
+# The escape of half a surrogate pair whose other half is missing. Each backslash in the text must
+# begin an escape: see `whole_pairs`.
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE_HALF = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!%b)|[c-fC-F][0-9a-fA-F]{2}(?<!%b%b))"
@@ -30,7 +31,8 @@ _LONE_HALF = re.compile(
 )
 
 MOST_PARTS = 100_000
-"""In the JSON of a body, as `parts_of` counts them: ten times what 1,000 sends have."""
+"""The most parts that the JSON of a body may have, as `parts_of` counts them. It is ten times what
+1,000 sends have."""
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 
@@ -38,7 +40,7 @@ _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Notes(Protocol):
-    """Receives what was ignored in a body that was taken."""
+    """Is called for what was ignored in a body that was accepted."""
 
     def ignored(self, field: str) -> None:
         """Called for a field that the endpoint doesn't know."""
@@ -64,17 +66,17 @@ class Reader(Generic[Model]):
         self._controls = {given: _controls(hints[name]) for given, name in self._names.items()}
 
     def body(self, raw: bytes, notes: Notes | None = None) -> Model:
-        """The request in a JSON body.
+        """Reads the request in a JSON body.
 
         Args:
             raw: the body as it came.
             notes: called for each field that the model doesn't have.
 
         Raises:
-            BadRequest: it isn't JSON in UTF-8, not an object, or a field is missing or ill-typed.
-            TooManyParts: it would take long to read.
+            BadRequest: the body isn't a JSON object in UTF-8, or a field is missing or ill-typed.
+            TooManyParts: the body would take long to read.
         """
-        if len(raw) > MOST_PARTS:  # a part has a byte at least
+        if len(raw) > MOST_PARTS:  # a part has at least one byte
             check_parts(raw)
         if not raw.isascii():
             raw = utf8(raw)
@@ -82,10 +84,10 @@ class Reader(Generic[Model]):
         return self._lenient(raw, notes) if model is None else model
 
     def exact(self, raw: bytes) -> Model | None:
-        """The request in a body that has only fields of the model; None if it has others.
+        """Reads the request in a body that has only fields of the model; None if it can't be read.
 
         Args:
-            raw: as `utf8` returns it.
+            raw: a result of `utf8`.
 
         Raises:
             BadRequest: a field holds control characters.
@@ -111,13 +113,13 @@ class Reader(Generic[Model]):
         return self._cleaned(model, raw)
 
     def _cleaned(self, model: Model, raw: bytes) -> Model:
-        # JSON holds control characters only as escapes (\), save for these beginnings in UTF-8.
+        # In JSON a control character is an escape (\), or begins with one of these bytes of UTF-8.
         if 0x5C in raw or 0x7F in raw or 0xC2 in raw:
             return self._without_controls(model)
         return model
 
     def _without_controls(self, model: Model) -> Model:
-        """The request with spaces instead of control characters in names.
+        """Returns the request with spaces for the control characters in names.
 
         Raises:
             BadRequest: an id holds control characters.
@@ -135,10 +137,10 @@ class Reader(Generic[Model]):
         return msgspec.structs.replace(model, **cleaned) if cleaned else model
 
     def query(self, parameters: Sequence[tuple[str, str]]) -> Model:
-        """The request in the parameters of a query.
+        """Reads the request in the parameters of a query.
 
         Raises:
-            BadRequest: one is unknown, given twice, empty or ill-formed.
+            BadRequest: a parameter is unknown, given twice, empty or ill-formed.
         """
         given = dict(parameters)
         for name in given:
@@ -153,14 +155,14 @@ class Reader(Generic[Model]):
         return self._without_controls(self._converted(given, "The query is ill-formed."))
 
     def values(self, given: object, raw: bytes) -> Model:
-        """The request in a body that is decoded already; unknown fields are ignored.
+        """Reads the request in a body that is decoded already; unknown fields are ignored.
 
         Args:
-            given: what the body holds.
+            given: the decoded body.
             raw: the body.
 
         Raises:
-            BadRequest: it is not an object, or a field is missing or ill-typed.
+            BadRequest: the body is not an object, or a field is missing or ill-typed.
         """
         return self._cleaned(self._converted(given, "The body must be a JSON object."), raw)
 
@@ -179,7 +181,7 @@ class Reader(Generic[Model]):
 
 
 def _strict(model: type[Model]) -> type[Model]:
-    """The model as one that forbids unknown fields. The check costs nothing if there are none."""
+    """Returns the model as one that forbids unknown fields, which costs nothing to check."""
     config = model.__struct_config__
     if config.forbid_unknown_fields:
         return model
@@ -194,10 +196,12 @@ def _strict(model: type[Model]) -> type[Model]:
 
 
 def utf8(raw: bytes) -> bytes:
-    """A body without the byte-order mark that may stand before it.
+    """Checks that a body is UTF-8, and returns it without a byte-order mark.
+
+    The decoders don't check the fields that they skip.
 
     Raises:
-        BadRequest: it is not UTF-8. (The decoders don't check the fields that they skip.)
+        BadRequest: the body is not UTF-8.
     """
     if raw.isascii():
         return raw
@@ -209,24 +213,24 @@ def utf8(raw: bytes) -> bytes:
 
 
 def whole_pairs(raw: bytes) -> bytes:
-    r"""A JSON text with `\ufffd` for each half of a surrogate pair that stands alone.
+    r"""Returns a JSON text with `\ufffd` for each half of a surrogate pair that stands alone.
 
-    JavaScript escapes half of a cut emoji like that. The decoders refuse it, but no send or status
+    JavaScript escapes a cut emoji as such a half. The decoders refuse it, but no send or status
     must be lost for it.
     """
-    if b"\\u" not in raw or b"\0" in raw:  # the latter is no JSON
+    if b"\\u" not in raw or b"\0" in raw:  # a text with a zero byte is no JSON
         return raw
-    escapes = raw.replace(b"\\\\", b"\0\0")
+    escapes = raw.replace(b"\\\\", b"\0\0")  # so that each backslash left begins an escape
     mended = bytearray(raw)
-    for half in _LONE_HALF.finditer(escapes):  # no `sub`: it would hold up other threads
+    for half in _LONE_HALF.finditer(escapes):  # not `sub`, which would block other threads
         mended[half.start() : half.end()] = rb"\ufffd"
     return bytes(mended)
 
 
 def parts_of(raw: bytes) -> int:
-    """About how many parts a JSON text has: what it takes to decode it, in some 0.2 µs each.
+    """Returns about how many parts a JSON text has. Each takes about 0.2 µs to decode.
 
-    Counted are commas and opening brackets, in texts too, and every fourth half of a surrogate
+    It counts commas and opening brackets, even within texts, and every fourth half of a surrogate
     pair.
     """
     halves = raw.count(b"\\ud") + raw.count(b"\\uD")
@@ -234,34 +238,34 @@ def parts_of(raw: bytes) -> int:
 
 
 def check_parts(raw: bytes) -> None:
-    """Refuses JSON that would take long to decode, while all other requests wait.
+    """Refuses JSON that would take long to decode, since all other requests would wait.
 
     Raises:
-        TooManyParts: it has too many parts.
+        TooManyParts: the JSON has too many parts.
     """
     if parts_of(raw) > MOST_PARTS:
         raise TooManyParts(MOST_PARTS)
 
 
 def any_json(raw: bytes) -> object:
-    """The value of any JSON text, with whatever numbers and half surrogates it has.
+    """Decodes any JSON text, even with very large numbers and with halves of surrogate pairs.
 
     Raises:
-        BadRequest: it is no JSON, or not UTF-8.
+        BadRequest: the text is no JSON, or not UTF-8.
     """
     try:
         return orjson.loads(raw)
     except ValueError:
         raw = whole_pairs(utf8(raw))
     try:
-        # As a text: of bytes the module would also read other encodings.
+        # It gets a text, since of bytes it would also read other encodings.
         return json.loads(raw.decode(), parse_int=cut_int, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BadRequest("The body is not valid JSON; it must be a JSON object.") from None
 
 
 def cut_int(digits: str) -> int:
-    """The integer, cut: Python refuses to read more than a few thousand digits."""
+    """Returns the integer of the first digits: Python refuses more than a few thousand."""
     return int(digits[:1_000])
 
 
@@ -270,7 +274,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def clean(text: str) -> str:
-    """The text with spaces for control characters and U+FFFD for half surrogates."""
+    """Returns the text with spaces for control characters and U+FFFD for half surrogates."""
     if text.isprintable():
         return text
     return _HALF.sub("\ufffd", _CONTROL.sub(" ", text))
@@ -282,16 +286,16 @@ def _metas(hint: object) -> Iterator[Any]:
 
 
 def description(hint: object) -> str:
-    """What a type says of itself."""
+    """Returns the description in a type's annotations, `""` for none."""
     return next((str(meta.description) for meta in _metas(hint) if meta.description), "")
 
 
 def _controls(hint: object) -> Controls:
-    """What becomes of the control characters in a field of this type."""
+    """Returns what becomes of the control characters in a field of this type."""
     extras = [meta.extra for meta in _metas(hint) if meta.extra]
     return extras[0]["controls"] if extras else Controls.REFUSED
 
 
 def refusal(field: str, allowed: str) -> BadRequest:
-    """The error that says what is allowed in a field."""
+    """Returns the error that says what is allowed in a field."""
     return BadRequest(f"{field} must be {allowed}.", field)

@@ -1,4 +1,4 @@
-"""What single fields mean: texts, message ids, times and Meta's errors, by the contract's rules."""
+"""Reads single fields: texts, message ids, times and Meta's errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.models.requests import (
 )
 
 MAX_WAMID = 256
-"""Characters of a message id."""
+"""The most characters of a message id."""
 
 NO_ERROR = ("", "", "", "")
 """The result of `error_of` when there is no error."""
@@ -38,7 +38,7 @@ _ALLOWED_TIME = description(Time)
 
 
 def optional_text(value: str | int | None, field: str, limit: int = 128) -> str:
-    """A field's text: an integer is read as its digits, None and "" mean not given."""
+    """Returns a field's text. An integer is read as its digits; None and "" mean not given."""
     if isinstance(value, str):
         return value
     digits = "" if value is None else str(value)
@@ -48,7 +48,7 @@ def optional_text(value: str | int | None, field: str, limit: int = 128) -> str:
 
 
 def required_text(value: str | int, field: str, limit: int = 128) -> str:
-    """As `optional_text`; an empty one is refused."""
+    """Returns a field's text like `optional_text`, but refuses an empty one."""
     text = optional_text(value, field, limit)
     if not text:
         raise BadRequest(f"{field} is required and must not be empty.", field)
@@ -64,41 +64,40 @@ _MILLISECOND = timedelta(milliseconds=1)
 _EARLIEST_MS = (EARLIEST - _EPOCH) // _MILLISECOND
 
 _LATEST_MS = 9_999_999_999_999
-"""Ten digits of seconds, as far as all that is made of times is right."""
+"""The largest time that the whole service handles correctly: ten digits of seconds."""
 
 Latest = Callable[[], float]
-"""Tells the latest time that is taken, in ms since the epoch. It is asked only for one that lies
-more than a day ahead of our clock."""
+"""Returns the latest time that is accepted, in ms since the epoch. It is called only for a time
+that is more than a day ahead of our clock."""
 
 
 def any_time() -> float:
-    """The `Latest` of a caller with a right clock: if its time lies far ahead, ours is wrong."""
+    """The `Latest` for a caller whose clock is right: if its time is far ahead, ours is wrong."""
     return math.inf
 
 
 def none_later() -> float:
-    """The `Latest` where our clock is the only one."""
+    """The `Latest` if there is no other clock than ours."""
     return -math.inf
 
 
 def time_of(
     value: str | int, now_ms: int, field: str = "timestamp", latest_ms: Latest = none_later
 ) -> int:
-    """A reported time, in ms since the epoch.
+    """Returns a reported time, in ms since the epoch.
 
     Args:
-        value: ISO 8601, UTC where it has no offset, or epoch seconds.
-        now_ms: the service's clock.
-        field: to name in the error.
-        latest_ms: see `Latest`; as the service's clock may be wrong.
+        value: the time in ISO 8601, taken as UTC if it has no offset, or in epoch seconds.
+        now_ms: the time by the service's clock.
+        field: the field that the error names.
+        latest_ms: another clock, since the service's may be wrong; see `Latest`.
 
     Raises:
-        BadRequest: it can't be read, is before 2009 or more than a day ahead.
+        BadRequest: the time can't be read, is before 2009 or more than a day ahead.
     """
     try:
-        short = (
-            isinstance(value, int) or len(value) <= MAX_TIME
-        )  # what isn't stays out of the cache
+        # A longer text can't be a time, and must not fill the cache.
+        short = isinstance(value, int) or len(value) <= MAX_TIME
         time_ms = _milliseconds(value) if short else None
     except (ValueError, OverflowError):
         time_ms = None
@@ -124,10 +123,10 @@ def _milliseconds(value: str | int) -> int | None:
 
 
 def read_wamid(text: str) -> str:
-    """The message id in a path.
+    """Returns the message id in a path.
 
     Raises:
-        BadRequest: it can't be one.
+        BadRequest: the text can't be a message id.
     """
     if not 0 < len(text) <= MAX_WAMID or CONTROLS.search(text):
         raise refusal("wamid", description(Wamid))
@@ -135,7 +134,7 @@ def read_wamid(text: str) -> str:
 
 
 def error_in_json(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[str, str, str, str]:
-    """As `error_of`, of errors that are still JSON."""
+    """Decodes Meta's errors, then reads them like `error_of`."""
     if isinstance(raw, msgspec.UnsetType):
         return error_of(None)
     try:
@@ -145,9 +144,10 @@ def error_in_json(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[str, str, str, 
 
 
 def error_of(errors: object) -> tuple[str, str, str, str]:
-    """Code, message, details and link of the first of Meta's errors, `""` for what there isn't.
+    """Returns the code, message, details and link of the first of Meta's errors.
 
-    Takes anything: what is ill-typed counts as absent, an error with neither code nor text is none.
+    It accepts anything: an ill-typed part counts as absent, and is `""`. An error with neither a
+    code nor a text is none.
     """
     for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict):
@@ -162,7 +162,7 @@ def error_of(errors: object) -> tuple[str, str, str, str]:
 
 
 def _whole_link(href: str) -> str:
-    """Meta's link, made whole: Meta may leave out the beginning."""
+    """Returns Meta's link with the beginning that Meta may leave out."""
     is_path = href.startswith("/") and not href.startswith("//")
     return f"{_METAS_PAGES}{href}"[:_MAX_ERROR_TEXT] if is_path else href
 
@@ -174,7 +174,7 @@ def _error_code(code: object) -> str:
 
 
 def text_of(text: object, limit: int = _MAX_ERROR_TEXT) -> str:
-    """A text of Meta's, without control characters and cut; `""` for what is none."""
+    """Returns a text of Meta's, cut and without control characters; `""` if it is no text."""
     if not isinstance(text, str):
         return ""
     text = clean(text)[:limit]

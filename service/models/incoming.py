@@ -1,4 +1,4 @@
-"""Request bodies become reports."""
+"""Turns request bodies into reports."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from service.models.requests import (
 
 
 def read_send(raw: bytes, received_us: int, notes: Notes, latest_ms: Latest = none_later) -> Report:
-    """The report of a body of `track-send`.
+    """Returns the report in a body of `track-send`.
 
     Args:
         raw: the body as it came.
         received_us: when it was received, in µs since the epoch.
-        notes: called for what was ignored in the body.
+        notes: called for each part of the body that was ignored.
         latest_ms: see `Latest`.
 
     Raises:
-        BadRequest: it is no JSON object, or a field can't be read.
+        BadRequest: the body is no JSON object, or a field can't be read.
     """
     return send_report(_track_send.body(raw, notes), received_us, latest_ms)
 
@@ -45,7 +45,7 @@ def read_send(raw: bytes, received_us: int, notes: Notes, latest_ms: Latest = no
 def send_report(
     request: TrackSendRequest, received_us: int, latest_ms: Latest = none_later
 ) -> Report:
-    """The report of a track-send: sent, at its `sent_at` or else now, with this context.
+    """Returns the report of a track-send: `sent`, at its `sent_at` or else now, with its context.
 
     Raises:
         BadRequest: a required field is empty, there is a registration and no event, or the
@@ -83,7 +83,7 @@ def send_report(
 def status_report(
     request: MessageStatusRequest, received_us: int, latest_ms: Latest = none_later
 ) -> Report:
-    """What a status update says.
+    """Returns the report of a status update that has only the guide's fields.
 
     Raises:
         BadRequest: a field can't be read.
@@ -113,7 +113,7 @@ def forwarded_report(
     errors: object,
     extras: Extras | tuple[()],
 ) -> Report:
-    """The report of a status update that may have more of Meta's fields than the guide's.
+    """Returns the report of a status update that may also have Meta's other fields.
 
     Args:
         required: the required fields.
@@ -154,23 +154,24 @@ _required = Reader(StatusRequired)
 def read_status(
     raw: bytes, received_us: int, notes: Notes, latest_ms: Latest = none_later
 ) -> Report:
-    """The report of a body of `message-status`.
+    """Returns the report in a body of `message-status`.
 
     Args:
         raw: the body as it came.
         received_us: when it was received, in µs since the epoch.
-        notes: called for what was ignored in the body.
+        notes: called for each part of the body that was ignored.
         latest_ms: see `Latest`.
 
     Raises:
-        BadRequest: it is no JSON object, or its wamid, status or time can't be read.
-        TooManyParts: it would take long to read.
+        BadRequest: the body is no JSON object, or its wamid, status or time can't be read.
+        TooManyParts: the body would take long to read.
     """
-    if len(raw) > MOST_PARTS:  # a part has a byte at least
+    if len(raw) > MOST_PARTS:  # a part has at least one byte
         check_parts(raw)
     if not raw.isascii():
         raw = utf8(raw)
-    request = _guides.exact(raw)  # nearly all are, and to look closer costs twice as much
+    # Nearly all bodies have only the guide's fields. To allow for others costs twice as much.
+    request = _guides.exact(raw)
     if request is None:
         return _forwarded(raw, received_us, notes, latest_ms)
     try:
@@ -182,7 +183,7 @@ def read_status(
 
 
 def _forwarded(raw: bytes, received_us: int, notes: Notes, latest_ms: Latest) -> Report:
-    """The report of a body that has other fields than the guide's, or something odd in it."""
+    """Returns the report in a body that has other fields than the guide's, or an odd one."""
     given = any_json(raw)
     required = _required.values(given, raw)
     if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""What callers get to know of many messages, and everything of one: how it is shaped."""
+"""The responses beyond the integration guide: statistics, lists, failures, and one message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StatusCounts(TypedDict):
 
 
 class Rates(TypedDict):
-    """How many of all messages came so far."""
+    """Which part of all messages reached each status."""
 
     delivered: Part | None
     read: Part | None
@@ -82,14 +82,14 @@ class ListedFailureGroup(FailureGroup):
 
 
 class WithinSeconds(TypedDict):
-    """How many messages it took no longer than that; null: any time."""
+    """How many messages took at most that long; null stands for any time."""
 
     s: Seconds | None
     count: Count
 
 
 class TimeTaken(TypedDict):
-    """How long it took from `sent`: the half, nine of ten and 99 of 100 were through by then."""
+    """How long it took from `sent`: 50, 90 and 99 % of the messages took at most that long."""
 
     count: Annotated[int, Meta(ge=0, description="of messages that it is known of")]
     p50_s: Seconds | None
@@ -99,14 +99,14 @@ class TimeTaken(TypedDict):
 
 
 class AwaitingAge(TypedDict):
-    """How many messages are younger than that, but no younger than the one before; null: any."""
+    """How many messages have an age from the bound before up to this one; null: any age."""
 
     under_s: Seconds | None
     count: Count
 
 
 class Awaiting(TypedDict):
-    """Messages that are sent and silent since."""
+    """Messages that were sent and have no later status."""
 
     total: Count
     by_age: list[AwaitingAge]
@@ -126,7 +126,7 @@ class MessageStatsResponse(TypedDict):
 
 
 class ValueCounts(TypedDict):
-    """What the list of a dimension's values has of each, beside the value."""
+    """What a list of values shows of each value beside its name."""
 
     latest_at: Annotated[Moment, Meta(description="when its latest message was created")]
     total: Count
@@ -134,12 +134,12 @@ class ValueCounts(TypedDict):
 
 
 def list_name(dimension: Dimension) -> str:
-    """What the list of a dimension's values is called: `phone_numbers`, say."""
+    """Returns the name of the list of a dimension's values, such as `phone_numbers`."""
     return f"{dimension.name}s"
 
 
 def values_response(dimension: Dimension) -> Any:  # noqa: ANN401  a TypedDict that is made here
-    """The model of the answer that lists a dimension's values: `EventsResponse`, say."""
+    """Returns the model of the answer that lists a dimension's values, as `EventsResponse`."""
     word = dimension.name.title().replace("_", "")
     shown = {dimension.field: str} | get_type_hints(ValueCounts, include_extras=True)
     counts = TypedDict(f"{word}Counts", shown)  # type: ignore[misc]  # its keys follow the table
@@ -166,7 +166,7 @@ MessageError.__doc__ = "Why a message failed."
 
 
 class TimelineEntry(TypedDict):
-    """A status that was reported: as of when, and when the service first heard of it."""
+    """A reported status: its time, and when the service first received it."""
 
     status: Status
     at: Moment
@@ -244,7 +244,7 @@ FailedRecipient = TypedDict(
         ],
     },
 )
-FailedRecipient.__doc__ = "Whom a message that failed was for."
+FailedRecipient.__doc__ = "A failed message and its recipient."
 
 
 class FailuresResponse(TypedDict):
@@ -255,7 +255,7 @@ class FailuresResponse(TypedDict):
 
 
 def message_stats(stats: Stats) -> MessageStatsResponse:
-    """What the counters say, for `message-stats`."""
+    """Returns the answer of `message-stats`."""
     total, reached = stats.total, stats.reached
     ages = zip((*AGES_S, None), stats.awaiting, strict=True)
     return {
@@ -303,11 +303,11 @@ def _failure_group(code: str, number: int, title: str | None = None) -> ListedFa
 def failures_answer(
     groups: Mapping[str, int], failed: Iterable[tuple[Record, Record | None]]
 ) -> FailuresResponse:
-    """The answer of `failures`: the codes, and a page of recipients.
+    """Returns the answer of `failures`: the codes, and a page of recipients.
 
     Args:
-        groups: numbers of failures by code, see `remedies.groups_of`.
-        failed: a page of the list, each with its latest second try.
+        groups: the numbers of failures by code, see `error_codes.groups_of`.
+        failed: a page of failed messages, each with its latest second try.
     """
     failed = list(failed)
     titles = {
@@ -326,8 +326,14 @@ def counted_failures(
     listed: Counter[str] | None,
     failed: Iterable[tuple[Record, Record | None]],
 ) -> FailuresResponse:
-    """Like `failures_answer`, with the number of each group in the whole list; None: not known."""
-    # A message may have failed since the groups were counted.
+    """Returns the answer of `failures` with how many messages of each code the whole list has.
+
+    Args:
+        groups: see `failures_answer`.
+        listed: these numbers; None if counting them took too long.
+        failed: see `failures_answer`.
+    """
+    # A message may have failed with a new code since the groups were counted.
     numbers = Counter(groups) | (listed or Counter())
     answer = failures_answer(numbers, failed)
     for code, group in zip(numbers, answer["failures"], strict=True):
@@ -336,7 +342,7 @@ def counted_failures(
 
 
 def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
-    """The meaning of an error, else Meta's title of it."""
+    """Returns what an answer says about an error. Without a meaning it says Meta's title."""
     return {
         "meaning": remedy.meaning or title or None,
         "remedy": remedy.remedy,
@@ -345,7 +351,7 @@ def _remedy(remedy: Remedy, title: str | None) -> dict[str, object]:
 
 
 def values_answer(dimension: Dimension, standings: Iterable[ValueTotals]) -> dict[str, object]:
-    """The answer that lists values of a dimension."""
+    """Returns the answer that lists values of a dimension."""
     return {list_name(dimension): [_value_counts(dimension.field, each) for each in standings]}
 
 
@@ -371,7 +377,7 @@ _IDS = (
 
 
 def message(record: Record, participants: Iterable[Participant]) -> Message:
-    """Everything known of a message and its participants."""
+    """Returns everything that is known of a message and its participants."""
     found = {
         **message_log(record),
         "flow_type": record.flow_type or None,
@@ -411,7 +417,7 @@ def _error(record: Record | Participant) -> dict[str, object] | None:
 
 
 def _timeline(record: Record) -> list[TimelineEntry]:
-    """By Meta's time; at equal times in the order of statuses."""
+    """Returns the statuses by their time; at equal times in the order of statuses."""
     received_ms = receipts_of(record)
     times = [(int(at_ms), s) for s in Status if (at_ms := _time_of(record, s))]
     entries = [
@@ -432,11 +438,12 @@ _IN_ORDER = (
     (Status.SENT, Status.FAILED, TOLERANCE_MS + 1),
     (Status.DELIVERED, Status.READ, 1_000),
 )
-"""The first should come before the second. A conflict if it is so many ms later."""
+"""Pairs of statuses that should come in this order. If the first is at least so many ms later than
+the second, that is a conflict."""
 
 
 def _conflicts(record: Record) -> Iterator[str]:
-    """Sentences on contradictions: delivered and failed; or a later step with an earlier time."""
+    """Yields sentences about contradictions: delivered and failed, or times in a wrong order."""
     for came in (Status.DELIVERED, Status.READ):
         came_ms, failed_ms = _time_of(record, came), _time_of(record, Status.FAILED)
         if came_ms and failed_ms and int(came_ms) <= int(failed_ms):
@@ -454,7 +461,7 @@ def _sentence(first: str, first_ms: str, second: str, second_ms: str) -> str:
 
 
 def failed_recipient(record: Record, since: Record | None) -> FailedRecipient:
-    """Whom a failed message was for, why it failed, and what they were sent since."""
+    """Returns who a failed message was for, why it failed, and how its second try stands."""
     found = {
         "recipient_id": record.recipient_id,
         "guest_name": record.guest_name or None,

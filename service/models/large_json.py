@@ -1,4 +1,4 @@
-"""Reads very large JSON in pieces, so that no call takes long: neither to decode, nor to free."""
+"""Reads very large JSON in pieces, so that no call takes long to decode it or to free it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from service.errors import BadRequest
 from service.models.decoding import any_json, parts_of, utf8, whole_pairs
 
 AT_ONCE = 30_000
-"""Parts that are decoded in one call; see `parts_of`."""
+"""How many parts are decoded in one call; see `parts_of`."""
 
 _MOST_BYTES = 1024**2
-"""Of them a text alone may take long: escapes are looked at one by one."""
+"""How many bytes are decoded in one call: a long text takes long if it has many escapes."""
 
 _NAMES = (
     *("entry", "changes", "field", "value", "metadata", "statuses", "contacts", "messages"),
@@ -26,21 +26,21 @@ _Members = msgspec.defstruct(
 _members = msgspec.json.Decoder(_Members)
 _any = msgspec.json.Decoder(msgspec.Raw)
 _one = msgspec.json.Decoder(tuple[msgspec.Raw])
-"""Reads a list of one item, and stops at a second one."""
+"""Reads a list of one item; it fails at a second one."""
 
 _TEXT = rb'(?:[^"\\]++|\\.)'
-# Up to the next bracket or comma that is in no text, or to the beginning of a long text.
+# Matches up to the next bracket or comma outside of texts, or to the beginning of a long text.
 _MARK = re.compile(rb'[^"\[\]{},]*+(?:"%b{0,1000}+"[^"\[\]{},]*+)*+(["\[\]{},])' % _TEXT, re.DOTALL)
 _REST_OF_TEXT = re.compile(rb'%b{0,50000}+(")?' % _TEXT, re.DOTALL)
 
 
 def is_large(raw: bytes) -> bool:
-    """Whether JSON is too large to be decoded in one call."""
+    """Returns whether JSON is too large to be decoded in one call."""
     return len(raw) > AT_ONCE and (len(raw) > _MOST_BYTES or parts_of(raw) > AT_ONCE)
 
 
 class Items:
-    """The items of a very large list, decoded one by one, anew each time.
+    """The items of a very large list. Each iteration decodes them again, one by one.
 
     Args:
         raw: the list as JSON.
@@ -54,12 +54,12 @@ class Items:
 
 
 def json_in_pieces(raw: bytes) -> object:
-    """As `any_json`, but very large lists in it are `Items`.
+    """Decodes JSON like `any_json`, but returns very large lists as `Items`.
 
-    A very large object has only those members that Meta's webhook needs.
+    Of a very large object it returns only the members that Meta's webhook needs.
 
     Raises:
-        BadRequest: it is no JSON, or not UTF-8. The items that are decoded later may raise it too.
+        BadRequest: the text is no JSON, or not UTF-8. Decoding the `Items` later may raise it too.
     """
     raw = utf8(raw)
     if not _is_valid(raw) and not _is_valid(raw := whole_pairs(raw)):
@@ -93,14 +93,14 @@ def _opened(raw: bytes) -> object:
 
 def _listed(raw: bytes) -> Items | list[object]:
     try:
-        [item] = _one.decode(raw)  # as Meta's outer lists nearly always are
+        [item] = _one.decode(raw)  # Meta's outer lists nearly always have one item
     except msgspec.ValidationError:
         return Items(raw)
     return [_opened(bytes(item))]
 
 
 def _items_of(raw: bytes) -> Iterator[bytes]:
-    """The items in a list's JSON, which is known to be valid."""
+    """Yields the items of a list in JSON that is known to be valid."""
     start = at = raw.index(b"[") + 1
     depth = 0
     while found := _MARK.match(raw, at):

@@ -1,6 +1,6 @@
 """Reads the fields that only Meta's own status has: ids in all spellings, pricing, callback data.
 
-None of them makes the status be refused: a part that can't be used counts as absent.
+A status is never refused for one of them: a part that can't be used counts as absent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from service.models.requests import MAX_METAS_ID
 _MAX_CALLBACK_DATA = 512
 _MAX_PRICING = 1_000
 
-# The spellings of Meta's pages, the present one first. The same ones stand in contacts.
+# The spellings on Meta's pages, the present one first. Contacts have the same ones.
 _USER = ("recipient_user_id", "user_id")
 _PARENT_USER = ("recipient_parent_user_id", "parent_recipient_user_id", "parent_user_id")
 _PARTICIPANT = (
@@ -57,7 +57,7 @@ class Contacts:
         self._only = only if number == 1 and _are_of_one(statuses) else NO_CONTACT
 
     def of(self, status: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The contact that a status is about: the one with its id, or the only one."""
+        """Returns the contact that a status is about: the one with its id, or the only one."""
         if not self._by_id:
             return self._only
         for known in _persons(status):
@@ -67,21 +67,21 @@ class Contacts:
 
 
 def _persons(status: Mapping[str, Any]) -> Iterator[str]:
-    """The ids in a status that identify its person."""
+    """Returns the ids in a status that identify its person."""
     if _is_of_group(status):
         return iter((first_id(status, _PARTICIPANT),))
     return _person_ids(status, "recipient_id")
 
 
 def _person_ids(holder: Mapping[str, Any], phone: str) -> Iterator[str]:
-    """The ids of a person, the phone number in the field of that name first."""
+    """Yields the ids of a person, beginning with the phone number in the field of that name."""
     yield recipient_in(holder.get(phone))
     yield first_id(holder, _USER)
     yield first_id(holder, _PARENT_USER)
 
 
 def _are_of_one(statuses: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether all statuses name the same person, or there is only one status."""
+    """Returns whether all statuses name the same person, or there is only one status."""
     named = (tuple(_persons(status)) for status in statuses)
     first, second = next(named, None), next(named, None)
     if first is None or second is None:
@@ -98,10 +98,10 @@ def recipient_and_extras(
     contact: Mapping[str, Any] = NO_CONTACT,
     phone_number_id: str = "",
 ) -> tuple[str, Extras]:
-    """The recipient that a status names, `""` for none, and its other fields.
+    """Returns the recipient that a status names, `""` for none, and its other fields.
 
     Args:
-        status: in Meta's form.
+        status: the status in Meta's form.
         contact: Meta's contact of the person that the status is about.
         phone_number_id: the id of the business's number that sent the message.
     """
@@ -130,13 +130,13 @@ def recipient_and_extras(
 
 
 def _person_id(status: Mapping[str, Any], person: Mapping[str, Any], names: Iterable[str]) -> str:
-    """The id of a person, in the form in which recipients are asked for, if it can be one."""
+    """Returns the id of a person; if it can be a recipient, in the stored form of recipients."""
     found = first_id(status, names) or first_id(person, names)
     return recipient_in(found) or found
 
 
 def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
-    """The id in the first of these fields that holds one, `""` for none."""
+    """Returns the id in the first of these fields that has one, `""` for none."""
     for name in names:
         if name in holder and (found := metas_id(holder[name])):
             return found
@@ -144,11 +144,11 @@ def first_id(holder: Mapping[str, Any], names: Iterable[str]) -> str:
 
 
 def metas_id(value: object, most: int = MAX_METAS_ID) -> str:
-    """The id, or `""` if the value is none. It is never cut: a part would be another id.
+    """Returns the id, or `""` if the value is none. It is never cut: a part is another id.
 
     Args:
-        value: as it came.
-        most: characters that it may have.
+        value: the value as it came.
+        most: how many characters it may have.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -158,7 +158,7 @@ def metas_id(value: object, most: int = MAX_METAS_ID) -> str:
 
 
 def recipient_in(value: object) -> str:
-    """The recipient in its stored form, or `""` if the value is none."""
+    """Returns the recipient in its stored form, or `""` if the value is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value or len(value) > MAX_METAS_ID:
@@ -170,7 +170,7 @@ def recipient_in(value: object) -> str:
 
 
 def _pricing_parts(value: object) -> dict[str, str]:
-    """The fields of Meta's object; none of one that is longer than Meta's ever are."""
+    """Returns the fields of Meta's pricing object; none if it is longer than Meta's ever are."""
     if not isinstance(value, dict):
         return {}
     try:

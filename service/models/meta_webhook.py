@@ -1,8 +1,8 @@
-"""Meta's own webhook: what its payload reports, and what in it is passed over.
+"""Meta's own webhook: the reports in its payload, and what is ignored in it.
 
-The shapes are those of Meta's reference of the `messages` webhook. Meta repeats for seven days what
-isn't answered with 200, the same and all of it, so nothing in a payload is a reason to refuse the
-rest: an odd part is left out, and counted.
+The shapes are those of Meta's reference of the `messages` webhook. Meta repeats a whole payload for
+seven days unless it is answered with 200. So no part of a payload is a reason to refuse the rest:
+an odd part is left out and counted.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _KNOWN_LISTS = frozenset(("statuses", "messages", "errors"))
 
 
 class PayloadItem(StrEnum):
-    """What a payload may hold; all but statuses are passed over."""
+    """The kinds of items in a payload; all but statuses are ignored."""
 
     STATUS = "status"
     AHEAD = "ahead"
-    """A status, taken, that lies more than a day ahead of our clock: one of the clocks is wrong."""
+    """A status more than a day ahead of our clock, also counted as `STATUS`: a clock is wrong."""
     UNKNOWN_STATUS = "unknown_status"
-    """Of a message, but none that we know."""
+    """A message's status that we don't know."""
     MALFORMED = "malformed"
     """An entry, a change or a status that can't be read."""
     INBOUND = "inbound"
     """A message that somebody sent to the business."""
     ACCOUNT_ERROR = "account_error"
-    """An error of the account or the app, and of no message."""
+    """An error of the account or the app, not of a message."""
     OTHER_CONTENT = "other_content"
-    """A change about messages that holds something else: clicks on links, say."""
+    """A change about messages with other content: clicks on links, for example."""
     OTHER_FIELD = "other_field"
     """A change that isn't about messages: calls, templates, the account."""
 
@@ -47,15 +47,15 @@ _TAKEN = (PayloadItem.STATUS, PayloadItem.AHEAD)
 
 
 class Payload:
-    """What one POST of Meta's holds.
+    """The content of one POST of Meta's.
 
     Args:
-        body: as it came.
+        body: the body as it came.
         clock: stamps the reports.
 
     Attributes:
-        reports: of every status that can be read, in the order of the payload.
-        items: how many of each kind there were.
+        reports: the report of every status that can be read, in the order of the payload.
+        items: how many items of each kind there were.
 
     Raises:
         BadRequest: the body isn't a JSON object.
@@ -73,7 +73,7 @@ class Payload:
 
     @property
     def passed_over(self) -> dict[str, int]:
-        """How many items of each kind were not taken."""
+        """How many items of each kind were ignored."""
         return {
             kind.value: self.items[kind]
             for kind in PayloadItem
@@ -88,7 +88,7 @@ class Payload:
     def _take_all(self, value: Mapping[str, Any], clock: Callable[[], int]) -> None:
         metadata = value.get("metadata")
         number_id = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-        phone_number_id = metas_id(number_id, MAX_ID)  # so that it can be asked for
+        phone_number_id = metas_id(number_id, MAX_ID)  # a filter can't ask for a longer one
         contacts = None
         if "contacts" in value:
             statuses = (each for each in _listed(value, "statuses") if isinstance(each, dict))
@@ -97,7 +97,7 @@ class Payload:
             self._take(status, contacts, phone_number_id, clock)
 
     def _values(self, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """The value of every change that is about messages."""
+        """Yields the value of every change that is about messages."""
         if "entry" not in payload:
             self.items[PayloadItem.MALFORMED] += 1
         for entry in self._list_of(payload, "entry"):
@@ -113,7 +113,7 @@ class Payload:
                     self.items[PayloadItem.MALFORMED] += 1
 
     def _list_of(self, holder: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
-        """The objects of a list; what is no list is as good as one malformed item."""
+        """Yields the objects of a list. A value that is no list counts as a malformed item."""
         found = holder.get(name)
         for item in _listed(holder, name):
             if isinstance(item, dict) and item is not found:
@@ -145,7 +145,7 @@ class Payload:
 
 
 def _listed(holder: Mapping[str, Any], name: str) -> Iterable[object]:
-    """The items of a list; what is no list is one."""
+    """Returns the items of a list. A value that is no list counts as one item."""
     found = holder.get(name)
     return found if isinstance(found, list | Items) else [] if found is None else [found]
 
@@ -160,10 +160,10 @@ def _object_of(body: bytes) -> Mapping[str, Any]:
 def _report_of(
     status: Mapping[str, Any], reported: Status, recipient_id: str, extras: Extras, received_us: int
 ) -> Report:
-    """What one status says.
+    """Returns the report of one status.
 
-    Its time may lie ahead of our clock: Meta has a right one, and doesn't send a status again that
-    was answered with 200.
+    Its time may be ahead of our clock: Meta's clock is right, and Meta doesn't send a status again
+    that was answered with 200.
 
     Raises:
         BadRequest: its time is out of range.

@@ -1,21 +1,21 @@
-"""Newline-delimited JSON: a stream of bytes cut into lines, with bounded memory."""
+"""Newline-delimited JSON: cuts a stream of bytes into lines, with bounded memory."""
 
 from __future__ import annotations
 
 MOST_LINE_BYTES = 1024**2
 _BOM = b"\xef\xbb\xbf"
-"""The byte-order mark. The code that reads a line skips it."""
+"""The byte-order mark; the code that reads a line skips it."""
 
 
 class Lines:
-    """Takes a stream in pieces and gives its lines; None stands for one that is too long."""
+    """Takes a stream in pieces and returns its lines; None stands for a line that is too long."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self._too_long = False
 
     def feed(self, piece: bytes) -> list[bytes | None]:
-        """The lines that end in this piece, without blank ones."""
+        """Returns the lines that end in this piece, without blank ones."""
         first, *others = piece.split(b"\n")
         if not others:
             self._keep(first)
@@ -26,7 +26,7 @@ class Lines:
         return [line for line in lines if line is None or not _is_blank(line)]
 
     def end(self) -> list[bytes | None]:
-        """The last line, if no newline ended it."""
+        """Returns the last line, if no newline ended it."""
         return self.feed(b"\n")
 
     def _keep(self, part: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Meta's pricing object, and the fields of a record that it is kept in."""
+"""Meta's pricing object, and the fields of a record that store it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FLAGS = {"true": True, "false": False}
 
 
 def pricing_fields_of(pricing: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of `Extras` for Meta's object; nothing of it is lost.
+    """Returns the fields of `Extras` that hold Meta's object, without losing any part of it.
 
     Raises:
-        TypeError: it holds what is no JSON, or an integer of more than 64 bits.
+        TypeError: a value in it is no JSON, or is an integer of more than 64 bits.
     """
     parts, other = {}, {}
     for key, value in pricing.items():
@@ -37,7 +37,7 @@ def pricing_fields_of(pricing: Mapping[str, Any]) -> dict[str, str]:
 
 
 def pricing_of(record: Record) -> dict[str, Any] | None:
-    """Meta's object, put together again; its keys are sorted. None: there is none."""
+    """Returns Meta's object, put together again with sorted keys; None if there is none."""
     found = orjson.loads(record.pricing_other) if record.pricing_other else {}
     found |= {key: text for key, field in _TEXTS.items() if (text := getattr(record, field))}
     if record.pricing_billable:

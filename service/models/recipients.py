@@ -23,38 +23,39 @@ CALLING_CODES = frozenset(map(str, _CODES["codes"]))
 _CODE_LENGTHS = sorted({len(code) for code in CALLING_CODES})
 
 _PLAIN_MARKS = b" +-()"
-"""What spreadsheets and programs spoil has others beside these, so they need no closer look."""
+"""Marks in a phone number that need no closer look: a spoilt number has others beside them."""
 
 _NUMBER = re.compile(rf"(?!00)[0-9]{{{_LEAST_DIGITS},{_MOST_DIGITS}}}")
 """A phone number in its stored form."""
 
 _METAS_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[0-9A-Za-z]{1,128}")
-"""Meta's business-scoped id of a person: a country, and letters and digits of any kind."""
+"""Meta's business-scoped id of a person: a country, then any letters and digits."""
 
 
 def ids_in(recipient_id: str) -> dict[str, str]:
-    """Meta's id of a person among a message's fields, under its name; empty for another recipient.
+    """Returns the field for a recipient that is Meta's id of a person; empty for another recipient.
 
-    Of the recipients that statuses name only one is kept, and its ids beside it.
+    A record keeps only one of the recipients that statuses name, but all ids of the person.
     """
     found = None if recipient_id.isdigit() else _METAS_ID.fullmatch(recipient_id)
     return {"parent_user_id" if found[1] else "user_id": recipient_id} if found else {}
 
 
 def calling_code_of(number: str) -> str:
-    """The country's calling code that a number begins with, `""` for none."""
+    """Returns the country's calling code that a number begins with, `""` for none."""
     return next((number[:n] for n in _CODE_LENGTHS if number[:n] in CALLING_CODES), "")
 
 
 _REWRITTEN = re.compile(r"(55\d\d)9?(\d{8})|(52)1?(\d{10})|(54)9?(\d{10})", re.ASCII)
-"""Numbers of Brazil, Mexico and Argentina, in which Meta adds or drops the digit with a `?`."""
+"""Numbers of Brazil, Mexico and Argentina. Meta adds or drops the digit that has a `?` here."""
 _REWRITTEN_CODES = ("52", "54", "55")
 
 
 def numbers_of(recipient_id: str) -> frozenset[str]:
-    """The texts that stand for the same person as this recipient; none for `""`.
+    """Returns the texts that stand for the same person as this recipient; none for `""`.
 
-    They are itself, and the number with or without the digit that Meta adds or drops.
+    These are the recipient itself, and its number with or without the digit that Meta adds or
+    drops.
     """
     if found := _REWRITTEN.fullmatch(recipient_id):
         head, ending = filter(None, found.groups())
@@ -64,20 +65,20 @@ def numbers_of(recipient_id: str) -> frozenset[str]:
 
 
 def person_of(recipient_id: str) -> str:
-    """One text for all of a person's numbers: the shortest."""
+    """Returns one text for all of a person's numbers: the shortest number."""
     return min(numbers_of(recipient_id), key=len, default="")
 
 
 def same_person(a: str, b: str) -> bool:
-    """Whether two recipients, as `recipient_of` returns them, are one person."""
+    """Returns whether two recipients in their stored form are the same person."""
     return a == b or person_of(a) == person_of(b)
 
 
 def nationals_of(recipient_id: str) -> frozenset[str]:
-    """What may be the national part of a person's numbers; none for what is no number.
+    """Returns what may be the national part of a person's numbers; none if it is no number.
 
-    Two persons whose numbers have one in common end alike: one number is the other behind a
-    country's calling code, or both stand behind different ones.
+    If two numbers have one of these parts in common, they may be spellings of one number: one of
+    them is the other behind a country's calling code, or they have different calling codes.
     """
     if not _is_number(recipient_id):
         return frozenset()
@@ -88,19 +89,19 @@ def nationals_of(recipient_id: str) -> frozenset[str]:
 
 
 def recipient_of(text: str, field: str) -> str:
-    """The recipient in its stored form.
+    """Returns the recipient in its stored form.
 
-    A text with 6 to 15 digits and no letter is a phone number, and its digits are kept, as ASCII
-    digits and without a leading 00. Any other id is kept as it came.
+    A text with 6 to 15 digits and no letter is a phone number. Its stored form is its digits, in
+    ASCII and without a leading 00. Any other id is stored as it came.
 
     Args:
-        text: what the caller gave.
-        field: to name in the error, which never holds the text.
+        text: the text that the caller gave.
+        field: the field that the error names. The error never contains the text.
 
     Raises:
-        BadRequest: it can't be a recipient.
+        BadRequest: the text can't be a recipient.
     """
-    if _NUMBER.fullmatch(text):  # as nearly always
+    if _NUMBER.fullmatch(text):  # the usual case
         return text
     if text.isascii():
         if _METAS_ID.fullmatch(text):
@@ -120,14 +121,15 @@ def recipient_of(text: str, field: str) -> str:
 
 
 def heads_of(number: str) -> str:
-    """The digits that may come before the last eight of the numbers that a filter for this finds.
+    """Returns the heads of the numbers that a filter for this number finds.
 
-    The filter finds the same person's numbers, these with a country's calling code before them, and
-    without their calling code. It also ignores one 0 before a national number.
+    A head is all digits before the last eight. The filter finds the person's numbers, the same
+    numbers behind a country's calling code, and the same without their own calling code. It ignores
+    one 0 before a national number.
 
     Returns:
-        these heads, each between commas, so that a search for a head with its commas is exact;
-        `""` for a recipient that isn't indexed by its last eight digits.
+        the heads, each between commas, so that a search for a head with its commas is exact; `""`
+        for a recipient that isn't indexed by its last eight digits.
     """
     ending = ending_of(number)
     if not _is_number(number) or len(number) < ENDING_DIGITS:
@@ -141,7 +143,7 @@ def heads_of(number: str) -> str:
 
 
 def _forms_of(number: str) -> Iterator[str]:
-    """The ways in which a number may be written: with or without a calling code and a leading 0."""
+    """Yields the spellings of a number: with and without a calling code and a leading 0."""
     bare = number.removeprefix("0")
     for form in numbers_of(number) | numbers_of(bare):
         yield from (form, form.removeprefix("0"), f"0{form.removeprefix('0')}")
@@ -155,12 +157,12 @@ def _forms_of(number: str) -> Iterator[str]:
 
 
 def _is_number(digits: str) -> bool:
-    """Whether the text is a phone number in its stored form."""
+    """Returns whether the text is a phone number in its stored form."""
     return _NUMBER.fullmatch(digits) is not None
 
 
 def _digits_in(text: str) -> str:
-    """The text's digits, of any script, as ASCII digits; without a leading 00."""
+    """Returns the digits of a text, in any script, as ASCII digits without a leading 00."""
     digits = "".join(re.findall(r"\d", text))
     if not digits.isascii():
         digits = "".join(str(int(digit)) for digit in digits)
@@ -170,13 +172,13 @@ def _digits_in(text: str) -> str:
 
 
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
-"""Characters that are invisible although their category is that of letters."""
+"""Characters that are invisible although Unicode counts them as letters."""
 
 
 def _letters_in(text: str) -> str:
     if text.isascii():
         return "".join(re.findall("[A-Za-z]", text)).lower()
-    # Modifier letters (Lm) stand between digits as punctuation does: in Japan ー is a dash.
+    # Modifier letters (Lm) may stand between digits like punctuation: in Japan ー is a dash.
     letters = (each for each in text if each.isalpha() and each not in _FILLERS)
     found = "".join(each for each in letters if category(each) != "Lm")
     return normalize("NFKC", found).casefold()
@@ -216,7 +218,7 @@ _PLACEHOLDERS_ALONE = frozenset({"na", "n", "nat", "true", "false"})
 
 
 def _problem_with(text: str, letters: str, digits: str) -> str:
-    """What is wrong with the recipient, as the end of a sentence; `""` if nothing is known."""
+    """Returns what is wrong with a recipient, as the end of a sentence; `""` if nothing is."""
     if _PLACEHOLDERS.fullmatch(letters) or (letters in _PLACEHOLDERS_ALONE and not digits):
         return _PLACEHOLDER
     plain = _plain(text)
@@ -228,7 +230,7 @@ def _problem_with(text: str, letters: str, digits: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text in lower case, without invisible characters, each character in its simplest form."""
+    """Returns the text in lower case and in its simplest form, without invisible characters."""
     if not text.isascii():
         text = "".join(map(_simple, normalize("NFKC", text)))
     return CONTROLS.sub("", text).lower().strip()

@@ -1,7 +1,7 @@
-"""What requests look like: the types say what is allowed, in words that the caller reads too.
+"""The models of requests. Their types say what is allowed, in words that callers read in errors.
 
-What `extra_json_schema` adds is for `/openapi.json` alone: rules that `reader` and `meaning` hold
-requests to. Its patterns keep to what regular expressions have in every language.
+`extra_json_schema` is for `/openapi.json` alone: it describes rules that `decoding` and `incoming`
+check. Its patterns use only what regular expressions have in every language.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.domain.report import EARLIEST_S
 from service.models.schema import one_of
 
 MAX_ITEMS = 1_000
-"""In one request."""
+"""The most items in one request."""
 
 RECIPIENT = (
     "a phone number of 6 to 15 digits, or another id with a letter or more digits, of up to 140 "
@@ -25,10 +25,10 @@ RECIPIENT = (
 )
 
 MAX_ID = 128
-"""The longest id of a caller's, or of a number that sends."""
+"""The longest id that a caller may give, and the longest id of a sending phone number."""
 
 MAX_METAS_ID = 140
-"""The longest id of Meta's: up to 128 characters after a country and perhaps `ENT.`."""
+"""The longest id from Meta: up to 128 characters after a country and perhaps `ENT.`."""
 
 CONTROL = r"\x00-\x1f\x7f-\x9f"
 """The control characters, as they stand within the brackets of a pattern."""
@@ -38,11 +38,11 @@ class Controls(Enum):
     """What becomes of the control characters in a text."""
 
     REFUSED = "refused"
-    """Refused, as in an id: without them it would be another id."""
+    """They are refused, as in an id: without them it would be another id."""
     SPACES = "spaces"
-    """Replaced by spaces, as in a name: a send must not be lost for a stray character."""
+    """They become spaces, as in a name: a send must not be lost for a stray character."""
     READ = "read"
-    """Left in, as in a recipient: `recipient_of` decides."""
+    """They stay, as in a recipient: `recipient_of` decides."""
 
 
 def _controls(rule: Controls) -> dict[str, Controls]:
@@ -53,7 +53,7 @@ ISO_TIME = r"[0-9W-]{7,10}[T ][0-9:.,]+(Z|[+-][0-9:.,]+)?"
 """A pattern for what may be an ISO 8601 date and time."""
 
 EARLIEST = datetime.fromtimestamp(EARLIEST_S, UTC)
-"""No message is older."""
+"""The earliest time of a message."""
 
 PLAIN = {"pattern": f"^[^{CONTROL}]*$"}
 """The rule that a text has no control characters, for its JSON Schema."""
@@ -80,7 +80,7 @@ _TextRecipientOrNone = Annotated[
     str, Meta(max_length=MAX_METAS_ID, extra_json_schema=_RECIPIENT_OR_NONE)
 ]
 MAX_TIME = 128
-"""Characters of a time."""
+"""The most characters of a time."""
 
 _TextTime = Annotated[str, Meta(max_length=MAX_TIME, extra_json_schema=_TIME)]
 _TextTimeOrNone = Annotated[str, Meta(max_length=MAX_TIME, extra_json_schema=_TIME_OR_NONE)]

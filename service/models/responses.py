@@ -1,6 +1,6 @@
-"""What callers get: records as the guide's responses have them, with exactly their keys.
+"""The responses of the integration guide, with exactly its keys, and how records become them.
 
-The types of whole answers are what `/openapi.json` says of them.
+`/openapi.json` describes each answer by its type here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 
 
 class MessageStatus(TypedDict):
-    """What `message-status-lookup` tells of a message."""
+    """A message in the answer of `message-status-lookup`."""
 
     status: Status
     sent_at: Moment | None
@@ -43,7 +43,7 @@ class MessageStatus(TypedDict):
 
 
 class LatestLog(TypedDict):
-    """What `message-logs/latest` tells of a message."""
+    """A message in the answer of `message-logs/latest`."""
 
     id: Uuid
     wamid: str
@@ -59,7 +59,7 @@ class LatestLog(TypedDict):
 
 
 class MessageLog(LatestLog):
-    """What `message-logs` tells of a message."""
+    """A message in the answer of `message-logs`."""
 
     event_id: str | None
     registration_id: str | None
@@ -99,7 +99,7 @@ class PayloadTaken(TypedDict):
 
 
 class JournalState(TypedDict):
-    """Whether reports are kept on disk while the store is away, and what waits there."""
+    """Whether reports are kept on disk while the store is away, and how many wait there."""
 
     on: bool
     reports: NotRequired[int]
@@ -149,7 +149,7 @@ TrackSendResponse = TrackSendEventResponse | TrackSendStandaloneResponse
 
 
 class MessageStatusResponse(TypedDict):
-    """A status is kept; `status` is the message's after it."""
+    """A status is kept; `status` is the message's status after it."""
 
     ok: Yes
     status: Status
@@ -218,10 +218,10 @@ Description = Annotated[dict[str, Any], Meta(description="an OpenAPI document")]
 
 
 def iso(time_ms: str | None) -> str | None:
-    """A time as the guide has it; with milliseconds only where they aren't zero.
+    """Returns a time in ISO 8601, with milliseconds only if they aren't zero.
 
     Args:
-        time_ms: ms since the epoch in digits; `""` and None are no time.
+        time_ms: the digits of ms since the epoch; `""` and None stand for no time.
     """
     if not time_ms:
         return None
@@ -238,11 +238,11 @@ def _second(digits: str) -> str:
 STATUS_ROWS = texts_of(
     "status", "sent_ms", "delivered_ms", "read_ms", "failed_ms", "error_code", "error_message"
 )
-"""What `message-status-lookup` reads of a message; `message_status` makes an answer of it."""
+"""The fields that `message-status-lookup` reads; `message_status` makes an answer of them."""
 
 
 def message_status(texts: Texts) -> MessageStatus:
-    """A row of `STATUS_ROWS` for `message-status-lookup`."""
+    """Returns a row of `STATUS_ROWS` as `message-status-lookup` shows it."""
     status, sent_ms, delivered_ms, read_ms, _, error_code, error_message = texts
     return {
         "status": cast("Status", status),
@@ -263,7 +263,7 @@ _LOG_FIELDS = (
 
 @lru_cache(maxsize=64)
 def log_rows(*dimensions: str) -> Kind[Texts]:
-    """What `message-logs` reads of a message: what `log_of` shows, and what it is filtered by.
+    """Returns the fields that `message-logs` reads: those of `log_of`, and those of its filters.
 
     Each further field costs Redis 5 % more.
     """
@@ -272,13 +272,13 @@ def log_rows(*dimensions: str) -> Kind[Texts]:
 
 
 def log_of(texts: Texts) -> MessageLog:
-    """A row of `log_rows` for `message-logs`."""
-    (  # as in _LOG_FIELDS
+    """Returns a row of `log_rows` as `message-logs` shows it."""
+    (  # in the order of _LOG_FIELDS
         status, wamid, recipient_id, event_id, registration_id, guest_id, guest_name,
         template_name, flow_type, message_type, sent_ms, delivered_ms, read_ms,
         failed_ms, error_code, error_message, *_,
     ) = texts  # fmt: skip
-    if not message_type:  # no track-send gave one: it follows from the rest
+    if not message_type:  # no track-send named one, so it follows from the rest
         message_type = (flow_type or "rsvp") if event_id else "template"
     wamid = wamid or ""
     return {
@@ -305,11 +305,11 @@ _log_texts = attrgetter(*_LOG_FIELDS)
 
 
 def message_log(record: Record) -> MessageLog:
-    """A record for `message-logs`."""
+    """Returns a record as `message-logs` shows it."""
     return log_of([text or None for text in _log_texts(record)])
 
 
 def latest_log(record: Record) -> LatestLog:
-    """A record for `message-logs/latest`."""
+    """Returns a record as `message-logs/latest` shows it."""
     log = message_log(record)
     return cast("LatestLog", {name: log[name] for name in LatestLog.__annotations__})  # type: ignore[literal-required]

@@ -1,4 +1,4 @@
-"""How models refer to each other in JSON Schema where their types can't say it."""
+"""References between models in JSON Schema, for those that types can't express."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import get_args
 from msgspec import Meta
 
 REF = "#/components/schemas/{name}"
-"""Where the description of the service keeps a model."""
+"""The address of a model's schema in the OpenAPI document."""
 
 
 def one_of(models: type | UnionType) -> Meta:
-    """Says of a type that it stands for a model, or for any of several.
+    """Returns an annotation that says: a value of this type is one of these models.
 
-    msgspec can't: a union of TypedDicts is none that it would decode, and of `Raw` it knows
-    nothing.
+    msgspec can't express it: it decodes no union of TypedDicts, and doesn't know what is in `Raw`.
     """
     refs = [{"$ref": REF.format(name=model.__name__)} for model in get_args(models) or (models,)]
     return Meta(extra_json_schema=refs[0] if len(refs) == 1 else {"anyOf": refs})

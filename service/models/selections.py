@@ -1,4 +1,4 @@
-"""What queries and erasures ask for."""
+"""Turns queries and erasures into selections of messages."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from service.models.requests import (
 )
 
 NO_CODE = "none"
-"""What a query has for the code of failures without one."""
+"""The code by which a query asks for failures without a code."""
 
 
 def wamids_of(request: StatusLookupRequest) -> list[str]:
-    """The message ids that a look-up asks for, each once.
+    """Returns the message ids that a look-up asks for, each of them once.
 
     Raises:
-        BadRequest: one is empty.
+        BadRequest: a message id is empty.
     """
     given = (wamid for wamid in request.wamids if wamid is not None)
     return list(dict.fromkeys(required_text(wamid, "wamids", 256) for wamid in given))
 
 
 def selection_of(query: MessageLogsQuery) -> Selection:
-    """Which messages a query asks for.
+    """Returns the selection of messages that a query asks for.
 
     Raises:
-        BadRequest: the phone number is none.
+        BadRequest: the recipient can't be one.
     """
     recipient_id = recipient_of(query.recipient_id, "recipient_id") if query.recipient_id else ""
     filters = [
@@ -53,7 +53,7 @@ def selection_of(query: MessageLogsQuery) -> Selection:
         filters.append(("recipient", ending_of(recipient_id)))
     if query.standalone == "true":
         filters.append(("standalone", ""))
-    if query.status == Status.FAILED.value:  # of these there are few, and an index
+    if query.status == Status.FAILED.value:  # failed messages are few and have an index
         filters.append(("failed", ""))
     return Selection(
         filters=filters or [("all", "")],
@@ -63,10 +63,10 @@ def selection_of(query: MessageLogsQuery) -> Selection:
 
 
 def filter_of(query: LiveQuery | MessageStatsQuery | FailuresQuery) -> tuple[str, str]:
-    """Whose messages a query is about: a dimension and a value, or `all` and "".
+    """Returns the dimension and the value that a query filters by, or `all` and "".
 
     Raises:
-        BadRequest: it gives several.
+        BadRequest: the query gives several.
     """
     given = {
         name: value
@@ -79,11 +79,14 @@ def filter_of(query: LiveQuery | MessageStatsQuery | FailuresQuery) -> tuple[str
 
 
 def failed_selection(query: FailuresQuery, groups: Iterable[str]) -> Selection | None:
-    """The selection of failed messages that a query asks for; None if no message can match.
+    """Returns the selection of failed messages that a query asks for.
 
     Args:
-        query: asks for a code or a class.
-        groups: the codes that failures are grouped by, see `remedies.groups_of`.
+        query: the query, which may ask for a code or a class.
+        groups: the codes that failures are grouped by, see `error_codes.groups_of`.
+
+    Returns:
+        None if no message can match.
     """
     chosen = filter_of(query)
     filters = [("failed", "")] if chosen == ("all", "") else [chosen, ("failed", "")]
@@ -102,7 +105,7 @@ def failed_selection(query: FailuresQuery, groups: Iterable[str]) -> Selection |
 
 
 def selection_to_erase(request: EraseRequest) -> Selection:
-    """The messages to erase: of a recipient (the whole number or id), a guest, an event, say.
+    """Returns the selection of messages to erase: those of one recipient, guest, event and so on.
 
     Raises:
         BadRequest: none or several of these are given, or the recipient can't be one.

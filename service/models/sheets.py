@@ -1,9 +1,9 @@
-"""The failures as CSV: no cell calculates, spreadsheets keep ids, and import reads it back.
+"""The failures as CSV that spreadsheets neither calculate nor change, and that import reads back.
 
-An apostrophe stands before a cell that a spreadsheet would calculate or rewrite, and before a cell
-that begins with an apostrophe itself: so the first one of a cell is always ours. Whole phone
-numbers are written as people write them. The last line says how many rows there are, so a list that
-was cut short can't be taken for a whole one.
+A cell gets an apostrophe in front if a spreadsheet would calculate or rewrite it, or if it begins
+with an apostrophe itself: so the first apostrophe of a cell is always ours. Whole phone numbers are
+written as people write them. The last line says how many rows there are, so that a list that was
+cut short isn't taken for a whole one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from service.models.recipients import calling_code_of
 COLUMNS = tuple(FailedRecipient.__annotations__)
 
 _SIGN = "[=+\\-@＝＋－＠]"  # noqa: RUF001
-# Spreadsheets may pass over blanks, quotes and invisible characters before a sign. Invisible are
-# those that Unicode calls default-ignorable, marks of annotations and the blank of Braille.
+# Spreadsheets may skip blanks, quotes and invisible characters before a sign. Invisible characters
+# are those that Unicode calls default-ignorable, marks of annotations, and the blank of Braille.
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -29,13 +29,13 @@ _INVISIBLE = (
 )
 _FORMULA = rf"(?:[^\S\r\n]|[\"{_INVISIBLE}])*{_SIGN}"
 
-# Where numbers have a decimal comma, spreadsheets divide cells at semicolons. Quotes that don't
-# begin such a cell mean nothing then: a semicolon or a line end within our cell begins another one.
+# In countries with a decimal comma, spreadsheets split cells at semicolons. Our quotes have no
+# meaning then, so a semicolon or a line end within our cell begins another cell.
 _INNER = re.compile(rf"(?<=[;\r\n])(?='*{_FORMULA})")
 _INNER_GUARD = re.compile(rf"(?<=[;\r\n])'(?='*{_FORMULA})")
 
 _GUARDED = re.compile(rf"['#\t\r\n]|{_FORMULA}")
-"""The beginnings of formulas, of a spreadsheet's error values, and of our own mark."""
+"""Matches the beginning of a formula, of a spreadsheet's error value, and our own mark."""
 
 _KEPT = re.compile(r"0|[1-9][0-9]{0,10}")
 """The numbers that a spreadsheet doesn't change."""
@@ -43,7 +43,7 @@ _KEPT = re.compile(r"0|[1-9][0-9]{0,10}")
 _DIGIT = re.compile(r"\d")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _OTHER_ALPHABETS = re.compile("[\u0370-\u1dff\u2e80-\ufeff]+")  # all but Latin
-# The words that spreadsheets know in numbers, amounts, times and dates, and those for truth values.
+# The words that spreadsheets know in numbers, amounts, times and dates, and the truth values.
 _UNITS = "a p am pm e d t z w r h rs kr fr sfr kč zł tl usd eur gbp inr chf brl mxn ars zar"
 _MONTHS = """
 jan january januar janv janvier ene enero gen gennaio janeiro januari
@@ -82,24 +82,24 @@ _END = re.compile(r"# ([0-9]+) rows")
 
 
 def head() -> bytes:
-    """The line that names the columns."""
+    """Returns the line that names the columns."""
     return _lines([COLUMNS])
 
 
 def rows(failed: Iterable[tuple[Record, Record | None]]) -> bytes:
-    """A line for each failed message, and what its recipient was sent since."""
+    """Returns a line for each failed message and its latest second try."""
     return _lines(_cells(failed_recipient(*each)) for each in failed)
 
 
 def end(number: int) -> bytes:
-    """The last line of a list, which says how many rows there are."""
+    """Returns the last line of a list, which says how many rows there are."""
     return _lines([(f"# {number} rows", *[""] * (len(COLUMNS) - 1))])
 
 
 def is_failures_csv(columns: Sequence[str]) -> bool:
-    """Whether a table with these columns is such a list, or what is left of one.
+    """Returns whether a table with these columns is such a list, or a part of one.
 
-    Further columns may have been added, and the line of the names may be cut short.
+    Columns may have been added, and the line with the names may be cut short.
     """
     *others, last = columns
     begins = others == list(COLUMNS[: len(others)]) and "wamid" in columns
@@ -108,14 +108,14 @@ def is_failures_csv(columns: Sequence[str]) -> bool:
 
 
 def rows_said(cells: Sequence[str]) -> int | None:
-    """The number of rows that a last line says, None if these aren't the cells of one."""
+    """Returns the number of rows in the cells of a last line; None if they are no last line."""
     first, *others = [cell for cell in cells if cell] or [""]
     said = None if others else _END.fullmatch(first)
     return int(said[1]) if said else None
 
 
 def text_in(cell: str) -> str:
-    """The original text of a cell."""
+    """Returns the original text of a cell."""
     return _INNER_GUARD.sub("", cell.removeprefix("'"))
 
 
@@ -140,17 +140,18 @@ def _guarded(text: str) -> str:
 
 
 def _is_rewritten(text: str) -> bool:
-    """Whether a spreadsheet may take the text for a number, a date or a truth value."""
+    """Returns whether a spreadsheet may read the text as a number, a date or a truth value."""
     if not _DIGIT.search(text):
         return text.strip().casefold() in _TRUTHS
     words = "".join(_LETTERS.findall(text)).casefold()
-    # Nobody can list the months and units of all languages; a name of theirs has seldom digits.
+    # The months and units of all languages can't be listed. Any text with digits in another
+    # alphabet counts as one of them, since names seldom have digits.
     is_known = words in _IN_NUMBERS or _OTHER_ALPHABETS.fullmatch(words) is not None
     return is_known and not _KEPT.fullmatch(text)
 
 
 def _as_people_write(phone: str) -> str:
-    """Digits in groups, which no spreadsheet takes for a number or for a formula.
+    """Returns the digits in groups, which no spreadsheet reads as a number or a formula.
 
     Only long numbers get a +, since shorter ones may lack a calling code.
     """

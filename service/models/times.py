@@ -1,4 +1,4 @@
-"""Reads the times of other tables, which may have a form of their own and no zone."""
+"""Reads the times of imported tables, which may have a form of their own and no time zone."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SAMPLE = datetime(2026, 11, 25, 13, 45, 7, tzinfo=UTC)  # each number stands fo
 
 
 def can_be_read(form: str) -> bool:
-    """Whether strptime reads a day, and no half of a time, in this form."""
+    """Returns whether strptime reads a whole date, and no part of a time alone, in this form."""
     parts = set(re.findall("%(.)", form))
     if "Z" in parts or ("p" in parts and "I" not in parts):
-        return False  # strptime reads the name of a zone, or PM behind %H, and leaves it out
+        return False  # strptime reads the name of a zone, or PM behind %H, but ignores it
     try:
         found = datetime.strptime(_SAMPLE.strftime(form), form)  # noqa: DTZ007
     except (ValueError, re.error):
@@ -29,8 +29,8 @@ class Times:
     """Reads times, and counts those without a zone.
 
     Args:
-        forms: formats of strptime; the first that fits is used. Empty: ISO 8601 or epoch seconds,
-            as in the API.
+        forms: formats of strptime; the first that fits is used. If empty, times are ISO 8601 or
+            epoch seconds, as in the API.
         zone: the zone of times that name none.
     """
 
@@ -40,12 +40,13 @@ class Times:
         self.without_zone = 0
 
     def read(self, text: str, field: str) -> str:
-        """A time as the API takes it; what it can't be is left, for the API to refuse.
+        """Returns a time in the form that the API takes.
 
-        Blanks around it are none of it.
+        Blanks around it are ignored. A text that can't be a time is returned as it is, so that the
+        API refuses it.
 
         Raises:
-            BadRequest: it fits none of the forms, or the zone's clocks skipped it.
+            BadRequest: the time fits none of the forms, or the zone's clocks skipped it.
         """
         text = text.strip()
         moment = self._moment(text, field)
@@ -57,7 +58,7 @@ class Times:
             elif not self._forms:
                 return text
             return moment.astimezone(UTC).isoformat()
-        except OverflowError:  # of the years 1 and 9999
+        except OverflowError:  # in the years 1 and 9999
             return text
 
     def _moment(self, text: str, field: str) -> datetime | None:
@@ -77,7 +78,7 @@ class Times:
             return None
 
     def _in_zone(self, moment: datetime, field: str) -> datetime:
-        """The time in the zone. If clocks were set back and show it twice, it is the first."""
+        """Returns the time in the zone. If the clocks showed it twice, it is the first."""
         self.without_zone += 1
         aware = moment.replace(tzinfo=self._zone)
         if self._zone is UTC:
@@ -116,7 +117,7 @@ _MONTHS, _YEAR_DIGITS = 12, 4
 
 
 def advice(time: object) -> str:
-    """A hint for a refused time, by how it looks; `""` if there is none."""
+    """Returns a hint for a refused time, by how it looks; `""` if there is none."""
     text = str(time) if isinstance(time, str | int) else ""
     for form, advised in _ADVICE:
         if form.fullmatch(text):

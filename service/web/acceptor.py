@@ -1,7 +1,7 @@
-"""Takes new connections, many in a turn of the event loop.
+"""Accepts new connections, many in a turn of the event loop.
 
-uvloop takes one connection a turn. A turn is short as long as there is little to do, but thousands
-of requests make it long: then newcomers, an operator's probes among them, would wait for minutes.
+uvloop accepts one connection a turn. Thousands of requests make a turn long, and then new
+connections would wait for minutes, an operator's probes among them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from service.web.refusals import LogLimit
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+"""How many connections may wait to be accepted."""
 
 _PAUSE_S = 1.0
 
 
 def bind(http: Http) -> list[socket.socket]:
-    """Opens the port: one socket for each address that the host's name stands for.
+    """Opens the port, with one socket for each address of the host name.
 
     Raises:
-        StartError: it is taken, or isn't one of this machine.
+        StartError: the port is taken, or the address isn't one of this machine.
     """
     try:
         found = socket.getaddrinfo(
@@ -50,10 +50,10 @@ class Acceptor(web.SockSite):
     """aiohttp's site on a socket that listens already.
 
     Args:
-        runner: has been set up.
-        sock: closed by `stop`.
-        most_a_turn: connections taken in a turn of the loop. Processes that share a port take few
-            each, so that a burst is spread.
+        runner: a runner that has been set up.
+        sock: the socket; `stop` closes it.
+        most_a_turn: how many connections to accept in a turn of the loop. Processes that share a
+            port accept few each, so that a burst is spread over them.
     """
 
     def __init__(self, runner: web.BaseRunner, sock: socket.socket, *, most_a_turn: int) -> None:
@@ -64,18 +64,18 @@ class Acceptor(web.SockSite):
         self._taking: set[asyncio.Task[object]] = set()
 
     async def start(self) -> None:
-        """From now on connections are taken."""
+        """Starts to accept connections."""
         self._service = cast("JsonServer", self._runner.server)
         await web.BaseSite.start(self)
         self._sock.settimeout(0)
         self._resume()
 
     async def stop(self) -> None:
-        """Takes no more, and closes the socket."""
+        """Stops accepting connections, and closes the socket."""
         await super().stop()
         self._loop.remove_reader(self._sock)
         self._sock.close()
-        if self._taking:  # they have been accepted, and shall not be forgotten
+        if self._taking:  # these connections are accepted already, so they are still set up
             await asyncio.wait(self._taking)
 
     def _resume(self) -> None:
@@ -86,22 +86,22 @@ class Acceptor(web.SockSite):
         for _ in range(self._most_a_turn):
             coming = len(self._taking)
             if coming and not self._service.fits(coming):
-                return  # in a moment these are strangers, who give way before callers do
+                return  # in a moment these count as strangers, which give way before callers do
             if not self._service.has_room(coming):
                 self._pause("all connections are busy")
                 return
             try:
                 taken, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # another process was faster, or the caller has left
+                return  # another process accepted it, or the caller has left
             except OSError as error:  # no descriptor or no memory is left
                 if not self._taking and not self._service.close_idle():
                     self._pause(error.strerror)
-                return  # a descriptor is free, or more is known of those who come, in a moment
+                return  # in a moment a descriptor is free, or a connection that can be closed
             self._serve(taken)
 
     def _pause(self, reason: str | None) -> None:
-        """Leaves newcomers in the kernel's queue for a moment."""
+        """Leaves new connections in the kernel's queue for a moment."""
         log.error("accept_failed", extra={"error": reason})
         self._loop.remove_reader(self._sock)
         self._loop.call_later(_PAUSE_S, self._resume)

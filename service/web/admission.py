@@ -1,8 +1,8 @@
-"""What the service takes on at once: past its limits a request is refused rather than late.
+"""Load shedding: past its limits the service refuses a request rather than answer it late.
 
-A refusal costs the caller a moment and the service next to nothing; a queue without an end costs
-every caller the same wait and the service its memory. Only callers that proved who they are spend
-the limits of callers. Everybody else shares a small budget, in which the oldest gives way.
+A refusal costs the caller a moment and the service next to nothing. An endless queue would make
+every caller wait and would fill the memory. Only authenticated callers use the limits of callers.
+All other requests, the strangers', share a small budget in which the oldest gives way.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import Protocol
 from service.errors import Overloaded
 
 MAX_HELD_BYTES = 64 * 1024**2
-"""What the bodies and the large answers of admitted callers may hold at once."""
+"""The limit for the bodies and the large answers of all admitted callers together, in bytes."""
 
 MOST_REPORTS = 20_000
-"""Waiting to be written: half a second's work or so."""
+"""The limit for reports that wait to be written: about half a second's work."""
 
 MOST_STRANGERS = 256
-"""Requests under way of callers that have shown no token and no signature yet."""
+"""The limit for requests of callers that have shown no token and no signature yet."""
 
 MOST_STRANGE_BYTES = 16 * 1024**2
-"""What those may hold: three of Meta's largest bodies."""
+"""The limit for the bytes of those requests: three of Meta's largest bodies."""
 
 _CALM_AFTER_S = 1.0
 
 
 class Ticket:
-    """An admitted caller's request under way, and the bytes that it holds.
+    """A request of an admitted caller, and the bytes that it holds.
 
     Args:
-        admission: counts it until it leaves.
-        share: the part of the bytes that may be in use when it holds more.
+        admission: counts the request until `release`.
+        share: the part of the limit in bytes that this request may use up.
     """
 
     __slots__ = ("_admission", "_listens", "_share", "bytes")
@@ -48,7 +48,7 @@ class Ticket:
         self.bytes = 0
 
     def hold(self, size_bytes: int) -> None:
-        """Counts bytes that the request holds from now on.
+        """Counts further bytes that the request holds.
 
         Raises:
             Overloaded: there is no room for them; they aren't counted.
@@ -59,16 +59,16 @@ class Ticket:
         self._admission.bytes += size_bytes
 
     def admit_stream(self) -> None:
-        """Makes the request a listener, which has a limit of its own.
+        """Turns the request into a live stream, which has a limit of its own.
 
         Raises:
-            Overloaded: there are too many listeners.
+            Overloaded: there are too many live streams.
         """
         self._admission.add_listener()
         self._listens = True
 
     def release(self) -> None:
-        """The request is answered, and the answer is written."""
+        """Ends the count of the request: its answer is written."""
         admission = self._admission
         admission.bytes -= self.bytes
         if self._listens:
@@ -78,11 +78,11 @@ class Ticket:
 
 
 class Stranger:
-    """A request under way of which nobody knows yet who sent it.
+    """A request that is not authenticated, or not yet.
 
     Args:
-        strangers: it is one of them until it leaves.
-        close: ends its connection.
+        strangers: all such requests; they count it until `release`.
+        close: closes its connection.
     """
 
     __slots__ = ("_strangers", "bytes", "close")
@@ -93,7 +93,7 @@ class Stranger:
         self.bytes = 0
 
     def hold(self, size_bytes: int) -> None:
-        """Counts bytes that the request holds from now on; older strangers give way to it.
+        """Counts further bytes that the request holds; older strangers give way to it.
 
         Raises:
             Overloaded: it has given way itself.
@@ -101,17 +101,17 @@ class Stranger:
         self._strangers.hold(self, size_bytes)
 
     def release(self) -> None:
-        """The request is answered, or it is known who sent it."""
+        """Ends the count of the request: it is answered or authenticated."""
         self._strangers.remove(self)
 
 
 class Strangers:
-    """The requests under way that nobody vouches for; past their budget the oldest is closed.
+    """The requests that are not authenticated; past their budget the oldest is closed.
 
-    So connections that say nothing keep nobody out: an honest request is whole in a moment.
+    So silent connections can't keep honest callers out: an honest request is complete in a moment.
 
     Args:
-        closed: is told of each that gave way.
+        closed: called for each request that gave way.
     """
 
     def __init__(self, closed: Callable[[], None]) -> None:
@@ -120,14 +120,14 @@ class Strangers:
         self._bytes = 0
 
     def add(self, close: Callable[[], None]) -> Stranger:
-        """Takes one more."""
+        """Counts a request; an older one may have to give way."""
         stranger = Stranger(self, close)
         self._present[stranger] = None
         self._make_room()
         return stranger
 
     def hold(self, stranger: Stranger, size_bytes: int) -> None:
-        """Counts bytes of one; see `Stranger.hold`."""
+        """Counts further bytes of a request; see `Stranger.hold`."""
         if stranger not in self._present:
             raise Overloaded
         stranger.bytes += size_bytes
@@ -135,7 +135,7 @@ class Strangers:
         self._make_room()
 
     def remove(self, stranger: Stranger) -> None:
-        """Forgets one, if it is still there."""
+        """Ends the count of a request, if it has not given way already."""
         if stranger in self._present:
             del self._present[stranger]
             self._bytes -= stranger.bytes
@@ -153,24 +153,24 @@ class Strangers:
 
 
 ticket: ContextVar[Ticket | Stranger | None] = ContextVar("ticket", default=None)
-"""Of the request under way; None where nothing is counted."""
+"""What counts the present request; None for a request that isn't counted."""
 
 
 class Admission:
-    """Counts what is under way in this process.
+    """Counts and limits the requests under way in this process.
 
     Args:
-        most_requests: that are let in at once.
-        depth: how many reports wait to be written.
-        most_listeners: that are let in beside the requests.
-        strangers: the requests of everybody else.
+        most_requests: the limit for requests of callers.
+        depth: returns how many reports wait to be written.
+        most_listeners: the limit for live streams, which count beside the requests.
+        strangers: all other requests.
 
     Attributes:
-        requests: of admitted callers, until their answers are written.
-        coming: requests that were read in a turn of the loop and begin in the next ones. They are
-            counted only while there are refusals, and only of callers that were let in before.
-        bytes: that those hold.
-        listeners: how many are there.
+        requests: how many requests of admitted callers there are, until their answers are written.
+        coming: how many requests were read in a turn of the loop and begin in a later one. They are
+            counted only while requests are refused, and only on connections of admitted callers.
+        bytes: how many bytes the requests hold.
+        listeners: how many live streams there are.
     """
 
     def __init__(
@@ -186,42 +186,42 @@ class Admission:
         self._depth = depth
         self.requests = self.coming = self.bytes = self.listeners = 0
         self.strangers = strangers or Strangers(lambda: None)
-        self._refused_s: dict[float, float] = {}  # for want of room, by share
+        self._refused_s: dict[float, float] = {}  # when the last one was refused, by share
         self._last_refused_s = -math.inf
 
     def admit(self, share: float) -> Ticket:
-        """Lets a caller's request in; the ticket's `release` must follow.
+        """Admits a caller's request. The caller of this must call the ticket's `release`.
 
         Args:
-            share: the part of any limit that may be in use when it comes, 1 for all of it.
+            share: the part of each limit that may be in use already, at most 1.
 
         Raises:
-            Overloaded: more than that is in use.
+            Overloaded: more than that part is in use.
         """
         self.check(share)
         self.requests += 1
         return Ticket(self, share)
 
     def check(self, share: float) -> None:
-        """Refuses a request where that part of a limit is in use.
+        """Refuses a request if this part of a limit is in use.
 
         Raises:
-            Overloaded: it is.
+            Overloaded: it is in use.
         """
         if self._is_used(share):
             self._refused_s[share] = self._last_refused_s = time.monotonic()
             raise Overloaded
 
     def is_full(self, share: float, callers: int = 0) -> bool:
-        """Whether a request would be refused that comes now.
+        """Returns whether a request that comes now would be refused.
 
-        One on a new connection is for a second after somebody was refused, if there are callers
-        enough to fill the room: it would take the place of one that is served, which then had to
-        come anew.
+        A request on a new connection would be refused for a second after any refusal, if the other
+        connections can fill the limit. Otherwise it would displace a caller that is served, and
+        that caller would then have to reconnect.
 
         Args:
-            share: as `admit` has it.
-            callers: connections on which requests were let in; 0 if this is one of them.
+            share: see `admit`.
+            callers: how many connections had a request admitted; 0 if this is one of them.
         """
         room, now_s = share * self._most_requests, time.monotonic()
         if self.requests + self.coming >= room or self._is_used(share):
@@ -232,11 +232,11 @@ class Admission:
         return True
 
     def is_calm(self) -> bool:
-        """Whether nobody was refused within the last second."""
+        """Returns whether no request was refused within the last second."""
         return time.monotonic() - self._last_refused_s >= _CALM_AFTER_S
 
     def _is_used(self, share: float) -> bool:
-        """Whether that part of any limit is in use."""
+        """Returns whether this part of any limit is in use."""
         return (
             self.requests >= share * self._most_requests
             or self.bytes >= share * MAX_HELD_BYTES
@@ -244,10 +244,10 @@ class Admission:
         )
 
     def add_listener(self) -> None:
-        """Counts a request as a listener from now on.
+        """Counts a request as a live stream from now on.
 
         Raises:
-            Overloaded: there are too many listeners; it is still a request.
+            Overloaded: there are too many live streams; the request still counts as one.
         """
         if self.listeners >= self._most_listeners:
             raise Overloaded
@@ -256,16 +256,16 @@ class Admission:
 
 
 class Connection(Protocol):
-    """What is asked of a caller's connection."""
+    """What a caller's connection must offer."""
 
     def admit(self) -> None:
-        """A caller on it has proved who it is."""
+        """Notes that its caller is authenticated."""
 
     def arrive(self) -> None:
-        """Its request begins: it is no longer coming."""
+        """Notes that its request begins, and so no longer counts as coming."""
 
     def comes_anew_for_less(self) -> bool:
-        """Whether a caller who is refused should come on a new connection."""
+        """Returns whether it is cheaper if a refused caller reconnects."""
 
     def cut_off(self) -> None:
-        """Ends it at once, with what waits to be sent."""
+        """Closes it at once, without sending what waits to be sent."""

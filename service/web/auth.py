@@ -1,4 +1,4 @@
-"""Who is let in: by a token, by Meta's signature, or by the word of Meta's handshake.
+"""Authentication: by a token, by Meta's signature, or by the verify token of Meta's handshake.
 
 Secrets are compared in constant time and never logged.
 """
@@ -26,11 +26,13 @@ _SIGNATURE = re.compile("sha256=[0-9a-f]{64}")
 
 
 class Access:
-    """The secrets of the settings. Where none of a kind is set, nobody gets in by that kind.
+    """Checks callers against the secrets of the settings.
+
+    If no secret of a kind is set, every check of that kind fails.
 
     Args:
-        settings: of the service.
-        lines: bounds the log lines of requests that strangers can make.
+        settings: the settings of the service.
+        lines: limits the log lines that strangers can cause.
     """
 
     def __init__(self, settings: Settings, lines: LogLimit) -> None:
@@ -40,10 +42,10 @@ class Access:
         self._verify_tokens = _encoded(settings.meta.verify_token)
 
     def check_token(self, given: str | None) -> None:
-        """Lets a caller in whose `X-Webhook-Token` is one of `auth.tokens`.
+        """Checks that an `X-Webhook-Token` is one of `auth.tokens`.
 
         Raises:
-            Unauthorized: there is none.
+            Unauthorized: it is missing or empty.
             Forbidden: it is another one.
         """
         if not given:
@@ -52,22 +54,22 @@ class Access:
             raise Forbidden("The X-Webhook-Token is not one that is let in.")
 
     def knows_token(self, given: str | None) -> bool:
-        """Whether it is one of `auth.tokens`."""
+        """Returns whether a token is one of `auth.tokens`."""
         return bool(given) and _is_one_of(given or "", self._tokens)
 
     @property
     def checks_signatures(self) -> bool:
-        """Whether there is a secret to check a signature by."""
+        """Whether a secret is set that signatures can be checked against."""
         return bool(self._app_secrets)
 
     def check_form(self, given: str) -> None:
-        """Turns a request away before its body is read, if its signature can't fit any.
+        """Refuses a request before its body is read, if its signature can't fit any body.
 
         Args:
-            given: `X-Hub-Signature-256`.
+            given: the value of `X-Hub-Signature-256`.
 
         Raises:
-            Forbidden: there is no secret to check it by, or it has another form.
+            Forbidden: no secret is set, or the signature has another form.
         """
         if not self._app_secrets:
             self._note_missing("meta.app_secret")
@@ -75,12 +77,12 @@ class Access:
             raise Forbidden(_UNFIT)
 
     def check_signature(self, given: str, body: bytes) -> None:
-        """Lets a body in that was signed with one of `meta.app_secret`.
+        """Checks that a body was signed with one of `meta.app_secret`.
 
         Args:
-            given: `X-Hub-Signature-256`: `sha256=` and the HMAC-SHA256 of the body in hexadecimal
-                (Meta's page "Create a webhook endpoint").
-            body: its bytes as they came.
+            given: the value of `X-Hub-Signature-256`: `sha256=` and the hexadecimal HMAC-SHA256 of
+                the body (Meta's page "Create a webhook endpoint").
+            body: the body as it came.
 
         Raises:
             Forbidden: it was signed with another secret, or changed on its way.
@@ -90,14 +92,14 @@ class Access:
             raise Forbidden(_UNFIT)
 
     def check_handshake(self, given: str | None, *, of_ours: bool) -> None:
-        """Lets Meta verify the address with one of `meta.verify_token`.
+        """Checks that the verify token of Meta's handshake is one of `meta.verify_token`.
 
         Args:
             given: the `hub.verify_token`.
-            of_ours: whether the caller has a token; only then the error says what is set up here.
+            of_ours: whether the caller has a token; only then the error says which setting lacks.
 
         Raises:
-            Forbidden: it is another one, or none.
+            Forbidden: it is missing, or is another one.
         """
         if not self._verify_tokens:
             self._note_missing("meta.verify_token")

@@ -1,4 +1,4 @@
-"""Request bodies: read within their limits, and asked for when they are wanted."""
+"""Request bodies: read within their limits, and asked for only if they are wanted."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ SETTINGS = web.AppKey("settings", Settings)
 MIB = 1024**2
 
 MOST_BODY_BYTES = 5 * MIB
-"""Of any endpoint."""
+"""The largest limit of an endpoint."""
 
 SMALL_BYTES = 16 * 1024
-"""A body that came at once or an answer is counted by its bytes if it has more. Answers up to this
-size fit into the kernel's buffer of a connection that is read."""
+"""Answers, and bodies that came at once, are counted by their bytes only if they are larger.
+Answers up to this size fit into the kernel's buffer of a connection whose caller reads."""
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes:
-    """The body of a request.
+    """Reads the body of a request.
 
     Args:
-        request: of the caller.
-        most_bytes: that it may have, whole MiB.
+        request: the request.
+        most_bytes: the limit, in whole MiB.
 
     Raises:
-        TooLarge: it has more.
-        TooSlow: it takes longer than `http.receive_s` to come.
+        TooLarge: the body is larger than that.
+        TooSlow: the body takes longer than `http.receive_s` to come.
     """
     try:
-        if request.content.is_eof():  # it came together with the headers: this is a third of read()
+        if request.content.is_eof():  # it came with the headers; `read()` would cost three times it
             body = request.content.read_nowait()
         elif (request.content_length or 0) > most_bytes:
             raise TooLarge(most_bytes // MIB)
@@ -54,7 +54,7 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
 
 
 async def _received(request: web.Request, most_bytes: int) -> bytes:
-    """The body as it comes: what its head announces isn't counted, but what is there."""
+    """Reads a body as it comes, and counts the bytes that are there, not those announced."""
     await send_continue(request)
     held, body = ticket.get(), bytearray()
     try:
@@ -66,18 +66,19 @@ async def _received(request: web.Request, most_bytes: int) -> bytes:
                 raise TooLarge(most_bytes // MIB)
         return bytes(body)
     finally:
-        body.clear()  # aiohttp keeps the error of a lost connection, whose traceback leads here
+        # aiohttp keeps the error of a lost connection, and its traceback would keep the body alive.
+        body.clear()
 
 
 async def send_continue(request: web.Request) -> None:
-    """Tells a caller that waits for it to send its body: only now is it known that it is wanted."""
+    """Sends `100 Continue` to a caller that waits for it; call it once the body is wanted."""
     if hdrs.EXPECT in request.headers and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # as aiohttp does: the answer hasn't begun
+        request.writer.output_size = 0  # as aiohttp does it: the answer has not begun
 
 
 async def check_expectation(request: web.Request) -> None:
-    """Refuses any `Expect` but 100-continue, which `send_continue` meets when the body is read."""
+    """Refuses any `Expect` but 100-continue; `send_continue` answers that when the body is read."""
     expected = request.headers.get(hdrs.EXPECT, "").lower()
     if request.version == HttpVersion11 and expected != "100-continue":
         raise web.HTTPExpectationFailed

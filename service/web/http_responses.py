@@ -1,4 +1,4 @@
-"""The headers that all responses have, the request's id, and errors as JSON."""
+"""Responses: the headers that all of them have, the request's id, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _made = count()
 
 
 class _Process:
-    """Whose requests these are: every process has a name of its own, workers included."""
+    """The name with which the ids of this process begin; each worker has its own."""
 
     name = token_hex(6)
 
@@ -65,7 +65,7 @@ os.register_at_fork(after_in_child=_rename)
 
 
 def request_id_of(request: BaseRequest) -> str:
-    """The id that the caller gave the request, if it is a sane one, or a new one."""
+    """Returns the id that the caller gave the request if it is well-formed, else a new one."""
     given = request.headers.get(_REQUEST_ID)
     if given and _SANE_ID.fullmatch(given):
         return given
@@ -73,12 +73,12 @@ def request_id_of(request: BaseRequest) -> str:
 
 
 def new_request_id() -> str:
-    """An id that no other request has, of any process."""
+    """Returns an id that is unique over all processes."""
     return f"{_Process.name}-{next(_made):x}"
 
 
 def error_response(status: int, sentence: str, field: str | None = None) -> web.Response:
-    """An error as the contract has it."""
+    """Returns the JSON response to an error."""
     body: dict[str, object] = {"ok": False, "error": sentence}
     if field:
         body["field"] = field
@@ -93,19 +93,17 @@ def error_response(status: int, sentence: str, field: str | None = None) -> web.
 
 
 def set_common_headers(response: web.StreamResponse, known: str) -> None:
-    """Puts the headers on a response that all have, and the request's id.
-
-    Responses hold personal data or change at once, so no cache keeps one that doesn't say it may.
-    """
+    """Adds the headers that all responses have, and the request's id."""
     headers = response.headers
     if _REQUEST_ID in headers:
         return
-    headers.add(_REQUEST_ID, known)  # to set one takes three times as long
+    headers.add(_REQUEST_ID, known)  # setting a header takes three times as long as adding it
+    # Responses hold personal data or change at once: no cache may keep them, unless they say so.
     headers.extend(_LABELS if _CACHE_CONTROL in headers else _UNKEPT)
 
 
 def http_error_response(error: web.HTTPException) -> web.Response:
-    """An error that aiohttp raised, as the contract has it."""
+    """Returns the JSON response to an error that aiohttp raised."""
     sentence = _SENTENCES.get(error.status, f"{error.reason}.")
     response = error_response(error.status, sentence)
     if allow := error.headers.get("Allow"):
@@ -114,7 +112,7 @@ def http_error_response(error: web.HTTPException) -> web.Response:
 
 
 def refusal_response(error: Exception) -> web.Response | None:
-    """The answer to a request that is at fault; None if the error is ours."""
+    """Returns the answer to a faulty request; None if the fault is the service's own."""
     if isinstance(error, RequestError):
         return error_response(error.status, error.sentence, error.field)
     if isinstance(error, web.HTTPException):
@@ -128,5 +126,5 @@ JSON = {"Content-Type": "application/json"}
 
 
 def json_response(body: object, status: int = 200) -> web.Response:
-    """A response with that body as JSON."""
+    """Returns a response with this body as JSON."""
     return web.json_bytes_response(body, dumps=orjson.dumps, status=status)

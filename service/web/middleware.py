@@ -1,4 +1,4 @@
-"""What every request goes through: its id, its token, errors to JSON, the access event, metrics."""
+"""The request pipeline: id, token, admission, errors as JSON, the access log and metrics."""
 
 from __future__ import annotations
 
@@ -43,44 +43,45 @@ log = logging.getLogger(__name__)
 
 LOG_LIMIT = web.AppKey("log_limit", LogLimit)
 BEGAN = web.ResponseKey("began", float)
-"""When the response to a lasting request began, by `time.perf_counter`."""
+"""When the stream that answers a lasting request began, by `time.perf_counter`."""
 ADMISSION = web.AppKey("admission", Admission)
 
 Handle = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 GUARDED = "/api/"
-"""What begins with this needs a token, unless its policy says otherwise."""
+"""Paths that begin with this need a token, unless their policy says otherwise."""
 
 
 _FORWARDED_FOR = istr("X-Forwarded-For")
 _WAITED = (202, Unavailable.status)
-"""Statuses that mean "the store is unavailable": one log line stands for all such requests."""
+"""The statuses of requests that met an unavailable store; the log has one line for all of them."""
 _ABSENCE_S = 60.0
-"""Refusals for the same reason count as one outage while no more than this lies between them."""
+"""The longest pause between two refusals of one outage, in seconds."""
 _OURS = "Something went wrong here; the request id leads to the log."
 
 
 def connection_of(request: BaseRequest) -> Connection:
-    """The connection that a request came on."""
+    """Returns the connection of a request."""
     return cast("Connection", request.protocol)
 
 
 class RequestGate:
-    """What every request goes through before and after the application.
+    """Wraps the whole application: every request passes it before and after its handler.
 
-    One function around the whole application, and no aiohttp middlewares: those don't see what
-    the router and the `Expect` header raise, and each adds a call to every request. What the
-    router once found for a path is remembered: our paths are fixed, and routing is 8 % of what a
-    status update costs in instructions. There is no public way to hand a request its match.
+    It is no aiohttp middleware: those don't see the errors of the router and of the `Expect`
+    header, and each adds a call to every request.
+
+    It remembers which handler the router found for a path. Our paths are fixed, and routing is 8 %
+    of the instructions of a status update. aiohttp has no public way to give a request its match.
 
     Args:
         application: aiohttp's own handler of requests.
-        access: who is let in.
-        admission: how many are.
-        policies: of the routes.
-        metrics: are told of each request.
-        settings: which requests are logged, and what proxies are trusted.
-        lines: bounds the log lines of requests that strangers can make.
+        access: checks tokens.
+        admission: limits the requests under way.
+        policies: the policy of each route.
+        metrics: count each request.
+        settings: say which requests are logged, and which proxies are trusted.
+        lines: limits the log lines that strangers can cause.
     """
 
     def __init__(
@@ -111,32 +112,18 @@ class RequestGate:
         started_s = perf_counter()
         if self._admission.coming:
             connection_of(request).arrive()
-        known = request_id_of(request)
-        request_id.set(known)
-        lasting = large = False
+        request_id.set(request_id_of(request))
+        key = request.method, request.rel_url.raw_path
+        policy = self._policies.get(key) or self._policy_elsewhere(request)
         try:
             try:
-                if hdrs.CONTENT_ENCODING in request.headers:
-                    _check_plain(request)
-                key = request.method, request.rel_url.raw_path
-                policy = self._policies.get(key) or self._policy_elsewhere(request)
                 self._let_in(request, policy)
-                lasting = policy.lasting
-                match = self._matches.get(key)
-                if match is None or hdrs.EXPECT in request.headers:
-                    response = await self._route(key, request)
-                else:
-                    request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
-                    response = await match.handler(request)  # type: ignore[arg-type]
-                large = not policy.small and _hold_large(request, response, policy)
+                response = await self._dispatch(request, key)
+                is_counted = not policy.small and _count_if_large(request, response, policy)
             except Exception as error:  # noqa: BLE001  every error has its answer
-                response = self._answer(request, error)
-            if _may_break(request):
-                response.force_close()  # aiohttp closes then, and the next request would be lost
-            set_common_headers(response, known)
-            ended_s = response.get(BEGAN, perf_counter()) if lasting else perf_counter()
-            self._note(request, response.status, ended_s - started_s)
-            if large:
+                response, is_counted = self._answer(request, error), False
+            self._finish(request, response, policy, started_s)
+            if is_counted:  # its bytes count until it is written, so it is written here
                 await _write(request, response)
         finally:
             if (held := ticket.get()) is not None:
@@ -145,8 +132,46 @@ class RequestGate:
             response.force_close()  # so that the next guess costs a connection too
         return response
 
+    def _dispatch(
+        self, request: BaseRequest, key: tuple[str, str]
+    ) -> Awaitable[web.StreamResponse]:
+        """Returns the call of the route's handler, to be awaited.
+
+        It is no coroutine function itself: that would cost every request another one.
+        """
+        match = self._matches.get(key)
+        if match is None or hdrs.EXPECT in request.headers:
+            return self._route(request, key)
+        request._match_info = match  # type: ignore[attr-defined]  # noqa: SLF001
+        return match.handler(request)  # type: ignore[arg-type]
+
+    def _finish(
+        self, request: BaseRequest, response: web.StreamResponse, policy: Policy, started_s: float
+    ) -> None:
+        """Completes the response, counts the request, and logs it if it is to be logged."""
+        if _may_break(request):
+            # aiohttp would close the connection without saying so: the next request would be lost.
+            response.force_close()
+        set_common_headers(response, request_id.get())
+        ended_s = perf_counter()
+        if policy.lasting:  # what counts is how long its stream took to begin
+            ended_s = response.get(BEGAN, ended_s)
+        took_s, route = ended_s - started_s, route_of(request)
+        self._metrics.request(route, response.status, took_s)
+        if self._settings.access_log or took_s > self._settings.slow_s:
+            self._log_request(route, response.status, took_s)
+
     def _let_in(self, request: BaseRequest, policy: Policy) -> None:
-        """Counts a request, on its caller's account or on that of all strangers."""
+        """Counts a request: among those of callers if it has a token, else among the strangers'.
+
+        Raises:
+            Packed: its body is compressed.
+            Unauthorized: it needs a token and has none.
+            Forbidden: it has a wrong token.
+            Overloaded: there is no room for it.
+        """
+        if hdrs.CONTENT_ENCODING in request.headers:
+            _check_plain(request)
         if policy.by_token:
             self._access.check_token(request.headers.get(TOKEN))
             connection: Connection = request.protocol  # type: ignore[assignment]
@@ -160,7 +185,7 @@ class RequestGate:
             ticket.set(self._admission.strangers.add(connection_of(request).cut_off))
 
     def _answer(self, request: BaseRequest, error: Exception) -> web.Response:
-        """The response to an error, which is logged here and nowhere else."""
+        """Returns the response to an error, and logs the error. It is logged nowhere else."""
         if isinstance(error, Unavailable):
             return self._unavailable(request, error)
         if isinstance(error, ConnectionError):
@@ -178,7 +203,7 @@ class RequestGate:
         return response
 
     def _log_refusal(self, request: BaseRequest, error: Exception, status: int) -> None:
-        """Logs a line a second for each status, and all others where the level is debug."""
+        """Logs one refusal a second for each status; at the level debug it logs all of them."""
         overloaded = isinstance(error, Overloaded)
         number = self._lines.due("overloaded" if overloaded else status)
         level = logging.WARNING if number else logging.DEBUG
@@ -189,8 +214,8 @@ class RequestGate:
             log.log(level, "overloaded" if overloaded else "request_refused", extra=extra)
 
     def _unavailable(self, request: BaseRequest, error: Unavailable) -> web.Response:
-        # Log only the first of an outage. `store_away` says what happened, metrics count the rest,
-        # and a line for each would fill the disk.
+        # Only the first refusal of an outage is logged as an error. `store_away` has said what
+        # happened, metrics count the refusals, and a line for each would fill the disk.
         now_s, before_s = perf_counter(), self._unavailable_s.get(error.reason, -math.inf)
         self._unavailable_s[error.reason] = now_s
         first = now_s > before_s + _ABSENCE_S
@@ -200,7 +225,7 @@ class RequestGate:
         return error_response(error.status, error.sentence)
 
     def _about(self, request: BaseRequest) -> dict[str, object]:
-        """What a log line says of a request and of who made it."""
+        """Returns what a log line says about a request and its caller."""
         address = str(self._caller_of(request) or "unknown")
         return {"route": route_of(request), "method": request.method, "address": address}
 
@@ -208,19 +233,19 @@ class RequestGate:
         return self._proxies.caller_of(request.remote, request.headers.getall(_FORWARDED_FOR, ()))
 
     def _policy_elsewhere(self, request: BaseRequest) -> Policy:
-        """Of a path that is none of a route's, or one of them written in another way."""
+        """Returns the policy of a path that is no route's, or is one in another spelling."""
         known = self._policies.get((request.method, request.path))
         return known or (READ if request.path.startswith(GUARDED) else STRANGER)
 
-    async def _route(self, key: tuple[str, str], request: BaseRequest) -> web.StreamResponse:
+    async def _route(self, request: BaseRequest, key: tuple[str, str]) -> web.StreamResponse:
+        """Lets aiohttp find and call the handler, and remembers the handler for the path."""
         response = await self._application(request)
-        if key in self._policies:  # other ways to write a path are thousands, and rare
+        if key in self._policies:  # a path has thousands of other spellings, all of them rare
             self._matches[key] = request._match_info  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
-    def _note(self, request: BaseRequest, status: int, took_s: float) -> None:
-        route = route_of(request)
-        self._metrics.request(route, status, took_s)
+    def _log_request(self, route: str, status: int, took_s: float) -> None:
+        """Logs a slow request, one a second for each route; logs every request if so set."""
         slow = took_s > self._settings.slow_s and status not in _WAITED
         number = self._lines.due("request_slow", route) if slow else 0
         if number or self._settings.access_log:
@@ -231,52 +256,53 @@ class RequestGate:
 
 
 def _check_plain(request: BaseRequest) -> None:
-    """Refuses a compressed body, whoever sends it and wherever to: no caller of the guide does.
+    """Refuses a compressed body on any path: no caller needs to send one.
 
     Raises:
-        Packed: the request has such a body.
+        Packed: the request has a compressed body.
     """
     if request.headers[hdrs.CONTENT_ENCODING].lower() != UNCOMPRESSED and request.body_exists:
         raise Packed
 
 
 def _may_break(request: BaseRequest) -> bool:
-    """Whether aiohttp would read what follows wrongly, or perhaps would.
-
-    A body may not come at all if its sender wasn't told to go on. What follows an `Upgrade` is
-    lost.
-    """
+    """Returns whether aiohttp may misread the next request on the connection."""
     body, headers = request.content, request.headers
     if hdrs.UPGRADE in headers:
-        return True
+        return True  # aiohttp loses what follows an `Upgrade`
+    # A sender that was not told to continue may never send the body.
     return body.exception() is not None or (not body.is_eof() and hdrs.EXPECT in headers)
 
 
-def _hold_large(request: BaseRequest, response: web.StreamResponse, policy: Policy) -> bool:
-    """Counts an answer that may wait for its reader until it is written; False for others.
+def _count_if_large(request: BaseRequest, response: web.StreamResponse, policy: Policy) -> bool:
+    """Counts the bytes of an answer that may have to wait until the caller reads it.
+
+    Returns:
+        whether it is such an answer.
 
     Raises:
-        Overloaded: there is no room for it, and it can be asked for again.
+        Overloaded: there is no room for it, and the caller can ask again.
     """
     held, body = ticket.get(), response.body if isinstance(response, web.Response) else None
     if held is None or not isinstance(body, bytes):
-        return False  # a stream writes piece by piece
+        return False  # a stream is written piece by piece
     if len(body) <= SMALL_BYTES and not request.protocol.writing_paused:
         return False
-    if policy is not WRITE_MANY:  # what was written must be answered; the count of its body goes on
-        held.hold(2 * len(body))  # the response has it, and the transport
+    # A batch is written already, so its answer must not be refused. Its body stays counted.
+    if policy is not WRITE_MANY:
+        held.hold(2 * len(body))  # once for the response, once for the transport
     return True
 
 
 async def _write(request: BaseRequest, response: web.StreamResponse) -> None:
-    with suppress(ConnectionError):  # aiohttp, which finds it written, notices
+    with suppress(ConnectionError):  # aiohttp notices it, and finds the response written
         await response.prepare(request)
         await response.write_eof()
 
 
 def route_of(request: BaseRequest) -> str:
-    """The route's path for logs and metrics, in its canonical form; never what the caller sent."""
-    # Not request.match_info, which asserts where a request was refused before it was routed.
+    """Returns the route's canonical path, for logs and metrics; never the path that was sent."""
+    # `request.match_info` fails an assertion if the request was refused before it was routed.
     match: web.UrlMappingMatchInfo | None = getattr(request, "_match_info", None)
     return _path_of(None if match is None else match.route.resource)
 

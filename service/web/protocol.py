@@ -1,4 +1,4 @@
-"""One connection: malformed HTTP answered in JSON, and callers that dawdle cut off."""
+"""One connection: malformed HTTP is answered in JSON, and slow clients are cut off."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ID = re.compile(rb"\r\nx-request-id:[ \t]*(%b)[ \t]*\r\n" % SANE_ID.encode(), r
 
 
 def _refusal() -> bytes:
-    """The response to an overload, with a place for the request's id."""
+    """Returns the response to an overload, with `%b` for the request's id."""
     response = error_response(Overloaded.status, Overloaded().sentence)
     set_common_headers(response, "%b")
     body = cast("bytes", response.body)
@@ -59,7 +59,7 @@ _Connections = OrderedDict[RequestHandler, asyncio.Transport]
 
 
 class Protocol(RequestHandler):
-    """aiohttp's, with time limits of ours and errors in the form of the contract."""
+    """aiohttp's protocol, with our time limits and with errors as JSON."""
 
     __slots__ = (
         "_admitted",
@@ -83,38 +83,39 @@ class Protocol(RequestHandler):
     _seen: int
     _admitted: bool
     _whole: bool
-    """Whether all that came is known to be whole requests, so that what comes next begins one."""
+    """Whether all data so far were whole requests, so that the next data begin one."""
     _coming: bool
     """Whether its request counts as `Admission.coming`."""
     _owes: bool
     """Whether a refusal waits to be sent."""
     _early: bytes
-    """What came before it was sent."""
+    """The data that came before the refusal was sent."""
     _patient_s: float
-    """When a caller that heeds `Retry-After` asks again."""
+    """When a caller that respects `Retry-After` asks again."""
     _first_limit: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Gives the caller so long for its first request, and for taking what it is sent."""
+        """Sets the time limits for the caller's first request and for reading what it is sent."""
         self._seen = 0
         self._admitted, self._whole, self._patient_s = False, True, 0.0
         self._coming, self._owes, self._early = False, False, b""
         super().connection_made(transport)
         opened = cast("socket.socket | None", transport.get_extra_info("socket"))
         if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Also of a caller that is there, but reads nothing (tcp(7)).
+            # This also limits a caller that is alive but reads nothing: see tcp(7).
             limit_ms = int(self.receive_s * 1000)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
         self._first_limit = self._loop.call_later(self.receive_s, self._cut_off_the_silent)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Lets go: a timer would keep all this for as long as it runs."""
+        """Stops the timer, which would keep the connection's memory until it runs out."""
         self._first_limit.cancel()
         self.arrive()
         super().connection_lost(exc)
 
     def _cut_off_the_silent(self) -> None:
-        """Later requests on the connection have aiohttp's keep-alive time to come."""
+        """Closes a connection on which no first request came in time."""
+        # Later requests are limited by aiohttp's keep-alive time.
         if self._request_count == 0 and self.transport is not None:
             if number := self.lines.due("connection_silent"):
                 extra = {"number": number, "address": _peer_of(self.transport)}
@@ -122,23 +123,23 @@ class Protocol(RequestHandler):
             self.force_close()
 
     def is_idle(self) -> bool:
-        """Whether nothing is asked on it, nor was since this was last called."""
+        """Returns whether it has no request now, and had none since this was last called."""
         seen, self._seen = self._seen, self._request_count
         return seen == self._seen and not self.is_busy()
 
     def admit(self) -> None:
-        """A caller on it has proved who it is: it gives way after those that haven't."""
-        if not self._admitted and self._manager is not None:  # it may have left
+        """Notes that its caller is authenticated: it gives way after all strangers."""
+        if not self._admitted and self._manager is not None:  # the caller may have left
             self._admitted = True
             self._server.forget_stranger(self)
 
     def data_received(self, data: bytes) -> None:
-        """Refuses a request that would be refused anyway, at a tenth of what aiohttp takes for it.
+        """Refuses a request that would be refused anyway, at a tenth of aiohttp's cost.
 
-        Thousands of callers that ask again at once would otherwise cost more than those that are
-        served. Only one whole request is refused so that is easily read, where aiohttp has answered
-        all before and has begun to read no other. All else is aiohttp's, which calls this without
-        data to read on.
+        Without it, thousands of callers that retry at once would cost more than those that are
+        served. It refuses only data that are one whole and simple request, and only while aiohttp
+        has no other request to read or to answer. All other data go to aiohttp. aiohttp calls this
+        without data to continue reading.
         """
         if self._owes:
             self._early += data
@@ -149,9 +150,9 @@ class Protocol(RequestHandler):
             if share is not None and self._server.would_refuse(share, newcomer=not self._admitted):
                 self._refuse(data)
                 return
-            # To look at each request costs something, so it is done only after refusals.
+            # Parsing each request costs time, so this goes on only while requests are refused.
             self._whole = share is not None and not self.admission.is_calm()
-            if self._whole and self._admitted:  # strangers must not fill the room of callers
+            if self._whole and self._admitted:  # strangers must not use up the limits of callers
                 self._coming = True
                 self.admission.coming += 1
         super().data_received(data)
@@ -161,35 +162,36 @@ class Protocol(RequestHandler):
         return cast("JsonServer", self._manager)
 
     def arrive(self) -> None:
-        """Its request begins: it is no longer coming."""
+        """Notes that its request begins, and so no longer counts as coming."""
         if self._coming:
             self._coming = False
             self.admission.coming -= 1
 
     def is_closing(self) -> bool:
-        """Whether nothing more is read from it."""
+        """Returns whether nothing more is read from it."""
         return self.transport is None or self._force_close or self._close
 
     def is_busy(self) -> bool:
-        """Whether a request on it waits for its answer."""
+        """Returns whether a request on it waits for its answer."""
         return self._owes or self._request_in_progress or bool(self._messages)
 
     def comes_anew_for_less(self) -> bool:
-        """Whether a caller who is refused should come on a new connection.
+        """Returns whether it is cheaper if a refused caller reconnects.
 
-        There its requests are refused unread, as in `data_received`.
+        On a new connection `data_received` can refuse its requests.
         """
         return not self._whole
 
     def _refuse(self, data: bytes) -> None:
-        """Answers what would have been aiohttp's, and nothing else until then."""
+        """Refuses a request in place of aiohttp, after a delay in which nothing else is read."""
         if number := self.lines.due("overloaded"):
             log.warning("overloaded", extra={"number": number, "address": _peer_of(self.transport)})
         self.metrics.request("unknown", Overloaded.status, 0.0)
         self._request_count += 1
         given = _ID.search(data)
         answer = _REFUSAL % (given[1] if given else new_request_id().encode())
-        # At once could be answered by the next request within the same turn of libuv's, and so on.
+        # The answer is delayed. A caller that gets it at once may send its next request within the
+        # same turn of libuv, again and again, and would hold up all others.
         now_s = self._loop.time()
         at_s = min(max(self._patient_s, now_s + _FIRST_S), now_s + _PAUSE_S)
         self._patient_s = at_s + _PAUSE_S
@@ -202,13 +204,13 @@ class Protocol(RequestHandler):
         if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(answer)
-        if self._early:  # few callers don't wait for their answer
+        if self._early:  # a caller seldom sends its next request before the answer
             early, self._early = self._early, b""
             self._resume_transport_reading()
             self.data_received(early)
 
     def cut_off(self) -> None:
-        """Ends it at once, with what waits to be sent."""
+        """Closes it at once, without sending what waits to be sent."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -219,7 +221,7 @@ class Protocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002  holds what the caller sent
     ) -> web.StreamResponse:
-        """As RequestHandler has it, save for the form; always closes the connection."""
+        """Answers malformed HTTP like `RequestHandler`, but as JSON; closes the connection."""
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the response has been sent already")
         self.arrive()
@@ -235,7 +237,7 @@ class Protocol(RequestHandler):
         return response
 
     def log_exception(self, *args: object, **kw: object) -> None:  # noqa: ARG002  what aiohttp says
-        """Of a connection that failed outside of a handler, such as in the rest of a body."""
+        """Logs a failure outside of a handler, such as in the rest of a body."""
         if number := self.lines.due("connection_failed"):
             extra = {"number": number, "address": _peer_of(self.transport)}
             extra["error"] = type(kw.get("exc_info")).__name__
@@ -243,16 +245,16 @@ class Protocol(RequestHandler):
 
 
 def _peer_of(transport: asyncio.BaseTransport | None) -> str:
-    """The address at the other end. A proxy's is that of the proxy: nothing was read yet."""
+    """Returns the address at the other end: a proxy's own, since no header was read yet."""
     peer = transport.get_extra_info("peername") if transport else None
     return str(peer[0]) if peer else "unknown"
 
 
 class JsonServer(web.Server):
-    """aiohttp's server with `Protocol`, and a bound on connections.
+    """aiohttp's server with `Protocol`, and a limit on connections.
 
-    Past it one that is idle is closed for a new one: the oldest of the strangers', or else of all.
-    One on which something was asked since it was last looked at counts as new.
+    At the limit an idle connection is closed for a new one: the oldest stranger's, else the oldest
+    of all. A connection counts as new again if it had a request since it was last looked at.
     """
 
     admission: Admission
@@ -276,25 +278,25 @@ class JsonServer(web.Server):
         receive_s: float,
         most: Callable[[], int],
     ) -> JsonServer:
-        """The same server with our protocol and another handler.
+        """Returns a copy of a server with our protocol and another handler.
 
         Args:
-            server: as aiohttp made it.
+            server: the server that aiohttp made.
             handle: answers its requests.
             admission: knows whether a request would be refused.
-            lines: bounds the log lines of requests that strangers can make.
-            policies: of the routes.
-            metrics: are told of what is no HTTP, of what was refused unread, and of idle
+            lines: limits the log lines that strangers can cause.
+            policies: the policy of each route.
+            metrics: count malformed requests, requests that `Protocol` refused, and idle
                 connections that were closed.
             receive_s: how long a caller may take, as `http.receive_s`.
-            most: the connections that there may be.
+            most: returns the limit on connections.
         """
         made = cls(
             handle,
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
             loop=server._loop,  # noqa: SLF001  there is no other way to its arguments
-            # No body is unpacked, not even one that is passed over after its refusal (`Packed`).
+            # No body is decompressed, not even the rest of one that is refused (`Packed`).
             **server._kwargs | {"auto_decompress": False},  # noqa: SLF001
         )
         made.admission, made.policies = admission, policies
@@ -304,7 +306,7 @@ class JsonServer(web.Server):
         return made
 
     def __call__(self) -> RequestHandler:
-        """A connection's protocol."""
+        """Returns the protocol of a new connection."""
         protocol = Protocol(self, loop=self._loop, **self._kwargs)
         protocol.admission = self.admission
         protocol.lines, protocol.metrics = self.lines, self.metrics
@@ -312,7 +314,7 @@ class JsonServer(web.Server):
         return protocol
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        """Takes a connection, of a stranger as long as nothing else is known."""
+        """Counts a connection, as a stranger's until its caller is authenticated."""
         super().connection_made(handler, transport)
         self._strangers[handler] = transport
 
@@ -322,14 +324,17 @@ class JsonServer(web.Server):
         super().connection_lost(handler, exc)
 
     def forget_stranger(self, handler: RequestHandler) -> None:
-        """A connection is no stranger's, or no more."""
+        """Removes a connection from those of strangers, if it is one of them."""
         self._strangers.pop(handler, None)
 
     def share_of(self, data: bytes) -> float | None:
-        """At which part of the limits in use a request is refused; None if it isn't easily read.
+        """Returns the part of the limits at which a request is refused: its `refused_at`.
 
         Args:
-            data: one whole request, or something else.
+            data: one whole request, or any other data.
+
+        Returns:
+            None if the data aren't one whole and simple request of a known route.
         """
         whole = _WHOLE.match(data) if len(data) <= _MOST_WHOLE_BYTES else None
         if whole is None or whole.end() + int(whole["length"] or 0) != len(data):
@@ -338,29 +343,32 @@ class JsonServer(web.Server):
         return policy.refused_at if policy else None
 
     def would_refuse(self, share: float, *, newcomer: bool) -> bool:
-        """Whether there is no room for a request.
+        """Returns whether there is no room for a request.
 
         Args:
-            share: as `share_of` has it.
-            newcomer: nothing was let in on its connection yet.
+            share: the result of `share_of`.
+            newcomer: whether no request was admitted on its connection yet.
         """
         callers = len(self._connections) - len(self._strangers)
         return self.admission.is_full(share, callers if newcomer else 0)
 
     def has_room(self, coming: int) -> bool:
-        """Whether there is room for one more connection; if need be one that is idle is closed.
+        """Makes room for one more connection by closing an idle one, if that is needed.
 
         Args:
-            coming: those that have been accepted and aren't among ours yet.
+            coming: how many connections are accepted and not yet counted here.
+
+        Returns:
+            whether there is room.
         """
         return self.fits(coming) or self.close_idle()
 
     def fits(self, coming: int) -> bool:
-        """Whether one more connection is within the bound; see `has_room`."""
+        """Returns whether one more connection is within the limit; see `has_room`."""
         return len(self._connections) + coming < self.most()
 
     def close_idle(self) -> bool:
-        """Closes the connection that gives way first, if one is idle."""
+        """Closes the idle connection that gives way first; returns whether there was one."""
         everybody = cast("_Connections", self._connections)
         found = _close_idle(self._strangers) or _close_idle(everybody)
         if found:
@@ -369,8 +377,8 @@ class JsonServer(web.Server):
 
 
 def _close_idle(some: _Connections) -> bool:
-    """Closes the oldest connection that is idle, if one is."""
-    for _ in range(2 * len(some)):  # at the second time nothing was asked since
+    """Closes the oldest idle connection; returns whether there was one."""
+    for _ in range(2 * len(some)):  # in the second round, a connection without requests is idle
         connection, transport = next(iter(some.items()))
         some.move_to_end(connection)
         if not transport.is_closing() and cast("Protocol", connection).is_idle():

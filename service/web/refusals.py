@@ -1,7 +1,7 @@
-"""Refused requests beside their answers: how many there were, from where, and a brake on guesses.
+"""Refused requests: how often they are logged, their address, and a brake on guessed secrets.
 
-Whoever reaches the port can be refused as often as he likes. So a refusal must not cost a log line,
-the line must tell where the requests come from, and guessing must not be as fast as the service.
+Anyone who reaches the port can cause refusals without end. So not every refusal has a log line, the
+line names the address that the requests come from, and guesses are slowed down.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _HOST_BITS = 64
 
 
 class LogLimit:
-    """Lets one log line of each kind through in a second, and counts the others.
+    """Limits log lines to one a second of each kind, and counts the events in between.
 
     Args:
-        clock: in seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,11 +37,14 @@ class LogLimit:
         self._counted: Counter[Hashable] = Counter()
 
     def due(self, *kind: Hashable) -> int:
-        """Counts an event. Its kind is one of a few, such as an event's name and a status.
+        """Counts an event, and tells whether it is to be logged now.
+
+        Args:
+            kind: one of a few kinds, such as an event's name and a status.
 
         Returns:
-            how many events a line stands for that is written now: all of the kind since its last
-            line. 0 if that line is less than a second old.
+            how many events the line stands for: all of this kind since its last line. 0 if that
+            line is less than a second old, and no line is to be written.
         """
         self._counted[kind] += 1
         now_s = self._clock()
@@ -55,17 +58,17 @@ class Proxies:
     """Finds the address that a request comes from.
 
     Args:
-        trusted: addresses and networks of proxies. What they say in `X-Forwarded-For` is believed.
+        trusted: addresses and networks of proxies whose `X-Forwarded-For` is believed.
     """
 
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         self._trusted = [ip_network(each, strict=False) for each in trusted]
 
     def caller_of(self, peer: str | None, forwarded: Iterable[str]) -> Address | None:
-        """The address of a caller: the last one on the way here that is no trusted proxy.
+        """Returns the address of the caller: the last one on the way that is no trusted proxy.
 
-        Each proxy adds the address that it was called from at the right end. What stands left of
-        the first untrusted one may be made up.
+        Each proxy adds the address of its own caller at the right end. Addresses to the left of the
+        first untrusted one may be invented.
 
         Args:
             peer: the address at the other end of the connection.
@@ -85,7 +88,7 @@ class Proxies:
 
 
 def _read(text: str) -> Address | None:
-    """An address without its zone, which may be any text; IPv4 within IPv6 as IPv4."""
+    """Returns an address without its zone, which may be any text; IPv4 within IPv6 as IPv4."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -94,20 +97,20 @@ def _read(text: str) -> Address | None:
 
 
 def _without_port(text: str) -> str:
-    """Some proxies write `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
+    """Removes the port, which some proxies write: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 class Brake:
-    """Makes the answers to wrong secrets wait, by the address that they came from.
+    """Delays the answers to wrong secrets, by the address that they came from.
 
-    Right ones don't come here, so nobody can lock out a caller who shares his address. Each process
-    has a brake of its own.
+    Requests with a right secret are never delayed, so that a guesser can't lock out a caller with
+    the same address. Each process has a brake of its own.
 
     Args:
-        clock: in seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -116,14 +119,14 @@ class Brake:
         self._waiting = 0
 
     async def hold(self, address: Address | None) -> bool:
-        """Counts a wrong secret, and waits a second if its address has had ten in a minute.
+        """Counts a wrong secret, and waits a second if its address had ten in the last minute.
 
         Returns:
-            whether it has, so that its connection should be closed.
+            whether the address had so many, and the connection should be closed.
         """
         if self._count(address) <= _FREE_TRIES:
             return False
-        if self._waiting < _MOST_WAITING:  # each holds a connection
+        if self._waiting < _MOST_WAITING:  # limited, since each of them holds a connection
             self._waiting += 1
             try:
                 await sleep(_PAUSE_S)
@@ -132,7 +135,7 @@ class Brake:
         return True
 
     def _count(self, address: Address | None) -> int:
-        """How many there were in this minute of the address, with this one."""
+        """Returns how many wrong secrets the address had in this minute, with this one."""
         block, now_s = _block_of(address), self._clock()
         tries, since_s = self._tries.pop(block, (0, now_s))
         if now_s - since_s >= _FORGOTTEN_AFTER_S:
@@ -144,5 +147,5 @@ class Brake:
 
 
 def _block_of(address: Address | None) -> int | Address | None:
-    """Of IPv6 the /64: whoever has one address of it has them all."""
+    """Returns an IPv4 address, or the /64 of an IPv6 address, since one caller has all of it."""
     return int(address) >> _HOST_BITS if isinstance(address, IPv6Address) else address
