@@ -101,16 +101,17 @@ _MERGED = {
 }
 
 
-def _scan_of(reply: Sequence[bytes]) -> Scan:
-    """What one query found, behind where it stopped."""
-    ids = map(bytes.decode, reply[1::2])
-    stopped, *found = map(Position, map(_score, reply[::2]), ids)
-    return Scan(found, stopped if stopped.created_us else None)
+def _scan_of(reply: tuple[bytes, bytes, Sequence[bytes]]) -> Scan:
+    """The result of one query of `list.lua`."""
+    stopped_us, stopped_id, found = reply
+    ids = map(bytes.decode, found[1::2])
+    stopped = Position(_score(stopped_us), stopped_id.decode()) if stopped_us else None
+    return Scan(list(map(Position, map(_score, found[::2]), ids)), stopped)
 
 
 def _score(text: bytes) -> int:
     try:
-        return int(text or 0)
+        return int(text)
     except ValueError:  # fakeredis has scores like 1.7e+15
         return int(float(text))
 
