@@ -14,7 +14,7 @@ local function digits(number)
   return string.format('%d', number)
 end
 
--- Returns whether a comes before b by their bytes. (Lua's < on strings follows the server's locale.)
+-- Returns whether a comes before b by their bytes. (Lua's < on texts follows the server's locale.)
 local function precedes(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)

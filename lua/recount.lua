@@ -122,7 +122,8 @@ end
 
 local wrong_groups = 0
 if asked.group ~= '' then
-  local key, participants_key = tag .. ':msg:' .. asked.group, tag .. ':participants:' .. asked.group
+  local key = tag .. ':msg:' .. asked.group
+  local participants_key = tag .. ':participants:' .. asked.group
   local number, stored = number_of(participants_key), call('HGET', key, 'participants')
   if number ~= stored then
     wrong_groups = 1

@@ -15,8 +15,8 @@ local asked = cjson.decode(ARGV[1])
 
 local function waits()
   local key = key_of('waits', asked.dimension, asked.value)
-  -- A small hash may be a listpack, in which HMGET searches for each field from the first one on. So
-  -- all of it is read at once.
+  -- A small hash may be a listpack, in which HMGET searches for each field from the first one on.
+  -- So all of it is read at once.
   if call('HLEN', key) <= SMALL_HASH then
     return call('HGETALL', key)
   end

@@ -141,8 +141,8 @@ def render(name: str, call: str = "redis.call") -> str:
     prelude = prelude.replace("local call = redis.call", f"local call = {call}")
     shared = (_FOLDER / "indexes.lua").read_text() if name in _WRITERS else ""
     text = prelude + shared + (_FOLDER / f"{name}.lua").read_text()
-    # Constants become literals. A local of each would be bound anew to every function that names it,
-    # at every call of the script: that took 5 % of what a single report costs Redis.
+    # Constants become literals. Locals would be bound anew to each function that names them, at
+    # every call of the script: that took 5 % of what a single report costs Redis.
     constants = _constants()
     return _NAME.sub(lambda name: constants.get(name[0], name[0]), text)
 
