@@ -37,7 +37,7 @@ _PAGE_S = 2.0
 """How long a page may look for second tries, in seconds; then it is short."""
 
 _ROW_S = 4.0
-"""How long it may look for those of its first messages, in seconds: without them it would be
+"""How long it may look for those of its first message, in seconds: without it the page would be
 empty."""
 
 _SENDS_A_LOOK = 32

@@ -1,4 +1,4 @@
-"""Merges the reports in the journal when the store is back: the oldest first, beside live traffic."""
+"""Merges the journal's reports when the store is back, oldest first, beside live traffic."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ class Sweeper:
     A removed message never comes back, so a wrong clock must not remove any. The sweeper goes by
     the earliest of all clocks, and removes nothing if they disagree by more than an hour. All of
     them may be wrong together: on one machine they are the same clock. Then messages seem overdue
-    by more than a day, which can't be, since sweeps are a minute apart. Such messages stay for
-    `held_s`, and the log says so.
+    by more than a day. While sweeps are a minute apart no message really is, so such messages stay
+    for `held_s`, and the log says so.
 
     Args:
         store: has the messages.
