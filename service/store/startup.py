@@ -292,7 +292,7 @@ def _away() -> Iterator[None]:
 
 
 def _check_layout(layout: Layout, partitions: int) -> None:
-    # An upgrade or a move ends after some time. StoreAway lets a service with a journal wait for it.
+    # An upgrade or a move ends after a while. StoreAway lets a service with a journal wait for it.
     if layout.version == UPGRADING:
         raise StoreAway(
             f"The store is on the way to schema version {SCHEMA_VERSION}: run "
