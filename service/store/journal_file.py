@@ -1,7 +1,7 @@
-"""The journal's file: it is opened, checked, shared by processes, and set aside if it is damaged.
+"""Opens and checks the journal's file, shares it with other processes, and sets a damaged one aside.
 
-SQLite keeps a rollback journal beside it, and no write-ahead log. SQLite stops reading such a log at
-its first damaged byte, and raises no error about the reports behind it.
+SQLite keeps a rollback journal beside it, and no write-ahead log. SQLite stops reading such a log
+at its first damaged byte, and raises no error about the reports behind it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CREATE TABLE entries (
   reports INTEGER NOT NULL,
   body BLOB NOT NULL
 );
--- To count many entries would take long, and all appends would wait for it. So the sum is kept here.
+-- To add up many entries would take long, and appends would wait. So the sum is kept here.
 CREATE TABLE total (reports INTEGER NOT NULL);
 """
 _TOTAL = """
@@ -197,7 +197,7 @@ class JournalFile:
         return True
 
     def _acquire(self) -> None:
-        """Locks the mark. With SQLite's own locks some processes would hardly ever get their turn."""
+        """Locks the mark. With SQLite's own locks some processes would hardly get their turn."""
         until_s = time.monotonic() + _WAIT_S
         while True:
             try:
@@ -363,7 +363,7 @@ class JournalFile:
 
 
 def database_of(path: Path, mode: str) -> sqlite3.Connection:
-    """A connection to a file; `mode` is that of SQLite's URIs: `ro`, `rw`, or `rwc` to create it."""
+    """A connection to a file; `mode` is one of SQLite's URIs: `ro`, `rw`, or `rwc` to create it."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=_WAIT_S, check_same_thread=False)
 
@@ -420,7 +420,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 
 def _is_unusable(error: OSError | sqlite3.Error) -> bool:
-    """Whether opening the file again would fail too: it is damaged, or not ours to read and write."""
+    """Whether opening the file again would fail too: it is damaged, or we may not write it."""
     if isinstance(error, OSError):
         return error.errno in _NOT_OURS
     return _is_damage(error) or code_of(error) == sqlite3.SQLITE_READONLY
