@@ -1,4 +1,4 @@
-"""Opens and checks the journal's file, shares it with other processes, and sets a damaged one aside.
+"""Opens, checks and shares the journal's file, and sets it aside if it is damaged.
 
 SQLite keeps a rollback journal beside it, and no write-ahead log. SQLite stops reading such a log
 at its first damaged byte, and raises no error about the reports behind it.

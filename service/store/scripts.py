@@ -309,7 +309,10 @@ class Scripts:
         return sum(await self._write("erase", partition, steps, until_s))
 
     async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
-        """Compares indexes, lists and counters of a partition with its records, and mends them."""
+        """Compares indexes, lists and counters of a partition with its records.
+
+        It mends them if `recount.mend` is set.
+        """
         asked = msgspec.json.encode(recount)
         [reply] = await self._write("recount", partition, [asked], until_s)
         entries, cursors, lists, groups, place, counters = reply
