@@ -23,7 +23,7 @@
 
 local CHUNK = 100
 
--- The times of the last paragraph above, in µs, rounded up.
+-- The costs above, in µs, rounded up.
 local QUERY_US, ENTRY_US, INDEX_US, RECORD_US, FIELD_US = 25, 1, 2, 2, 1
 
 local asked = cjson.decode(ARGV[1])

@@ -144,8 +144,10 @@ class Clocks:
 def describe_clock_skew(ahead_s: float) -> str:
     """The sentence for the operator about a difference in seconds."""
     where = "ahead of" if ahead_s > 0 else "behind"
-    told = f"This machine's clock is {abs(ahead_s):,.0f} s {where} that of Redis: set the wrong one"
-    return f"{told}." + (" Retention stands still until then." * (abs(ahead_s) > FAR_APART_S))
+    sentence = (
+        f"This machine's clock is {abs(ahead_s):,.0f} s {where} that of Redis: set the wrong one"
+    )
+    return f"{sentence}." + (" Retention stands still until then." * (abs(ahead_s) > FAR_APART_S))
 
 
 async def weaknesses_of_clocks(server: Server) -> list[str]:

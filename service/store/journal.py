@@ -245,16 +245,16 @@ def _append(database: sqlite3.Connection, row: tuple[int, int, bytes]) -> None:
         database.execute("INSERT INTO entries (kept_us, reports, body) VALUES (?, ?, ?)", row)
 
 
-def _count(database: sqlite3.Connection, meant: str) -> int:
+def _count(database: sqlite3.Connection, where: str) -> int:
     """How many reports are in the entries for which an SQL condition holds."""
-    query = f"SELECT coalesce(sum(reports), 0) FROM entries WHERE {meant}"  # noqa: S608  it is ours
+    query = f"SELECT coalesce(sum(reports), 0) FROM entries WHERE {where}"  # noqa: S608  it is ours
     return int(database.execute(query).fetchone()[0])
 
 
-def _after(database: sqlite3.Connection, meant: str, number: int, most_reports: int) -> list[Entry]:
+def _after(database: sqlite3.Connection, where: str, number: int, most_reports: int) -> list[Entry]:
     query = (
         "SELECT number, reports, body FROM entries "  # noqa: S608  it is ours
-        f"WHERE number > ? AND {meant} ORDER BY number"
+        f"WHERE number > ? AND {where} ORDER BY number"
     )
     entries: list[Entry] = []
     total = 0
@@ -356,9 +356,9 @@ def foreign_in(folder: Path, address: str, store: str) -> int:
     It creates nothing, and returns 0 if the journal can't be read.
     """
     try:
-        meant = others_than(folder, store, address)
+        where = others_than(folder, store, address)
         with closing(database_of(folder / FILE, "rw")) as database:
-            return _count(database, meant)
+            return _count(database, where)
     except (OSError, sqlite3.Error):
         return 0
 

@@ -186,13 +186,13 @@ def _begun(known: Sequence[Tenant], ends: tuple[int, int] | None, address: str) 
     return [*left, Tenant(following, "", address)]
 
 
-def _within(known: Sequence[Tenant], meant: Callable[[Tenant], bool]) -> str:
+def _within(known: Sequence[Tenant], matches: Callable[[Tenant], bool]) -> str:
     """An SQL condition for the entries of the tenants that pass a test."""
     ends = [each.since for each in known[1:]] + [2**62]
     ranges = [
         f"number BETWEEN {each.since} AND {end - 1}"
         for each, end in zip(known, ends, strict=True)
-        if meant(each)
+        if matches(each)
     ]
     return f"({' OR '.join(ranges) or '0'})"
 

@@ -313,7 +313,7 @@ class ValuePager:
     ) -> list[ValueTotals]:
         """The totals of those values whose latest message in any partition is behind a position.
 
-        If it is before the position, an earlier page had the value.
+        An earlier page had the values whose latest message is before it.
         """
         if len(pages) == 1:  # its page has the totals already
             wanted = set(values)
