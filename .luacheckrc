@@ -2,9 +2,9 @@
 -- script sees the prelude's locals, read here from the file itself, and the rules, named here.
 local rules = {
   "BOUNDS", "CONTEXT", "COUNTED", "DIMENSIONS", "ENDING_DIGITS", "ERROR", "EXACT_S", "EXTRAS", "FEED_ENTRIES",
-  "FEED_IDS", "FIELDS", "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MEMBER", "MOST_CODES", "NAMED_OF",
-  "OTHER_CODE", "PARTICIPANT", "RANK", "REACHED",
-  "RECEIPT_OF", "SHARED", "AGE_BUCKET_DIGITS", "TIMED", "TIME_OF", "TOLERANCE_MS", "counted_by", "stays",
+  "FEED_IDS", "FIELDS", "GROWTH", "KNOWN_CODES", "LONGEST_CODE", "LONGEST_S", "MOST_CODES", "NAMED_OF",
+  "OTHER_CODE", "PARTICIPANT_FIELDS", "PARTICIPANT_ID", "RANK", "REACHED",
+  "RECEIPT_OF", "SHARED", "AGE_BUCKET_DIGITS", "TIMED", "TIME_OF", "TOLERANCE_MS", "group_key", "same_indexes",
 }
 
 local prelude = {}

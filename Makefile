@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env demo screenshot test test-all attack lint types docs bench lock vendor codes clean
+.PHONY: help install run env demo screenshot test test-rest test-all attack lint types docs bench lock vendor codes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,10 +56,14 @@ demo: $(RUNNABLE) ## the service in the midst of a made-up send, until Ctrl-C; A
 screenshot: install ## take the pages' pictures of the dashboard anew; needs chromium
 	$(BIN)/python -m scripts.screenshot
 
-test: install ## the tests to run before every commit: 3 minutes, all but what is marked slow
+test: install ## the tests to run before every commit: all but what is marked slow
 	$(BIN)/python -m pytest -m 'not slow' --hypothesis-profile=few $(SPREAD)
 
-test-all: install ## every test, and properties with more examples; with coverage: 10 minutes
+test-rest: install ## what make test leaves out: slow tests, and properties with more examples
+	$(BIN)/python -m pytest -m slow $(SPREAD)
+	$(BIN)/python -m pytest -m 'not slow' tests/properties $(SPREAD)
+
+test-all: install ## every test in one run, with coverage
 	$(BIN)/python -m pytest --cov $(SPREAD)
 
 attack: install ## send 350,000 hostile requests to a service of its own; ARGS=--help tells more

@@ -20,7 +20,9 @@ from service.store.scripts import MAX_BATCH
 
 _SHEBANG = "#!lua\n"
 _LEFT_OUT = {
-    "if not recount(old[id], new[id]) then": "if not (old[id] and stays(old[id], new[id])) then",
+    "if not update_counters(old[id], new[id]) then": (
+        "if not (old[id] and same_indexes(old[id], new[id])) then"
+    ),
     "if dimension.listed then": "if false then",
     "\npublish(changed)\n": "\n",
 }

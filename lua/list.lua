@@ -3,33 +3,37 @@
 -- KEYS[1]  the partition's tag. Reads behind it  :by:<dimension>[:<value>]  :msg:<id>
 -- ARGV[1]  JSON {"most_us": 1500, "queries": [{"filters": [[dimension, value], …], "status": "",
 --          "heads": "", "codes": [], "but_codes": [], "has": [], "lacks": [], "since_us": "",
---          "limit": 50, "after_us": "", "after_id": ""}, …]}: the queries look at as many index
---          entries as take about most_us together, each at one at least, and return at most limit
---          of them. At least one filter, all must hold,
---          value '' for a dimension of a single index; status '' for any; heads: what may stand
---          before the last eight digits of a recipient's number, each between commas, '' for
---          anything;
---          codes: any of these error codes, [] for all; but_codes: none of these; has and lacks:
---          fields of the hash that are given, and fields that are not; since_us: only messages
---          created then or later, '' for all; after_us and after_id: start behind this position, ''
---          at the newest. Times are µs as texts.
--- Returns  for each query, in order, a list: the position of the last entry looked at, as its
---          created_us and id, both '' when there is nothing more behind it; then the positions of
---          the messages found. Their records are read outside of Lua, which is cheaper by half. By
---          then they may have changed, so they have to be tested once more.
--- Cost     O(log N) a query, and the entries that it looks at, of the smallest index among its
---          filters. In a large store a query takes about 25 µs, an entry 1 µs, and besides 1.5 µs
---          for each other index that it is looked for in, 1.5 µs if its record is looked at, and
---          0.7 µs for each field of that.
+--          "limit": 50, "after_us": "", "after_id": ""}, …]}. All queries together scan as many
+--          index entries as take about most_us; each scans at least one.
+--          filters: at least one; a message must match all; value '' for a dimension with a single
+--          index. status: '' for any. heads: the digits that may stand before the last eight of a
+--          recipient's number, each between commas; '' for any. codes: any of these error codes;
+--          [] for all. but_codes: none of these. has and lacks: fields of the hash that must be
+--          given, and fields that must not. since_us: messages created then or later; '' for all.
+--          limit: messages wanted. after_us and after_id: the position to start behind; '' at the
+--          newest. Times are µs as texts.
+-- Returns  for each query, in order: created_us and id of the last entry that it scanned, both ''
+--          if no entry follows; and a list of the matching messages' created_us and id in turn.
+--          The service reads their records outside of Lua, which takes half the time. They may
+--          have changed by then, so it tests them once more.
+-- Cost     O(log N) a query, and O(1) an entry of the smallest index among its filters. In a large
+--          store a query takes about 25 µs and an entry 1 µs; further 1.5 µs for each other index
+--          that it looks the entry up in, 1.5 µs if it reads the record, and 0.7 µs for each field
+--          of the record.
 
 local CHUNK = 100
 
--- Rounded up, in µs.
+-- The costs above, in µs, rounded up.
 local QUERY_US, ENTRY_US, INDEX_US, RECORD_US, FIELD_US = 25, 1, 2, 2, 1
 
 local asked = cjson.decode(ARGV[1])
 
--- The smallest of the filters' indexes, its size, and the others.
+-- Returns how many entries of an index were created at since_us or later.
+local function count_since(index, since_us)
+  return call('ZCOUNT', index, since_us, '+inf')
+end
+
+-- Returns the smallest of the filters' indexes, its size, and the other indexes.
 local function smallest_index(query)
   local smallest, size, others = nil, nil, {}
   for _, filter in ipairs(query.filters) do
@@ -45,15 +49,6 @@ local function smallest_index(query)
   return smallest, size, others
 end
 
-local function in_all(indexes, id)
-  for _, index in ipairs(indexes) do
-    if not call('ZSCORE', index, id) then
-      return false
-    end
-  end
-  return true
-end
-
 local function set_of(texts)
   local set = {}
   for _, text in ipairs(texts) do
@@ -62,8 +57,9 @@ local function set_of(texts)
   return set
 end
 
--- Whether a text is one of the numbers that a query's filter by recipient means. Looking for a head
--- takes 2 µs or so, and a person's messages all have the same few numbers.
+-- Returns a test whether a text is one of the numbers that a query's filter by recipient means. It
+-- remembers its answers: to search the heads takes about 2 µs, and all messages of a person have
+-- the same few numbers.
 local function number_test(query)
   local ending
   for _, filter in ipairs(query.filters) do
@@ -80,16 +76,17 @@ local function number_test(query)
   end
 end
 
--- What a query asks of records: some of their fields, and tests. A record must pass all: one of its
--- fields from the test's first to its last does. A test gets false for a field that isn't there.
-local function sieve_of(query)
+-- Returns the fields of a record that a query asks about, and the tests of them, each with the
+-- places of its first and its last field. A record passes a test if one of these fields does. The
+-- test gets false for a field that isn't there.
+local function record_tests(query)
   local fields, tests = {}, {}
-  local function must(field, test)
+  local function add_test(field, test)
     fields[#fields + 1] = field
     tests[#tests + 1] = {test, #fields, #fields}
   end
   if query.status ~= '' then
-    must('status', function(text) return text == query.status end)
+    add_test('status', function(text) return text == query.status end)
   end
   if query.heads ~= '' then
     local first = #fields + 1
@@ -100,17 +97,17 @@ local function sieve_of(query)
   end
   if #query.codes > 0 then
     local codes = set_of(query.codes)
-    must('error_code', function(text) return codes[text or ''] end)
+    add_test('error_code', function(text) return codes[text or ''] end)
   end
   if #query.but_codes > 0 then
     local codes = set_of(query.but_codes)
-    must('error_code', function(text) return not codes[text or ''] end)
+    add_test('error_code', function(text) return not codes[text or ''] end)
   end
   for _, field in ipairs(query.has) do
-    must(field, function(text) return text end)
+    add_test(field, function(text) return text end)
   end
   for _, field in ipairs(query.lacks) do
-    must(field, function(text) return not text end)
+    add_test(field, function(text) return not text end)
   end
   return fields, tests
 end
@@ -118,69 +115,94 @@ end
 local function passes(id, fields, tests)
   local texts = call('HMGET', tag .. ':msg:' .. id, unpack(fields))
   for _, each in ipairs(tests) do
-    local test, place, last = each[1], each[2], each[3]
-    while not test(texts[place]) do
-      if place == last then
+    local test, field, last = each[1], each[2], each[3]
+    while not test(texts[field]) do
+      if field == last then
         return false
       end
-      place = place + 1
+      field = field + 1
     end
   end
   return true
 end
 
--- How many entries of an index were created then or later.
-local function number_since(index, since_us)
-  return call('ZCOUNT', index, since_us, '+inf')
+-- Returns whether a message is in the other indexes too, and its record passes the tests.
+local function matches(id, others, fields, tests)
+  for _, index in ipairs(others) do
+    if not call('ZSCORE', index, id) then
+      return false
+    end
+  end
+  return #fields == 0 or passes(id, fields, tests)
 end
 
--- What a query found, and about how long that took, in µs; room_us is how long it may take.
-local function page(query, room_us)
-  local since_us, first = query.since_us, query.filters[1]
-  if since_us ~= '' and number_since(key_of('by', first[1], first[2]), since_us) == 0 then
-    return {'', ''}, QUERY_US -- as nearly always: so the filter that leaves the fewest comes first
-  end
-  local index, size, others = smallest_index(query)
-  if since_us ~= '' then
-    size = number_since(index, since_us)
-  end
-  local fields, tests = sieve_of(query)
-  local each_us = ENTRY_US + INDEX_US * #others
+-- Returns about how long one entry takes, in µs.
+local function entry_us(others, fields)
+  local us = ENTRY_US + INDEX_US * #others
   if #fields > 0 then
-    each_us = each_us + RECORD_US + FIELD_US * #fields
+    us = us + RECORD_US + FIELD_US * #fields
   end
-  local chunk = each_us > ENTRY_US and CHUNK or query.limit
-  local rank, looked_at = start_rank(index, query.after_us, query.after_id), 0
-  local end_at = math.min(size, rank + math.max(1, math.floor((room_us - QUERY_US) / each_us)))
-  local reply, found, last, last_us = {'', ''}, 0, nil, nil
+  return us
+end
 
-  while rank + looked_at < end_at and found < query.limit do
-    local stop = math.min(rank + looked_at + chunk, end_at) - 1
-    local entries = call('ZREVRANGE', index, rank + looked_at, stop, 'WITHSCORES')
+-- Scans an index from a rank on, newest first, until it has all matches that are wanted or comes to
+-- end_rank. Returns the matches, as created_us and id in turn; the rank behind the last entry that
+-- it looked at; and created_us and id of that entry.
+local function scan(index, rank, end_rank, limit, others, fields, tests)
+  -- Where nothing is tested every entry matches, so a chunk needs no more entries than that.
+  local chunk = (#others > 0 or #fields > 0) and CHUNK or limit
+  local found, count, last_us, last_id = {}, 0, nil, nil
+  while rank < end_rank and count < limit do
+    local stop = math.min(rank + chunk, end_rank) - 1
+    local entries = call('ZREVRANGE', index, rank, stop, 'WITHSCORES')
     for i = 1, #entries, 2 do
-      last, last_us = entries[i], entries[i + 1]
-      looked_at = looked_at + 1
-      if in_all(others, last) and (#fields == 0 or passes(last, fields, tests)) then
-        found = found + 1
-        reply[2 * found + 1], reply[2 * found + 2] = last_us, last
-        if found == query.limit then
+      last_id, last_us = entries[i], entries[i + 1]
+      rank = rank + 1
+      if matches(last_id, others, fields, tests) then
+        found[2 * count + 1], found[2 * count + 2] = last_us, last_id
+        count = count + 1
+        if count == limit then
+          -- The rest of the chunk may match too. For example, with limit 2, and a chunk in which
+          -- the entries 1, 3 and 7 match, it stops behind entry 3, not behind the chunk.
           break
         end
       end
     end
   end
-
-  if rank + looked_at < size then
-    reply[1], reply[2] = last_us, last
-  end
-  return reply, QUERY_US + each_us * looked_at
+  return found, rank, last_us, last_id
 end
 
--- What a query leaves of its share, the others have more.
+-- Runs a query for about room_us at most. Returns its part of the reply, and about how long that
+-- took, in µs.
+local function page(query, room_us)
+  local since_us, first = query.since_us, query.filters[1]
+  -- Nearly always no message is that new. So the filter that leaves the fewest comes first.
+  if since_us ~= '' and count_since(key_of('by', first[1], first[2]), since_us) == 0 then
+    return {'', '', {}}, QUERY_US
+  end
+  local index, size, others = smallest_index(query)
+  if since_us ~= '' then
+    size = count_since(index, since_us)
+  end
+  local fields, tests = record_tests(query)
+  local each_us = entry_us(others, fields)
+  local most_entries = math.max(1, math.floor((room_us - QUERY_US) / each_us))
+  local first_rank = start_rank(index, query.after_us, query.after_id)
+  local found, rank, last_us, last_id = scan(index, first_rank,
+    math.min(size, first_rank + most_entries), query.limit, others, fields, tests)
+
+  local took_us = QUERY_US + each_us * (rank - first_rank)
+  if rank < size then
+    return {last_us, last_id, found}, took_us
+  end
+  return {'', '', found}, took_us
+end
+
+-- A query that takes less than its share of the time leaves the rest to those behind it.
 local replies, room_us = {}, asked.most_us
-for place, query in ipairs(asked.queries) do
+for i, query in ipairs(asked.queries) do
   local took_us
-  replies[place], took_us = page(query, room_us / (#asked.queries + 1 - place))
+  replies[i], took_us = page(query, room_us / (#asked.queries + 1 - i))
   room_us = room_us - took_us
 end
 return replies

@@ -1,20 +1,20 @@
--- Stands before every script: the rules rendered from Python, and what the scripts share.
--- Reads and writes nothing itself.
+-- Stands before every script: the rules rendered from Python, and the functions that the scripts
+-- share. It writes nothing, and reads only where a script calls `start_rank`.
 
--- The one way to Redis. Tests put a stricter function here, which refuses every key that does not
--- begin with the tag.
+-- Scripts call Redis only by this function. Tests put a stricter one here, which refuses every key
+-- that does not begin with the tag.
 local call = redis.call
 
 --@rules
 
 local tag = KEYS[1]
 
--- A whole number of up to 16 digits as text; tostring and .. keep only 14 of them.
+-- Returns an integer of up to 16 digits as text. (tostring and .. keep only 14 of them.)
 local function digits(number)
   return string.format('%d', number)
 end
 
--- Whether a comes before b by their bytes. Redis's own < on strings follows the server's locale.
+-- Returns whether a comes before b by their bytes. (Lua's < on texts follows the server's locale.)
 local function precedes(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)
@@ -25,9 +25,9 @@ local function precedes(a, b)
   return #a < #b
 end
 
--- The function of each keys.Value: the value by which a record is in a dimension's index, made of
--- the field's text; nil or false if it isn't in the index, '' where the dimension is a single one.
--- The text of a field that isn't there is nil or false too.
+-- For each dimensions.Value, a function from a field's text to the value under which the record is
+-- in the dimension's index: '' where the dimension is a single index; nil or false if the record
+-- isn't in it. The text of a missing field is nil or false, too.
 local VALUE_OF = {
   field = function(text)
     return text
@@ -53,7 +53,7 @@ local VALUE_OF = {
   end,
 }
 
--- The rows of a dimension in DIMENSIONS, which has one for each field that gives it values.
+-- Returns the rows of a dimension in DIMENSIONS: one for each field that gives it values.
 local function rows_of(name)
   local rows = {}
   for _, dimension in ipairs(DIMENSIONS) do
@@ -64,7 +64,7 @@ local function rows_of(name)
   return rows
 end
 
--- Whether a record has a value by one of these rows.
+-- Returns whether a record has a value by one of these rows.
 local function has_value(rows, record, value)
   for _, row in ipairs(rows) do
     if VALUE_OF[row.value](record[row.field]) == value then
@@ -74,7 +74,7 @@ local function has_value(rows, record, value)
   return false
 end
 
--- How the keys of a dimension's value end.
+-- Returns what the keys of a dimension's value end with.
 local function suffix_of(name, value)
   if value == '' then
     return ':' .. name
@@ -82,14 +82,14 @@ local function suffix_of(name, value)
   return ':' .. name .. ':' .. value
 end
 
--- The key of a dimension's index ('by') or counters ('count') for a value.
+-- Returns the key of a dimension's value, of a kind such as 'by' for its index or 'count'.
 local function key_of(kind, name, value)
   return tag .. ':' .. kind .. suffix_of(name, value)
 end
 
--- How many entries of a sorted set, read from its end, come before those behind a position. The
--- position's own entry may be gone by now, and many may share its microsecond: among those it is
--- looked for by halves.
+-- Returns the rank, from the end of a sorted set, of the first entry behind a position: 0 if
+-- after_us is ''. The position's own entry may be gone by now. Many entries may share its
+-- microsecond, so it searches those by halves.
 local function start_rank(index, after_us, after)
   if after_us == '' then
     return 0

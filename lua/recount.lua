@@ -1,5 +1,5 @@
--- Holds the indexes, lists and counters of a partition against its records, and mends them.
--- Repeating it changes nothing.
+-- Compares the indexes, lists and counters of a partition with its records, and mends them if that
+-- is wanted. Repeating it changes nothing.
 --
 -- KEYS[1]  the partition's tag. Reads and writes behind it
 --            :by:<dimension>[:<value>]  :count:<dimension>[:<value>]  :times:<dimension>[:<value>]
@@ -8,22 +8,22 @@
 --          and reads  :feed
 -- ARGV[1]  JSON {"mend": true, "messages": [id, …], "indexes": [[dimension, value, cursor], …],
 --          "lists": [[dimension, value, latest], …], "group": "", "counters": [[dimension, value],
---          …], "put": [count, times, waits], "place": "…"}. messages: up to 30, whose entries are
---          looked for; indexes: up to 60, whose entries' messages are looked for, from a cursor of
---          ZSCAN on; lists: up to 30 values with created_us of their latest message, '' for none,
---          as the records have it; group: the id of a message that may have a wrong number of
---          participants, '' for none. With mend they are made right, and participants of no message
---          are removed. counters: up to 30 values. put: what the first of them must hold: fields
---          with their numbers, all of times or none, fields with their numbers; it is written if
---          place is still the id of the feed's last entry.
--- Returns  id, dimension and value of each wrong entry, one after the other; the cursors of the
---          first indexes, as far as it came in its time; how many of lists and of groups were
---          wrong; the id of the feed's last entry or ''; and what count, times and waits of the
---          first counters hold, as HGETALL and GET have it, as far as it came.
--- Cost     about 30 µs a message and 10 µs an entry of an index: it begins with no further index
---          after 100 entries and indexes, so it reads 230 entries at the most. O(fields) for
---          counters: it begins with no further ones after 1,000 fields; and for a group's
---          participants.
+--          …], "put": [count, times, waits], "place": "…"}.
+--          messages: up to 30; it looks for their index entries. indexes: up to 60; it looks for
+--          the messages of their entries, from a cursor of ZSCAN on. lists: up to 30 values, with
+--          the created_us of their latest message as the records have it, '' for none. group: the
+--          id of a message that may have a wrong number of participants, '' for none. With mend it
+--          corrects all these, and removes participants that belong to no message.
+--          counters: up to 30 values whose counters it reads. put: what the first of them must
+--          hold: fields with their numbers, all numbers of times or none, fields with their
+--          numbers. It is written if place is still the id of the feed's last entry.
+-- Returns  id, dimension and value of each wrong entry, one after the other; the next cursors of
+--          the indexes that it came to; how many lists and how many groups were wrong; the id of
+--          the feed's last entry, '' for none; and count, times and waits of the counters that it
+--          came to, as HGETALL and GET return them.
+-- Cost     about 30 µs a message and 10 µs an entry of an index. After 100 entries and indexes it
+--          begins no further index, so it reads 230 entries at the most. O(fields) for counters:
+--          after 1,000 fields it begins no further ones. O(participants) for a group.
 
 local MOST_ENTRIES, MOST_FIELDS = 100, 1000
 
@@ -36,8 +36,8 @@ end
 local wrong_entries = {}
 
 local function note_wrong(id, name, value)
-  local number = #wrong_entries
-  wrong_entries[number + 1], wrong_entries[number + 2], wrong_entries[number + 3] = id, name, value
+  local n = #wrong_entries
+  wrong_entries[n + 1], wrong_entries[n + 2], wrong_entries[n + 3] = id, name, value
 end
 
 for _, id in ipairs(asked.messages) do
@@ -56,16 +56,16 @@ for _, id in ipairs(asked.messages) do
   end
 end
 
--- Returns a function that tells whether a message belongs into the index of a dimension's value.
+-- Returns a test whether a message belongs in the index of a dimension's value.
 local function test_of(name)
   local rows, fields = rows_of(name), {'created_us'}
-  for place, row in ipairs(rows) do
-    fields[place + 1] = row.field
+  for i, row in ipairs(rows) do
+    fields[i + 1] = row.field
   end
   return function(id, value)
     local texts = call('HMGET', tag .. ':msg:' .. id, unpack(fields))
-    for place, row in ipairs(texts[1] and rows or {}) do
-      if VALUE_OF[row.value](texts[place + 1]) == value then
+    for i, row in ipairs(texts[1] and rows or {}) do
+      if VALUE_OF[row.value](texts[i + 1]) == value then
         return true
       end
     end
@@ -73,15 +73,15 @@ local function test_of(name)
   end
 end
 
-local cursors, looked, tests = {}, 0, {}
+local cursors, scanned, tests = {}, 0, {}
 for place, index in ipairs(asked.indexes) do
-  if looked >= MOST_ENTRIES then
+  if scanned >= MOST_ENTRIES then
     break
   end
   local name, value, cursor = unpack(index)
   local key = key_of('by', name, value)
-  local following, entries = unpack(call('ZSCAN', key, cursor, 'COUNT', 50))
-  cursors[place], looked = following, looked + 1 + #entries / 2
+  local next_cursor, entries = unpack(call('ZSCAN', key, cursor, 'COUNT', 50))
+  cursors[place], scanned = next_cursor, scanned + 1 + #entries / 2
   tests[name] = tests[name] or test_of(name)
   for i = 1, #entries, 2 do
     if not tests[name](entries[i], value) then
@@ -93,7 +93,8 @@ for place, index in ipairs(asked.indexes) do
   end
 end
 
--- What the records had is a moment old: a list that fits its index has changed with it since.
+-- The expected times are a moment old. If a list differs from them but agrees with its index, both
+-- have changed since, and it is right.
 local wrong_lists = 0
 for _, listed in ipairs(asked.lists) do
   local name, value, expected = unpack(listed)
@@ -108,7 +109,7 @@ if asked.mend then
   write_values()
 end
 
--- The number of a message's participants, as digits; false for none.
+-- Returns the number of a message's participants, as digits; false for none.
 local function number_of(key)
   local number = 0
   for _, field in ipairs(call('HKEYS', key)) do
@@ -121,12 +122,13 @@ end
 
 local wrong_groups = 0
 if asked.group ~= '' then
-  local key, beside = tag .. ':msg:' .. asked.group, tag .. ':participants:' .. asked.group
-  local number, stored = number_of(beside), call('HGET', key, 'participants')
+  local key = tag .. ':msg:' .. asked.group
+  local participants_key = tag .. ':participants:' .. asked.group
+  local number, stored = number_of(participants_key), call('HGET', key, 'participants')
   if number ~= stored then
     wrong_groups = 1
     if asked.mend and call('EXISTS', key) == 0 then
-      call('UNLINK', beside)
+      call('UNLINK', participants_key)
     elseif asked.mend and number then
       call('HSET', key, 'participants', number)
     elseif asked.mend then
@@ -135,21 +137,23 @@ if asked.group ~= '' then
   end
 end
 
-local function put_fields(key, pairs_of_them)
-  for _, pair in ipairs(pairs_of_them) do
-    if pair[2] > 0 then
-      call('HSET', key, pair[1], digits(pair[2]))
+local function put_fields(key, numbers)
+  for _, each in ipairs(numbers) do
+    local field, number = each[1], each[2]
+    if number > 0 then
+      call('HSET', key, field, digits(number))
     else
-      call('HDEL', key, pair[1])
+      call('HDEL', key, field)
     end
   end
 end
 
+-- Writes all numbers of `times`, 32 bits each, the highest byte first.
 local function put_times(key, numbers)
   local texts = {}
-  for place, number in ipairs(numbers) do
+  for position, number in ipairs(numbers) do
     for shift = 3, 0, -1 do
-      texts[4 * place - shift] = string.char(math.floor(number / 256 ^ shift) % 256)
+      texts[4 * position - shift] = string.char(math.floor(number / 256 ^ shift) % 256)
     end
   end
   if #texts > 0 then

@@ -1,11 +1,12 @@
--- Claims an empty store for this layout, gives a store its id, or says which it has.
+-- Claims an empty store for this layout, gives an id to a store that has none, and returns the
+-- layout that the store has.
 --
 -- KEYS[1]  the tag of partition 0. Reads and writes behind it  :schema
 -- ARGV[1]  JSON {"version": 1, "partitions": 1, "moving": 0, "id": "5f0c…"}: the layout for an
---          empty store, and the id for one that has none
--- Returns  the version, the number of partitions, the number that a move leads to (0: there is
---          none), as integers, and the id that the store has
--- Cost     O(1)
+--          empty store, and the id for a store that has none.
+-- Returns  what the store has: the version, the number of partitions and the number that a move
+--          leads to (0: no move is under way), as integers; and the id.
+-- Cost     O(1).
 
 local wanted = cjson.decode(ARGV[1])
 local key = tag .. ':schema'

@@ -1,21 +1,23 @@
--- What the counters of some messages say, all at one instant.
+-- Reads the counters of a dimension's value, all of one instant.
 --
 -- KEYS[1]  the partition's tag. Reads behind it  :count:<dimension>[:<value>]
 --            :times:<dimension>[:<value>]  :waits:<dimension>[:<value>]
--- ARGV[1]  JSON {"dimension": "event", "value": "", "waits": [field, …]}: of the waits a few
---          hundred fields are asked for; counters.py says what the fields mean.
--- Returns  a list of fields and numbers in turn, of count; the text of times; and a list as the
---          first, of those of the waits asked for that there are.
--- Cost     O(fields), whatever the number of messages: about 100 µs where there are most.
+-- ARGV[1]  JSON {"dimension": "event", "value": "", "waits": [field, …]}. waits: the fields of
+--          waits to read, a few hundred. statistics.py says what the fields mean.
+-- Returns  the fields of count and their numbers in turn; the text of times, '' for none; and the
+--          fields of waits and their numbers in turn: at least those of the wanted fields that are
+--          there.
+-- Cost     O(fields), whatever the number of messages: about 100 µs for the largest counters.
 
-local HASHED = 500
+local SMALL_HASH = 500
 
 local asked = cjson.decode(ARGV[1])
 
--- All fields of a small hash, in which each is looked for from the first on; of others those asked.
 local function waits()
   local key = key_of('waits', asked.dimension, asked.value)
-  if call('HLEN', key) <= HASHED then
+  -- A small hash may be a listpack, in which HMGET searches for each field from the first one on.
+  -- So all of it is read at once.
+  if call('HLEN', key) <= SMALL_HASH then
     return call('HGETALL', key)
   end
   local found = {}

@@ -1,4 +1,4 @@
-"""Which partitions take no writes, and which answer no reads, as failed calls have shown."""
+"""Knows which partitions take no writes, and which answer no reads, from the calls that failed."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ log = logging.getLogger(__name__)
 UNVERIFIED = "unopened"
 OTHER = "other_store"
 _CLOSED = (UNVERIFIED, OTHER)
-"""Reasons for which nothing at all is written to the store, or read from it."""
+"""Reasons for which nothing is written to the store or read from it: it may be another one."""
 SILENT = ("timeout", "connection", "cluster", *_CLOSED)
 """Reasons for which a partition that takes no writes answers no reads either."""
 
 
 class Availability:
-    """What is known of the partitions of a store, by their numbers.
+    """The state of a store's partitions, by their numbers.
 
-    Logs `store_away` for the first partition, and afterwards once per check of the store: one line
-    for many partitions, and none for a single failed call.
+    It logs `store_away` for the first partition at once. Afterwards it logs once per check of the
+    store: one line for many partitions, and none for a single failed call.
     """
 
     def __init__(self) -> None:
         self.away: dict[int, str] = {}
-        """Partitions that take no writes, and why."""
+        """The partitions that take no writes, and the reasons."""
         self.mute: set[int] = set()
         """The subset of `away` that answers no reads either."""
         self.doubted: set[int] = set()
-        """Partitions with a failed call. The next check decides whether they are away."""
+        """The partitions with a failed call. The next check decides whether they are away."""
         self.unread: set[int] = set()
         """The subset of `doubted` whose failed call was a read."""
         self._since_s = 0.0
-        self._said: set[object] = set()  # partitions and reasons
+        self._said: set[object] = set()  # the partitions and reasons that were logged
         self._back: list[int] = []
 
     def mark_unavailable(self, partition: int, reason: str) -> None:
-        """The partition takes no writes, for a reason as `Unavailable` has it."""
+        """Notes that the partition takes no writes, with a reason of `Unavailable`."""
         if not self.away:
             self._since_s = time.monotonic()
         if reason in SILENT:
@@ -48,14 +48,14 @@ class Availability:
             self.say()
 
     def mark_closed(self, partitions: int, reason: str) -> None:
-        """All partitions count as away until the store was checked. The caller logs why."""
+        """Notes that all partitions are away until the store was checked. The caller logs why."""
         self._since_s = time.monotonic()
         self.away = dict.fromkeys(range(partitions), reason)
         self.mute = set(self.away)
         self._said = {*self.away, reason}
 
     def mark_unreadable(self, partition: int, reason: str) -> None:
-        """A call to the partition failed that can't wait in a journal: a read, or an erasure."""
+        """Notes a failed call that can't wait in a journal: a read, or an erasure."""
         if partition in self.away and reason in SILENT:
             self.mute.add(partition)
         else:
@@ -63,7 +63,7 @@ class Availability:
             self.unread.add(partition)
 
     def mark_available(self, partition: int) -> None:
-        """The partition takes writes."""
+        """Notes that the partition takes writes."""
         self.mute.discard(partition)
         if self.away.pop(partition, ""):
             self._back.append(partition)
@@ -78,7 +78,7 @@ class Availability:
             raise Unavailable(self.away[partition])
 
     def check_opened(self, partition: int) -> None:
-        """Nothing is written to a store that is another one, or may be.
+        """Refuses a write while the store is another one, or may be.
 
         Raises:
             Unavailable: it is, or may be.
@@ -87,7 +87,7 @@ class Availability:
             raise Unavailable(reason)
 
     def say(self) -> None:
-        """Logs what has changed since it was last called."""
+        """Logs what has changed since the last call."""
         news = {*self.away, *self.away.values()} - self._said
         if news:
             self._said |= news

@@ -1,8 +1,8 @@
 """Group commit: concurrent calls share the trips to Redis, reads as well as writes.
 
-While one batch of a partition is on its way the next collects, so batches grow with the load, and
-a call that comes alone goes out at once. Nothing waits for a timer. Once a whole batch waits it
-goes out beside the one that is on its way: of two calls made at the same time either may be first.
+While one batch of a partition is on its way, the next one collects calls. So batches grow with the
+load, and a single call goes out at once: nothing waits for a timer. A batch that is full goes out
+beside the one that is on its way, so calls made at the same time may run in any order.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 Send = Callable[[int, Sequence[Item], float], Awaitable[Sequence[Answer]]]
-"""`send(partition, items, until_s)`: answers the items in their order, or raises Unavailable; by
-`until_s` of the loop's clock at the latest."""
+"""`send(partition, items, until_s)` returns the answers in the order of the items, or raises
+Unavailable. `until_s` is its deadline, by the loop's clock."""
 
 MAX_CONCURRENT = 16
-"""Batches of a partition that may be on their way."""
+"""How many batches of a partition may be on their way at the same time."""
 
 _Waiting = tuple[Sequence[Item], int, asyncio.Future[list[Answer]], float]
-"""Items, what they weigh, their answer, and since when they wait, in s of the loop's clock."""
+"""Items, their weight, the future of their answers, and the time by the loop's clock at which they
+were submitted, in seconds."""
 
 
 class _Queue(Generic[Item, Answer]):
-    """What waits for a partition, what that weighs, and how many batches are on their way."""
+    """The items that wait for a partition, their weight, and how many batches are on their way."""
 
     __slots__ = ("entries", "sending", "weight")
 
@@ -42,7 +43,7 @@ class _Queue(Generic[Item, Answer]):
         self.sending = 0
 
     def take(self, most: int) -> list[_Waiting[Item, Answer]]:
-        """The next batch: what came first, as long as it weighs no more than that."""
+        """Takes the next batch: the oldest items, up to a weight of `most`."""
         total, taken = 0, 0
         for _, weight, _, _ in self.entries:
             if total + weight > most:
@@ -58,10 +59,11 @@ class Batcher(Generic[Item, Answer]):
     """Collects items and sends them in batches.
 
     Args:
-        send: what a batch is for.
-        most: that a batch may weigh.
-        timeout_s: how long items may wait from `submit` to their answer, in seconds; then that is
-            Unavailable. They may have been sent all the same, which a repetition doesn't mind.
+        send: sends a batch.
+        most: the weight that a batch may have.
+        timeout_s: how long items may wait from `submit` to their answer, in seconds. Then the
+            answer is Unavailable, although they may have been sent: so sending them again must be
+            harmless.
     """
 
     def __init__(self, send: Send[Item, Answer], *, most: int, timeout_s: float) -> None:
@@ -72,16 +74,16 @@ class Batcher(Generic[Item, Answer]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self.depth = 0
-        """Items that wait for a batch to take them."""
+        """How many items wait for a batch."""
 
     def submit(
         self, partition: int, items: Sequence[Item], weight: int
     ) -> asyncio.Future[list[Answer]]:
-        """Queues items that go in one batch; together they weigh no more than a batch may.
+        """Queues items for one batch. Their weight must be no more than a batch may have.
 
         Returns:
-            their answers in their order. A caller may stop waiting: the items are sent all the
-            same, and the others of the batch don't notice.
+            their answers in their order. A caller may cancel this future: the items are sent all
+            the same, and the other callers of the batch get their answers.
         """
         answer: asyncio.Future[list[Answer]] = self._loop.create_future()
         self.depth += len(items)
@@ -104,14 +106,14 @@ class Batcher(Generic[Item, Answer]):
         queue.sending -= 1
 
     async def _commit(self, partition: int, batch: Sequence[_Waiting[Item, Answer]]) -> None:
-        """Every caller of the batch is answered when this returns."""
+        """Sends a batch and answers all of its callers."""
         together = [item for items, _, _, _ in batch for item in items]
         self.depth -= len(together)
         until_s = batch[0][3] + self._timeout_s
         try:
             answers = await self._send(partition, together, until_s)
             if len(answers) != len(together):
-                raise ValueError("not as many answers as items")  # noqa: TRY301  our fault
+                raise ValueError("not as many answers as items")  # noqa: TRY301  a bug of ours
         except Unavailable as error:
             self._fail(batch, error.reason)
         except Exception:
@@ -125,12 +127,12 @@ class Batcher(Generic[Item, Answer]):
                     answer.set_result(result)
 
     def _fail(self, batch: Sequence[_Waiting[Item, Answer]], reason: str) -> None:
-        """Every caller gets an exception of its own, since raising one changes it."""
         for _, _, answer, _ in batch:
             if not answer.done():
+                # Each caller gets its own exception, since raising one changes it.
                 answer.set_exception(Unavailable(reason))
 
     async def close(self) -> None:
-        """Waits until everything submitted is answered."""
+        """Waits until all submitted items are answered."""
         while self._tasks:
             await asyncio.wait(self._tasks)

@@ -1,7 +1,7 @@
-"""Our clock beside those of Redis: any of them may be wrong.
+"""Compares this machine's clock with those of the Redis servers. Any of them may be wrong.
 
-Nothing that can't be undone happens by a clock that is wrong for all we know: no message is removed
-while they disagree, and no reported time is refused that one of them would take.
+So nothing that can't be undone depends on one clock alone. While the clocks disagree no message is
+removed, and a reported time is refused only if all of them refuse it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from service.errors import Unavailable
 log = logging.getLogger(__name__)
 
 APART_S = 60.0
-"""A difference that is said."""
+"""The smallest difference that is logged."""
 
 FAR_APART_S = 3_600.0
-"""A difference that stops retention. No zone and no drift of a healthy machine makes as much."""
+"""The smallest difference that stops retention. Neither a time zone nor the drift of a healthy
+machine makes as much."""
 
 UNKNOWN = (
     "Redis doesn't tell its time: let the user run TIME. Retention stands still until then, and a "
     "wrong clock of this machine's isn't noticed."
 )
-"""What an operator should know where the user may not ask."""
+"""The sentence for the operator if the user has no permission for TIME."""
 
 _LOOK_S = 10.0
 _ANSWER_S = 2.0
@@ -41,12 +42,12 @@ _FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSErro
 
 
 class Compared(NamedTuple):
-    """What the clocks said at one moment.
+    """The times of all clocks at one moment.
 
     Attributes:
-        earliest_us: the earliest of them, in µs since the epoch.
-        ahead_s: by how many seconds ours was ahead of that of Redis; of several servers, of the one
-            that differs most.
+        earliest_us: the earliest time of them, in µs since the epoch.
+        ahead_s: by how many seconds ours was ahead of that of Redis. If there are several servers,
+            it is the one that differs most.
     """
 
     earliest_us: int
@@ -54,15 +55,15 @@ class Compared(NamedTuple):
 
 
 class Clocks:
-    """Compares our clock with those of the servers, and says so when they are apart.
+    """Compares our clock with those of the servers, and logs when they disagree.
 
     Args:
         server: has the other clocks. fakeredis has none: it is in this process.
-        wall_ns: our time of day in ns, `time.time_ns` save in tests.
-        steady_ns: a clock that never jumps, `time.monotonic_ns` save in tests.
+        wall_ns: returns our time of day in ns; tests give another one.
+        steady_ns: reads a clock that never jumps, in ns; tests give another one.
 
     Attributes:
-        ahead_s: as at the last comparison; 0 before the first.
+        ahead_s: `Compared.ahead_s` of the last comparison; 0 before the first one.
     """
 
     def __init__(
@@ -76,20 +77,20 @@ class Clocks:
         self._wall_ns = wall_ns
         self._steady_ns = steady_ns
         self._theirs_ns: int | None = None
-        """What the latest of their clocks was ahead of the steady one."""
+        """By how much the latest of their clocks is ahead of the steady one."""
         self.ahead_s = 0.0
         self._said = ""
 
     @property
     def apart_s(self) -> float:
-        """`ahead_s` where it is worth saying, else 0."""
+        """`ahead_s` if it is large enough to be logged, else 0."""
         return self.ahead_s if abs(self.ahead_s) > APART_S else 0.0
 
     def latest_ms(self) -> float:
         """The latest time that a report may have by Redis' clock, in ms since the epoch.
 
-        It goes on by the steady clock, so it needs no call and doesn't jump with ours. Without any
-        answer of Redis so far nothing is known to be too late.
+        It is infinite until Redis has answered for the first time. Since then it follows the steady
+        clock, so it needs no call and doesn't jump with ours.
         """
         if self._theirs_ns is None:
             return math.inf
@@ -99,7 +100,7 @@ class Clocks:
         """Asks the servers for their time.
 
         Raises:
-            Unavailable: they don't answer, or don't tell us.
+            Unavailable: they don't answer, or the user has no permission to ask.
         """
         try:
             async with asyncio.timeout(_ANSWER_S):
@@ -118,18 +119,18 @@ class Clocks:
         return Compared(min(ours_us, *theirs_us), self.ahead_s)
 
     async def look(self) -> None:
-        """Compares the clocks, if the servers answer."""
+        """Compares the clocks. It does nothing if the servers don't answer."""
         with suppress(Unavailable):
             await self.compare()
 
     async def run(self) -> None:
-        """Looks now and then, until it is cancelled."""
+        """Compares the clocks every ten seconds, until it is cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
             await self.look()
 
     def _say(self, state: str, reason: str) -> None:
-        """Logs a state that is new: `apart`, `unknown`, or "" where the clocks agree."""
+        """Logs the state if it is new: `apart`, `unknown`, or "" if the clocks agree."""
         if state == self._said:
             return
         self._said = state
@@ -141,14 +142,16 @@ class Clocks:
 
 
 def describe_clock_skew(ahead_s: float) -> str:
-    """What an operator should know of such a difference, in seconds."""
+    """The sentence for the operator about a difference in seconds."""
     where = "ahead of" if ahead_s > 0 else "behind"
-    told = f"This machine's clock is {abs(ahead_s):,.0f} s {where} that of Redis: set the wrong one"
-    return f"{told}." + (" Retention stands still until then." * (abs(ahead_s) > FAR_APART_S))
+    sentence = (
+        f"This machine's clock is {abs(ahead_s):,.0f} s {where} that of Redis: set the wrong one"
+    )
+    return f"{sentence}." + (" Retention stands still until then." * (abs(ahead_s) > FAR_APART_S))
 
 
 async def weaknesses_of_clocks(server: Server) -> list[str]:
-    """What is wrong with the clocks, in a sentence; nothing where they agree."""
+    """A sentence that says what is wrong with the clocks; none if they agree."""
     clocks = Clocks(server)
     try:
         await clocks.compare()

@@ -1,4 +1,4 @@
-"""Removes the messages of a person or of an event when somebody asks for it."""
+"""Removes the messages of a person or of an event on request."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from service.store.scripts import MAX_ERASED
 from service.store.store import Store
 
 ERASE_S = 8.0
-"""How long one call erases, in seconds: less than callers wait, and than a stop waits for them."""
+"""How long one call erases, in seconds: less than a caller waits for the answer, and less than a
+stopping service waits for its requests."""
 
 
 class Erased(NamedTuple):
-    """What an erasure did.
+    """The result of an erasure.
 
     Attributes:
         number: how many messages were removed.
-        complete: whether no matching message is left, nor one that can't be read.
+        complete: whether no matching message is left, and no message that can't be read.
         ends_alike: how many messages stay because the recipient's number differs from the erased
-            one by its calling code. If not complete, it counts those met so far.
+            one by its calling code. If not complete, it counts those that were seen so far.
     """
 
     number: int
@@ -38,24 +39,25 @@ class Erased(NamedTuple):
 async def erase(
     store: Store, selection: Selection, *, most_s: float = ERASE_S, gone_s: int = GONE_S
 ) -> Erased:
-    """Removes the matching messages in small steps, so that others' requests go between.
+    """Removes the matching messages in small steps, so that other requests run between them.
 
     Args:
-        store: to remove them from.
+        store: has the messages.
         selection: one filter, any status, and the whole recipient if it filters by recipient.
-        most_s: when to stop, after the step under way, in seconds.
-        gone_s: how long reports that come late must not bring them back, in seconds.
+        most_s: after how many seconds to stop; the step under way ends first.
+        gone_s: how long late reports must not bring the messages back, in seconds.
 
     Raises:
-        Unavailable: some may have been removed; the rest is there.
+        Unavailable: the store failed. Some messages may have been removed, and the others are
+            still there.
     """
     loop = asyncio.get_running_loop()
     until_s, number, ends_alike, unreadable = loop.time() + most_s, 0, 0, 0
     for partition in range(store.partitions):
         walk = _Walk(store, partition, selection, gone_s)
-        while not walk.through:
+        while not walk.done:
             number += await walk.step()
-            if loop.time() > until_s and not walk.through:
+            if loop.time() > until_s and not walk.done:
                 return Erased(number, complete=False, ends_alike=ends_alike + walk.ends_alike)
         ends_alike += walk.ends_alike
         unreadable += walk.unreadable
@@ -66,11 +68,11 @@ class _Walk:
     """Removes a partition's messages under the filter, in passes, until a pass removes none.
 
     Attributes:
-        through: whether the last full pass removed none. A pass may miss a message that comes in
-            behind it, so a pass that removed some is followed by another.
-        ends_alike: how many messages to numbers that only end alike the current or last pass has
-            met.
-        unreadable: likewise, how many that can't be read, and so may be meant.
+        done: whether a full pass removed none. A pass may miss a message that is written behind it,
+            so another pass follows one that removed some.
+        ends_alike: how many messages the last pass has seen whose recipient's number only ends like
+            the erased one.
+        unreadable: how many messages the last pass has seen that can't be read, and so may match.
     """
 
     def __init__(self, store: Store, partition: int, selection: Selection, gone_s: int) -> None:
@@ -82,26 +84,26 @@ class _Walk:
         self._gone_s = gone_s
         self._after: Position | None = None
         self._removed = 0
-        self.through = False
+        self.done = False
         self.ends_alike = self.unreadable = 0
 
     async def step(self) -> int:
-        """Removes a few; returns how many."""
+        """Removes a few messages; returns how many."""
         if self._after is None:
             self._removed = self.ends_alike = self.unreadable = 0
         query = Query.of(self._selection, MAX_ERASED, self._after)
         page = await self._store.look(self._partition, query)
         self.unreadable += page.unreadable
-        wamids = [record.wamid for record in page.records if self._is_meant(record)]
-        others = (record for record in page.records if not self._is_meant(record))
+        wamids = [record.wamid for record in page.records if self._matches(record)]
+        others = (record for record in page.records if not self._matches(record))
         self.ends_alike += sum(map(self._ends_alike, others))
         removed = await self._remove(wamids) if wamids else 0
         self._removed += removed
         self._after = page.following
-        self.through = self._after is None and not self._removed
+        self.done = self._after is None and not self._removed
         return removed
 
-    def _is_meant(self, record: Record) -> bool:
+    def _matches(self, record: Record) -> bool:
         return not self._recipients or not self._recipients.isdisjoint(recipients_in(record))
 
     def _ends_alike(self, record: Record) -> bool:

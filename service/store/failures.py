@@ -1,9 +1,9 @@
-"""Whom to send to again: failed messages, and what the same people were sent since.
+"""Lists failed messages, and finds out which of them were sent again.
 
-A second try of a failed message is a later one of the same send to the same person.
+A second try of a failed message is a later message of the same send to the same person.
 
-- The person is the registration, else the guest, else the recipient: families share a phone, and
-  each of them gets an invitation of their own.
+- The person is the registration, else the guest, else the recipient. The members of a family may
+  share a phone, and each of them gets their own invitation.
 - The same send has the same template and the same event. A message that lacks one of them matches
   only messages that lack it too.
 - A message that nobody tracked is no second try, since its template and event aren't known.
@@ -28,7 +28,8 @@ from service.store.queries import Query
 from service.store.store import Store
 
 _MOST_LOOKS = 1_000
-"""Queries sent at once, over all partitions. It is limited so that other requests get a turn."""
+"""How many queries are sent at once, over all partitions. The limit lets other requests run in
+between."""
 
 _ROWS_A_LOOK = 1
 _ROWS_A_PAGE = 200
@@ -36,10 +37,11 @@ _PAGE_S = 2.0
 """How long a page may look for second tries, in seconds; then it is short."""
 
 _ROW_S = 4.0
-"""How long it may look for those of its first message, without which it would be empty."""
+"""How long it may look for those of its first message, in seconds: without it the page would be
+empty."""
 
 _SENDS_A_LOOK = 32
-"""Sends whose second tries are looked for between two looks at the clock."""
+"""For how many sends it looks for second tries before it checks the time again."""
 
 _TOO_LONG = "Looking for messages that were sent again takes too long: these people have too many."
 
@@ -48,14 +50,14 @@ _COUNT_S = 5.0
 
 
 class Failed(NamedTuple):
-    """A failed message, and the latest of its second tries; None: it has none."""
+    """A failed message, and the latest of its second tries; None if it has none."""
 
     record: Record
     since: Record | None
 
 
 class FailedPage(NamedTuple):
-    """Failed messages, newest first, and the position behind which more follow."""
+    """Failed messages, newest first, and the position to go on from; None: nothing follows."""
 
     rows: list[Failed]
     following: Position | None
@@ -72,21 +74,22 @@ async def failed_page(
     *,
     sent_since: bool | None,
 ) -> FailedPage:
-    """Failed messages behind a position.
+    """A page of the failed messages behind a position.
 
     Args:
         store: has the messages.
-        selection: selects failed messages; None: none.
-        limit: how many messages to look at.
+        selection: selects failed messages; None selects nothing.
+        limit: how many failed messages to read.
         after: see `Store.page`.
-        sent_since: only those that have a second try, or only those that have none. None: all.
+        sent_since: True for messages that have a second try, False for messages that have none,
+            None for all.
 
     Returns:
-        up to `limit` messages. Fewer, with a position to go on from, if `sent_since` leaves some
-        out or if looking for second tries takes too long.
+        up to `limit` messages. There are fewer, with a position to go on from, if `sent_since`
+        leaves some out or if looking for second tries takes too long.
 
     Raises:
-        Unavailable: not even the first message's second tries could be looked for in time.
+        Unavailable: it took too long to find the second tries of even the first message.
     """
     if selection is None:
         return FailedPage([], None)
@@ -136,7 +139,7 @@ def _now_s() -> float:
 
 
 class _Send(NamedTuple):
-    """The send and the person of a message, and the dimension by which the person is found."""
+    """The send and the person of a message, and the dimension that has the person's messages."""
 
     dimension: str
     person: str
@@ -145,7 +148,7 @@ class _Send(NamedTuple):
 
 
 def _send_of(record: Record) -> _Send | None:
-    """None: the message names no person."""
+    """The send of a message; None if the message names no person."""
     sent = record.event_id, record.template_name
     if record.registration_id:
         return _Send("registration", record.registration_id, *sent)
@@ -157,7 +160,7 @@ def _send_of(record: Record) -> _Send | None:
 
 
 def _is_try_of(send: _Send, record: Record) -> bool:
-    """Whether it is of the same send and to the same person."""
+    """Whether a message is of this send and to the same person."""
     return _send_of(record) == send
 
 
@@ -169,9 +172,9 @@ _NAMED_BEFORE = {
 
 
 def _tries(send: _Send, since_us: int) -> Selection:
-    """The query for the tracked messages of a send that were created then or later, in µs.
+    """Selects the tracked messages of a send that were created at `since_us` or later.
 
-    By recipient it also finds numbers that only end alike; `_is_try_of` leaves them out.
+    By recipient it also selects numbers that only end alike; `_is_try_of` leaves them out.
     """
     is_number = send.dimension == "recipient"
     filters = [
@@ -189,11 +192,11 @@ def _tries(send: _Send, since_us: int) -> Selection:
 async def page_of_class(
     read: ReadFailed, remedy_class: str | None, limit: int, after: Position | None
 ) -> FailedPage:
-    """A page of failures of one class. It may be short if codes have several classes.
+    """A page of the failures of one class. It may be short if codes have several classes.
 
     Args:
         read: reads pages of failures with codes of the class.
-        remedy_class: the class; None: any.
+        remedy_class: the class; None for any.
         limit: see `failed_page`.
         after: see `failed_page`.
     """
@@ -211,11 +214,16 @@ def _class_of(record: Record) -> str:
 async def _latest_of_each(
     store: Store, records: Sequence[Record], until_s: float
 ) -> list[Record | None]:
-    """The latest second try of each record; the records come newest first.
+    """The latest second try of each record.
+
+    Args:
+        store: has the messages.
+        records: failed messages, newest first.
+        until_s: the deadline, by the loop's clock.
 
     Returns:
-        those of the first records alone, if looking for the others would take longer than
-        `until_s` of the loop's clock.
+        the second tries, None for a record that has none. After the deadline it returns those of
+        the first records alone.
     """
     sends = [_send_of(record) for record in records]
     earliest_us = {
@@ -253,7 +261,7 @@ async def _latest_in(
     queries: Sequence[Query],
     until_s: float,
 ) -> list[Record | None]:
-    """The latest try of each send in a partition, as far as there is time to look for them."""
+    """The latest try of each send in a partition; after the deadline those of the first sends."""
     found: list[Record | None] = []
     for start in range(0, len(asked), _SENDS_A_LOOK):
         if _now_s() > until_s:

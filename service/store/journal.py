@@ -1,8 +1,9 @@
-"""Reports that wait on disk while the store is away: SQLite in the data folder.
+"""Keeps reports on disk while the store is away, in an SQLite file in the data folder.
 
-What `append` has taken is synced to the disk, and is there after a crash of the process or of the
-machine. Several processes may use the same journal. When the disk is full or fails every method
-raises Unavailable: `journal_full`, also past the journal's own limit, or `journal`.
+When `append` returns, its reports are synced to the disk: they survive a crash of the process or of
+the machine. Several processes may use the same journal. When the disk fails or is full, every
+method raises Unavailable: `journal`, or `journal_full`, which it also raises at the journal's own
+limit.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 class Entry(NamedTuple):
-    """Reports that were kept together, as JSON, and the number by which they are removed."""
+    """Reports that were appended together, as JSON, and the number of the entry."""
 
     number: int
     body: bytes
 
     def reports(self) -> list[Report]:
-        """The reports.
+        """The reports of the entry.
 
         Raises:
             ValueError: they can't be read: a later version may have written them.
@@ -69,13 +70,13 @@ class Entry(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What waits in the journal.
+    """The backlog of the journal.
 
     Attributes:
-        reports: how many wait, `foreign` among them, and `stuck` not.
-        age_s: for how long the first of them has, in seconds.
-        foreign: how many of them are for other stores than the one that reports are kept for.
-        stuck: how many are in it besides: they are merged, and the disk lets none be removed.
+        reports: how many reports wait, with the foreign ones and without the stuck ones.
+        age_s: how long the oldest of them has waited, in seconds.
+        foreign: how many of them are for other stores than the current one.
+        stuck: how many further reports are merged already, but can't be removed from a full disk.
     """
 
     reports: int
@@ -85,11 +86,11 @@ class Waiting(NamedTuple):
 
 
 class Journal:
-    """The journal of a data folder. Made by `open_journal`. The keeper of `checks`, too.
+    """The journal of a data folder, made by `open_journal`. It is also a `startup.Keeper`.
 
     Args:
-        file: used in a thread of its own.
-        address: of the store that reports are kept for.
+        file: the journal's file; it is used in a thread of its own.
+        address: the address of the store that reports are kept for.
     """
 
     way_on = "run `python -m service adopt`: it gives what waits in the journal to what Redis has"
@@ -99,10 +100,10 @@ class Journal:
         self._tenants = Tenants(file, address)
         self._foreign = 0
         self._counted: tuple[str, sqlite3.Connection | None] = "", None
-        """Which entries are foreign, in SQL, and the database in which they were counted."""
+        """The SQL condition for foreign entries, and the database in which it counted them."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.fault = ""
-        """Why it takes no reports at the moment, as `Unavailable` has it; `""` when it does."""
+        """Why it takes no reports at the moment, a reason of `Unavailable`; `""` if it does."""
 
     @property
     def store(self) -> str:
@@ -110,12 +111,12 @@ class Journal:
         return self._tenants.store
 
     async def open(self) -> None:
-        """Opens the file, beside other processes that do so for the same store.
+        """Opens the file. Other processes may use it too, for the same store.
 
         If the file can't be used at the moment, every later call tries again.
 
         Raises:
-            StartError: at this moment a service with another store uses it.
+            StartError: a service with another store uses it at the moment.
         """
         try:
             await self._in_thread(self._open)
@@ -135,7 +136,7 @@ class Journal:
         """Notes the id of the store that reports are kept for, unless one is noted already.
 
         Raises:
-            StoreAway: another process uses the journal at the moment, and for too long.
+            StoreAway: another process locks the journal for too long.
         """
         try:
             await self._in_thread(lambda: self._tenants.name(store))
@@ -143,49 +144,50 @@ class Journal:
             raise StoreAway(f"The journal can't note for which store it is: {error}.") from None
 
     async def adopted_by(self, store: str) -> int:
-        """Gives all that waits to one store; returns how many reports were for others."""
+        """Assigns all entries to one store; returns how many reports were for others."""
         held = await self._run(lambda database: _count(database, self._tenants.others(store)))
         await self._in_thread(lambda: self._tenants.adopt(store))
         return held
 
     async def append(self, reports: Sequence[Report]) -> None:
-        """Keeps reports. When this returns they are on the disk."""
+        """Appends reports. When it returns, they are on the disk."""
         row = time.time_ns() // 1000, len(reports), sealed(_encode(reports))
         await self._run(lambda database: _append(database, row))
         self.fault = ""
 
     async def after(self, number: int, most_reports: int) -> list[Entry]:
-        """The oldest entries with a greater number: one, or as many as have so many reports.
+        """The oldest entries for this store with a greater number than `number`.
 
-        Those for other stores aren't among them.
+        There are as many as have up to `most_reports` reports together, but at least one.
         """
         ours = self._tenants.ours()
         return await self._run(lambda database: _after(database, ours, number, most_reports))
 
     async def remove(self, numbers: Sequence[int]) -> None:
-        """Forgets entries: their reports are in the store."""
+        """Removes entries whose reports are in the store."""
         await self._run(lambda database: _remove(database, numbers))
         self.fault = ""
         await self._give_back()
 
     async def wipe(self) -> bool:
-        """Whether its files hold nothing of entries that were removed; sees to that first."""
+        """Removes what the files still hold of removed entries; returns whether nothing is left."""
         return await self._run(lambda _: self._file.clean())
 
     async def _give_back(self) -> None:
-        while pause_s := await self._run(self._shrink):  # noqa: ASYNC110  no event tells
-            await asyncio.sleep(pause_s)  # for the appends of other processes
+        """Gives the room of an empty journal back to the disk."""
+        while pause_s := await self._run(self._shrink):  # noqa: ASYNC110  there is no event
+            await asyncio.sleep(pause_s)  # so that other processes can append
 
     def _shrink(self, database: sqlite3.Connection) -> float:
-        """Gives some of an empty journal's room back; returns how long that took if more is left.
+        """Frees some pages of an empty journal; returns how long that took if more are left.
 
-        Of a large one all at once would take many seconds, and appends would wait.
+        To free all pages of a large one at once would take many seconds, and appends would wait.
         """
         if _is_filled(database):
             return 0.0
         began_s = time.monotonic()
         if pages := _free_pages(database):
-            # Of a script every statement is run to its end; `execute` would free a single page.
+            # `executescript` runs the statement to its end; `execute` would free a single page.
             database.executescript(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})")
         if pages > _PAGES_A_STEP:
             return time.monotonic() - began_s
@@ -193,27 +195,28 @@ class Journal:
         return 0.0
 
     async def replace(self, number: int, reports: Sequence[Report]) -> None:
-        """Keeps only these reports of an entry; the others are in the store."""
+        """Keeps only these reports of an entry. The others are in the store."""
         row = len(reports), sealed(_encode(reports)), number
         await self._run(lambda database: _replace(database, row))
 
     async def waiting(self) -> Waiting:
-        """What is in it, of all processes."""
+        """The backlog of all processes together."""
         reports, kept_us, foreign = await self._run(self._waiting)
         age_s = time.time() - kept_us / 1e6 if kept_us else 0.0
         return Waiting(reports, max(age_s, 0.0), foreign)
 
     def _waiting(self, database: sqlite3.Connection) -> tuple[int, int | None, int]:
-        """The foreign ones are counted only when there may be more or less: that reads them all."""
+        """The number of reports, the time of the oldest entry in µs, and the foreign reports."""
         self._tenants.refresh()
         others = self._tenants.others(self.store) if self.store else "0"
+        # To count foreign entries reads all of them, so it happens only if their number may change.
         if (others, database) != self._counted:
             self._foreign = _count(database, others)
             self._counted = others, database
         return (*database.execute(_WAITING).fetchone(), self._foreign)
 
     def acquire_lease(self) -> bool:
-        """Whether this process is the one that replays; from then on it is, until it ends."""
+        """Whether this process replays. One process gets the lease, and keeps it until it ends."""
         return self._file.acquire_lease()
 
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -233,7 +236,7 @@ class Journal:
             raise Unavailable(reason) from None
 
     async def close(self) -> None:
-        """Closes the file, once what is under way is done."""
+        """Closes the file after the calls that are under way."""
         await self._in_thread(self._file.end)
         self._thread.shutdown()
 
@@ -243,17 +246,17 @@ def _append(database: sqlite3.Connection, row: tuple[int, int, bytes]) -> None:
         database.execute("INSERT INTO entries (kept_us, reports, body) VALUES (?, ?, ?)", row)
 
 
-def _count(database: sqlite3.Connection, meant: str) -> int:
-    """The reports in the entries that a condition holds for."""
-    query = f"SELECT coalesce(sum(reports), 0) FROM entries WHERE {meant}"  # noqa: S608  it is ours
+def _count(database: sqlite3.Connection, where: str) -> int:
+    """How many reports are in the entries for which an SQL condition holds."""
+    query = f"SELECT coalesce(sum(reports), 0) FROM entries WHERE {where}"  # noqa: S608  it is ours
     return int(database.execute(query).fetchone()[0])
 
 
-def _after(database: sqlite3.Connection, meant: str, number: int, most_reports: int) -> list[Entry]:
+def _after(database: sqlite3.Connection, where: str, number: int, most_reports: int) -> list[Entry]:
     # Damage may have made a text of a number, which SQLite's checks let pass.
     query = (
         "SELECT number, coalesce(CAST(reports AS INTEGER), 0), body FROM entries "  # noqa: S608  it is ours
-        f"WHERE number > ? AND {meant} ORDER BY number"
+        f"WHERE number > ? AND {where} ORDER BY number"
     )
     entries: list[Entry] = []
     total = 0
@@ -266,7 +269,7 @@ def _after(database: sqlite3.Connection, meant: str, number: int, most_reports: 
 
 
 def _remove(database: sqlite3.Connection, numbers: Sequence[int]) -> None:
-    """Removes entries together or, if the disk has no room for that, by halves."""
+    """Removes entries together or, if the disk is too full for that, by halves."""
     try:
         with database:
             database.executemany(
@@ -300,7 +303,7 @@ def _free_pages(database: sqlite3.Connection) -> int:
 
 
 def unusable(folder: Path, why: str) -> StartError:
-    """The StartError for a folder that can't hold the journal."""
+    """A StartError that says why a folder can't hold the journal, and what to do."""
     return StartError(
         f"The journal {folder / FILE} can't be used: {why}. Set data_dir (TRACKER_DATA_DIR) to a "
         "folder that this user can write to, or journal.enabled (TRACKER_JOURNAL__ENABLED) to "
@@ -309,13 +312,13 @@ def unusable(folder: Path, why: str) -> StartError:
 
 
 def check_folder(folder: Path) -> str:
-    """Checks that the journal could be opened in the folder. Makes nothing.
+    """Checks that the journal could be opened in the folder. It creates nothing.
 
     Returns:
-        what the service would do about a file that isn't a journal, in a sentence, else `""`.
+        a sentence that says what the service would do with a file that isn't a journal, else `""`.
 
     Raises:
-        StartError: it couldn't.
+        StartError: the journal couldn't be opened.
     """
     nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     if not nearest.is_dir():
@@ -338,7 +341,11 @@ def check_folder(folder: Path) -> str:
 
 
 def _begin_of(file: Path) -> bytes:
-    """What a file begins with that could be written to; nothing where it isn't there."""
+    """The first bytes of a file; none if it doesn't exist.
+
+    Raises:
+        OSError: this user can't read or write the file.
+    """
     if not file.exists():
         return b""
     with file.open("r+b") as opened:
@@ -348,27 +355,29 @@ def _begin_of(file: Path) -> bytes:
 def foreign_in(folder: Path, address: str, store: str) -> int:
     """How many reports in the journal of a folder are for other stores than this one.
 
-    Makes nothing, and takes what can't be read for nothing.
+    It creates nothing, and returns 0 if the journal can't be read.
     """
     try:
-        meant = others_than(folder, store, address)
+        where = others_than(folder, store, address)
         with closing(database_of(folder / FILE, "rw")) as database:
-            return _count(database, meant)
+            return _count(database, where)
     except (OSError, sqlite3.Error):
         return 0
 
 
 @asynccontextmanager
 async def open_journal(folder: Path, max_mib: int, address: str = "") -> AsyncIterator[Journal]:
-    """The journal of a data folder. Both are made if they aren't there, for this user alone.
+    """Opens the journal of a data folder, and closes it at the end of the context.
+
+    It creates the folder and the journal if they don't exist, for this user alone.
 
     Args:
-        folder: where the journal's files are.
+        folder: has the journal's files.
         max_mib: how much of the disk the journal may take, in MiB.
-        address: of the store that reports are kept for.
+        address: the address of the store that reports are kept for.
 
     Raises:
-        StartError: the folder can't be used, or the journal is in use for another address.
+        StartError: the folder can't be used, or a service with another address uses the journal.
     """
     try:
         make_folder(folder)
@@ -394,7 +403,7 @@ def _report_of(row: list[Any]) -> Report:
 
 
 _OLD_EXTRAS = 6
-"""What earlier versions wrote, with Meta's pricing as JSON text in the end."""
+"""How many texts earlier versions wrote. The last one was Meta's pricing as JSON."""
 
 
 def _extras_of(texts: list[str]) -> Extras:

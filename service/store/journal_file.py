@@ -1,7 +1,7 @@
-"""The journal's file: opened, checked, shared by processes, and set aside when it is damaged.
+"""Opens, checks and shares the journal's file, and sets it aside if it is damaged.
 
-SQLite keeps a rollback journal beside it and no write-ahead log: SQLite stops reading such a log
-at its first damaged byte, and says nothing of the reports behind it.
+SQLite keeps a rollback journal beside it, and no write-ahead log. SQLite stops reading such a log
+at its first damaged byte, and raises no error about the reports behind it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ FILE = "journal.db"
 """The name of the file in the data folder."""
 
 LOCK = "journal.lock"
-"""The name of a file beside it, that whoever replays holds a lock on."""
+"""The name of a file beside it. The process that replays holds a lock on this one."""
 MARK = "journal.mark"
-"""The name of a file beside it: what it held last, for which stores its entries are, and the lock
-of whoever uses it at this moment."""
+"""The name of a file beside it. It says what the journal's file held last and for which stores its
+entries are, and the process that uses the journal's file at the moment holds a lock on it."""
 USERS = "journal.users"
-"""The name of a file beside it, that every process with the journal holds a shared lock on."""
+"""The name of a file beside it. Every process with the journal open holds a shared lock on it."""
 _WAIT_S = 2.0
 _POLL_S = 0.001
 _MIB = 1024**2
@@ -39,7 +39,7 @@ _ROWS = 100
 _ROOM_BYTES = 256 * 1024
 _BESIDE = ("-journal", "-wal", "-shm")
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-"""SQLITE_ERROR: it hasn't our tables."""
+"""SQLite's codes for a damaged file. SQLITE_ERROR means that our tables are missing."""
 _NOT_OURS = {errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 _SUM = 8
 _SHRINKS = "PRAGMA auto_vacuum = INCREMENTAL;"
@@ -50,7 +50,7 @@ CREATE TABLE entries (
   reports INTEGER NOT NULL,
   body BLOB NOT NULL
 );
--- Counting what waits would take longer the more it is, and everybody's appends would wait for it.
+-- To add up many entries would take long, and appends would wait. So the sum is kept here.
 CREATE TABLE total (reports INTEGER NOT NULL);
 """
 _TOTAL = """
@@ -60,37 +60,42 @@ BEGIN UPDATE total SET reports = reports + NEW.reports; END;
 CREATE TRIGGER removed AFTER DELETE ON entries
 BEGIN UPDATE total SET reports = reports - OLD.reports; END;
 """
-# PERSIST keeps the room of the rollback journal, so that entries can be removed on a full disk.
+# PERSIST keeps the room of the rollback journal on the disk. So entries can be removed from a full
+# disk.
 _PERSIST = "PRAGMA journal_mode = PERSIST"
 _SYNCED = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
 _LAST = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)"
 _MARKED = b"%20d %20d\n"
 MARKED_BYTES = 42
-"""The length of what it held last in the mark; `tenants` keeps the stores behind it."""
+"""The length of the first part of the mark: what the file held last. `journal_owners` keeps the
+stores behind it."""
 _STATE = f"SELECT {_LAST}, reports FROM total"  # noqa: S608  it is ours
 _ENDS = f"SELECT coalesce((SELECT min(number) FROM entries), {_LAST} + 1), {_LAST} + 1"  # noqa: S608
 _RANGE = "SELECT * FROM entries WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
 
 
 class _Mark(NamedTuple):
-    """What the file held at the last use, kept beside it: the last number given, and reports."""
+    """What the file held at the last use: the last number that an entry got, and how many reports.
+
+    It is kept beside the file, so that a loss is noticed.
+    """
 
     number: int
     reports: int
 
 
 def sealed(body: bytes) -> bytes:
-    """A body with its CRC-32 before it, by which `unsealed` knows it."""
+    """A body with its CRC-32 in front, which `unsealed` checks."""
     return b"%0*x%b" % (_SUM, zlib.crc32(body), body)
 
 
 def unsealed(body: bytes) -> bytes:
-    """The body that was sealed; one of an older version, a JSON array, has no sum and is as it is.
+    """The body that was sealed.
 
     Raises:
         ValueError: it is damaged.
     """
-    if body.startswith(b"["):
+    if body.startswith(b"["):  # an older version wrote this JSON array without a checksum
         return body
     if body != sealed(body[_SUM:]):
         raise ValueError("its checksum is wrong")
@@ -98,7 +103,7 @@ def unsealed(body: bytes) -> bytes:
 
 
 def _descriptor(file: Path) -> int:
-    """Opens a file to be locked. It is made for this user alone if it isn't there.
+    """Opens a file that is to be locked. It is created for this user alone if it doesn't exist.
 
     Raises:
         OSError: it can't be opened.
@@ -113,11 +118,11 @@ def _descriptor(file: Path) -> int:
 
 
 class JournalFile:
-    """The SQLite file of a data folder, opened when it is used first.
+    """The SQLite file of a data folder. It is opened when it is first used.
 
     Args:
-        folder: where it is.
-        max_mib: how much of the disk it may take.
+        folder: the data folder.
+        max_mib: how much of the disk the file may take, in MiB.
 
     Raises:
         OSError: the folder can't be used.
@@ -135,13 +140,13 @@ class JournalFile:
         self.database: sqlite3.Connection | None = None
 
     def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Does work while no other process uses the file.
+        """Runs `work` on the database, while no other process uses the file.
 
-        If the file is damaged, it is set aside, and the work is done on what could be read of it.
+        If the file is damaged, it is set aside, and `work` runs on a copy of what can be read.
 
         Raises:
-            sqlite3.Error: the disk is full or fails, or another process holds the file too long.
-            OSError: likewise.
+            sqlite3.Error: the disk is full or fails, or another process locks the file too long.
+            OSError: for the same reasons.
         """
         with self.held():
             try:
@@ -156,10 +161,10 @@ class JournalFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """No other process uses the file or the mark meanwhile. `run` holds it by itself.
+        """Locks the file and the mark against other processes. `run` does this by itself.
 
         Raises:
-            OSError: another process holds it too long.
+            OSError: another process holds the lock too long.
         """
         self._acquire()
         try:
@@ -169,10 +174,10 @@ class JournalFile:
 
     @contextmanager
     def joined(self) -> Iterator[bool]:
-        """Is one of those that have the journal open, from now on until `end`.
+        """Registers this process as one that has the journal open, until `end`.
 
         Yields:
-            whether it is the only one; then others wait until the block has ended.
+            whether it is the only one. In that case others wait until the block has ended.
         """
         try:
             fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,7 +189,7 @@ class JournalFile:
         fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def acquire_lease(self) -> bool:
-        """Whether this process is the one that replays; from then on it is, until it ends."""
+        """Whether this process replays. One process gets the lease, and keeps it until it ends."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -192,7 +197,7 @@ class JournalFile:
         return True
 
     def _acquire(self) -> None:
-        """Locks the mark. SQLite's own locks would let some processes wait ever longer."""
+        """Locks the mark. With SQLite's own locks some processes would hardly get their turn."""
         until_s = time.monotonic() + _WAIT_S
         while True:
             try:
@@ -203,28 +208,27 @@ class JournalFile:
                 time.sleep(_POLL_S)
 
     def _keep_room(self) -> None:
-        """Makes the rollback journal large enough for removing an entry on a full disk.
-
-        SQLite keeps its room, and looks at nothing behind the header, which it has set to zeros.
-        """
+        """Makes the rollback journal so large that an entry can be removed from a full disk."""
         file = self._beside("-journal")
         with suppress(OSError):
             if (missing := _ROOM_BYTES - file.stat().st_size) > 0:
+                # SQLite keeps the file at its size. It has set the header to zeros, and so reads
+                # nothing behind it.
                 with file.open("ab") as opened:
                     opened.write(bytes(missing))
 
     def clean(self) -> bool:
-        """Removes what SQLite has beside it, in which removed entries may stand.
+        """Removes SQLite's files beside it, since they may hold removed entries.
 
-        In the file itself SQLite overwrites them. Call this in the work of `run`.
+        In the file itself SQLite overwrites removed entries. Call this only within `run`.
 
         Returns:
-            False while it can't be removed.
+            False if they can't be removed now.
         """
         if self._is_alone():
             return True
         if self.database is not None:
-            with suppress(sqlite3.OperationalError):  # somebody else looks into it
+            with suppress(sqlite3.OperationalError):  # another program reads the file
                 self.database.execute("PRAGMA journal_mode = DELETE")
                 self.database.execute(_PERSIST)
         return self._is_alone()
@@ -233,19 +237,19 @@ class JournalFile:
         return not any(self._beside(end).exists() for end in _BESIDE)
 
     def close(self) -> None:
-        """Closes the file, until it is used again."""
+        """Closes the file. The next `run` opens it again."""
         if self.database is not None:
             self.database.close()
         self.database = None
 
     def end(self) -> None:
-        """Closes the file for good."""
+        """Closes the file for good, and releases all locks."""
         self.close()
         for descriptor in (self.mark, self._users, self._lock):
             os.close(descriptor)
 
     def _current(self) -> sqlite3.Connection:
-        """The database, opened anew if the file isn't the one that was opened."""
+        """The database. It is opened again if another file has its name now."""
         if self.database is not None and self._is_in_place():
             return self.database
         return self._open()
@@ -265,11 +269,13 @@ class JournalFile:
         self.close()
         self._read_only = False
         new = self._beside(".new")
-        if new.exists() and not os.path.lexists(self._path):  # a rescue was cut short at its end
+        # A process ended in `_set_aside`, between the two renames.
+        if new.exists() and not os.path.lexists(self._path):
             new.rename(self._path)
         try:
             database = self._connect()
-            if self.acquire_lease():  # others would only find the same, while appends wait
+            # One check is enough: the other processes would find the same, while appends wait.
+            if self.acquire_lease():
                 _check(database)
         except (OSError, sqlite3.Error) as error:
             if not _is_unusable(error):
@@ -286,7 +292,7 @@ class JournalFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         os.close(os.open(self._path, flags, 0o600))
         database = self._connected("rw")
-        with suppress(sqlite3.OperationalError):  # a process of an older version has it open
+        with suppress(sqlite3.OperationalError):  # a process of an older version has the file open
             database.execute(_PERSIST)
         database.executescript(_SYNCED)
         if not database.execute("PRAGMA page_count").fetchone()[0]:
@@ -301,7 +307,7 @@ class JournalFile:
         return self.database
 
     def _set_aside(self, error: Exception) -> sqlite3.Connection:
-        """Goes on with a new file, into which everything is copied that can be read."""
+        """Renames the damaged file, and opens a new one with all entries that can still be read."""
         self.close()
         if not self._may_move():
             log.error("journal_read_only", extra={"reason": str(error)})
@@ -311,7 +317,7 @@ class JournalFile:
         new.unlink(missing_ok=True)
         try:
             copied = _rescue(self._path, new, held.number)
-        except sqlite3.Error:  # the disk is full, say
+        except sqlite3.Error:  # for example, the disk is full
             new.unlink(missing_ok=True)
             raise
         aside = self._move_aside()
@@ -322,17 +328,18 @@ class JournalFile:
         return self._connect()
 
     def _move_aside(self) -> str:
-        """Renames the file and those that SQLite has beside it; returns the new name."""
+        """Renames the file and SQLite's files beside it; returns the new name."""
         moved_at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         aside = self._beside(f".damaged-{moved_at}")
         number = 1
         while os.path.lexists(aside):
             aside, number = self._beside(f".damaged-{moved_at}-{number}"), number + 1
-        for end in (*_BESIDE, ""):  # at last the file, or a new one would get them
+        # The file itself comes last, or its rollback journal would be taken for that of a new file.
+        for end in (*_BESIDE, ""):
             if os.path.lexists(self._beside(end)):
                 self._beside(end).rename(f"{aside}{end}")
         if aside.is_file():
-            with suppress(OSError):  # it is another user's
+            with suppress(OSError):  # it belongs to another user
                 aside.chmod(0o600)
         return aside.name
 
@@ -340,7 +347,7 @@ class JournalFile:
         return self._path.with_name(FILE + end)
 
     def _read_mark(self) -> _Mark:
-        """Zeros where there is none: an older version kept none."""
+        """The mark; zeros if there is none, as in a journal of an older version."""
         try:
             number, reports = map(int, os.pread(self.mark, MARKED_BYTES, 0).split())
         except (OSError, ValueError):
@@ -348,20 +355,21 @@ class JournalFile:
         return _Mark(number, reports)
 
     def _write_mark(self) -> None:
-        """Isn't synced: after a power cut it may be of a little earlier."""
+        """Writes what the file holds into the mark."""
+        # The mark isn't synced. After a power cut it may be a little older than the file.
         if self.database is not None:
             with suppress(OSError):
                 os.pwrite(self.mark, _MARKED % _state_of(self.database), 0)
 
 
 def database_of(path: Path, mode: str) -> sqlite3.Connection:
-    """A connection to a file; the mode is one of SQLite's URIs: `rwc` also makes the file."""
+    """A connection to a file; `mode` is one of SQLite's URIs: `ro`, `rw`, or `rwc` to create it."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=_WAIT_S, check_same_thread=False)
 
 
 def ends_of(database: sqlite3.Connection) -> tuple[int, int]:
-    """The number of the first entry that waits, and the one that the next entry will have."""
+    """The number of the first entry that waits, and the number that the next entry will get."""
     lowest, following = database.execute(_ENDS).fetchone()
     return lowest, following
 
@@ -371,56 +379,59 @@ def _state_of(database: sqlite3.Connection) -> _Mark:
 
 
 def _go_on_from(database: sqlite3.Connection, number: int) -> None:
-    """Lets the next entry have a greater number: the replay looks only behind what it has seen."""
+    """Makes the next entry's number greater than this one.
+
+    A replay reads only entries behind the last one that it has merged.
+    """
     with database:
         database.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
         database.execute("INSERT INTO sqlite_sequence VALUES ('entries', ?)", [number])
 
 
 def _check(database: sqlite3.Connection) -> None:
-    """Reads all of it.
+    """Reads the whole file.
 
     Raises:
-        _Damaged: it isn't as SQLite and we have left it.
+        _Damaged: SQLite finds an error, or the number of reports is wrong.
     """
     [(found,)] = database.execute("PRAGMA quick_check(1)")
     if found != "ok":
         raise _Damaged(found.rpartition("\n")[2])
     [(held,)] = database.execute("SELECT coalesce(sum(reports), 0) FROM entries")
-    if held != (told := _state_of(database).reports):
-        raise _Damaged(f"it holds {held} reports and should hold {told}")
+    if held != (expected := _state_of(database).reports):
+        raise _Damaged(f"it holds {held} reports and should hold {expected}")
 
 
 class _Damaged(sqlite3.DatabaseError):
-    """What we have found ourselves."""
+    """A damage that `_check` has found."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 def code_of(error: Exception) -> int:
-    """SQLite's primary code for an error; 0 for another's error."""
+    """SQLite's primary code for an error; 0 if it isn't SQLite's."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite, or we, found the file damaged, or the disk can't read a part of it."""
+    """Whether the file is damaged, or the disk can't read a part of it."""
     unread = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_READ
     return unread or code_of(error) in _DAMAGE
 
 
 def _is_unusable(error: OSError | sqlite3.Error) -> bool:
-    """Whether opening the file again will fail too: it is damaged, another's, or no such file."""
+    """Whether opening the file again would fail too: it is damaged, or we may not write it."""
     if isinstance(error, OSError):
         return error.errno in _NOT_OURS
     return _is_damage(error) or code_of(error) == sqlite3.SQLITE_READONLY
 
 
 def _rescue(old: Path, new: Path, last: int) -> int:
-    """Copies what can be read of a file into a new one.
+    """Copies the entries that can be read of a file into a new one.
 
     Args:
-        old: the file; it may be a folder, or not to be read.
-        new: the new one, which isn't there.
+        old: the file. It may be a folder, or a file that this user can't read.
+        new: the new one, which doesn't exist.
         last: the number of the last entry; 0 if it isn't known.
 
     Returns:
@@ -433,7 +444,7 @@ def _rescue(old: Path, new: Path, last: int) -> int:
         into.executescript(_SHRINKS + _TABLES)
         if old.is_file() and os.access(old, os.R_OK):
             with closing(database_of(old, "rw")) as damaged:
-                damaged.execute("PRAGMA writable_schema = 1")  # reads also what was cut short
+                damaged.execute("PRAGMA writable_schema = 1")  # so it reads a truncated file, too
                 last = last or _last_of(damaged)
                 into.executemany(
                     "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)",
@@ -463,12 +474,12 @@ def _is_sound(row: tuple[Any, ...]) -> bool:
 
 
 def _readable(database: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[Any, ...]]:
-    """The entries of these numbers; those that can't be read are found by halves, and left out."""
+    """The entries with these numbers, without those that can't be read."""
     while first <= last:
         try:
             rows = database.execute(_RANGE, (first, last, _ROWS)).fetchall()
         except sqlite3.Error:
-            if first < last:
+            if first < last:  # a search by halves finds the entries that can't be read
                 middle = (first + last) // 2
                 yield from _readable(database, first, middle)
                 yield from _readable(database, middle + 1, last)

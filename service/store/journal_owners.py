@@ -1,8 +1,8 @@
-"""Whose entries a journal holds: each is for one store, and never merged into another.
+"""Knows for which store each entry of a journal is. An entry is never merged into another store.
 
-Entries are numbered, and one store at a time is written for. So it is enough to keep, in the mark
-beside the journal's file, from which number on they are for which store. A store is known by the
-id in its `schema` key; while Redis has not been seen yet, by the address in `redis.url`.
+Entries are numbered, and all new entries are for one store, the current one. So the mark beside the
+journal's file keeps, for each store, the number from which on the entries are for it. A store is
+known by the id in its `schema` key or, until Redis has been seen, by the address in `redis.url`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Tenant(NamedTuple):
     """A store that entries are for, from a number on.
 
     Attributes:
-        since: that number.
-        store: the id; "" until it has been seen.
-        address: of its Redis, as `connect.address_of` has it.
+        since: the number of its first entry.
+        store: the id of the store; "" until it has been seen.
+        address: the address of its Redis, as `connect.address_of` returns it.
     """
 
     since: int
@@ -35,24 +35,25 @@ class Tenant(NamedTuple):
     address: str
 
     def is_one_of(self, store: str, address: str) -> bool:
-        """Whether it is this store or, if it hasn't been seen, may be, by its address."""
+        """Whether it is this store. If it hasn't been seen yet, its address decides."""
         return self.store == store if self.store else self.address in ("", address)
 
 
 _EARLIER = Tenant(0, "", "")
-"""An earlier version kept entries for whatever store was there."""
+"""The tenant of entries that an earlier version kept: they are for any store."""
 _UNKNOWN = Tenant(0, "unknown", "")
-"""What was noted is damaged: entries of before are nobody's, until somebody adopts them."""
+"""The tenant of earlier entries if the mark is damaged: they are for no store until an operator
+adopts them."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Tenant]).decode
 
 
 class Tenants:
-    """The stores that the entries of a journal are for; the last one is written for at present.
+    """The stores that the entries of a journal are for. The last one is the current one.
 
     Args:
-        file: of the journal.
-        address: of the store that this process writes for.
+        file: the journal's file.
+        address: the address of the store that this process keeps reports for.
     """
 
     def __init__(self, file: JournalFile, address: str) -> None:
@@ -62,26 +63,27 @@ class Tenants:
 
     @property
     def store(self) -> str:
-        """The id of the store that is written for; "" until it has been seen."""
+        """The id of the current store; "" until it has been seen."""
         return self._known[-1].store
 
     def begin(self, ends: tuple[int, int] | None) -> None:
-        """Begins anew, where nobody else uses the journal: its store may be another than before.
+        """Begins a new tenant. Call it if no other process uses the journal.
+
+        The new entries may be for another store than the earlier ones.
 
         Args:
-            ends: the number of the first entry that waits, and the one that the next will have;
-                None where the journal can't be read at the moment.
+            ends: see `ends_of`; None if the journal can't be read at the moment.
 
         Raises:
-            OSError: another process holds the file too long.
+            OSError: another process locks the file too long.
         """
         self._change(lambda known: _begun(known, ends, self._address))
 
     def check(self) -> None:
-        """Makes sure that the journal is for this address.
+        """Checks that the journal is for this address.
 
         Raises:
-            StartError: at this moment a service with another address uses it.
+            StartError: a service with another address uses it at the moment.
         """
         self.refresh()
         if (there := self._known[-1].address) not in ("", self._address):
@@ -93,19 +95,19 @@ class Tenants:
             )
 
     def refresh(self) -> None:
-        """Reads what there is now. Where a full disk let nothing be noted, it is noted now."""
+        """Reads the mark again, since other processes may have changed it."""
         if noted := _read(self._file.mark):
             self._known = noted
-        elif self._known != [_EARLIER]:
+        elif self._known != [_EARLIER]:  # the disk was too full to write the mark
             self._write()
 
     def name(self, store: str) -> None:
-        """Notes the id of the store that is written for, unless one is noted already.
+        """Notes the id of the current store, unless one is noted already.
 
-        What was kept for its address before it was seen is for it, too.
+        The entries that were kept for its address before it was seen are for it, too.
 
         Raises:
-            OSError: another process holds the file too long.
+            OSError: another process locks the file too long.
         """
 
         def named(known: Sequence[Tenant]) -> list[Tenant]:
@@ -119,20 +121,20 @@ class Tenants:
         self._change(named)
 
     def adopt(self, store: str) -> None:
-        """Gives all entries to one store.
+        """Assigns all entries to one store.
 
         Raises:
-            OSError: another process holds the file too long.
+            OSError: another process locks the file too long.
         """
         self._change(lambda known: [each._replace(store=store) for each in known])
 
     def ours(self) -> str:
-        """A condition in SQL: whether an entry is for the store that is written for."""
+        """An SQL condition that holds for the entries for the current store."""
         store = self.store
         return _within(self._known, lambda each: each.is_one_of(store, self._address))
 
     def others(self, store: str) -> str:
-        """A condition in SQL: whether an entry is for another store than this one."""
+        """An SQL condition that holds for the entries for other stores than this one."""
         return _within(self._known, lambda each: not each.is_one_of(store, self._address))
 
     def _change(self, change: Callable[[Sequence[Tenant]], list[Tenant]]) -> None:
@@ -142,19 +144,20 @@ class Tenants:
             self._write()
 
     def _write(self) -> None:
-        """Writes into the mark in its place, and in its room: a full disk doesn't matter then."""
+        """Writes the tenants into the mark."""
         mark = self._file.mark
-        with suppress(OSError):  # a read-only disk: then nothing is kept either
+        with suppress(OSError):  # on a read-only disk the journal takes no reports either
+            # The text has a fixed size, so that it can be overwritten on a full disk.
             room = max(_ROOM_BYTES, os.fstat(mark).st_size - MARKED_BYTES)
             os.pwrite(mark, sealed(_encode(self._known)).ljust(room), MARKED_BYTES)
             os.fsync(mark)
 
 
 def others_than(folder: Path, store: str, address: str) -> str:
-    """A condition in SQL: whether an entry of the folder's journal is for another store than this.
+    """An SQL condition for the entries of a folder's journal that are for other stores than this.
 
     Raises:
-        OSError: what is kept beside the journal can't be read.
+        OSError: the mark beside the journal can't be read.
     """
     descriptor = os.open(folder / MARK, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -165,7 +168,7 @@ def others_than(folder: Path, store: str, address: str) -> str:
 
 
 def held_back(reports: int) -> str:
-    """A sentence about reports for other stores than the one that there is."""
+    """The sentence for the operator about reports for other stores than the current one."""
     return (
         f"Reports for another store wait in the journal, and stay there: {reports}. Set redis.url "
         "to the Redis that has that store, bring it back, or, if it is gone for good, run "
@@ -174,8 +177,8 @@ def held_back(reports: int) -> str:
 
 
 def _begun(known: Sequence[Tenant], ends: tuple[int, int] | None, address: str) -> list[Tenant]:
-    """The tenants with a new one at the end, without those for whom nothing waits any more."""
-    if ends is None:  # the last one goes on, unless its address is another
+    """The tenants that still have entries, and a new one at the end."""
+    if ends is None:  # the last tenant stays the current one
         return [*known[:-1], known[-1]._replace(address=known[-1].address or address)]
     lowest, following = ends
     behind = [each.since for each in known[1:]] + [following]
@@ -183,18 +186,19 @@ def _begun(known: Sequence[Tenant], ends: tuple[int, int] | None, address: str) 
     return [*left, Tenant(following, "", address)]
 
 
-def _within(known: Sequence[Tenant], meant: Callable[[Tenant], bool]) -> str:
+def _within(known: Sequence[Tenant], matches: Callable[[Tenant], bool]) -> str:
+    """An SQL condition for the entries of the tenants that pass a test."""
     ends = [each.since for each in known[1:]] + [2**62]
     ranges = [
         f"number BETWEEN {each.since} AND {end - 1}"
         for each, end in zip(known, ends, strict=True)
-        if meant(each)
+        if matches(each)
     ]
     return f"({' OR '.join(ranges) or '0'})"
 
 
 def _read(mark: int) -> list[Tenant]:
-    """The tenants in the mark; none where it is new, or an older version wrote it."""
+    """The tenants in the mark; none if it is new, or an older version wrote it."""
     noted = os.pread(mark, os.fstat(mark).st_size, MARKED_BYTES).strip()
     try:
         return _decode(unsealed(noted)) if noted else []

@@ -10,14 +10,15 @@ from __future__ import annotations
 from functools import cache
 
 GONE_S = 30 * 86_400
-"""How long, in seconds, reports that come late must not bring an erased message back."""
+"""How long late reports must not bring an erased message back, in seconds."""
 
 SCHEMA_VERSION = 3
-"""Of what the keys hold. A store written by another version is refused at start. Each change of it
-comes with its step in `commands.schema_upgrade`, and with a sample of the store before it."""
+"""The version of what the keys hold. The service refuses a store of another version at start. A
+change of the version needs a step in `commands.schema_upgrade`, and a sample of the store before
+it."""
 
 UPGRADING = 0
-"""The version of a store that is on the way from one version to another: none can be used."""
+"""The version of a store during an upgrade. No service can use it then."""
 
 
 CATALOGUE = (
@@ -42,47 +43,47 @@ CATALOGUE = (
     ("schema", "hash", "the version, the partitions, those to come, the id; in partition 0 only"),
     ("upgrading", "hash", "`count:all` as long as the command `upgrade` runs"),
 )
-"""Every key there may be, behind its tag and a colon: name, type, what it holds."""
+"""All keys that may exist, as they stand behind the tag and a colon: name, type, content."""
 
 
 FEED_ENTRIES = 10_000
-"""How long the feed of a partition is, roughly."""
+"""About how many entries the feed of a partition keeps."""
 
 FEED_IDS = 16
-"""Ids in one entry of a feed at the most, one behind the other."""
+"""How many ids one entry of a feed holds at the most; they are joined without a separator."""
 
 
 @cache
 def tag_of(partition: int) -> str:
-    """What every key of the partition begins with."""
+    """The tag that every key of the partition begins with."""
     return f"{{wa:{partition}}}"
 
 
 def message_key(tag: str, message_id: str) -> str:
-    """Where the message's record is."""
+    """The key of the message's record."""
     return f"{tag}:msg:{message_id}"
 
 
 def participants_key(tag: str, message_id: str) -> str:
-    """Where the participants of a group's message are."""
+    """The key of the participants of a group's message."""
     return f"{tag}:participants:{message_id}"
 
 
 def index_key(tag: str, dimension: str, value: str = "") -> str:
-    """Where the ids of a dimension's messages are; without a value where it is a single index."""
+    """The key of the index of a dimension's value; "" for a dimension with a single index."""
     return f"{tag}:by:{dimension}:{value}" if value else f"{tag}:by:{dimension}"
 
 
 def count_key(tag: str) -> str:
-    """Where the partition's messages are counted."""
+    """The key of the counters of all of the partition's messages."""
     return f"{tag}:count:all"
 
 
 def feed_key(tag: str) -> str:
-    """Where the partition says which messages changed, the latest last."""
+    """The key of the partition's feed: which messages changed, the latest last."""
     return f"{tag}:feed"
 
 
 def schema_key() -> str:
-    """Where the store says how it is laid out."""
+    """The key of the store's layout."""
     return f"{tag_of(0)}:schema"

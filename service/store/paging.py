@@ -1,4 +1,4 @@
-"""Pages of messages and of values, put together from the partitions, each with bounded work."""
+"""Pages of messages and of values, read from all partitions with a bounded amount of work."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_VALUES = 200
-"""That one partition is asked for at once."""
+"""The longest page of values that one call reads from a partition."""
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
 
 class Page(NamedTuple):
-    """Records, newest first, and the position behind which more follow; None: none do.
+    """Records, newest first, and the position to go on from; None: nothing follows.
 
     Attributes:
-        unreadable: how many more there were that can't be read; `Store.page` doesn't count them.
+        unreadable: how many matching records can't be read. `Store.page` doesn't count them.
     """
 
     records: list[Record]
@@ -44,13 +44,13 @@ class Page(NamedTuple):
 
 
 class _Unreadable:
-    """Says how many records can't be read, in a line a second at the most."""
+    """Logs how many records can't be read, in one line a second at the most."""
 
     def __init__(self) -> None:
         self._number, self._next_s = 0, 0.0
 
     def note(self) -> None:
-        """One more."""
+        """Counts one more."""
         self._number += 1
         now_s = monotonic()
         if now_s >= self._next_s:
@@ -62,10 +62,10 @@ _unreadable = _Unreadable()
 
 
 def rows_of(kind: Kind[Row], replies: Sequence[Any]) -> tuple[list[Row | None], int]:
-    """The row of each reply, None where there is none; and how many of these can't be read.
+    """The row of each reply, and how many of the records can't be read.
 
-    One that this version can't read is left out: a later version wrote it, say, or it is no hash.
-    The others must not be lost for it. A line in the log tells of it.
+    The row is None if there is no record, or if this version can't read it: a later version may
+    have written it, or the key may hold no hash. The log has a line about these.
     """
     if kind.readable(replies):
         return list(replies), 0
@@ -86,13 +86,13 @@ def rows_that_pass(
 ) -> tuple[list[tuple[Position, Row]], int]:
     """The rows of messages that a script found a moment ago, and how many can't be read.
 
-    Those are left out that have gone since, or don't pass the test any more.
+    It leaves out messages that were removed since, or don't pass the test any more.
 
     Args:
-        test: whether a row is wanted.
-        kind: what was read.
-        places: of the messages.
-        replies: of each message.
+        test: says whether a row is wanted.
+        kind: what was read of each message.
+        places: the positions of the messages.
+        replies: what Redis answered for each message.
     """
     rows, unreadable = rows_of(kind, replies)
     found = zip(places, rows, strict=True)
@@ -100,11 +100,11 @@ def rows_that_pass(
 
 
 class PartitionScan:
-    """How far a page has come in one partition.
+    """The scan of one partition for a page.
 
     Attributes:
-        found: the positions of the messages found and not taken yet, newest first.
-        stopped: behind what it has looked at; None: there is no more.
+        found: the positions of the matching messages that weren't taken yet, newest first.
+        stopped: the position up to which the partition was scanned; None: up to its end.
     """
 
     def __init__(
@@ -115,24 +115,24 @@ class PartitionScan:
         self.stopped: Position | None = after
         self._store = store
         self._selection = selection
-        self._through = False
+        self._ended = False
 
     def lacks(self, wanted: int) -> bool:
         """Whether it has found fewer messages than wanted, and may find more."""
-        return len(self.found) < wanted and not self._through
+        return len(self.found) < wanted and not self._ended
 
     def take(self, number: int) -> list[Position]:
-        """Takes the first so many of those found."""
+        """Takes the newest messages that were found, up to a number."""
         taken, self.found = self.found[:number], self.found[number:]
         return taken
 
     async def advance(self, wanted: int) -> None:
-        """One more look, at a bounded number of entries."""
+        """Scans a bounded number of further entries."""
         query = Query.of(self._selection, wanted - len(self.found), self.stopped)
         scan = await self._store.find(self.partition, query)
         self.found += scan.found
         self.stopped = scan.stopped
-        self._through = scan.stopped is None
+        self._ended = scan.stopped is None
 
 
 async def read_page(
@@ -147,10 +147,10 @@ async def read_page(
     """The rows of matching messages behind a position, newest first.
 
     Args:
-        store: that is read.
-        kind: what is read of each message: all at least that the selection is by.
-        selection: which messages.
-        limit: rows wanted; there are fewer at the end, and where the deadline is reached.
+        store: has the messages.
+        kind: what is read of each message; it has all fields that the selection tests.
+        selection: which messages are wanted.
+        limit: how many rows are wanted. There are fewer at the end, and after the deadline.
         after: the position; None: the newest message is the first.
         until_s: the deadline, by the loop's clock.
 
@@ -172,7 +172,7 @@ async def read_page(
 
 
 async def _advance(scans: Sequence[PartitionScan], wanted: int, until_s: float) -> None:
-    """Makes each partition find so many messages, if it has them, until the deadline."""
+    """Scans each partition until it has found `wanted` messages or ends; stops at the deadline."""
     while short := [scan for scan in scans if scan.lacks(wanted)]:
         await all_of(scan.advance(wanted) for scan in short)
         if _is_over(until_s):
@@ -184,9 +184,13 @@ def _is_over(until_s: float) -> bool:
 
 
 async def all_of(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
-    """The results of all calls, or one of their errors. Waits for all: none outlives it."""
+    """The results of all calls, in their order. It returns when all of them have ended.
+
+    Raises:
+        BaseException: the error of the first call that failed, in their order.
+    """
     waiting = list(calls)
-    if len(waiting) == 1:  # as with one partition always: no task is needed
+    if len(waiting) == 1:  # a store with one partition needs no task
         return [await waiting[0]]
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     for answer in answers:
@@ -196,22 +200,25 @@ async def all_of(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:
 
 
 def take(scans: Sequence[PartitionScan], number: int) -> dict[int, list[Position]]:
-    """Takes the newest that were found, up to so many: those of each partition, newest first.
+    """Takes the newest messages that were found, up to a number.
 
-    None of them is farther back than every partition has been looked through.
+    It takes none behind `low_water`, since a newer one may still be found there.
+
+    Returns:
+        the positions by partition, newest first.
     """
     if len(scans) == 1:
         number = min(number, len(scans[0].found))
         return {scans[0].partition: scans[0].take(number)} if number else {}
-    back = horizon(scans)
+    scanned_to = low_water(scans)
     each = ([(at, scan) for at in scan.found] for scan in scans)
     newest = islice(merge_sorted(*each, key=itemgetter(0), reverse=True), number)
-    taken = Counter(scan for at, scan in newest if back is None or at >= back)
-    return {scan.partition: scan.take(some) for scan, some in taken.items()}
+    numbers = Counter(scan for at, scan in newest if scanned_to is None or at >= scanned_to)
+    return {scan.partition: scan.take(number) for scan, number in numbers.items()}
 
 
-def horizon(scans: Iterable[PartitionScan]) -> Position | None:
-    """How far back every partition has been looked through; None: to the end."""
+def low_water(scans: Iterable[PartitionScan]) -> Position | None:
+    """The position up to which every partition was scanned; None: all were scanned to the end."""
     return max((scan.stopped for scan in scans if scan.stopped is not None), default=None)
 
 
@@ -219,100 +226,123 @@ def behind(scans: Sequence[PartitionScan], last: Position | None) -> Position | 
     """The position to go on from; None: nothing follows.
 
     Args:
-        scans: of all partitions.
-        last: the last position that was taken of them.
+        scans: the scans of all partitions.
+        last: the oldest position that was taken from them.
     """
-    back = horizon(scans)
-    left = max((scan.found[0] for scan in scans if scan.found), default=None)
-    return back if left is None or (back is not None and left < back) else last
+    scanned_to = low_water(scans)
+    next_found = max((scan.found[0] for scan in scans if scan.found), default=None)
+    if next_found is None or (scanned_to is not None and next_found < scanned_to):
+        return scanned_to
+    return last
 
 
 class ValuePage(NamedTuple):
-    """Values, those with the latest message first, and the position behind which more follow."""
+    """Values, the one with the latest message first, and the position to go on from.
+
+    Attributes:
+        standings: the values.
+        following: the position; None: nothing follows.
+    """
 
     standings: list[ValueTotals]
     following: ValuePosition | None
 
 
 class ValueSource(Protocol):
-    """A dimension's values in all partitions."""
+    """Reads a dimension's values from all partitions."""
 
     async def heads(
         self, limit: int, after: ValuePosition | None
     ) -> Sequence[Sequence[ValueTotals]]:
-        """Of each partition so many values behind a position."""
+        """The first values behind a position, up to `limit`, for each partition."""
 
     async def standings(self, values: Sequence[str]) -> Sequence[Sequence[ValueTotals]]:
-        """Of each partition how these values stand."""
+        """The counts of these values, for each partition that has messages of them."""
 
     def is_late(self) -> bool:
-        """Whether a page is to come short rather than look on."""
+        """Whether a page should end now, even if it is short."""
 
 
 class ValuePager:
-    """Pages of a dimension's values, from partitions that each have messages of many of them.
+    """Pages of a dimension's values, put together from the pages of all partitions.
 
-    A value's place is that of its latest message in any partition. It has others in the rest, where
-    it is passed over. There may be very many of these, so the steps grow, and don't go on for ever.
+    The values stand in the order of their latest message in any partition. A value has an entry in
+    each partition where it has messages; only the newest of its entries counts, and the others are
+    skipped. For example, two partitions hold values and the times of their latest messages, and a
+    page of 2 is wanted. One call reads the first 3 of each:
+
+        partition 0    A 90   B 70   C 50  | D 40
+        partition 1    D 85   C 60   A 30  | E 20
+
+    The low-water mark is 50, at C in partition 0: nothing that wasn't read yet is newer. The values
+    whose newest entry isn't behind it are the candidates: A 90, D 85, B 70 and C 60. The page is A
+    and D, and the next one begins behind D 85. There D, 40 in partition 0, is skipped.
 
     Args:
-        source: of the values.
+        source: reads the values.
     """
 
     def __init__(self, source: ValueSource) -> None:
         self._source = source
 
     async def page(self, limit: int, after: ValuePosition | None) -> ValuePage:
-        """Up to so many values behind a position."""
+        """Up to `limit` values behind a position."""
         rows: list[ValueTotals] = []
-        step = limit + 1  # one more shows whether another page follows
+        page_size = limit + 1  # one more shows whether another page follows
+        read_to = after
         while True:
-            heads = await self._source.heads(step, after)
-            ends = [head[-1].position for head in heads if len(head) == step]
-            horizon = max(ends, default=(0, ""))
-            places = _latest(heads)
-            near = [value for value, place in places.items() if place >= horizon]
-            near.sort(key=places.__getitem__, reverse=True)
-            for start in range(0, len(near), step):
-                rows += await self._behind(after, near[start : start + step], heads)
+            pages = await self._source.heads(page_size, read_to)
+            unfinished = [page[-1].position for page in pages if len(page) == page_size]
+            low_water = max(unfinished, default=(0, ""))
+            candidates = _candidates(pages, low_water)
+            for start in range(0, len(candidates), page_size):
+                some = candidates[start : start + page_size]
+                rows += await self._behind(read_to, some, pages)
                 if len(rows) > limit:
                     return ValuePage(rows[:limit], rows[limit - 1].position)
-            if not ends or self._source.is_late():
-                return ValuePage(rows, horizon if ends else None)
-            after, step = horizon, max(step, min(4 * step, _MOST_VALUES))
+            if not unfinished or self._source.is_late():
+                return ValuePage(rows, low_water if unfinished else None)
+            # Very many entries may have to be skipped, so the pages grow, up to a bound.
+            read_to, page_size = low_water, max(page_size, min(4 * page_size, _MOST_VALUES))
 
     async def _behind(
         self,
         after: ValuePosition | None,
         values: Sequence[str],
-        heads: Sequence[Sequence[ValueTotals]],
+        pages: Sequence[Sequence[ValueTotals]],
     ) -> list[ValueTotals]:
-        """How values stand in all partitions together: those whose place is behind a position."""
-        if len(heads) == 1:  # which has said all there is to say
+        """The totals of those values whose latest message in any partition is behind a position.
+
+        An earlier page had the values whose latest message is before it.
+        """
+        if len(pages) == 1:  # its page has the totals already
             wanted = set(values)
-            return [standing for standing in heads[0] if standing.value in wanted]
+            return [totals for totals in pages[0] if totals.value in wanted]
         together = _merge_counts(await self._source.standings(values))
         found = [each for each in together.values() if after is None or each.position < after]
-        return sorted(found, key=lambda standing: standing.position, reverse=True)
+        return sorted(found, key=lambda totals: totals.position, reverse=True)
 
 
-def _latest(heads: Sequence[Sequence[ValueTotals]]) -> dict[str, ValuePosition]:
-    places: dict[str, ValuePosition] = {}
-    for head in heads:
-        for standing in head:
-            places[standing.value] = max(places.get(standing.value, (0, "")), standing.position)
-    return places
+def _candidates(pages: Sequence[Sequence[ValueTotals]], low_water: ValuePosition) -> list[str]:
+    """The values on the pages that aren't behind the low-water mark, newest first."""
+    newest: dict[str, ValuePosition] = {}
+    for page in pages:
+        for totals in page:
+            newest[totals.value] = max(newest.get(totals.value, (0, "")), totals.position)
+    candidates = [value for value, position in newest.items() if position >= low_water]
+    return sorted(candidates, key=newest.__getitem__, reverse=True)
 
 
 def _merge_counts(parts: Iterable[Iterable[ValueTotals]]) -> dict[str, ValueTotals]:
+    """The totals of each value over all partitions."""
     found: dict[str, ValueTotals] = {}
     for part in parts:
-        for standing in part:
-            other = found.get(standing.value)
-            found[standing.value] = standing.plus(other) if other else standing
+        for totals in part:
+            other = found.get(totals.value)
+            found[totals.value] = totals.plus(other) if other else totals
     return found
 
 
 def position_of(record: Record) -> Position:
-    """Where the record's message is in the order of messages."""
+    """The position of the record's message in the order of messages."""
     return Position(int(record.created_us), id_of(record.wamid))

@@ -1,4 +1,4 @@
-"""Queries of a partition's messages, and the tests that their records must pass."""
+"""Queries of a partition's messages, and the tests that the messages' rows must pass."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Query(msgspec.Struct, frozen=True):
 
     Attributes:
         filters: see `Selection`, which also explains the next ones, up to `lacks`.
-        since_us: see `Selection`, `""` for any.
-        limit: messages wanted.
-        after_us: `created_us` of the position to start behind, `""` at the newest.
+        since_us: see `Selection`; `""` for any.
+        limit: how many messages are wanted.
+        after_us: `created_us` of the position to start behind; `""` to start at the newest.
         after_id: the message id of that position.
     """
 
@@ -43,7 +43,7 @@ class Query(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, selection: Selection, limit: int, after: Position | None) -> Query:
-        """A look for up to `limit` of the selected messages behind a position."""
+        """A query for up to `limit` of the selected messages behind a position."""
         after_us, after_id = (str(after.created_us), after.message_id) if after else ("", "")
         return cls(
             filters=selection.filters,
@@ -60,25 +60,25 @@ class Query(msgspec.Struct, frozen=True):
         )
 
     def in_redis(self) -> Query:
-        """The same with the names that fields have in a hash, as `list.lua` takes it."""
+        """The query that `list.lua` takes: fields have the names that they have in a hash."""
         if not self.has and not self.lacks:
             return self
         has, lacks = [*map(stored, self.has)], [*map(stored, self.lacks)]
         return msgspec.structs.replace(self, has=has, lacks=lacks)
 
     def test(self, kind: Kind[Row]) -> Callable[[Row], bool]:
-        """Tells of a row whether it is of a message that the query looks for.
+        """A test whether a row's message matches the query.
 
-        It is read after the script has found its message, and that may have changed in between.
+        A row is read after the script has found its message, which may have changed in between.
 
         Args:
-            kind: of the rows.
+            kind: what was read of each message.
         """
         by_filters = (_filter_test(each, kind.getter) for each in self.filters)
         tests = [*by_filters, *self._further_tests(kind.getter)]
 
         def test(row: Row) -> bool:
-            for each in tests:  # noqa: SIM110  `all` would take thrice as long
+            for each in tests:  # noqa: SIM110  `all` would take three times as long
                 if not each(row):
                     return False
             return True
@@ -128,7 +128,12 @@ _DIMENSIONS = {each.name: each for each in DIMENSIONS}
 
 
 class Scan(NamedTuple):
-    """What one list call found in a partition, and where it stopped; None: nothing more there."""
+    """What one query found in a partition.
+
+    Attributes:
+        found: the positions of the matching messages, newest first.
+        stopped: the position to go on from; None: nothing follows.
+    """
 
     found: list[Position]
     stopped: Position | None

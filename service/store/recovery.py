@@ -1,4 +1,4 @@
-"""Checks, as long as the service runs, whether unavailable parts of the store are back."""
+"""Checks again and again whether unavailable parts of the store are back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
 _SAME_S = 1.0
-"""How often it makes sure that the store is still the same one."""
+"""The interval between two checks that the store is still the same one, in seconds."""
 _AGAIN_S = 5.0
 _EVICTED_S = 60.0
 _EVICTED = (
@@ -24,7 +24,7 @@ _EVICTED = (
     "maxmemory-policy to noeviction, and give it more memory."
 )
 _LAYOUT_AT = 0
-"""The partition that knows how the store is laid out."""
+"""The partition that has the layout of the store."""
 
 
 class RecoveryWatch:
@@ -53,13 +53,13 @@ class RecoveryWatch:
         self._unsure = False
 
     async def open(self) -> None:
-        """Opens the store. If it can't be reached, all of it counts as away until it is back.
+        """Opens the store.
 
-        So it does where another store stands in the place of the one that other processes of the
-        service were opened on.
+        All partitions count as away if the store can't be reached, or if it is another one than
+        the other processes of the service use. `run` goes on trying.
 
         Raises:
-            StartError: the store is there, but it can't be used.
+            StartError: the store answers, but it can't be used.
         """
         try:
             await self._open_store()
@@ -71,7 +71,7 @@ class RecoveryWatch:
             self._close(error)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Checks the store until it is cancelled."""
         while True:
             pause_s = LOOK_S
             try:
@@ -83,7 +83,8 @@ class RecoveryWatch:
             await asyncio.sleep(pause_s)
 
     async def _look(self) -> None:
-        """Looks at what is away; at the partition with the layout once that is known to be ours."""
+        """Checks the partitions that are away."""
+        # The partition with the layout is checked only if the store is surely the right one.
         try:
             ours = not self._due() or await self._is_ours()
         except StartError as error:
@@ -101,7 +102,7 @@ class RecoveryWatch:
         if self._unsure or _LAYOUT_AT in self._store.absent:
             return True
         now_s = time.monotonic()
-        # A read that succeeds between writes that fail would be taken, and logged, for a return.
+        # While writes fail, a read that succeeds would wrongly be logged as a recovery.
         if self._store.falters or now_s < self._looked_s + _SAME_S:
             return False
         self._looked_s = now_s
@@ -125,12 +126,12 @@ class RecoveryWatch:
 
 
 async def watch_evictions(deleted: Callable[[], Awaitable[int | None]]) -> None:
-    """Says it, once a minute at the most, when Redis deletes messages. Until it is cancelled.
+    """Logs when Redis has deleted messages, once a minute at the most, until it is cancelled.
 
-    The counters are wrong from then on, which nothing else tells.
+    The counters are wrong from then on, and nothing else shows that.
 
     Args:
-        deleted: how many keys Redis has deleted since its start; None while it can't tell.
+        deleted: returns how many keys Redis has deleted since its start; None if it isn't known.
     """
     known = await deleted()
     while True:
@@ -138,7 +139,8 @@ async def watch_evictions(deleted: Callable[[], Awaitable[int | None]]) -> None:
         now = await deleted()
         if now is None:
             continue
-        before = known if known is not None and known <= now else 0  # it was started again
+        # Redis counts from 0 again after a restart.
+        before = known if known is not None and known <= now else 0
         if now > before:
             log.error("keys_evicted", extra={"keys": now - before, "reason": _EVICTED})
         known = now
@@ -146,7 +148,7 @@ async def watch_evictions(deleted: Callable[[], Awaitable[int | None]]) -> None:
 
 @asynccontextmanager
 async def running(*works: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Runs all works in the background until the context ends."""
+    """Runs the coroutines in the background until the context ends."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield

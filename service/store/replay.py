@@ -1,4 +1,4 @@
-"""Merges what waits in the journal once the store is back, oldest first, beside live traffic."""
+"""Merges the journal's reports when the store is back, oldest first, beside live traffic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from service.store.store import Store
 log = logging.getLogger(__name__)
 
 MAX_REPLAYED_PER_S = 5_000
-"""Reports merged in a second: a tenth or so of what Redis can do, so that live traffic goes on."""
+"""How many reports are merged in a second: about a tenth of what Redis can do, so that live traffic
+goes on."""
 
 _IDLE_S = 1.0
 _AGAIN_S = 5.0
@@ -27,7 +28,7 @@ _LONGEST_S = 60.0
 _FIRST_FREE_S = 1.0
 
 _MOST_A_TURN = 4 * MAX_BATCH
-"""Reports that are read, merged and removed together, since each turn syncs the disk once."""
+"""How many reports are read, merged and removed together. Each turn syncs the disk once."""
 
 _MOST_RETRIED = 32
 
@@ -38,12 +39,12 @@ _Part = tuple[Entry, Report]
 class Replay:
     """Merges the journal's entries for partitions that take writes, and skips the others.
 
-    One of the processes replays for all. A replay that is cut short begins again: merging a report
-    twice changes nothing.
+    One process replays for all. If it stops in the middle, a replay begins again from the first
+    entry: merging a report twice changes nothing.
 
     Args:
-        store: whose partitions may be away.
-        journal: of the store.
+        store: takes the reports; some of its partitions may be away.
+        journal: has the reports for this store.
     """
 
     def __init__(self, store: Store, journal: Journal) -> None:
@@ -55,36 +56,37 @@ class Replay:
         self._skipped: set[int] = set()
         """The partitions whose entries were skipped."""
         self._foreign = 0
-        """Reports that were for other stores, and so not given to it, when it went through last."""
+        """How many reports were for other stores at the last replay, which left them there."""
         self._refused: dict[int, tuple[float, float]] = {}
-        """Entries that can't be merged although the store takes writes: when to try again, in s of
-        the loop's clock, and how long the wait before that is."""
+        """The entries that can't be merged although the store takes writes. For each: when to try
+        again, by the loop's clock, and the length of that pause, both in seconds."""
         self._merged = 0
         self._stuck: list[int] = []
-        """Entries that were merged and couldn't be removed, the first of several."""
+        """The first entries that were merged and couldn't be removed; others may follow them."""
         self._stuck_reports = 0
-        """Reports that were merged since, and are still in the journal."""
+        """How many reports are merged and still in the journal."""
         self._free_s = _FIRST_FREE_S
         self._free_at_s = 0.0
-        """When to try again to remove them, and how long the wait before that is, in s."""
+        """When to try again to remove them, by the loop's clock. `_free_s` is the pause before
+        that, in seconds."""
         self._now_s = asyncio.get_running_loop().time
         self.waiting = Waiting(0, 0.0)
-        """What the journal held at the last look."""
+        """What waited in the journal at the last `look`."""
 
     def backlog_if_leader(self) -> Waiting:
-        """The backlog, for metrics: only the process that replays reports it, so it counts once."""
+        """The backlog for metrics. Only the process that replays reports it, so it counts once."""
         return self.waiting if self._is_leader else Waiting(0, 0.0)
 
     @property
     def fault(self) -> str:
-        """Why the journal takes no reports either, `""` when it does."""
+        """Why the journal takes no reports; `""` if it does."""
         return self._journal.fault
 
     async def look(self) -> Waiting:
-        """What the journal holds now.
+        """Returns what waits in the journal now, and keeps it in `waiting`.
 
         Raises:
-            Unavailable: it can't be used.
+            Unavailable: the journal can't be used.
         """
         reports, age_s, foreign, _ = await self._journal.waiting()
         reports = max(0, reports - self._stuck_reports)
@@ -93,14 +95,18 @@ class Replay:
         return self.waiting
 
     async def wipe(self) -> bool:
-        """Whether nothing waits, and nothing of what was merged is left in the journal's files."""
+        """Removes merged reports from the journal's files.
+
+        Returns:
+            whether no report waits, and the files hold nothing of merged ones.
+        """
         with suppress(Unavailable):
             waits = (await self.look()).reports or self._stuck
             return not waits and await self._journal.wipe()
         return False
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Replays whenever something waits, until it is cancelled."""
         while True:
             pause_s = LOOK_S
             try:
@@ -122,13 +128,13 @@ class Replay:
         """Merges, once, every entry for partitions that are available.
 
         Raises:
-            Unavailable: a partition has failed, or the journal. The next replay goes on from here.
+            Unavailable: a partition or the journal failed. The next replay goes on from here.
         """
         absent = self._store.absent
         if not self._is_leader or len(absent) == self._store.partitions:
             return
         foreign = self.waiting.foreign
-        if self._skipped - absent or foreign < self._foreign:  # some can be merged now
+        if self._skipped - absent or foreign < self._foreign:  # skipped ones can be merged now
             self._begin_again()
         self._foreign = foreign
         while entries := await self._journal.after(self._passed, _MOST_A_TURN):
@@ -146,7 +152,7 @@ class Replay:
         self._skipped.clear()
 
     async def _merge(self, entries: Sequence[Entry]) -> None:
-        """Merges entries together; what Redis refuses of them stays in the journal."""
+        """Merges entries together. The reports that Redis refuses stay in the journal."""
         began_s = self._now_s()
         ready = self._ready(entries)
         if not ready:
@@ -179,21 +185,22 @@ class Replay:
         return ready
 
     async def _refused_of(self, reports: Sequence[_Part]) -> list[_Part]:
-        """Merges reports. Those that Redis refuses are found by halves, since they are few."""
+        """Merges reports; returns those that Redis refuses."""
         try:
             await self._store.replay([report for _, report in reports])
         except Rejected:
             if len(reports) == 1:
                 return list(reports)
+            # They are few, so a search by halves finds them.
             middle = len(reports) // 2
             first = await self._refused_of(reports[:middle])
             return first + await self._refused_of(reports[middle:])
         return []
 
     async def _keep(self, entries: Sequence[_Read], refused: Sequence[_Part]) -> None:
-        """Has entries hold those of their reports alone that were refused, to be tried again."""
+        """Keeps only the refused reports of the entries, and notes when to try them again."""
         new = [entry.number for entry, _ in entries if entry.number not in self._refused]
-        if new:  # in one line, since there may be many
+        if new:  # one line for all, since there may be many
             extra = {"entries": len(new), "number": new[0], "reports": len(refused)}
             log.error("entry_refused", extra=extra)
         left: dict[int, list[Report]] = {}
@@ -201,17 +208,17 @@ class Replay:
             left.setdefault(entry.number, []).append(report)
         for entry, reports in entries:
             if len(left[entry.number]) < len(reports):
-                with suppress(Unavailable):  # no room: then it is tried again with the others
+                with suppress(Unavailable):  # the disk is full: all its reports are tried again
                     await self._journal.replace(entry.number, left[entry.number])
             _, waited_s = self._refused.get(entry.number, (0.0, _REFUSED_AGAIN_S / 2))
             pause_s = min(2 * waited_s, _LONGEST_S)
             self._refused[entry.number] = (self._now_s() + pause_s, pause_s)
 
     async def _merge_refused(self) -> None:
-        """Tries again some of those entries whose time has come; many would hold up the others."""
+        """Tries refused entries again whose pause is over."""
         now_s = self._now_s()
         due = [number for number, (due_s, _) in self._refused.items() if due_s <= now_s]
-        for number in due[:_MOST_RETRIED]:
+        for number in due[:_MOST_RETRIED]:  # more of them would delay the other entries
             entries = await self._journal.after(number - 1, 1)
             if [entry.number for entry in entries] == [number]:
                 await self._merge(entries)
@@ -219,7 +226,7 @@ class Replay:
                 del self._refused[number]
 
     async def _remove(self, merged: Sequence[_Read]) -> None:
-        """Removes entries that are in the store now, unless the disk lets nothing be removed."""
+        """Removes merged entries. If the disk is too full for that, `_free` tries again later."""
         if not merged:
             return
         numbers, reports = [entry.number for entry, _ in merged], sum(len(r) for _, r in merged)
@@ -239,9 +246,10 @@ class Replay:
             self._stuck_reports += reports
 
     async def _free(self) -> None:
-        """Tries, ever more rarely, to remove what couldn't be removed.
+        """Tries again to remove merged entries, with growing pauses.
 
-        If that succeeds all is merged once more, which changes nothing, and removed.
+        If that succeeds, the replay begins again: it merges the other entries once more, which
+        changes nothing, and removes them.
         """
         if not self._stuck or self._now_s() < self._free_at_s:
             return

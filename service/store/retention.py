@@ -1,4 +1,4 @@
-"""Removes messages that have grown old, in the background and slowly, where that is set."""
+"""Removes old messages slowly in the background, if the settings say so."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from service.store.store import Store
 log = logging.getLogger(__name__)
 
 MAX_REMOVED_PER_S = 1_000
-"""Messages removed: more than most services receive, and a fortieth of what Redis could do."""
+"""How many messages are removed in a second: more than most services receive, and a fortieth of
+what Redis could do."""
 
 HELD_S = 6 * 3_600.0
-"""How long overdue messages stay: enough for somebody to read the warning and set the clocks right,
-and little enough for a service that is restarted every day."""
+"""How long overdue messages stay, in seconds. It is long enough for an operator to read the warning
+and to set the clocks, and short enough for a service that is restarted every day."""
 
 _IDLE_S = 60.0
 _FAILED_S = 5.0
-"""The pause after a sweep that failed: Redis was slow at the start, say."""
+"""The pause after a sweep that failed, in seconds. Redis may have been slow at the start."""
 _LOG_EVERY_S = 3_600.0
 _AGAIN_S = 0.05
 _DAY_US = 86_400_000_000
@@ -34,22 +35,22 @@ _OVERDUE = (
 
 
 class Sweeper:
-    """Looks for old messages now and then. Every process may have one: removing is idempotent.
+    """Looks for old messages once a minute, and removes them.
 
-    One that finds nothing to remove, since another was faster, comes again later.
+    Every process may have a sweeper, because removing is idempotent.
 
-    What it removes never comes back, so it goes by the earliest of all clocks, and by none where
-    they disagree by more than an hour. All may be wrong together: on one machine they are the same.
-    That shows in messages that are overdue by more than a day, since sweeps a minute apart leave
-    none. These stay for a while, and the log says so.
+    A removed message never comes back, so a wrong clock must not remove any. The sweeper goes by
+    the earliest of all clocks, and removes nothing if they disagree by more than an hour. All of
+    them may be wrong together: on one machine they are the same clock. Then messages seem overdue
+    by more than a day. While sweeps are a minute apart no message really is, so such messages stay
+    for `held_s`, and the log says so.
 
     Args:
-        store: of the messages.
-        clocks: ours and those of Redis.
-        days: that a message is kept from when the first report of it was received.
-        idle_s: the pause between one sweep and the next, in seconds.
+        store: has the messages.
+        clocks: our clock and those of Redis.
+        days: how many days a message is kept, from when its first report was received.
+        idle_s: the pause between two sweeps, in seconds.
         held_s: how long overdue messages stay, in seconds.
-
     """
 
     def __init__(
@@ -76,25 +77,25 @@ class Sweeper:
 
     @property
     def stopped(self) -> bool:
-        """Whether it removes nothing, for a reason that the log has."""
+        """Whether it removes nothing at present. The log has the reason."""
         return self._failed or bool(self._reason)
 
     def start(self) -> None:
-        """Sweeps from now on."""
+        """Starts the sweeps."""
         self._task = self._loop.create_task(self._run())
 
     async def close(self) -> None:
-        """Stops at once: a step under way may be done or not."""
+        """Stops at once. A step that was under way may be done or not."""
         while self._task and not self._task.done():
             self._task.cancel()  # more than once: one may go unnoticed, as `Server.execute` says
             await asyncio.wait({self._task}, timeout=_AGAIN_S)
 
     async def _run(self) -> None:
-        """What goes wrong, whatever it is, is logged once and tried again."""
+        """Sweeps again and again."""
         while True:
             try:
                 await self._sweep()
-            except Exception:
+            except Exception:  # any error is logged once, and the sweep tried again
                 if not self._failed:
                     log.warning("retention_failed", exc_info=True)
                 self._failed = True
@@ -104,7 +105,7 @@ class Sweeper:
             await asyncio.sleep(min(self._idle_s, _FAILED_S) if self._failed else self._idle_s)
 
     async def _sweep(self) -> None:
-        """Removes what is old by the clocks at its beginning, however they jump meanwhile."""
+        """Removes the messages that are old when it begins; a jump of a clock changes nothing."""
         earliest_us, ahead_s = await self._clocks.compare()
         before_us = earliest_us - self._days * _DAY_US
         apart = _APART if abs(ahead_s) > FAR_APART_S else ""
@@ -114,7 +115,7 @@ class Sweeper:
                 await self._sweep_partition(partition, before_us)
 
     async def _overdue(self, before_us: int) -> str:
-        """Why overdue messages must stay, "" where there are none, or they stayed long enough."""
+        """Why overdue messages must stay; "" if there are none, or they stayed long enough."""
         partitions = range(self._store.partitions)
         if not any([await self._store.oldest(each, before_us - _DAY_US) for each in partitions]):
             self._overdue_since_s = None
@@ -136,7 +137,7 @@ class Sweeper:
             await asyncio.sleep(removed / MAX_REMOVED_PER_S)
 
     def _say(self, reason: str) -> None:
-        """Logs why it stops, and that it goes on."""
+        """Logs why it stops, or that it goes on."""
         if reason and reason != self._reason:
             log.warning("retention_stopped", extra={"reason": reason})
         elif self._reason and not reason:
@@ -144,7 +145,7 @@ class Sweeper:
         self._reason = reason
 
     def _note(self) -> None:
-        """Logs what went, but not every minute."""
+        """Logs how many messages were removed, once an hour at the most."""
         now_s = self._loop.time()
         if self._removed and now_s - self._logged_s >= _LOG_EVERY_S:
             log.info("retention_swept", extra={"messages": self._removed})

@@ -29,11 +29,11 @@ _PACKAGED = Path(__file__).parents[1] / "lua"
 _FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "lua"
 
 _WRITERS = ("merge", "erase", "recount", "upgrade")
-"""Of messages: they get `indexes.lua`."""
+"""The scripts that write messages: `render` puts `indexes.lua` before them."""
 
 
 def _constants() -> dict[str, str]:
-    """Names in the scripts for which `render` puts these literals."""
+    """The literal that `render` puts in the scripts for each of these names."""
     return {
         "EXACT_S": str(EXACT_S),
         "GROWTH": str(GROWTH),
@@ -47,12 +47,12 @@ def _constants() -> dict[str, str]:
         "FEED_ENTRIES": f"'{FEED_ENTRIES}'",
         "FEED_IDS": str(FEED_IDS),
         "ENDING_DIGITS": str(ENDING_DIGITS),
-        "PARTICIPANT": str(Extras.__struct_fields__.index("participant_id") + 1),
+        "PARTICIPANT_ID": str(Extras.__struct_fields__.index("participant_id") + 1),
     }
 
 
 def _rules() -> str:
-    """The order of statuses, the fields of a hash and the dimensions, as Lua."""
+    """The order of the statuses, the fields of a record's hash and the dimensions, as Lua."""
     named = {stored(field): stored(f"{field}_us") for field in Context.__struct_fields__}
     shared = {stored(field): stored(f"{field}_us") for field in SHARED}
     return "\n".join(
@@ -63,7 +63,7 @@ def _rules() -> str:
             _texts("FIELDS", map(stored, Record._fields)),
             _texts("CONTEXT", map(stored, Context.__struct_fields__)),
             _texts("EXTRAS", map(stored, Extras.__struct_fields__)),
-            _texts("MEMBER", Participant._fields[1:]),
+            _texts("PARTICIPANT_FIELDS", Participant._fields[1:]),
             _pairs("NAMED_OF", named),
             _pairs("SHARED", shared),
             _texts("ERROR", map(stored, ERROR_FIELDS)),
@@ -72,8 +72,8 @@ def _rules() -> str:
             f"local AGE_BUCKET_DIGITS = {{{_list(AGE_BUCKET_DIGITS)}}}",
             _dimensions("DIMENSIONS", DIMENSIONS),
             _dimensions("COUNTED", [each for each in DIMENSIONS if each.counted]),
-            f"local function counted_by(record) return {_counted_by()} end",
-            f"local function stays(old, new) return {_stays()} end",
+            f"local function group_key(record) return {_group_key()} end",
+            f"local function same_indexes(old, new) return {_same_indexes()} end",
         ]
     )
 
@@ -86,15 +86,19 @@ def _pairs(name: str, pairs: Mapping[str, str]) -> str:
     return f"local {name} = {{{_list(f'{key} = {text!r}' for key, text in pairs.items())}}}"
 
 
-def _counted_by() -> str:
-    """All that the counters of a record depend on, as one text. None of it holds a line end."""
+def _group_key() -> str:
+    """A Lua expression for the values of all counted dimensions of a record, as one text.
+
+    Records with the same text change the same counters.
+    """
+    # A line end separates the values, since none of them contains one.
     counted = (each for each in DIMENSIONS if each.counted and each.value is not Value.ALWAYS)
     fields = (field for each in counted for field in each.fields)
     return " .. '\\n' .. ".join(f"(record.{stored(field)} or '')" for field in fields)
 
 
-def _stays() -> str:
-    """Whether a message stays in all of its indexes."""
+def _same_indexes() -> str:
+    """A Lua expression for whether two records of a message are in the same indexes."""
     failed = "(old.{0} == 'failed') == (new.{0} == 'failed')"
     return " and ".join(
         (failed if each.value is Value.FAILED else "old.{0} == new.{0}").format(stored(field))
@@ -104,7 +108,10 @@ def _stays() -> str:
 
 
 def _dimensions(name: str, dimensions: Iterable[Dimension]) -> str:
-    """A row for each field of each. `further` says whether there are several."""
+    """A Lua table with a row for each field of each dimension.
+
+    `further` says whether the dimension has several fields.
+    """
     rows = (
         f"  {{name = '{each.name}', value = '{each.value}', field = '{stored(field)}',"
         f" listed = {_bool(each.listed)}, further = {_bool(each.further)}}},"
@@ -125,18 +132,17 @@ def _list(items: Iterable[object]) -> str:
 def render(name: str, call: str = "redis.call") -> str:
     """The text of `lua/<name>.lua` as a server gets it, without its `#!lua` line.
 
-    Constants are put in as literals: a local of theirs would be bound anew to each function that
-    names it, at every call of the script: 5 % of what a single report costs Redis.
-
     Args:
         name: of the script.
-        call: the Lua expression that scripts call Redis through; tests give a stricter one.
+        call: the Lua expression by which scripts call Redis; tests give a stricter one.
     """
     prelude = (_FOLDER / "prelude.lua").read_text()
     prelude = prelude.replace("--@rules", _rules())
     prelude = prelude.replace("local call = redis.call", f"local call = {call}")
     shared = (_FOLDER / "indexes.lua").read_text() if name in _WRITERS else ""
     text = prelude + shared + (_FOLDER / f"{name}.lua").read_text()
+    # Constants become literals. Locals would be bound anew to each function that names them, at
+    # every call of the script: that took 5 % of what a single report costs Redis.
     constants = _constants()
     return _NAME.sub(lambda name: constants.get(name[0], name[0]), text)
 

@@ -1,4 +1,4 @@
-"""What scripts take and tell: erasures, recounts, upgrades, the layout of a store."""
+"""Arguments and replies of the scripts: erasures, recounts, upgrades, the layout of a store."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import msgspec
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """What one erase is for; encodes to the JSON object that `erase.lua` reads.
+    """The messages to remove; it encodes to the JSON object that `erase.lua` reads.
+
+    A message is removed only if it matches `dimension`, `recipients` and `before_us`.
 
     Attributes:
-        messages: id and CRC16 of the wamid of each, at most `MAX_ERASED`.
-        dimension: only messages in this index go, under `value`.
+        messages: the id of each, and the CRC16 of its wamid; at most `MAX_ERASED`.
+        dimension: the dimension in whose index, for `value`, the message is.
         value: see `dimension`.
-        recipients: only messages to one of these numbers and ids go; none: to anybody.
-        before_us: only messages that were created earlier, in µs as text; `""` for any.
-        gone_s: how long reports must not bring them back, in seconds; 0: they may.
+        recipients: the message goes to one of these numbers and ids; empty for any recipient.
+        before_us: the message was created before this time, in µs as text; `""` for any time.
+        gone_s: how long reports must not bring it back, in seconds; 0: they may.
     """
 
     messages: Sequence[tuple[str, str]]
@@ -29,20 +31,21 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 class Recount(msgspec.Struct, frozen=True):
-    """What to hold against the records; encodes to the JSON object that `recount.lua` reads.
+    """What to compare with the records; it encodes to the JSON object that `recount.lua` reads.
 
-    Of messages, lists and counters up to `MAX_RECHECKED` each, of indexes twice as many.
+    There are up to `MAX_RECHECKED` messages, lists and counters each, and twice as many indexes.
 
     Attributes:
-        mend: whether what is wrong is made right.
-        messages: ids of messages whose index entries are looked for.
-        indexes: dimension, value, and cursor from which on its entries' messages are looked for.
+        mend: whether errors are corrected.
+        messages: the ids of messages whose index entries must exist.
+        indexes: dimension and value of indexes whose entries must have a message, and the cursor
+            of the entry to begin with.
         lists: dimension, value, and `created_us` of its latest message, `""` for none.
         group: the id of a message whose number of participants may be wrong; `""` for none.
-        counters: dimension and value.
-        put: what the counters of the first of them must hold where they are wrong: fields and
-            numbers of count, all numbers of times, fields and numbers of waits; empty: nothing.
-        place: the feed's last entry, as it must still be for that to be written.
+        counters: dimension and value of counters to read.
+        put: what to write to the first of these counters: fields and numbers of count, all numbers
+            of times, fields and numbers of waits. Empty: nothing.
+        place: the id of the feed's last entry. If it is another one by now, `put` isn't written.
     """
 
     mend: bool = False
@@ -56,12 +59,12 @@ class Recount(msgspec.Struct, frozen=True):
 
 
 class Held(NamedTuple):
-    """What the counters of a value hold.
+    """The counters of a value as Redis holds them.
 
     Attributes:
-        numbers: the fields of count, as they are.
-        times: the text, as it is.
-        waits: the fields of it, as they are.
+        numbers: the fields of count.
+        times: the text of times.
+        waits: the fields of waits.
     """
 
     numbers: dict[bytes, bytes]
@@ -70,16 +73,18 @@ class Held(NamedTuple):
 
 
 class Recounted(NamedTuple):
-    """What was wrong, and what counters hold.
+    """What a recount found wrong, and the counters that it read.
+
+    It may end before it comes to all indexes and counters that it was given.
 
     Attributes:
-        entries: id, dimension and value of the wrong ones.
-        cursors: where to go on in the first of the indexes that were asked for, as far as it came;
-            `"0"`: that one is done.
-        lists: how many of them were wrong.
-        groups: likewise.
-        place: the id of the feed's last entry at that instant; `""`: it has none.
-        counters: of the first values that were asked for, as far as it came.
+        entries: id, dimension and value of each wrong index entry.
+        cursors: the next cursors of the first indexes, up to the last one that it came to; `"0"`
+            for an index that is done.
+        lists: how many lists were wrong.
+        groups: how many groups were wrong.
+        place: the id of the feed's last entry at that instant; `""` if the feed is empty.
+        counters: the first counters, up to the last that it came to.
     """
 
     entries: list[tuple[str, str, str]]
@@ -91,18 +96,18 @@ class Recounted(NamedTuple):
 
 
 Replaced = tuple[str, str, Sequence[str], str, Sequence[str]]
-"""A message's id, packed record, fields with their values, the value of the recipient's index that
-it leaves, and the fields of its participants."""
+"""A message's id, its packed record, the fields that replace it with their values, the value of the
+recipient's index that the message leaves, and the fields of its participants."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one upgrade of a partition does; encodes to the JSON object that `upgrade.lua` reads.
+    """One step of an upgrade; it encodes to the JSON object that `upgrade.lua` reads.
 
     Attributes:
-        door: `shut`, `open` or "", as `upgrade.lua` has them.
-        schema: fields and values of the layout to be set, one after the other; empty: none.
-        origin: the version that the store is brought from; "" where it isn't on the way any more.
-        messages: up to `MAX_REPLACED` of them.
+        door: `shut`, `open` or ""; the script explains them.
+        schema: fields and values of the layout to set, one after the other; empty for none.
+        origin: the version that the store is brought from; "" when the upgrade is done.
+        messages: up to `MAX_REPLACED` messages to replace.
         counts: the dimensions in which these messages are not counted yet.
     """
 
@@ -114,14 +119,14 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Layout(NamedTuple):
-    """How a store is laid out.
+    """The layout of a store, and its id.
 
     Attributes:
-        version: of the schema.
-        partitions: how many it has.
-        moving: how many it will have when the move that is under way is done; 0: none is.
-        id: tells it from every other store; "" for one that an earlier version made, until the
-            next start.
+        version: the version of the schema.
+        partitions: how many partitions it has.
+        moving: how many partitions it will have after the move that is under way; 0: no move is.
+        id: differs from that of every other store. It is "" in a store of an earlier version,
+            until the next start.
     """
 
     version: int
@@ -131,7 +136,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, fields: Sequence[bytes | int | None]) -> Layout | None:
-        """The layout by its fields as Redis has them; None where there is no store."""
+        """The layout by its fields as Redis returns them; None if there is no store."""
         version, partitions, moving, store_id = fields
         if version is None:
             return None

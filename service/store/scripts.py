@@ -1,7 +1,7 @@
-"""The Lua scripts: read from `lua/`, rendered with the rules, called by their hash.
+"""Runs the Lua scripts: reads them from `lua/`, renders the rules into them, calls them by hash.
 
-A script is sent as its `#!lua` line, the prelude with the rules of `reports` and `keys` rendered
-into it, and its own body. Rendering is ordered, so that every worker has the same hash of it.
+A script is sent as its `#!lua` line, the prelude with the rules of the domain rendered into it, and
+its own body. All workers render the same text, so they share one hash.
 """
 
 from __future__ import annotations
@@ -32,37 +32,36 @@ from service.store.rules import render
 from service.store.script_types import Change, Erasure, Held, Layout, Recount, Recounted
 
 MAX_BATCH = 256
-"""Reports that go to Redis together, in as many calls of the script as their weight takes."""
+"""How many reports go to Redis together. Their weight says in how many calls of the script."""
 
 MAX_WEIGHT = 512
-"""What the reports of one call of `merge.lua` weigh together, see `weight_of`: 256 statuses, 170 of
-Meta's own or 128 sends. Redis does nothing else meanwhile, for about 13 ms among 1,000,000 messages
-where each report is of another event. Calls of a sixth of that took about 2 ms, but counters, which
-reports of a call share, then cost Redis a third more in all."""
+"""The most that the reports of one call of `merge.lua` may weigh together, see `weight_of`: 256
+statuses, 170 with fields of Meta's own, or 128 sends. All else waits for a call: for about 13 ms
+among 1,000,000 messages, if each report is of another event. Calls of a sixth of that took about
+2 ms, but cost Redis a third more in all, since the reports of a call share their counters."""
 
 MAX_SCAN_US = 1_500
-"""About how long one list call looks at index entries, in µs of Redis, since all else waits
-meanwhile; its queries share that. What is asked of each says how many entries these are: 1,500 at
-the most."""
+"""About how long one list call scans index entries, in µs of Redis, since all else waits for it.
+Its queries share that time. That is at most 1,500 entries, and fewer if their records are read."""
 
 MAX_ERASED = 20
-"""Messages that are erased together, in as many calls of the script as `_ERASED_AT_ONCE` takes."""
+"""How many messages are erased together, in calls of `_ERASED_AT_ONCE`."""
 
 _ERASED_AT_ONCE = 10
-"""Messages in one call of `erase.lua`, since all else waits meanwhile."""
+"""How many messages one call of `erase.lua` takes, since all else waits for it."""
 
 MAX_RECHECKED = 30
-"""Messages, lists or counters in one recount, for the same reason."""
+"""How many messages, lists or counters one recount takes, for the same reason."""
 
 MAX_REPLACED = 16
-"""Records that one upgrade replaces, for the same reason."""
+"""How many records one upgrade replaces, for the same reason."""
 
 Call = tuple[str | bytes | int, ...]
 """EVALSHA or EVAL with its arguments."""
 
 
 class ScriptServer(Protocol):
-    """What runs scripts: a `Server`.
+    """Runs scripts. `Server` is one.
 
     Attributes:
         shebang: whether it knows the `#!lua` line; fakeredis doesn't.
@@ -86,11 +85,12 @@ _SHEBANGS = {
     "list": "#!lua flags=no-writes\n",
     "stats": "#!lua flags=no-writes\n",
     "values": "#!lua flags=no-writes\n",
-    "erase": "#!lua flags=allow-oom\n",  # of a full server, too, messages may be removed
+    "erase": "#!lua flags=allow-oom\n",  # messages can be removed from a full server, too
     "recount": "#!lua\n",
     "upgrade": "#!lua\n",
 }
-"""Makes a full or read-only server refuse a script before its first write, and answer reads still
+"""The first line of each script. It makes a full or read-only server refuse a script that writes
+before its first write, and still run the others
 (https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags)."""
 
 
@@ -101,52 +101,54 @@ _MERGED = {
 }
 
 
-def _scan_of(reply: Sequence[bytes]) -> Scan:
-    """What one query found, behind where it stopped."""
-    ids = map(bytes.decode, reply[1::2])
-    stopped, *found = map(Position, map(_score, reply[::2]), ids)
-    return Scan(found, stopped if stopped.created_us else None)
+def _scan_of(reply: tuple[bytes, bytes, Sequence[bytes]]) -> Scan:
+    """The result of one query of `list.lua`."""
+    stopped_us, stopped_id, found = reply
+    ids = map(bytes.decode, found[1::2])
+    stopped = Position(_score(stopped_us), stopped_id.decode()) if stopped_us else None
+    return Scan(list(map(Position, map(_score, found[::2]), ids)), stopped)
 
 
 def _score(text: bytes) -> int:
     try:
-        return int(text or 0)
+        return int(text)
     except ValueError:  # fakeredis has scores like 1.7e+15
         return int(float(text))
 
 
 def _numbers(flat: Sequence[bytes]) -> Counter[str]:
-    """Fields and their numbers, as HGETALL has them in a script."""
+    """Fields and their numbers, from a flat list as HGETALL returns it in a script."""
     pairs = zip(flat[::2], flat[1::2], strict=True)
     return Counter({field.decode(): _number(text) for field, text in pairs})
 
 
 def _number(text: bytes) -> int:
-    """A counter, at least 0: earlier versions may have stored less after a loss of keys."""
-    return max(0, int(text))
+    """A counter."""
+    return max(0, int(text))  # earlier versions may have stored less after a loss of keys
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """A hash, as HGETALL has it in a script."""
+    """The fields of a hash, from a flat list as HGETALL returns it in a script."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 @cache
 def _asked(partition: int, commands: tuple[CheckedCommand, ...]) -> bytes:
-    """A batch without reports, which asks for the permission to run these commands."""
+    """A batch without reports: it only tests whether the user may run these commands."""
     return msgspec.json.encode(([], on_keys_of(tag_of(partition), commands)))
 
 
 def weight_of(report: Report) -> int:
-    """How much of Redis' time a report takes, in halves of what a plain status does.
+    """How much time of Redis a report takes. A plain status takes 2.
 
-    A send enters its message into indexes. A status with fields of Meta's own may do so.
+    A send takes more since it enters its message into indexes. A status with fields of Meta's own
+    may do so too.
     """
     return 4 if report.context else 3 if report.extras else 2
 
 
 def calls_of(reports: Iterable[Report]) -> Iterator[list[Report]]:
-    """The reports in their order, in lists for a call of the merge script each."""
+    """Splits reports into lists for one call of the merge script each; their order stays."""
     some, weight = list[Report](), 0
     for report in reports:
         weight += weight_of(report)
@@ -169,11 +171,11 @@ class _Script:
 
 
 class Scripts:
-    """One typed method a script.
+    """Has a typed method for each script.
 
     Args:
-        server: runs them.
-        call: as in `render`.
+        server: runs the scripts.
+        call: see `render`.
     """
 
     def __init__(self, server: ScriptServer, call: str = "redis.call") -> None:
@@ -184,21 +186,19 @@ class Scripts:
         }
 
     async def _run(self, name: str, partition: int, argument: bytes, until_s: float) -> Any:  # noqa: ANN401  what a script answers depends on the script
-        """One call of a script. It waits for no durability: of what is read, or written again.
-
-        EVAL follows on a server that lacks the script: a new one, restarted or flushed. It leaves
-        it there (https://redis.io/docs/latest/develop/programmability/eval-intro/).
-        """
+        """Calls a script that reads, or whose writes can be repeated: they needn't be durable."""
         script, tag = self._scripts[name], tag_of(partition)
         try:
             return await self._server.run(until_s, tag, "EVALSHA", script.sha, 1, tag, argument)
         except NoScriptError:
+            # The server is new, restarted or flushed. EVAL also loads the script
+            # (https://redis.io/docs/latest/develop/programmability/eval-intro/).
             return await self._server.run(until_s, tag, "EVAL", script.text, 1, tag, argument)
 
     async def _write(
         self, name: str, partition: int, arguments: Sequence[bytes], until_s: float
     ) -> list[Any]:
-        """Calls of a script in one trip; returns when what they wrote is durable."""
+        """Calls a script once for each argument, in one trip; returns when it is durable."""
         script, tag = self._scripts[name], tag_of(partition)
         calls: list[Call] = [("EVALSHA", script.sha, 1, tag, each) for each in arguments]
         try:
@@ -210,9 +210,10 @@ class Scripts:
     async def merge(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
-        """Writes up to `MAX_BATCH` reports, all of that partition; answers in their order.
+        """Writes up to `MAX_BATCH` reports of one partition; returns the results in their order.
 
-        Each call of the script keeps to `MAX_WEIGHT`. When one fails, others may have written.
+        It takes as many calls of the script as `MAX_WEIGHT` says. If one of them fails, others may
+        have written.
         """
         batches = [
             msgspec.json.encode(([id_of(report.wamid) for report in some], some))
@@ -223,31 +224,31 @@ class Scripts:
         return [_MERGED[pair] for pair in zip(words, words, strict=True)]
 
     async def probe(self, partition: int, until_s: float) -> None:
-        """Makes sure that the partition's server would take a report; leaves nothing there.
+        """Checks that the partition's server would take a report; writes no data.
 
-        It is a merge of no reports, which Redis refuses where it takes no writes, and in which the
-        user's permission for all that a merge does is asked for.
+        It merges a batch without reports. Redis refuses that if it takes no writes, and the script
+        checks that the user may run all commands of a merge.
 
         Raises:
-            RedisError, TimeoutError: as `execute` does.
+            RedisError, TimeoutError: the server wouldn't take a report, or doesn't answer.
         """
         await self._write("merge", partition, [_asked(partition, MERGES)], until_s)
 
     async def ask_for(self, commands: tuple[CheckedCommand, ...], until_s: float) -> None:
-        """Makes sure that partition 0's server takes writes, and that the user has permission.
+        """Checks that partition 0's server takes writes, and that the user may run commands.
 
         Args:
-            commands: to do this; one of the tables in `permits`.
-            until_s: when to give up.
+            commands: one of the tables in `backends.permissions`.
+            until_s: the deadline, by the loop's clock.
 
         Raises:
-            NoPermissionError: they lack some of it. The text names all that they lack.
-            RedisError, TimeoutError: as `execute` does.
+            NoPermissionError: the user may not run some of them. The text names these.
+            RedisError, TimeoutError: the server takes no writes, or doesn't answer.
         """
         await self._run("merge", 0, _asked(0, commands), until_s)
 
     async def list(self, partition: int, queries: Sequence[Query], until_s: float) -> list[Scan]:
-        """A look at the partition for each query: what it found, and where it stopped."""
+        """Runs queries of a partition; returns what each found, and where it stopped."""
         asked = msgspec.json.encode(
             {"most_us": MAX_SCAN_US, "queries": [query.in_redis() for query in queries]}
         )
@@ -257,7 +258,7 @@ class Scripts:
     async def stats(
         self, partition: int, dimension: str, value: str, waits: Sequence[str], until_s: float
     ) -> CounterDeltas:
-        """What the counters say of a value's messages; of `waits` at least these fields."""
+        """The counters of a value. `waits` names the fields of waits that it reads at least."""
         asked = msgspec.json.encode({"dimension": dimension, "value": value, "waits": waits})
         count, times, waiting = await self._run("stats", partition, asked, until_s)
         return CounterDeltas(_numbers(count), times_in(times), _numbers(waiting))
@@ -270,7 +271,7 @@ class Scripts:
         after: ValuePosition | None,
         until_s: float,
     ) -> Sequence[ValueTotals]:
-        """Up to so many values of a dimension behind a position."""
+        """Up to `limit` values of a dimension behind a position."""
         after_us, after_value = after or ("", "")
         place = {"limit": limit, "after_us": str(after_us), "after_value": after_value}
         return await self._values(partition, dimension, place, until_s)
@@ -278,7 +279,7 @@ class Scripts:
     async def standings(
         self, partition: int, dimension: str, values: Sequence[str], until_s: float
     ) -> Sequence[ValueTotals]:
-        """How those of the values stand that have messages in the partition."""
+        """The counts of these values, without those that have no messages in the partition."""
         return await self._values(
             partition, dimension, {"values": values, "limit": len(values)}, until_s
         )
@@ -297,9 +298,9 @@ class Scripts:
         ]
 
     async def erase(self, partition: int, erasure: Erasure, until_s: float) -> int:
-        """Removes up to `MAX_ERASED` messages, all of that partition; returns how many there were.
+        """Removes up to `MAX_ERASED` messages of one partition; returns how many it removed.
 
-        When a call of the script fails, others may have removed some.
+        If a call of the script fails, others may have removed some.
         """
         steps = [
             msgspec.json.encode(msgspec.structs.replace(erasure, messages=some))
@@ -308,7 +309,10 @@ class Scripts:
         return sum(await self._write("erase", partition, steps, until_s))
 
     async def recount(self, partition: int, recount: Recount, until_s: float) -> Recounted:
-        """Holds what the partition has against its records, and mends it if it is asked to."""
+        """Compares indexes, lists and counters of a partition with its records.
+
+        It mends them if `recount.mend` is set.
+        """
         asked = msgspec.json.encode(recount)
         [reply] = await self._write("recount", partition, [asked], until_s)
         entries, cursors, lists, groups, place, counters = reply
@@ -323,13 +327,13 @@ class Scripts:
         )
 
     async def upgrade(self, partition: int, change: Change, until_s: float) -> int:
-        """Brings a part of a partition to another schema; returns how many records it replaced."""
+        """Brings part of a partition to this schema; returns how many records it replaced."""
         asked = msgspec.json.encode(change)
         [replaced] = await self._write("upgrade", partition, [asked], until_s)
         return int(replaced)
 
     async def layout(self, until_s: float) -> Layout | None:
-        """The layout that the store has; None for an empty one."""
+        """The layout of the store; None if the store is empty."""
         command = "HMGET", schema_key(), *Layout._fields
         return Layout.of(await self._server.run(until_s, tag_of(0), *command))
 
@@ -337,9 +341,9 @@ class Scripts:
         """Claims an empty store for this layout; returns the layout that the store has.
 
         Args:
-            partitions: of the layout.
-            until_s: when to give up.
-            store_id: for a store that has none; "" makes one.
+            partitions: how many partitions the layout has.
+            until_s: the deadline, by the loop's clock.
+            store_id: the id for a store that has none; "" makes a random one.
         """
         wanted = Layout(SCHEMA_VERSION, partitions, id=store_id or token_hex(8))
         reply = await self._run("schema", 0, msgspec.json.encode(wanted._asdict()), until_s)

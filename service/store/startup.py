@@ -1,4 +1,4 @@
-"""What is made sure of before the store is used: at start, by `--check`, and after an absence."""
+"""Checks the store before it is used: at start, by `--check`, and after an outage."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _FAULTS = (TimeoutError, faults.RedisError, faults.RedisClusterException, OSErro
 
 
 class Keeper(Protocol):
-    """Keeps in mind on which store the service was opened.
+    """Remembers on which store the service was opened.
 
     Attributes:
-        way_on: what to do to go on with another one, as the rest of a sentence.
+        way_on: what to do to go on with another store, as the rest of a sentence.
     """
 
     way_on: str
@@ -50,11 +50,11 @@ class Keeper(Protocol):
         """The store's id; "" until it was seen."""
 
     async def belongs_to(self, store: str) -> None:
-        """Notes the id, unless one is noted already."""
+        """Notes the store's id, unless one is noted already."""
 
 
 class UnsavedStoreId:
-    """The keeper of a service without a journal."""
+    """The keeper of a service without a journal: it remembers the id in memory alone."""
 
     way_on = "restart the service with all of its workers: it goes on with what Redis has then"
 
@@ -62,7 +62,7 @@ class UnsavedStoreId:
         self.store = ""
 
     async def belongs_to(self, store: str) -> None:
-        """Notes the id, unless one is noted already."""
+        """Notes the store's id, unless one is noted already."""
         self.store = self.store or store
 
 
@@ -74,24 +74,24 @@ async def check(
     within_s: float | None = None,
     keeper: Keeper | None = None,
 ) -> list[str]:
-    """What is wrong with the store. Writes nothing.
+    """Finds out what is wrong with the store. It writes nothing.
 
     Args:
-        server: behind the URL of the settings.
-        scripts: of that server.
-        settings: of the service.
-        within_s: how long it may take to answer, 10 s unless given; the private server may load
-            its data as long as it needs.
-        keeper: knows on which store the service was opened, if it was before.
+        server: the one behind the URL of the settings.
+        scripts: those of that server.
+        settings: those of the service.
+        within_s: how long the store may take to answer, in seconds; 10 if not given. The embedded
+            server may take longer, since it loads its data at start.
+        keeper: knows on which store the service was opened, if it was opened before.
 
     Returns:
         a sentence for each thing that may lose data.
 
     Raises:
-        StoreAway: it can't be reached, or takes no writes.
-        StartError: it can't be used: too old, laid out otherwise, not able to keep what
-            `redis.durability` promises, or it may lose data and `redis.strict` is set.
-        OtherStore: it isn't the one that the service was opened on.
+        StoreAway: the store can't be reached, or takes no writes.
+        StartError: the store can't be used: it is too old, has another layout, can't keep what
+            `redis.durability` promises, or may lose data while `redis.strict` is set.
+        OtherStore: it isn't the store that the service was opened on.
     """
     timeout_s = _LOADING_S if settings.embedded else within_s or _START_S
     until_s = asyncio.get_running_loop().time() + timeout_s
@@ -121,10 +121,10 @@ async def check(
 
 
 async def check_permission(scripts: Scripts, commands: tuple[CheckedCommand, ...]) -> None:
-    """Makes sure that the user may run commands; one of the tables in `permits`.
+    """Checks that the user may run commands, one of the tables in `backends.permissions`.
 
     Raises:
-        StartError: some aren't allowed. The text names them.
+        StartError: the user may not run some of them. The text names these.
         StoreAway: the store can't be reached, or takes no writes.
     """
     with _away():
@@ -132,7 +132,7 @@ async def check_permission(scripts: Scripts, commands: tuple[CheckedCommand, ...
 
 
 async def _lacking(scripts: Scripts, until_s: float) -> str:
-    """What the user lacks that no report needs, as a part of a sentence; "" if that is nothing."""
+    """The permissions that the user lacks and no report needs, in words; "" if there are none."""
     try:
         await scripts.ask_for(OTHERS, until_s)
     except faults.NoPermissionError as error:
@@ -146,22 +146,23 @@ async def is_same_store(
     """Whether the store is the one that the service was opened on, and has our layout.
 
     Args:
-        server: behind the URL of the settings.
-        scripts: of that server.
-        settings: of the service.
+        server: the one behind the URL of the settings.
+        scripts: those of that server.
+        settings: those of the service.
         keeper: knows the store's id.
-        within_s: how long it may take to answer.
+        within_s: how long the store may take to answer, in seconds.
 
     Returns:
-        False where it doesn't answer.
+        False if it doesn't answer.
 
     Raises:
-        StartError: it is another store, has another layout, or its messages are on the way to one.
+        StartError: it is another store, has another layout, or is on the way to another layout.
     """
     until_s = asyncio.get_running_loop().time() + within_s
     try:
         layout = await scripts.layout(until_s)
-        if layout is None and await deleted_for_room(server):  # this key may be among them
+        # If Redis has deleted keys to free memory, the key of the layout may be one of them.
+        if layout is None and await deleted_for_room(server):
             layout = await scripts.schema(settings.redis.partitions, until_s, keeper.store)
     except _FAULTS:
         return False
@@ -172,7 +173,7 @@ async def is_same_store(
 
 
 async def deleted_for_room(server: Server) -> int | None:
-    """How many keys Redis has deleted to have room, since its start; None while it can't tell."""
+    """How many keys Redis has deleted since its start to free memory; None if it doesn't answer."""
     try:
         return await evicted(server.ask)
     except _FAULTS:
@@ -180,21 +181,23 @@ async def deleted_for_room(server: Server) -> int | None:
 
 
 async def describe(server: Server, settings: config.Settings) -> list[str]:
-    """Sentences that say what the store is and promises. Call `check` first: it says what is wrong.
+    """Sentences that say what the store is and what it promises.
+
+    Call `check` first: it says what is wrong.
 
     Raises:
-        StoreAway: it can't be reached any more.
+        StoreAway: the store can't be reached any more.
     """
     with _away():
         return describe_servers(await server.info(), settings.redis)
 
 
 class RecordSize(NamedTuple):
-    """What is to be said of the memory that records take, `""` if all is well.
+    """Whether records take more memory than they need.
 
     Attributes:
-        sentence: for the operator.
-        is_known: whether it could be found out.
+        sentence: what to tell the operator; `""` if all is well.
+        is_known: whether Redis told its setting.
     """
 
     sentence: str
@@ -207,7 +210,7 @@ async def record_size(server: Server) -> RecordSize:
     Call `check` first.
 
     Raises:
-        StoreAway: it can't be reached any more.
+        StoreAway: the store can't be reached any more.
     """
     with _away():
         try:
@@ -227,10 +230,10 @@ async def record_size(server: Server) -> RecordSize:
 
 
 async def id_of_store(scripts: Scripts) -> str:
-    """The id of the store; "" where there is none yet.
+    """The id of the store; "" if it has none yet.
 
     Raises:
-        StoreAway: it can't be reached.
+        StoreAway: the store can't be reached.
     """
     with _away():
         layout = await scripts.layout(asyncio.get_running_loop().time() + _START_S)
@@ -240,19 +243,19 @@ async def id_of_store(scripts: Scripts) -> str:
 async def claim(
     scripts: Scripts, settings: config.Settings, keeper: Keeper | None = None
 ) -> Layout:
-    """Writes the layout into an empty store that `check` has accepted, and an id if it has none.
+    """Writes what a store lacks that `check` has accepted: an empty one's layout, and an id.
 
     Args:
-        scripts: of the server.
-        settings: of the service.
-        keeper: is told the id; None for a command, which says by itself what it does.
+        scripts: those of the server.
+        settings: those of the service.
+        keeper: notes the id; None for a command, which logs by itself what it does.
 
     Returns:
-        what the store has now.
+        the layout that the store has now.
 
     Raises:
-        StoreAway: it has gone since.
-        StartError: it is another store, or another service was faster, with another layout.
+        StoreAway: the store can't be reached any more.
+        StartError: it is another store, or another service has just written another layout.
     """
     until_s = asyncio.get_running_loop().time() + _START_S
     with _away():
@@ -279,7 +282,7 @@ def _check_id(layout: Layout | None, keeper: Keeper) -> None:
 
 @contextmanager
 def _away() -> Iterator[None]:
-    """Turns the driver's errors into a sentence; StartError if a later try would fail too."""
+    """Turns the driver's errors into StoreAway, or StartError if a later try would fail too."""
     try:
         yield
     except _FAULTS as error:
@@ -289,7 +292,8 @@ def _away() -> Iterator[None]:
 
 
 def _check_layout(layout: Layout, partitions: int) -> None:
-    if layout.version == UPGRADING:  # over some time: see below
+    # An upgrade or a move ends after a while. StoreAway lets a service with a journal wait for it.
+    if layout.version == UPGRADING:
         raise StoreAway(
             f"The store is on the way to schema version {SCHEMA_VERSION}: run "
             "`python -m service upgrade` until it is done."
@@ -299,7 +303,7 @@ def _check_layout(layout: Layout, partitions: int) -> None:
             f"The store was written with schema version {layout.version}; this service has "
             f"{SCHEMA_VERSION}." + (_TO_UPGRADE if layout.version < SCHEMA_VERSION else "")
         )
-    if layout.moving:  # over some time, so with a journal a service may wait for that
+    if layout.moving:
         raise StoreAway(
             f"The messages are on the way to {layout.moving} partitions, and not all are there: "
             "run `python -m service repartition` again, as it was run, until it is done."

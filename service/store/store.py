@@ -1,7 +1,7 @@
-"""The store of messages: writes reports, finds records. Knows nothing of HTTP.
+"""The store of messages: it writes reports and finds records. It knows nothing of HTTP.
 
-Writes touch one partition; reads ask all of them and put the answers together. A partition whose
-merge failed is away until a check finds it back; a journal keeps its reports meanwhile.
+A write touches one partition. A read asks all partitions and merges their answers. A partition
+whose merge failed is away until a check succeeds; a journal keeps its reports meanwhile.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from service.store.script_types import Change, Erasure, Recount, Recounted
 from service.store.scripts import MAX_BATCH, MAX_ERASED, Scripts
 
 _REFUSED = "error"
-"""The reason if the server answers with an error; the write probe finds out what it means."""
+"""The reason if the server returns an unknown error; the write probe finds out what it means."""
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
@@ -61,29 +61,29 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (faults.RedisClusterException, "cluster"),
     (OSError, "connection"),
 )
-"""Why the store was unavailable, by what the driver raised; the first that fits."""
+"""The reasons why the store is unavailable, by the driver's exceptions; the first match counts."""
 
 MAX_READ = 1_000
-"""Records that one call reads: as many as one look-up may ask for."""
+"""How many records one call reads: as many as one look-up may ask for."""
 
 _FIELDS_AT_ONCE = 1_000
-"""Of participants, in one step that keeps Redis for half a millisecond or so: a group has up to
-1,024 participants, with up to ten fields each."""
+"""How many fields of participants one step reads, which takes Redis about half a millisecond. A
+group has up to 1,024 participants, with up to ten fields each."""
 
 _PARTICIPANTS_AT_ONCE = _FIELDS_AT_ONCE // len(Participant._fields[1:])
 
 _MAX_ROWS = 256
-"""Messages that one list call finds: Redis does nothing else meanwhile."""
+"""How many messages one list call finds, since all else waits for it."""
 
 _BRIDGED_S = 1.0
-"""How long a merge may take where there is a journal to go to instead: a short absence is waited
-out, and in a long one not too many requests pile up before it is known."""
+"""How long a merge may take before its reports go to the journal, in seconds: long enough for a
+short outage, and short enough that few requests pile up before a long one is noticed."""
 
 _LOOKS_AT_ONCE = 32
 """How many partitions are checked at the same time."""
 
 _QUERY_ROWS = 8
-"""What a query of a list call costs beside its rows, in rows."""
+"""What a query of a list call costs besides its rows. The unit is the cost of a row."""
 
 Answer = TypeVar("Answer")
 Row = TypeVar("Row")
@@ -92,10 +92,10 @@ _FAULTS = tuple(fault for fault, _ in REASONS)
 
 
 class Observer(NamedTuple):
-    """Who is told what the store does, for metrics.
+    """Functions that the store calls, for metrics.
 
     Attributes:
-        merged: gets each batch that was written and its outcomes.
+        merged: gets each batch that was written or journaled, and its outcomes.
         failed: gets the reason, one of `REASONS`, of each call to Redis that was given up.
         forgotten: gets why messages were removed, `erased` or `retention`, and how many.
     """
@@ -106,16 +106,16 @@ class Observer(NamedTuple):
 
 
 class Store:
-    """Made inside the event loop that uses it.
+    """Writes, finds and removes messages. Make it inside the event loop that uses it.
 
     Args:
-        server: where the keys are.
-        scripts: of that server.
-        partitions: how many the store has.
-        timeout_s: how long a call may take, in seconds; it raises Unavailable then.
-        observer: is told of batches and failures.
-        journal: takes the reports for what is away; None: they are refused.
-        scan_s: how long a page looks for rare matches before it comes short, in seconds.
+        server: has the keys.
+        scripts: those of that server.
+        partitions: how many partitions the store has.
+        timeout_s: how long a call may take, in seconds. Then it raises Unavailable.
+        observer: is notified of batches and failures.
+        journal: takes the reports for partitions that are away; None: these are refused.
+        scan_s: how long a page looks for rare matches before it ends short, in seconds.
     """
 
     def __init__(
@@ -144,24 +144,27 @@ class Store:
 
     @property
     def partitions(self) -> int:
-        """How many it has."""
+        """How many partitions it has."""
         return self._partitions
 
     @property
     def tries_lost(self) -> int:
-        """Calls of Redis that had no answer: what they wrote may have been written once more."""
+        """How many calls to Redis had no answer: their writes may have been repeated."""
         return self._server.tries_lost
 
     @property
     def depth(self) -> int:
-        """Reports that wait to be written."""
+        """How many reports wait to be written."""
         return self._merges.depth
 
     def write(self, reports: Sequence[Report]) -> Awaitable[list[Merged]]:
-        """Writes reports, together with those of others; one message's in their order.
+        """Writes reports, in batches with those of other calls. A message's keep their order.
 
         Returns:
-            what became of each, or Unavailable when not all are known to be written.
+            the result of each report.
+
+        Raises:
+            Unavailable: some of them may not be written.
         """
         if len(reports) == 1:
             return self._submit(reports)
@@ -192,7 +195,7 @@ class Store:
     async def _merge(
         self, partition: int, reports: Sequence[Report], until_s: float
     ) -> list[Merged]:
-        if self._journal is None:  # nothing else can take the reports, so try to the end
+        if self._journal is None:  # nothing else can take the reports, so use all of the time
             self._known.check_opened(partition)
             return await self._merge_now(partition, reports, until_s)
         if partition not in self._known.away:
@@ -216,29 +219,31 @@ class Store:
         return merged
 
     async def _verdict(self, partition: int, error: Unavailable) -> Unavailable:
-        """Finds out whether the partition is away, which it notes, or the batch itself is bad.
+        """Finds out why a merge failed: the partition is away, or the batch itself is bad.
 
-        Error texts differ between servers, so it sends an empty batch: a server that refuses even
-        that takes no writes at all.
+        Returns:
+            Rejected if the batch is bad. Else the reason why the partition is away, which it notes.
         """
         if error.reason == _REFUSED:
+            # Error texts differ between servers, so an empty batch decides: a server that refuses
+            # even that takes no writes at all.
             try:
                 await self._probe(partition)
             except Unavailable as refused:
                 error = refused
             else:
                 return Rejected(_REFUSED)
-        if self._journal is None:  # the time limit may have passed before Redis had the batch
+        if self._journal is None:  # the deadline may have passed before Redis got the batch
             self._known.doubted.add(partition)
         else:
             self._known.mark_unavailable(partition, error.reason)
         return error
 
     async def replay(self, reports: Sequence[Report]) -> None:
-        """Writes reports that were in the journal. Repeating them changes nothing.
+        """Writes reports from the journal. Repeating it changes nothing.
 
         Raises:
-            Unavailable: some may not be written, and a partition is away.
+            Unavailable: a partition is away, and some reports may not be written.
             Rejected: a partition that takes writes refused some of the reports.
         """
         by_partition: dict[int, list[Report]] = {}
@@ -253,21 +258,21 @@ class Store:
         await all_of(merge_in_order(*each) for each in by_partition.items())
 
     def close_all(self, reason: str) -> None:
-        """Counts the whole store as away until it is known to be the right one.
+        """Counts all partitions as away until the store is known to be the right one.
 
         Args:
-            reason: `UNVERIFIED`, or `OTHER` of `service.store.availability`.
+            reason: `UNVERIFIED` or `OTHER` of `service.store.availability`.
         """
         self._known.mark_closed(self._partitions, reason)
 
     @property
     def falters(self) -> bool:
-        """Whether calls to Redis are being repeated just now."""
+        """Whether calls to Redis are being repeated at the moment."""
         return self._server.falters
 
     @property
     def away(self) -> str:
-        """Why a part of the store is away, `""` when none is known to be."""
+        """Why a partition is away; `""` if none is known to be."""
         return next(iter(self._known.away.values()), "")
 
     @property
@@ -276,11 +281,11 @@ class Store:
         return set(self._known.away)
 
     def partitions_of(self, reports: Iterable[Report]) -> set[int]:
-        """The partitions that reports are for."""
+        """The partitions of the reports' messages."""
         return set(map(self._partition_of, reports))
 
     async def recheck(self, but: Collection[int] = ()) -> None:
-        """Checks the partitions that are away or failed to answer a read, except some."""
+        """Checks the partitions that are away or had a failed call, except those in `but`."""
         suspects = sorted((self._known.away.keys() | self._known.doubted).difference(but))
         for start in range(0, len(suspects), _LOOKS_AT_ONCE):
             await all_of(map(self._look_at, suspects[start : start + _LOOKS_AT_ONCE]))
@@ -308,7 +313,7 @@ class Store:
                 known.mute.discard(partition)
 
     async def _probe(self, partition: int) -> None:
-        """Does all that a merge does, but for leaving something there."""
+        """Checks that the partition would take a report; writes no data."""
         async with self._available():
             await self._scripts.probe(partition, self._now_s() + _BRIDGED_S)
 
@@ -318,11 +323,11 @@ class Store:
             await self._server.execute(until_s, tag, "MGET", fence_key(tag))
 
     async def lookup(self, wamids: Iterable[str]) -> dict[str, Record]:
-        """The records of those of the messages that are known, by wamid."""
+        """The records of the messages that are known, by wamid."""
         return await self.look_up(wamids, WHOLE)
 
     async def look_up(self, wamids: Iterable[str], kind: Kind[Row]) -> dict[str, Row]:
-        """As `lookup`, with what is read of each message."""
+        """Like `lookup`, but returns rows of a kind."""
         by_partition: dict[int, list[str]] = {}
         for wamid in wamids:
             by_partition.setdefault(partition_of(wamid, self._partitions), []).append(wamid)
@@ -334,27 +339,31 @@ class Store:
         return {wamid: row for wamid, row in zip(asked, rows, strict=True) if row is not None}
 
     async def records(self, partition: int, ids: Sequence[str]) -> list[Record]:
-        """The records of a partition's messages by up to `MAX_READ` ids, as far as known."""
+        """The records of a partition's messages by up to `MAX_READ` ids, without unknown ones."""
         rows, _ = rows_of(WHOLE, await self._replies(partition, ids, WHOLE))
         return [row for row in rows if row is not None]
 
     async def with_participants(self, record: Record) -> tuple[Record | None, list[Participant]]:
-        """A record that was read a moment ago, and the participants of a group's message.
+        """The record of a group's message, and its participants.
 
-        The record is read again after them, so that it knows of all that they say. None: it was
-        erased meanwhile.
+        Args:
+            record: as it was read a moment ago.
+
+        Returns:
+            the record, None if it was erased meanwhile, and the participants.
 
         Raises:
-            ValueError: they can't be read by this version.
+            ValueError: this version can't read the participants.
         """
         if not record.participants:
             return record, []
         partition = partition_of(record.wamid, self._partitions)
         found = await self._participants(partition, id_of(record.wamid))
+        # The record is read again, after them, so that it isn't older than they are.
         return (await self.lookup([record.wamid])).get(record.wamid), found
 
     async def _participants(self, partition: int, message_id: str) -> list[Participant]:
-        """The participants of a message, read in short steps; each of them in one."""
+        """The participants of a message. It reads them in short steps, each participant at once."""
         key = participants_key(tag_of(partition), message_id)
         ids = sorted(await self._participant_ids(partition, key))
         found: list[Participant] = []
@@ -377,7 +386,7 @@ class Store:
                 return found
 
     def _replies(self, partition: int, ids: Iterable[str], kind: Kind[Any]) -> Awaitable[list[Any]]:
-        """What Redis has of up to `MAX_READ` messages."""
+        """What Redis answers for up to `MAX_READ` messages."""
         tag, fields = tag_of(partition), kind.fields
         before_id = message_key(tag, "")
         reads = [(fields, f"{before_id}{message_id}") for message_id in ids]
@@ -397,22 +406,22 @@ class Store:
         """The matching messages behind a position, newest first.
 
         Returns:
-            `limit` records if there are as many. Fewer with a position to go on from when a rare
-            combination of filters takes too long to look for.
+            `limit` records if there are as many. There are fewer, with a position to go on from, if
+            it takes too long to find matches of a rare combination of filters.
         """
         return Page(*await self.page_of(WHOLE, selection, limit, after))
 
     async def page_of(
         self, kind: Kind[Row], selection: Selection, limit: int, after: Position | None
     ) -> tuple[list[Row], Position | None]:
-        """As `page`, with what is read of each message: all at least that the selection is by."""
+        """Like `page`, but returns rows of a kind. It has all fields that the selection tests."""
         until_s = self._now_s() + self._scan_s
         return await read_page(self, kind, selection, limit, after, until_s=until_s)
 
     async def rows_at(
         self, places: dict[int, list[Position]], test: Test, kind: Kind[Row]
     ) -> list[Row]:
-        """The rows of messages that were found in some partitions; newest first."""
+        """The rows of messages that were found, by partition, and still match; newest first."""
         some = await all_of(self._rows(p, found, test, kind) for p, found in places.items())
         rows = list(chain.from_iterable(rows for rows, _ in some))
         if len(some) > 1:
@@ -422,26 +431,26 @@ class Store:
     async def _rows(
         self, partition: int, found: Sequence[Position], test: Test, kind: Kind[Row]
     ) -> tuple[list[tuple[Position, Row]], int]:
-        """The rows of messages that were found, and how many can't be read."""
+        """The rows of messages that were found and still match, and how many can't be read."""
         if not found:
             return [], 0
         replies = await self._replies(partition, [at.message_id for at in found], kind)
         return rows_that_pass(test, kind, found, replies)
 
     async def find(self, partition: int, query: Query) -> Scan:
-        """One look at a partition, at a bounded number of entries: where messages are that match.
+        """Scans a bounded number of a partition's entries; returns the positions of the matches.
 
-        Their records have to be read and tested yet.
+        Read and test the records then: they may have changed.
         """
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
 
     async def look(self, partition: int, query: Query) -> Page:
-        """One look at a partition, as `find`, and the records."""
+        """Like `find`, but reads and tests the records, too."""
         return await self._page_of(partition, query, await self.find(partition, query))
 
     async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Page]:
-        """Runs each query once, a few of them in a call."""
+        """Like `look` for each query, with a few queries in a call of the script."""
         heaviest = max((query.limit for query in queries), default=0) + _QUERY_ROWS
         step = max(1, _MAX_ROWS // heaviest)
         scans: list[Scan] = []
@@ -457,10 +466,10 @@ class Store:
     async def scan(
         self, partition: int, selection: Selection, limit: int, after: Position | None = None
     ) -> Page:
-        """One look at one partition for matching messages behind a position, newest first.
+        """Scans a bounded number of a partition's entries for matches, newest first.
 
-        Cheaper than `page` for who wants all of them and minds no order: fewer than `limit`, none
-        even, are no sign of the end.
+        It costs less than `page` for a caller that wants all messages in any order. A page with
+        fewer than `limit` records, or none, needn't be the last one.
         """
         return await self.look(partition, Query.of(selection, limit, after))
 
@@ -468,9 +477,9 @@ class Store:
         """Runs an idempotent command on the partition's server.
 
         Args:
-            partition: if it answers no reads, the command isn't tried.
-            *command: its name and arguments.
-            until_s: when to give up, by the loop's clock, if that is earlier than usual.
+            partition: if it answers no reads, the command isn't sent.
+            *command: the command's name and arguments.
+            until_s: the deadline, by the loop's clock, if it is earlier than the usual one.
         """
         async with self._reading(partition):
             until_s = min(until_s, self._now_s() + self._timeout_s)
@@ -482,7 +491,7 @@ class Store:
         return next(iter(page.records), None)
 
     async def stats(self, dimension: str, value: str, now_ms: int) -> Stats:
-        """What the counters of a dimension's value say; each partition's are of one instant."""
+        """The numbers for a dimension's value. The counters of a partition are of one instant."""
         asked = waits_asked(now_ms)
         parts = await self._everywhere(
             lambda p, until_s: self._scripts.stats(p, dimension, value, asked, until_s)
@@ -492,10 +501,10 @@ class Store:
     async def values(
         self, dimension: str, limit: int, after: ValuePosition | None = None
     ) -> ValuePage:
-        """The values that have messages, those with the latest first, behind a position.
+        """The values that have messages, behind a position. The one with the latest comes first.
 
-        One that gets a message while its list is walked moves to the front of it. Fewer than
-        `limit` with a position to go on from where it takes too long to look for them.
+        A value that gets a message between two pages moves to the front. There are fewer than
+        `limit`, with a position to go on from, if it takes too long to find them.
         """
         until_s = self._now_s() + self._scan_s
         return await ValuePager(_Values(self, dimension, until_s)).page(limit, after)
@@ -503,7 +512,7 @@ class Store:
     async def heads(
         self, dimension: str, limit: int, after: ValuePosition | None
     ) -> Sequence[Sequence[ValueTotals]]:
-        """Of each partition so many of a dimension's values behind a position."""
+        """Up to `limit` of a dimension's values behind a position, for each partition."""
         return await self._everywhere(
             lambda p, until_s: self._scripts.values(p, dimension, limit, after, until_s)
         )
@@ -511,13 +520,13 @@ class Store:
     async def standings(
         self, dimension: str, values: Sequence[str]
     ) -> Sequence[Sequence[ValueTotals]]:
-        """Of each partition how some of a dimension's values stand."""
+        """The counts of some of a dimension's values, for each partition."""
         return await self._everywhere(
             lambda p, until_s: self._scripts.standings(p, dimension, values, until_s)
         )
 
     async def _everywhere(self, ask: Callable[[int, float], Awaitable[Answer]]) -> list[Answer]:
-        """The answer of every partition, by its number and a time limit."""
+        """The answers of all partitions; `ask` gets a partition's number and the deadline."""
         until_s = self._now_s() + self._timeout_s
         for partition in self._known.mute:
             self._known.check_reads(partition)
@@ -529,7 +538,7 @@ class Store:
         return await all_of(map(ask_one, range(self._partitions)))
 
     async def oldest(self, partition: int, before_us: int) -> list[str]:
-        """The ids of some of a partition's messages that were created earlier, in µs."""
+        """The ids of some of a partition's messages that were created before `before_us`."""
         tag, until_s = tag_of(partition), self._now_s() + self._timeout_s
         earliest = "ZRANGE", index_key(tag, "all"), "-inf", f"({before_us}", "BYSCORE"
         async with self._reading(partition):
@@ -537,10 +546,15 @@ class Store:
         return [message_id.decode() for message_id in found]
 
     async def remove(self, partition: int, erasure: Erasure, reason: str) -> int:
-        """Removes messages of a partition, for a reason as `Observer` has it.
+        """Removes messages of a partition.
+
+        Args:
+            partition: has the messages.
+            erasure: which messages to remove.
+            reason: see `Observer`.
 
         Returns:
-            how many there were; fewer where it had to be repeated since the answer was lost.
+            how many it removed; fewer if a call had to be repeated because its answer was lost.
         """
         until_s = self._now_s() + self._timeout_s
         async with self._reading(partition):
@@ -549,21 +563,24 @@ class Store:
         return number
 
     async def recount(self, partition: int, recount: Recount) -> Recounted:
-        """Holds indexes, lists and counters of a partition against its records, and mends them."""
+        """Compares indexes, lists and counters of a partition with its records.
+
+        It mends them if `recount.mend` is set.
+        """
         until_s = self._now_s() + self._timeout_s
         async with self._reading(partition):
             return await self._scripts.recount(partition, recount, until_s)
 
     async def upgrade(self, partition: int, change: Change) -> int:
-        """Brings a part of a partition to another schema; returns how many records it replaced."""
+        """Brings part of a partition to this schema; returns how many records it replaced."""
         async with self._reading(partition):
             return await self._scripts.upgrade(partition, change, self._now_s() + self._timeout_s)
 
     async def probe(self) -> None:
-        """Makes sure that every partition answers, has the scripts and takes writes.
+        """Checks that every partition answers, has the scripts and takes writes.
 
         Raises:
-            Unavailable: one doesn't.
+            Unavailable: one of them doesn't.
         """
         if self.away:
             raise Unavailable(self.away)
@@ -573,13 +590,13 @@ class Store:
             await all_of(self._scripts.probe(p, until_s) for p in partitions)
 
     async def close(self) -> None:
-        """Writes what was submitted."""
+        """Waits until everything that was submitted is answered."""
         for batcher in (self._merges, self._reads, self._lists):
             await batcher.close()
 
     @asynccontextmanager
     async def _available(self) -> AsyncIterator[None]:
-        """Turns what the driver raises into Unavailable."""
+        """Turns the driver's exceptions into Unavailable."""
         try:
             yield
         except _FAULTS as error:
@@ -587,7 +604,7 @@ class Store:
 
     @asynccontextmanager
     async def _reading(self, partition: int) -> AsyncIterator[None]:
-        """Like `_available`, but refuses if the partition answers no reads, and notes a failure."""
+        """Like `_available`. Refuses if the partition answers no reads, and notes a failed call."""
         self._known.check_reads(partition)
         try:
             yield
@@ -603,7 +620,7 @@ class Store:
 
 
 class _Values(NamedTuple):
-    """A dimension's values, until a time of the loop's clock."""
+    """Reads a dimension's values, until a deadline by the loop's clock."""
 
     store: Store
     dimension: str
