@@ -12,16 +12,13 @@ import sys
 import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from tests import forked
-from tests.forked import Forked
 from tests.servers import _die_with_parent, wait_until
 
-ROOT = forked.ROOT
+ROOT = Path(__file__).parent.parent
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
 
@@ -36,9 +33,6 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "TRACKER_HTTP__PORT": "0"} | variables
 
 
-ANEW = {"PYTHONPATH": str(ROOT)}
-"""Variables of a child that has an interpreter of its own, and isn't forked: a second more."""
-
 HASTY = "tests.short_timeouts"
 """A `program` for those who shall not wait as long for what is not there."""
 
@@ -50,46 +44,20 @@ KILLED = "tests.killed_midway"
 def run(
     *arguments: str, cwd: Path, program: str = "service", **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m service` to its end; its arguments are those of `Service`.
+    """Runs `python -m service` to its end.
 
     Raises:
         TimeoutExpired: it goes on longer than `START_TIMEOUT_S`; it is killed then.
     """
-    with TemporaryDirectory() as folder:
-        stdout, stderr = Path(folder, "out"), Path(folder, "err")
-        process = _launched([program, *arguments], cwd, variables, stdout, stderr)
-        try:
-            code = process.wait(START_TIMEOUT_S)
-        finally:
-            process.kill()
-            process.wait()
-        said = stdout.read_text(), stderr.read_text()
-    return subprocess.CompletedProcess([program, *arguments], code, *said)
-
-
-def _launched(
-    command: list[str],
-    folder: Path,
-    variables: dict[str, str],
-    stdout: Path,
-    stderr: Path,
-) -> subprocess.Popen[bytes] | Forked:
-    """Starts a module; its output goes to these files, which are emptied first."""
-    with stdout.open("wb") as out, stderr.open("wb") as err:
-        # Coverage is measured in processes that start with it, and not in forks.
-        if "PYTHONPATH" in variables or "COVERAGE_PROCESS_CONFIG" in os.environ:
-            return subprocess.Popen(
-                [sys.executable, "-m", *command],
-                cwd=folder,
-                env=environment(**variables),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                process_group=0,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  no other thread forks here
-            )
-    return Forked(
-        command, folder=folder, environment=environment(**variables), stdout=stdout, stderr=stderr
+    return subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=cwd,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT_S,
+        check=False,
     )
 
 
@@ -112,18 +80,15 @@ class Service:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *arguments: str,
-        program: str = "service",
-        **variables: str,
+        self, folder: Path, *arguments: str, program: str = "service", **variables: str
     ) -> None:
-        self._command = [program, *arguments]
+        self._program = program
         self._folder = folder
+        self._arguments = arguments
         self._variables = variables
         self._stdout = folder / f"service-{id(self)}.out"
         self._stderr = folder / f"service-{id(self)}.err"
-        self._process: subprocess.Popen[bytes] | Forked | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -155,9 +120,17 @@ class Service:
 
     def launch(self) -> None:
         """Starts it."""
-        self._process = _launched(
-            self._command, self._folder, self._variables, self._stdout, self._stderr
-        )
+        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._program, *self._arguments],
+                cwd=self._folder,
+                env=environment(**self._variables),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                process_group=0,  # so that it can be sent what Ctrl-C sends, to all its processes
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  no other thread forks here
+            )
 
     def _ready(self) -> bool:
         if not self.running:

@@ -24,7 +24,7 @@ import redis as driver
 from service.store.keys import index_key, tag_of
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send
-from tests.process import ANEW, HASTY, START_TIMEOUT_S, Service, run
+from tests.process import HASTY, START_TIMEOUT_S, Service, run
 from tests.servers import RedisServer, wait_until, wheel_binary
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -94,7 +94,6 @@ def service_by(
         TRACKER_REDIS__URL=redis_url,
         TRACKER_AUTH__TOKENS=TOKEN,
         TRACKER_META__APP_SECRET=SECRET,
-        **ANEW,
         **clock.variables,
         **variables,
     )
@@ -307,7 +306,7 @@ def test_an_operator_is_told(redis: RedisServer, tmp_path: Path, ahead: str, wor
         assert abs(abs(ready["clock_ahead_s"]) - {"-2d": 2 * DAY_S, "+5m": 300}[ahead]) < 30
         assert (ready["clock_ahead_s"] < 0) is (words == "behind")
         assert metric(service, "tracker_clocks_apart") == 1
-    checked = run("--check", cwd=tmp_path, **settings, **ANEW, **clock.variables)
+    checked = run("--check", cwd=tmp_path, **settings, **clock.variables)
     assert checked.returncode == 0
     assert f"s {words} that of Redis" in checked.stdout
 

@@ -24,7 +24,7 @@ from service.store.keys import SCHEMA_VERSION, tag_of
 from tests.backends import Backend
 from tests.commands.stores import records_in
 from tests.conftest import need_server
-from tests.process import ANEW, Service, environment, run
+from tests.process import Service, environment, run
 from tests.samples.stored import Sample, samples, writes_of
 from tests.servers import RedisServer, Replicated, Sentinels, wait_until, wheel_binary
 
@@ -101,8 +101,7 @@ def upgrades(
 
 
 def checks(folder: Path, url: str, program: str = "service") -> Ended:
-    anew = ANEW if program == "tests.older" else {}
-    return run("--check", cwd=folder, program=program, **anew, **settings(url))
+    return run("--check", cwd=folder, program=program, **settings(url))
 
 
 def version_in(server: RedisServer) -> object:
@@ -235,7 +234,7 @@ def test_it_refuses_while_a_service_runs(tmp_path: Path, kind: str) -> None:
     with RedisServer(binary=binary) as server:
         put(server, SAMPLE)
         before = contents_of(server)
-        with Service(tmp_path, program="tests.older", **ANEW, **settings(server.url)) as service:
+        with Service(tmp_path, program="tests.older", **settings(server.url)) as service:
             said = upgrades(tmp_path, server.url, code=1, program="service").stderr
             assert "A service uses the store" in said
             assert "Stop every service" in said
@@ -250,7 +249,7 @@ def test_a_service_that_goes_on_all_the_same_notices_it(
 ) -> None:
     """As one that starts between the look at who uses the store and the first change."""
     variables = settings(server.url)
-    with Service(tmp_path, program="tests.older", **ANEW, **variables) as service:
+    with Service(tmp_path, program="tests.older", **variables) as service:
         server.command("HSET", SCHEMA, "version", 0, "upgrading", 2)
         wait_until(lambda: bool(service.events("store_unfit")), "the service to notice", 5)
         assert service.status_of("/readyz") == 503
@@ -278,7 +277,7 @@ def test_one_that_waits_for_the_end_goes_on_by_itself(tmp_path: Path, server: Re
 def test_a_private_server_that_runs_for_a_service_is_left_alone(tmp_path: Path) -> None:
     need_server()
     variables = settings("")
-    with Service(tmp_path, program="tests.older", **ANEW, **variables) as service:
+    with Service(tmp_path, program="tests.older", **variables) as service:
         with redis.Redis.from_url(url_of(str(tmp_path / "data")), decode_responses=True) as client:
             put_by(client, SAMPLE)
         said = upgrades(tmp_path, "", code=1, program="service").stderr

@@ -24,7 +24,7 @@ from service.errors import StartError
 from service.web.acceptor import bind
 from tests.conftest import need_server
 from tests.factories import event_send
-from tests.process import ANEW, HASTY, ROOT, Service, environment, run
+from tests.process import HASTY, ROOT, Service, environment, run
 from tests.servers import RedisServer, Replicated, free_port
 
 SECRET = "s3cret-Tok3n.one"
@@ -89,7 +89,7 @@ def _settings_refused(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables
 
 
 def test_it_says_its_version(tmp_path: Path) -> None:
-    ended = run("--version", cwd=tmp_path, **ANEW)
+    ended = run("--version", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (0, f"{version('message-tracker')}\n")
 
 
@@ -363,7 +363,7 @@ def test_a_token_that_is_set_is_the_one_that_the_curl_line_of_the_trial_mode_sen
 
 
 def test_ctrl_c_stops_it_in_order(tmp_path: Path) -> None:
-    with Service(tmp_path, **ANEW, **WITH_TOKEN) as service:
+    with Service(tmp_path, **WITH_TOKEN) as service:
         service.send_signal(signal.SIGINT)
         assert service.wait()[0] == 0
         assert service.events("stopped")
