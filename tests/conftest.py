@@ -26,8 +26,8 @@ NO_JOURNAL = Journal(enabled=False)
 """A folder for each service: in a shared one, a service would merge another's journal."""
 
 # How often a property is tried: `many` times, unless `--hypothesis-profile=few` says otherwise.
-# There is no deadline, since the machine may have others to serve. Of few examples chance may filter
-# many out.
+# There is no deadline, since the machine may have others to serve. Chance may filter out many of a
+# few examples.
 for profile, most in (("few", 20), ("many", 100)):
     settings.register_profile(
         profile,

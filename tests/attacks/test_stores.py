@@ -275,9 +275,11 @@ async def test_messages_that_redis_deletes_for_room_are_told_of_and_can_be_erase
         await eventually(lambda: redis.command("HGET", SCHEMA, "id") == known, "the id")
         async with client.post(ERASE, json={"event_id": "event-1"}) as response:
             assert response.status == 200
-            assert (await response.json())["complete"] is True
+            answer = await response.json()
+            assert answer["complete"] is True
         async with client.get("/api/webhooks/message-stats/?event_id=event-1") as response:
-            assert (await response.json())["total"] in range(3000)
+            # Redis may have taken the event's index too, and then nothing is found.
+            assert 0 <= (await response.json())["total"] <= 3000 - answer["erased"]
 
 
 async def test_another_store_that_takes_the_place_of_ours_is_not_written_to(
