@@ -50,14 +50,19 @@ class Watch:
 
     def _ask(self) -> None:
         with socket.create_connection(self._address, timeout=_MOST_WAIT_S) as connection:
-            while not self._over.wait(0.002):
-                asked_s = monotonic()
-                connection.sendall(_PROBE)
-                if b" 200 " not in connection.recv(4096):
+            while self._is_answered(connection):  # once at least: some are refused in a moment
+                if self._over.wait(0.002):
                     return
-                self.longest_s = max(self.longest_s, monotonic() - asked_s)
-                self.max_mib = max(self.max_mib, resident_mib(self._pid))
-                self.answers += 1
+
+    def _is_answered(self, connection: socket.socket) -> bool:
+        asked_s = monotonic()
+        connection.sendall(_PROBE)
+        if b" 200 " not in connection.recv(4096):
+            return False
+        self.longest_s = max(self.longest_s, monotonic() - asked_s)
+        self.max_mib = max(self.max_mib, resident_mib(self._pid))
+        self.answers += 1
+        return True
 
     def __enter__(self) -> Self:
         self._thread.start()
