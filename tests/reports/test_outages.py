@@ -45,7 +45,7 @@ from tests.servers import RedisCluster, RedisServer
 
 PROMISED_S = 5.0
 """How long after Redis takes writes again an acknowledged report may take to be merged."""
-A_HANDFUL = 12
+A_HANDFUL = 20
 """Log lines of an outage, from its beginning to its end."""
 _PER_S = 100
 
