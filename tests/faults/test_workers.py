@@ -145,6 +145,7 @@ async def _requests_under_way(
     yield requests
 
 
+@pytest.mark.slow
 async def test_batches_under_way_are_written(redis: RedisServer, crew: Service) -> None:
     """Redis stands still only when all requests are there: none waits for longer than it may."""
     go_on = asyncio.Event()
