@@ -18,6 +18,7 @@ from service import config
 from service.backends.cluster import Cluster
 from service.backends.durability import wait_of
 from service.backends.embedded import embedded_server, is_private
+from service.backends.pool import Pool
 from service.backends.sentinel import client_of, nodes_of
 from service.backends.server import Fake, OneServer, Server
 from service.errors import ConfigError
@@ -107,10 +108,10 @@ def _fake(_url: str, _settings: config.Redis, **_options: Any) -> Server:
 
 
 def _one_server(url: str, settings: config.Redis, **options: Any) -> Server:
-    pool = driver.BlockingConnectionPool.from_url(
+    pool = Pool.from_url(
         url, max_connections=settings.connections, timeout=settings.timeout_s, **options
     )
-    pool.make_connection()  # raises for wrong options; it doesn't connect yet
+    pool.make_connection()  # type: ignore[no-untyped-call]  # it raises for wrong options
     return OneServer(driver.Redis.from_pool(pool))
 
 

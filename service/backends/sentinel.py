@@ -16,12 +16,14 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from service.backends.pool import Pool
+
 _OPTIONS = {"sentinel_username", "sentinel_password"}
 _NODE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<name>[^][:%]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
-class _Pool(SentinelConnectionPool, driver.BlockingConnectionPool):
-    """A pool that waits for a free connection at its limit, where Sentinel's own pool raises."""
+class _Pool(SentinelConnectionPool, Pool):
+    """A pool of connections to the master that Sentinel names."""
 
 
 def nodes_of(
@@ -86,7 +88,7 @@ def client_of(url: str, **options: Any) -> Watched:  # noqa: ANN401  as the driv
     Args:
         url: `redis+sentinel://[user:password@]host:port[,host:port…]/name`; `rediss+sentinel` for
             TLS to Sentinels and servers.
-        **options: of the pool and its connections, as `BlockingConnectionPool` takes them.
+        **options: of the pool and its connections, as `Pool` takes them.
 
     Raises:
         ValueError: the URL doesn't have that form.

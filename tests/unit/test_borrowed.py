@@ -100,6 +100,16 @@ BORROWED = [
     ),
     Borrowed(
         "redis",
+        connection.ConnectionPool,
+        (
+            "self._available_connections.pop()",
+            "self._in_use_connections.add(connection)",
+            "await self.disconnect(",
+        ),
+        "pool: connections are handed out at a tenth of the cost",
+    ),
+    Borrowed(
+        "redis",
         connection.DefaultParser.parse_error,
         ("cls.EXCEPTION_CLASSES",),
         "connect: an error among these replies is the one that the driver would make of it",
