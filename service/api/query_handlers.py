@@ -102,10 +102,10 @@ async def message_logs(request: web.Request) -> web.Response:
     selection, after = selection_of(query), decode_position(query.cursor)
     limit = int(query.limit)
     kind = log_rows(*(dimension for dimension, _ in selection.filters))
-    rows, following = await request.app[STORE].page_of(kind, selection, limit, after)
-    response = json_response({"logs": list(map(log_of, rows))})
-    if following:
-        _add_next(request, response, encode_position(following))
+    page = await request.app[STORE].page_of(kind, selection, limit, after)
+    response = json_response({"logs": list(map(log_of, page.records))})
+    if page.following:
+        _add_next(request, response, encode_position(page.following))
     return response
 
 

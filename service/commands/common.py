@@ -183,7 +183,7 @@ class Writer:
             await self._writing
 
 
-async def walk(store: Store, selection: Selection, partition: int) -> AsyncIterator[Page]:
+async def walk(store: Store, selection: Selection, partition: int) -> AsyncIterator[Page[Record]]:
     """Pages of a partition's matching messages, newest first."""
     after: Position | None = None
     while True:

@@ -279,5 +279,5 @@ async def _latest_in(
     return found
 
 
-def _first(send: _Send, page: Page) -> Record | None:
+def _first(send: _Send, page: Page[Record]) -> Record | None:
     return next((record for record in page.records if _is_try_of(send, record)), None)

@@ -10,7 +10,7 @@ from heapq import merge as merge_sorted
 from itertools import islice
 from operator import itemgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from service.domain.identity import id_of
 from service.domain.query import Position, Selection, ValuePosition
@@ -31,14 +31,14 @@ Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
 
-class Page(NamedTuple):
-    """Records, newest first, and the position to go on from; None: nothing follows.
+class Page(NamedTuple, Generic[Row]):
+    """Records or rows of them, newest first, and the position to go on from; None: nothing follows.
 
     Attributes:
-        unreadable: how many matching records can't be read. `Store.page` doesn't count them.
+        unreadable: how many matching records can't be read. `read_page` doesn't count them.
     """
 
-    records: list[Record]
+    records: list[Row]
     following: Position | None
     unreadable: int = 0
 
@@ -82,21 +82,19 @@ def rows_of(kind: Kind[Row], replies: Sequence[Any]) -> tuple[list[Row | None], 
 
 
 def rows_that_pass(
-    test: Test, kind: Kind[Row], places: Iterable[Position], replies: Sequence[Any]
-) -> tuple[list[tuple[Position, Row]], int]:
+    test: Test, kind: Kind[Row], replies: Sequence[Any]
+) -> tuple[list[Row | None], int]:
     """The rows of messages that a script found a moment ago, and how many can't be read.
 
-    It leaves out messages that were removed since, or don't pass the test any more.
+    The row is None if the message was removed since, or doesn't pass the test any more.
 
     Args:
         test: says whether a row is wanted.
         kind: what was read of each message.
-        places: the positions of the messages.
         replies: what Redis answered for each message.
     """
     rows, unreadable = rows_of(kind, replies)
-    found = zip(places, rows, strict=True)
-    return [(at, row) for at, row in found if row is not None and test(row)], unreadable
+    return [row if row is not None and test(row) else None for row in rows], unreadable
 
 
 class PartitionScan:
@@ -128,9 +126,10 @@ class PartitionScan:
 
     async def advance(self, wanted: int) -> None:
         """Scans a bounded number of further entries."""
-        query = Query.of(self._selection, wanted - len(self.found), self.stopped)
+        number = wanted - len(self.found)
+        query = Query.of(self._selection, number, self.stopped, peek=True, dated=True)
         scan = await self._store.find(self.partition, query)
-        self.found += scan.found
+        self.found += map(Position, scan.created_us, scan.ids)
         self.stopped = scan.stopped
         self._ended = scan.stopped is None
 
@@ -143,7 +142,7 @@ async def read_page(
     after: Position | None,
     *,
     until_s: float,
-) -> tuple[list[Row], Position | None]:
+) -> Page[Row]:
     """The rows of matching messages behind a position, newest first.
 
     Args:
@@ -153,22 +152,41 @@ async def read_page(
         limit: how many rows are wanted. There are fewer at the end, and after the deadline.
         after: the position; None: the newest message is the first.
         until_s: the deadline, by the loop's clock.
-
-    Returns:
-        the rows, and the position to go on from; None: nothing follows.
     """
+    if store.partitions == 1:
+        return await _read_the_partition(store, kind, selection, limit, after, until_s=until_s)
     scans = [PartitionScan(store, p, selection, after) for p in range(store.partitions)]
     test = Query.of(selection, limit, after).test(kind)
     rows: list[Row] = []
     last = after
     while True:
         wanted = limit - len(rows)
-        await _advance(scans, wanted + 1, until_s)  # one more shows whether others follow
+        await _advance(scans, wanted, until_s)
         taken = take(scans, wanted)
         rows += await store.rows_at(taken, test, kind)
         last = min((found[-1] for found in taken.values()), default=last)
         if len(rows) == limit or not taken or _is_over(until_s):
-            return rows, behind(scans, last)
+            return Page(rows, behind(scans, last))
+
+
+async def _read_the_partition(
+    store: Store,
+    kind: Kind[Row],
+    selection: Selection,
+    limit: int,
+    after: Position | None,
+    *,
+    until_s: float,
+) -> Page[Row]:
+    """What `read_page` returns if the store has one partition: nothing has to be merged."""
+    rows: list[Row] = []
+    while True:
+        query = Query.of(selection, limit - len(rows), after, peek=True)
+        page = await store.look_of(kind, 0, query)
+        rows += page.records
+        after = page.following
+        if after is None or len(rows) == limit or _is_over(until_s):
+            return Page(rows, after)
 
 
 async def _advance(scans: Sequence[PartitionScan], wanted: int, until_s: float) -> None:
@@ -207,9 +225,6 @@ def take(scans: Sequence[PartitionScan], number: int) -> dict[int, list[Position
     Returns:
         the positions by partition, newest first.
     """
-    if len(scans) == 1:
-        number = min(number, len(scans[0].found))
-        return {scans[0].partition: scans[0].take(number)} if number else {}
     scanned_to = low_water(scans)
     each = ([(at, scan) for at in scan.found] for scan in scans)
     newest = islice(merge_sorted(*each, key=itemgetter(0), reverse=True), number)

@@ -25,6 +25,9 @@ class Query(msgspec.Struct, frozen=True):
         filters: see `Selection`, which also explains the next ones, up to `lacks`.
         since_us: see `Selection`; `""` for any.
         limit: how many messages are wanted.
+        peek: whether to scan on from there to the next match, so that nothing follows if there is
+            none.
+        dated: whether the scan gives the positions of the matches, and not only their ids.
         after_us: `created_us` of the position to start behind; `""` to start at the newest.
         after_id: the message id of that position.
     """
@@ -38,11 +41,21 @@ class Query(msgspec.Struct, frozen=True):
     lacks: Sequence[str]
     since_us: str
     limit: int
+    peek: bool
+    dated: bool
     after_us: str
     after_id: str
 
     @classmethod
-    def of(cls, selection: Selection, limit: int, after: Position | None) -> Query:
+    def of(
+        cls,
+        selection: Selection,
+        limit: int,
+        after: Position | None,
+        *,
+        peek: bool = False,
+        dated: bool = False,
+    ) -> Query:
         """A query for up to `limit` of the selected messages behind a position."""
         after_us, after_id = (str(after.created_us), after.message_id) if after else ("", "")
         return cls(
@@ -55,6 +68,8 @@ class Query(msgspec.Struct, frozen=True):
             lacks=selection.lacks,
             since_us=str(selection.since_us or ""),
             limit=limit,
+            peek=peek,
+            dated=dated,
             after_us=after_us,
             after_id=after_id,
         )
@@ -131,9 +146,11 @@ class Scan(NamedTuple):
     """What one query found in a partition.
 
     Attributes:
-        found: the positions of the matching messages, newest first.
+        ids: of the matching messages, newest first.
+        created_us: when each of them was created, if the query was dated; else `[]`.
         stopped: the position to go on from; None: nothing follows.
     """
 
-    found: list[Position]
+    ids: list[str]
+    created_us: list[int]
     stopped: Position | None

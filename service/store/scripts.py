@@ -101,12 +101,11 @@ _MERGED = {
 }
 
 
-def _scan_of(reply: tuple[bytes, bytes, Sequence[bytes]]) -> Scan:
+def _scan_of(reply: tuple[bytes, bytes, Sequence[bytes], Sequence[bytes]]) -> Scan:
     """The result of one query of `list.lua`."""
-    stopped_us, stopped_id, found = reply
-    ids = map(bytes.decode, found[1::2])
+    stopped_us, stopped_id, ids, times = reply
     stopped = Position(_score(stopped_us), stopped_id.decode()) if stopped_us else None
-    return Scan(list(map(Position, map(_score, found[::2]), ids)), stopped)
+    return Scan(list(map(bytes.decode, ids)), list(map(_score, times)), stopped)
 
 
 def _score(text: bytes) -> int:

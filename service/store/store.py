@@ -402,18 +402,20 @@ class Store:
         async with self._reading(partition):
             return await self._scripts.list(partition, queries, until_s)
 
-    async def page(self, selection: Selection, limit: int, after: Position | None = None) -> Page:
+    async def page(
+        self, selection: Selection, limit: int, after: Position | None = None
+    ) -> Page[Record]:
         """The matching messages behind a position, newest first.
 
         Returns:
             `limit` records if there are as many. There are fewer, with a position to go on from, if
             it takes too long to find matches of a rare combination of filters.
         """
-        return Page(*await self.page_of(WHOLE, selection, limit, after))
+        return await self.page_of(WHOLE, selection, limit, after)
 
     async def page_of(
         self, kind: Kind[Row], selection: Selection, limit: int, after: Position | None
-    ) -> tuple[list[Row], Position | None]:
+    ) -> Page[Row]:
         """Like `page`, but returns rows of a kind. It has all fields that the selection tests."""
         until_s = self._now_s() + self._scan_s
         return await read_page(self, kind, selection, limit, after, until_s=until_s)
@@ -422,34 +424,40 @@ class Store:
         self, places: dict[int, list[Position]], test: Test, kind: Kind[Row]
     ) -> list[Row]:
         """The rows of messages that were found, by partition, and still match; newest first."""
-        some = await all_of(self._rows(p, found, test, kind) for p, found in places.items())
-        rows = list(chain.from_iterable(rows for rows, _ in some))
-        if len(some) > 1:
-            rows.sort(key=itemgetter(0), reverse=True)
-        return [row for _, row in rows]
+        some = await all_of(
+            self._rows(p, [at.message_id for at in found], test, kind)
+            for p, found in places.items()
+        )
+        found = chain.from_iterable(places.values())
+        rows = zip(found, chain.from_iterable(rows for rows, _ in some), strict=True)
+        newest_first = sorted(rows, key=itemgetter(0), reverse=True)
+        return [row for _, row in newest_first if row is not None]
 
     async def _rows(
-        self, partition: int, found: Sequence[Position], test: Test, kind: Kind[Row]
-    ) -> tuple[list[tuple[Position, Row]], int]:
-        """The rows of messages that were found and still match, and how many can't be read."""
-        if not found:
+        self, partition: int, ids: Sequence[str], test: Test, kind: Kind[Row]
+    ) -> tuple[list[Row | None], int]:
+        """What `rows_that_pass` returns for messages that were found."""
+        if not ids:
             return [], 0
-        replies = await self._replies(partition, [at.message_id for at in found], kind)
-        return rows_that_pass(test, kind, found, replies)
+        return rows_that_pass(test, kind, await self._replies(partition, ids, kind))
 
     async def find(self, partition: int, query: Query) -> Scan:
-        """Scans a bounded number of a partition's entries; returns the positions of the matches.
+        """Scans a bounded number of a partition's entries; returns the matches.
 
         Read and test the records then: they may have changed.
         """
         [scan] = await self._lists.submit(partition, [query], query.limit + _QUERY_ROWS)
         return scan
 
-    async def look(self, partition: int, query: Query) -> Page:
+    async def look(self, partition: int, query: Query) -> Page[Record]:
         """Like `find`, but reads and tests the records, too."""
-        return await self._page_of(partition, query, await self.find(partition, query))
+        return await self.look_of(WHOLE, partition, query)
 
-    async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Page]:
+    async def look_of(self, kind: Kind[Row], partition: int, query: Query) -> Page[Row]:
+        """Like `look`, but returns rows of a kind."""
+        return await self._page_of(kind, partition, query, await self.find(partition, query))
+
+    async def look_each(self, partition: int, queries: Sequence[Query]) -> list[Page[Record]]:
         """Like `look` for each query, with a few queries in a call of the script."""
         heaviest = max((query.limit for query in queries), default=0) + _QUERY_ROWS
         step = max(1, _MAX_ROWS // heaviest)
@@ -457,15 +465,17 @@ class Store:
         for start in range(0, len(queries), step):
             some = queries[start : start + step]
             scans += await self._lists.submit(partition, some, len(some) * heaviest)
-        return await all_of(map(partial(self._page_of, partition), queries, scans))
+        return await all_of(map(partial(self._page_of, WHOLE, partition), queries, scans))
 
-    async def _page_of(self, partition: int, query: Query, scan: Scan) -> Page:
-        rows, unreadable = await self._rows(partition, scan.found, query.test(WHOLE), WHOLE)
-        return Page([record for _, record in rows], scan.stopped, unreadable)
+    async def _page_of(
+        self, kind: Kind[Row], partition: int, query: Query, scan: Scan
+    ) -> Page[Row]:
+        rows, unreadable = await self._rows(partition, scan.ids, query.test(kind), kind)
+        return Page([row for row in rows if row is not None], scan.stopped, unreadable)
 
     async def scan(
         self, partition: int, selection: Selection, limit: int, after: Position | None = None
-    ) -> Page:
+    ) -> Page[Record]:
         """Scans a bounded number of a partition's entries for matches, newest first.
 
         It costs less than `page` for a caller that wants all messages in any order. A page with

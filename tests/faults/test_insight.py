@@ -17,6 +17,7 @@ import pytest
 
 from service.api.app_keys import STORE
 from service.domain.query import Position, Selection
+from service.domain.record import Record
 from service.models.insight_responses import message_stats
 from service.store.paging import Page
 from tests.conftest import TOKEN, Client
@@ -197,7 +198,7 @@ def killed_behind_a_page(client: Client, redis: RedisServer) -> None:
     store = client.app[STORE]
     page_of = store.page
 
-    async def page(selection: Selection, limit: int, after: Position | None = None) -> Page:
+    async def page(selection: Selection, limit: int, after: Position | None = None) -> Page[Record]:
         if after:
             redis.kill()
         return await page_of(selection, limit, after)

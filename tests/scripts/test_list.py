@@ -17,7 +17,7 @@ NAMES = {id_of(wamid): wamid for wamid in (f"wamid.{n}" for n in range(1_200))}
 
 
 def wamids(scan: Scan) -> list[str]:
-    return [NAMES[at.message_id] for at in scan.found]
+    return [NAMES[message_id] for message_id in scan.ids]
 
 
 async def put(bench: Bench, number: int, received_us: int, **context: str) -> None:
@@ -78,6 +78,35 @@ async def test_a_position_outlives_its_message(store: Bench) -> None:
     assert sorted(before + wamids(rest)) == [f"wamid.{number}" for number in range(6)]
 
 
+@pytest.mark.parametrize("dated", [False, True])
+async def test_a_query_that_peeks_says_whether_another_message_matches(
+    store: Bench, dated: bool
+) -> None:
+    """Messages 9, 6, 3 and 0 match. Without peeking a scan may stop before nothing that matches."""
+    for number in range(10):
+        await put(store, number, BASE_US + number, guest_id="g" * (number % 3 == 0))
+    selection = Selection([("all", "")], has=["guest_id"])
+
+    async def scan(limit: int, after: Position | None = None, *, peek: bool = True) -> Scan:
+        query = Query.of(selection, limit, after, peek=peek, dated=dated)
+        [found] = await store.scripts.list(0, [query], soon_s())
+        assert found.created_us == ([BASE_US + int(each[6:]) for each in wamids(found)] * dated)
+        return found
+
+    first = await scan(2)
+    assert wamids(first) == ["wamid.9", "wamid.6"]
+    assert first.stopped == Position(BASE_US + 4, id_of("wamid.4"))  # the next one matches
+    rest = await scan(2, first.stopped)
+    assert (wamids(rest), rest.stopped) == (["wamid.3", "wamid.0"], None)
+    assert (await scan(4)).stopped is None
+    assert (await scan(3)).stopped == Position(BASE_US + 1, id_of("wamid.1"))
+    stopped = (await scan(3, peek=False)).stopped
+    assert stopped == Position(BASE_US + 3, id_of("wamid.3"))
+    alone = Selection([("all", "")])
+    [every] = await store.scripts.list(0, [Query.of(alone, 10, None, peek=True)], soon_s())
+    assert every.stopped is None
+
+
 async def test_all_filters_must_hold(store: Bench) -> None:
     for number in range(40):
         await put(
@@ -123,7 +152,7 @@ async def test_one_call_looks_at_a_bounded_number_of_entries(store: Bench) -> No
         while True:
             scan = await look(store, selection, 50, stopped)
             number += 1
-            assert scan.found == []
+            assert scan.ids == []
             if scan.stopped is None:
                 break
             assert stopped is None or scan.stopped < stopped
@@ -173,9 +202,9 @@ async def test_queries_that_share_a_call_are_answered_each_by_itself(store: Benc
     ]
     scans = await store.scripts.list(0, queries, soon_s())
     assert wamids(scans[0]) == ["wamid.249", "wamid.248", "wamid.247"]
-    assert scans[1] == Scan([], None)
+    assert scans[1] == Scan([], [], None)
     assert wamids(scans[2]) == ["wamid.3", "wamid.1"]
-    assert all(scan.found == [] and scan.stopped for scan in scans[3:])
+    assert all(scan.ids == [] and scan.stopped for scan in scans[3:])
 
 
 async def test_what_a_query_leaves_of_the_call_the_later_ones_have(store: Bench) -> None:
@@ -225,4 +254,4 @@ async def test_those_since_a_time_are_all_from_then_on(store: Bench, limit: int)
     found = await walk(store, since, limit)
     assert sorted(found) == [f"wamid.{number}" for number in range(21, 30, 2)]
     later = Selection([("event", "e1")], since_us=BASE_US + 11)
-    assert await look(store, later, limit, None) == Scan([], None)
+    assert await look(store, later, limit, None) == Scan([], [], None)

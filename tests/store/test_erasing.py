@@ -6,6 +6,7 @@ import pytest
 
 from service.domain.identity import crc16_of, id_of, partition_of
 from service.domain.query import Selection
+from service.domain.record import Record
 from service.domain.report import Merged, Outcome, Report, Status
 from service.errors import Unavailable
 from service.store.erasure import Erased, erase
@@ -170,7 +171,7 @@ def after_the_first_look(bench: Bench, *reports: Report) -> None:
     """Has these reports come in when an erasure has found messages, and not yet removed any."""
     look, pending = bench.store.look, list(reports)
 
-    async def look_and_write(partition: int, query: Query) -> Page:
+    async def look_and_write(partition: int, query: Query) -> Page[Record]:
         page = await look(partition, query)
         if page.records:
             await bench.merge(*pending)

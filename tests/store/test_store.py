@@ -212,7 +212,7 @@ def changed_when_found(bench: Bench, *reports: Report) -> None:
         partition: int, queries: Sequence[Query], until_s: float
     ) -> list[Scan]:
         scans = await find(partition, queries, until_s)
-        if any(scan.found for scan in scans):
+        if any(scan.ids for scan in scans):
             await bench.merge(*pending)
             pending.clear()
         return scans
@@ -302,8 +302,8 @@ async def test_of_a_page_some_fields_are_read_and_what_cannot_be_read_is_left_ou
     await store.execute(tag, "SET", message_key(tag, id_of(wamids[5])), "no hash")
     kind = texts_of("status", "wamid", "event_id", "sent_ms", "guest_id")
     of_event = Selection([("event", "e")])
-    first, following = await store.store.page_of(kind, of_event, 10, None)
-    rest, last = await store.store.page_of(kind, of_event, 20, following)
+    first, following, _ = await store.store.page_of(kind, of_event, 10, None)
+    rest, last, _ = await store.store.page_of(kind, of_event, 20, following)
     assert last is None
     assert [texts[1] for texts in [*first, *rest]] == [
         wamid for place, wamid in enumerate(wamids) if place not in (1, 3, 5)
