@@ -352,6 +352,9 @@ end
 local changed, to_reindex = {}, {}
 for id in pairs(dirty) do
   changed[#changed + 1] = id
+  if old[id] then
+    new[id].version = digits((tonumber(old[id].version) or 1) + 1)
+  end
   if not update_counters(old[id], new[id]) then
     to_reindex[#to_reindex + 1] = id
   end

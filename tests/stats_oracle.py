@@ -20,6 +20,7 @@ from service.domain.statistics import (
     ValueTotals,
 )
 from service.store.store import Store
+from tests.backends import unversioned
 
 FIELDS = {
     "event": "event_id",
@@ -162,12 +163,12 @@ async def walk_values(store: Store, dimension: str, limit: int) -> list[ValueTot
 
 
 async def walk(store: Store, selection: Selection, limit: int) -> list[Record]:
-    """All selected messages, page by page."""
+    """All selected messages, page by page; see `unversioned`."""
     found: list[Record] = []
     after: Position | None = None
     while True:
         page = await store.page(selection, limit, after)
-        found += page.records
+        found += map(unversioned, page.records)
         if page.following is None:
             return found
         after = page.following

@@ -50,11 +50,14 @@ from service.models.requests import (
 )
 from service.models.responses import (
     STATUS_ROWS,
+    VERSIONED_STATUS_ROWS,
     EraseResponse,
     latest_log,
     log_of,
     log_rows,
     message_status,
+    versioned_log_of,
+    versioned_status,
 )
 from service.models.selections import (
     failed_selection,
@@ -92,8 +95,10 @@ LAST_EVENT_ID = istr("Last-Event-ID")
 async def status_lookup(request: web.Request) -> web.Response:
     """POST message-status-lookup: the statuses of many messages."""
     body = _status_lookup.body(await body_of(request, MIB), request.app[METRICS])
-    rows = await request.app[STORE].look_up(wamids_of(body), STATUS_ROWS)
-    return json_response({"statuses": {wamid: message_status(row) for wamid, row in rows.items()}})
+    kind = VERSIONED_STATUS_ROWS if body.versions else STATUS_ROWS
+    show = versioned_status if body.versions else message_status
+    rows = await request.app[STORE].look_up(wamids_of(body), kind)
+    return json_response({"statuses": {wamid: show(row) for wamid, row in rows.items()}})
 
 
 async def message_logs(request: web.Request) -> web.Response:
@@ -101,9 +106,11 @@ async def message_logs(request: web.Request) -> web.Response:
     query = _message_logs.query(list(request.query.items()))
     selection, after = selection_of(query), decode_position(query.cursor)
     limit = int(query.limit)
-    kind = log_rows(*(dimension for dimension, _ in selection.filters))
+    versions = query.versions == "true"
+    kind = log_rows(*(dimension for dimension, _ in selection.filters), versions=versions)
     page = await request.app[STORE].page_of(kind, selection, limit, after)
-    response = json_response({"logs": list(map(log_of, page.records))})
+    show = versioned_log_of if versions else log_of
+    response = json_response({"logs": list(map(show, page.records))})
     if page.following:
         _add_next(request, response, encode_position(page.following))
     return response
@@ -113,7 +120,8 @@ async def message_logs_latest(request: web.Request) -> web.Response:
     """GET message-logs/latest: the most recent message of a registration."""
     query = _latest_log.query(list(request.query.items()))
     record = await request.app[STORE].latest("registration", query.registration_id)
-    return json_response({"log": latest_log(record) if record else None})
+    versions = query.versions == "true"
+    return json_response({"log": latest_log(record, versions=versions) if record else None})
 
 
 async def live(request: web.Request) -> web.StreamResponse:

@@ -179,6 +179,7 @@ FilterRecipient = Annotated[
     ),
 ]
 Flag = Annotated[Literal["true", "false"], Meta(description="true or false")]
+Versions = Annotated[Flag, Meta(description="true: each message has its version; or false")]
 ListedStatus = Annotated[
     Literal["sent", "delivered", "read", "failed"],
     Meta(description="one of sent, delivered, read, failed"),
@@ -348,6 +349,7 @@ class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):
     """Body of `message-status-lookup`."""
 
     wamids: Wamids
+    versions: Annotated[bool, Meta(description="true: each message has its version")] | None = None
 
 
 class EraseRequest(msgspec.Struct, frozen=True, gc=False):
@@ -394,6 +396,7 @@ class MessageLogsQuery(CountedQuery, frozen=True, forbid_unknown_fields=True):
     recipient_id: FilterRecipient | None = None
     standalone: Flag | None = None
     status: ListedStatus | None = None
+    versions: Versions | None = None
     limit: Limit = "50"
     cursor: Cursor | None = None
 
@@ -433,3 +436,4 @@ class LatestLogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters of `message-logs/latest`."""
 
     registration_id: FilterId
+    versions: Versions | None = None

@@ -31,6 +31,16 @@ Moment = Annotated[
 Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 
 
+Version = Annotated[
+    int,
+    Meta(
+        ge=1,
+        description="grows with each change of the message, so the answer or event with the "
+        "greater one is newer; compare those of one message only",
+    ),
+]
+
+
 class MessageStatus(TypedDict):
     """A message in the answer of `message-status-lookup`."""
 
@@ -40,6 +50,7 @@ class MessageStatus(TypedDict):
     read_at: Moment | None
     error_code: str | None
     error: str | None
+    version: NotRequired[Version]
 
 
 class LatestLog(TypedDict):
@@ -56,6 +67,7 @@ class LatestLog(TypedDict):
     read_at: Moment | None
     error_code: str | None
     error_message: str | None
+    version: NotRequired[Version]
 
 
 class MessageLog(LatestLog):
@@ -235,15 +247,25 @@ def _second(digits: str) -> str:
     return datetime.fromtimestamp(int(digits), UTC).isoformat()[:19]
 
 
-STATUS_ROWS = texts_of(
-    "status", "sent_ms", "delivered_ms", "read_ms", "failed_ms", "error_code", "error_message"
+_STATUS_FIELDS = (
+    *("status", "sent_ms", "delivered_ms", "read_ms", "failed_ms", "error_code", "error_message"),
 )
+
+STATUS_ROWS = texts_of(*_STATUS_FIELDS)
 """The fields that `message-status-lookup` reads; `message_status` makes an answer of them."""
+
+VERSIONED_STATUS_ROWS = texts_of(*_STATUS_FIELDS, "version")
+"""The same with the version; `versioned_status` makes an answer of them."""
+
+
+def versioned_status(texts: Texts) -> MessageStatus:
+    """Returns a row of `VERSIONED_STATUS_ROWS` as `message-status-lookup` shows it."""
+    return {**message_status(texts), "version": version_of(texts[-1])}
 
 
 def message_status(texts: Texts) -> MessageStatus:
     """Returns a row of `STATUS_ROWS` as `message-status-lookup` shows it."""
-    status, sent_ms, delivered_ms, read_ms, _, error_code, error_message = texts
+    status, sent_ms, delivered_ms, read_ms, _, error_code, error_message, *_ = texts
     return {
         "status": cast("Status", status),
         "sent_at": iso(sent_ms),
@@ -262,13 +284,13 @@ _LOG_FIELDS = (
 
 
 @lru_cache(maxsize=64)
-def log_rows(*dimensions: str) -> Kind[Texts]:
+def log_rows(*dimensions: str, versions: bool = False) -> Kind[Texts]:
     """Returns the fields that `message-logs` reads: those of `log_of`, and those of its filters.
 
     Each further field costs Redis 5 % more.
     """
     by = (field for each in DIMENSIONS if each.name in dimensions for field in each.fields)
-    return texts_of(*dict.fromkeys((*_LOG_FIELDS, *by)))
+    return texts_of(*dict.fromkeys((*_LOG_FIELDS, *["version"] * versions, *by)))
 
 
 def log_of(texts: Texts) -> MessageLog:
@@ -301,15 +323,27 @@ def log_of(texts: Texts) -> MessageLog:
     }
 
 
+def versioned_log_of(texts: Texts) -> MessageLog:
+    """Returns a row of `log_rows`, read with its version, as `message-logs` shows it."""
+    return {**log_of(texts), "version": version_of(texts[len(_LOG_FIELDS)])}
+
+
+def version_of(text: str | None) -> int:
+    """Returns the number that a record's `version` stands for."""
+    return int(text or 1)
+
+
 _log_texts = attrgetter(*_LOG_FIELDS)
 
 
 def message_log(record: Record) -> MessageLog:
-    """Returns a record as `message-logs` shows it."""
-    return log_of([text or None for text in _log_texts(record)])
+    """Returns a record as `message-logs` shows it with its version."""
+    log = log_of([text or None for text in _log_texts(record)])
+    return {**log, "version": version_of(record.version)}
 
 
-def latest_log(record: Record) -> LatestLog:
+def latest_log(record: Record, *, versions: bool) -> LatestLog:
     """Returns a record as `message-logs/latest` shows it."""
     log = message_log(record)
-    return cast("LatestLog", {name: log[name] for name in LatestLog.__annotations__})  # type: ignore[literal-required]
+    names = (name for name in LatestLog.__annotations__ if versions or name != "version")
+    return cast("LatestLog", {name: log[name] for name in names})  # type: ignore[literal-required]

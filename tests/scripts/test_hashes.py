@@ -60,6 +60,7 @@ async def test_a_hash_reads_well_and_in_order(store: Bench) -> None:
         name: text for name, text in found.items() if name not in names or name == "status"
     } == {
         "status": "failed",
+        "version": "3",
         "delivered_ms": str(BASE_MS + 3_000),
         "failed_ms": str(BASE_MS + 2_000),
         "delivered_received_ms": str(BASE_MS + 9),
@@ -209,7 +210,8 @@ async def test_more_fields_than_a_pattern_of_lua_has_captures(store: Bench) -> N
     partition = partition_of("wamid.A", store.partitions)
     await store.scripts.merge(partition, reports, soon_s())
     found = await held(store)
-    left_out = {"to_named_us", "sent_received_ms"}  # of the latest, and of the creation
+    # They are of the latest track-send, of the creation, and of the first write.
+    left_out = {"to_named_us", "sent_received_ms", "version"}
     assert found.keys() == set(NAMES) - left_out
     [record] = await store.check_invariants()
     assert hash_of(record) == found
@@ -259,8 +261,8 @@ async def test_only_what_changed_is_written(store: Bench) -> None:
     delivered = status_report(Status.DELIVERED, at_s=1, received_us=BASE_US + 2_000)
     [call] = await spy.writes(delivered)
     assert call.startswith('["HSET",')
-    assert all(name in call for name in ("status", "delivered_ms", "delivered_received_ms"))
-    assert call.count(",") == 6
+    assert all(name in call for name in ("status", "version", "delivered_ms"))
+    assert call.count(",") == 8
     assert await spy.writes(delivered, delivered) == []
     steps = ((Status.DELIVERED, 0), (Status.READ, 9))
     several = [
