@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send
 from tests.faults.fault_kit import ERASE, SEND
+from tests.in_process import invoke
 from tests.process import Service, run
 from tests.servers import RedisServer, wait_until
 
@@ -418,7 +419,7 @@ def test_what_nobody_can_tell_the_store_of_waits_until_it_is_adopted(
         assert caller.post(SEND, event_send(QUEUED))[0] == 200
         assert caller.journal()["for_other_stores"] == QUEUED
         assert stored(redis) == 1
-        assert run("adopt", cwd=tmp_path, **settings(redis, folder)).returncode == 0
+        assert invoke("adopt", cwd=tmp_path, **settings(redis, folder)).returncode == 0
         wait_until(lambda: stored(redis) == QUEUED + 1, "all to be merged", 30)
 
 
@@ -541,7 +542,7 @@ def test_a_check_tells_what_will_be_set_aside(redis_away: RedisServer, tmp_path:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     (folder / "journal.db").write_text("not what it should be" * 100)
-    ended = run("--check", cwd=tmp_path, **settings(redis_away, folder))
+    ended = invoke("--check", cwd=tmp_path, **settings(redis_away, folder))
     assert ended.returncode == 0
     assert "warning: " in ended.stdout
     assert "the service will set it aside" in ended.stdout

@@ -13,7 +13,8 @@ import pytest
 
 from service.web import refusals
 from tests.conftest import TOKEN, Client
-from tests.process import Service, run
+from tests.in_process import invoke
+from tests.process import Service
 from tests.servers import wait_until
 
 LOGS = "/api/webhooks/message-logs/"
@@ -184,7 +185,7 @@ def test_a_wrong_token_is_answered_as_ever_and_costs_its_connection(tmp_path: Pa
 def test_a_token_that_can_be_guessed_is_warned_of(tmp_path: Path, token: str) -> None:
     """A token of one letter was accepted without a word."""
     short = STORE | {"TRACKER_AUTH__TOKENS": token}
-    checked = run("--check", cwd=tmp_path, **short)
+    checked = invoke("--check", cwd=tmp_path, **short)
     assert checked.returncode == 0
     assert "warning: A token has fewer than 16 characters" in checked.stdout
     with Service(tmp_path, **short) as service:
@@ -196,7 +197,7 @@ def test_a_token_that_can_be_guessed_is_warned_of(tmp_path: Path, token: str) ->
 
 def test_a_long_token_is_not(service: Service, tmp_path: Path) -> None:
     assert not service.events("setting_weak")
-    assert "16 characters" not in run("--check", cwd=tmp_path, **STORE).stdout
+    assert "16 characters" not in invoke("--check", cwd=tmp_path, **STORE).stdout
 
 
 # Secrets that everybody can see, or nobody can send ----------------------------------------------
@@ -206,7 +207,7 @@ def test_a_long_token_is_not(service: Service, tmp_path: Path) -> None:
 def test_no_password_stands_in_the_list_of_processes(tmp_path: Path, url: str) -> None:
     """`ps` showed the other Redis' password as long as messages were copied to it."""
     command = ["repartition", "--partitions", "2"]
-    ended = run(*command, "--to-url", url, cwd=tmp_path, **STORE)
+    ended = invoke(*command, "--to-url", url, cwd=tmp_path, **STORE)
     assert ended.returncode == 1
     assert ended.stderr.startswith("message-tracker: --to-url holds a user or a password")
     assert "REPARTITION_TO_URL" in ended.stderr
@@ -215,12 +216,12 @@ def test_no_password_stands_in_the_list_of_processes(tmp_path: Path, url: str) -
 
 def test_the_other_way_is_a_variable_which_must_not_be_empty(tmp_path: Path) -> None:
     """An empty one isn't taken for "where it is": messages would be moved in place."""
-    assert "REPARTITION_TO_URL" in run("repartition", "--help", cwd=tmp_path).stdout
+    assert "REPARTITION_TO_URL" in invoke("repartition", "--help", cwd=tmp_path).stdout
     command = ["repartition", "--partitions", "2"]
-    empty = run(*command, cwd=tmp_path, REPARTITION_TO_URL="", **STORE)
+    empty = invoke(*command, cwd=tmp_path, REPARTITION_TO_URL="", **STORE)
     assert empty.returncode == 2
     assert "must not be empty" in empty.stderr
-    other = run(*command, cwd=tmp_path, REPARTITION_TO_URL="redis://:hush@[::1/0", **STORE)
+    other = invoke(*command, cwd=tmp_path, REPARTITION_TO_URL="redis://:hush@[::1/0", **STORE)
     assert other.returncode == 1
     assert "REPARTITION_TO_URL" in other.stderr
     assert "hush" not in other.stderr
@@ -229,7 +230,7 @@ def test_the_other_way_is_a_variable_which_must_not_be_empty(tmp_path: Path) -> 
 def test_a_token_of_blanks_is_refused(tmp_path: Path) -> None:
     """The service started, and refused everybody: HTTP cuts blanks off."""
     (tmp_path / "config.toml").write_text('[auth]\ntokens = ["  "]\n')
-    ended = run(cwd=tmp_path, TRACKER_REDIS__URL="fakeredis://")
+    ended = invoke("--check", cwd=tmp_path, TRACKER_REDIS__URL="fakeredis://")
     assert ended.returncode == 1
     assert ended.stderr == (
         "message-tracker: auth.tokens in config.toml must be a list of texts that aren't empty, "

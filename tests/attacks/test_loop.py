@@ -29,7 +29,8 @@ from tests.attacks.hostile import API, hostile, statuses, stream, webhook
 from tests.attacks.watching import Watch, exchange, resident_mib, status_in
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
 from tests.factories import event_send, status_update
-from tests.process import ROOT, Service, environment, run
+from tests.in_process import invoke
+from tests.process import ROOT, Service, environment
 from tests.servers import RedisServer
 
 LONGEST_S = 3.0
@@ -291,7 +292,7 @@ async def test_an_odd_record_is_left_out_and_all_others_are_there(
             assert service.status_of(f"{API}/messages/{path}/", TOKEN) == status
         async with session.get(f"{API}/failures/?format=csv") as response:
             assert " rows" in (await response.text()).splitlines()[-1]
-    told = run("export", str(tmp_path / "all.ndjson"), cwd=tmp_path, **_settings(loop_redis))
+    told = invoke("export", str(tmp_path / "all.ndjson"), cwd=tmp_path, **_settings(loop_redis))
     assert told.returncode == (0 if readable else 1), told.stderr
     assert len((tmp_path / "all.ndjson").read_text().splitlines()) == len(seen)
     assert ("can't read" in told.stderr) is not readable

@@ -22,6 +22,7 @@ from tests.conftest import TOKEN, Client, need_server
 from tests.factories import event_send, status_update
 from tests.faults.fault_kit import LOGS, SEND, STATUS, readiness, service_on
 from tests.http import test_endpoints, test_erase, test_insight
+from tests.in_process import invoke
 from tests.process import Service, run
 from tests.samples.stored import samples
 from tests.servers import RedisCluster, RedisServer, Replicated, Sentinels, wheel_binary
@@ -120,7 +121,7 @@ def test_a_user_who_lacks_a_right_is_told_so_in_a_sentence(tmp_path: Path) -> No
             server.command("FLUSHALL")
             server.command("SCRIPT", "FLUSH")
             server.command("ACL", "SETUSER", USER, f"-{right}")
-            ended = run("--check", cwd=tmp_path, **settings(url))
+            ended = invoke("--check", cwd=tmp_path, **settings(url))
             server.command("ACL", "SETUSER", USER, f"+{right}")
             assert ended.returncode == 1
             assert right in ended.stderr.lower()
@@ -180,10 +181,10 @@ def test_the_commands_need_some_rights_more(tmp_path: Path) -> None:
     with RedisServer(appendonly=True) as server:
         url = let_in(server, _of("repartition"), _of("recount"), _OF_TESTS)
         fill(Backend(url, partitions=1), histories(50))
-        assert run("export", "all", cwd=tmp_path, **settings(url)).returncode == 0
-        assert run("import", "all", cwd=tmp_path, **settings(url)).returncode == 0
+        assert invoke("export", "all", cwd=tmp_path, **settings(url)).returncode == 0
+        assert invoke("import", "all", cwd=tmp_path, **settings(url)).returncode == 0
         for arguments in (["adopt"], ["recount", "--mend"], ["repartition", "--partitions", "4"]):
-            ended = run(*arguments, cwd=tmp_path, **settings(url))
+            ended = invoke(*arguments, cwd=tmp_path, **settings(url))
             assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -192,5 +193,5 @@ def test_the_upgrade_needs_some_rights_more(tmp_path: Path) -> None:
     with RedisServer(appendonly=True) as server:
         put(server, samples(2)[0])
         url = let_in(server, _of("upgrade"))
-        ended = run("upgrade", cwd=tmp_path, **settings(url))
+        ended = invoke("upgrade", cwd=tmp_path, **settings(url))
         assert (ended.returncode, ended.stderr) == (0, "")

@@ -24,6 +24,7 @@ from service.errors import StartError
 from service.web.acceptor import bind
 from tests.conftest import need_server
 from tests.factories import event_send
+from tests.in_process import invoke
 from tests.process import HASTY, ROOT, Service, environment, run
 from tests.servers import RedisServer, Replicated, free_port
 
@@ -45,7 +46,7 @@ def redis() -> Iterator[RedisServer]:
 
 
 def _check(folder: Path, **variables: str) -> Ended:
-    return run("--check", cwd=folder, **(WITH_TOKEN | variables))
+    return invoke("--check", cwd=folder, **(WITH_TOKEN | variables))
 
 
 def _keeps_secrets(text: str) -> bool:
