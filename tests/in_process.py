@@ -3,6 +3,7 @@
 Nothing here knows pytest.
 """
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -21,23 +22,38 @@ from tests.process import START_TIMEOUT_S, environment
 def invoke(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs what `python -m service` runs to its end, as `tests.process.run` does.
 
+    A start is fine as well, if it is refused: not from a test that has a loop.
+
     Raises:
-        TimeoutExpired: it goes on longer than `START_TIMEOUT_S`, and maybe even then.
+        TimeoutExpired: beside a loop it goes on longer than `START_TIMEOUT_S`.
     """
     found: list[Result] = []
-    # In a thread of its own, since a loop may run in this one.
-    thread = threading.Thread(
-        target=lambda: found.append(_invoke(arguments, cwd, variables)), daemon=True
-    )
-    thread.start()
-    thread.join(START_TIMEOUT_S)
-    if not found:
-        raise subprocess.TimeoutExpired(list(arguments), START_TIMEOUT_S)
+
+    def work() -> None:
+        found.append(_invoke(arguments, cwd, variables))
+
+    if _loop_runs():
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(START_TIMEOUT_S)
+        if not found:
+            raise subprocess.TimeoutExpired(list(arguments), START_TIMEOUT_S)
+    else:
+        work()
     [result] = found
     said = result.stderr
     if result.exception and not isinstance(result.exception, SystemExit):
         said += "".join(format_exception(result.exception))
     return subprocess.CompletedProcess(list(arguments), result.exit_code, result.stdout, said)
+
+
+def _loop_runs() -> bool:
+    """Whether a loop runs in this thread, which can't have another then."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _invoke(arguments: tuple[str, ...], cwd: Path, variables: dict[str, str]) -> Result:

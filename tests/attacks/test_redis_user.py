@@ -23,7 +23,7 @@ from tests.factories import event_send, status_update
 from tests.faults.fault_kit import LOGS, SEND, STATUS, readiness, service_on
 from tests.http import test_endpoints, test_erase, test_insight
 from tests.in_process import invoke
-from tests.process import Service, run
+from tests.process import Service
 from tests.samples.stored import samples
 from tests.servers import RedisCluster, RedisServer, Replicated, Sentinels, wheel_binary
 from tests.sse_client import SseClient
@@ -109,7 +109,7 @@ def test_a_user_who_lacks_a_right_is_told_so_in_a_sentence(tmp_path: Path) -> No
         url = let_in(server, "-hset")
         for arguments in (["--check"], []):
             known = settings(url, TRACKER_JOURNAL__ENABLED="false")
-            ended = run(*arguments, cwd=tmp_path, **known)
+            ended = invoke(*arguments, cwd=tmp_path, **known)
             assert ended.returncode == 1
             assert "the user lacks HSET" in ended.stderr
             assert "Traceback" not in ended.stderr

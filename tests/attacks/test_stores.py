@@ -249,7 +249,7 @@ def test_a_url_that_cannot_be_read_is_a_sentence_without_the_password(
 ) -> None:
     """A bracket that was forgotten was a traceback, at the start and in `--check`."""
     for arguments in ([], ["--check"], ["export", "all"], ["adopt"]):
-        ended = run(*arguments, cwd=tmp_path, **settings(url))
+        ended = invoke(*arguments, cwd=tmp_path, **settings(url))
         assert ended.returncode == 1
         assert ended.stderr.startswith("message-tracker: redis.url must be like")
         assert "hush" not in ended.stderr
@@ -308,7 +308,7 @@ def test_services_that_start_together_agree_on_the_id(redis: RedisServer, tmp_pa
     """On a store that an upgrade from a version without ids has made."""
     redis.command("HSET", SCHEMA, "version", SCHEMA_VERSION, "partitions", 1)
     folders = [tmp_path / name for name in "abcd"]
-    services = [Service(folder, "--workers", "2", **settings(redis.url)) for folder in folders]
+    services = [Service(folder, **settings(redis.url)) for folder in folders]
     for folder in folders:
         folder.mkdir()
     try:

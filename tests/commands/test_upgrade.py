@@ -133,8 +133,7 @@ def test_a_store_of_version_2_is_refused_at_start_with_the_way_on(
     for arguments in (["--check"], []):
         for journal in ("false", "true"):
             variables = settings(server.url) | {"TRACKER_JOURNAL__ENABLED": journal}
-            started = invoke if arguments else run
-            said = started(*arguments, cwd=tmp_path, **variables)
+            said = invoke(*arguments, cwd=tmp_path, **variables)
             assert said.returncode == 1
             assert f"schema version 2; this service has {SCHEMA_VERSION}" in said.stderr
             assert "Stop every service, and run `python -m service upgrade`." in said.stderr

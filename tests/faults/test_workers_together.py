@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis as driver
 
+from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.faults.fault_kit import Load, eventually, records_at
 from tests.faults.workers_probe import WORKERS, left, until_two
@@ -43,9 +44,7 @@ def test_without_redis_it_ends_with_one_sentence(tmp_path: Path, files: Path) ->
 def test_with_other_partitions_it_ends_with_one_sentence(
     redis: RedisServer, tmp_path: Path
 ) -> None:
-    variables = {"TRACKER_REDIS__URL": redis.url, "TRACKER_AUTH__TOKENS": TOKEN}
-    with Service(tmp_path, *WORKERS, **variables, TRACKER_REDIS__PARTITIONS="4"):
-        pass
+    redis.command("HSET", "{wa:0}:schema", "version", SCHEMA_VERSION, "partitions", 4)
     sentence = _start(tmp_path, TRACKER_REDIS__URL=redis.url, TRACKER_REDIS__PARTITIONS="8")
     assert sentence == "The store has 4 partitions, redis.partitions says 8. Set it to 4."
 
@@ -54,7 +53,7 @@ def test_fakeredis_is_refused(tmp_path: Path) -> None:
     assert "a store of its own" in _start(tmp_path, TRACKER_REDIS__URL="fakeredis://")
 
 
-@pytest.mark.parametrize("embedded", [False, True])
+@pytest.mark.parametrize("embedded", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_port_that_is_taken_is_named(
     redis: RedisServer, tmp_path: Path, crew: Service, embedded: bool
 ) -> None:

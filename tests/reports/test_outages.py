@@ -552,7 +552,7 @@ def test_what_is_in_the_way_of_the_journal_is_said(
     (tmp_path / name).parent.mkdir(mode=0o700, exist_ok=True)
     put(tmp_path / name)
     assert invoke("--check", cwd=tmp_path, **settings(redis.url)).returncode == 1
-    ended = run(cwd=tmp_path, **settings(redis.url))
+    ended = invoke(cwd=tmp_path, **settings(redis.url))
     assert ended.returncode == 1
     assert "journal.enabled" in ended.stderr
     assert "Traceback" not in ended.stderr
