@@ -32,8 +32,14 @@ USER = "tracker"
 _OF_TESTS = "+flushall +keys +type"
 """What only the tests do, to see whether the store holds what it should."""
 
-for module in (test_endpoints, test_erase, test_insight):
+for module in (test_endpoints, test_erase):
     globals().update({name: each for name, each in vars(module).items() if name[:2] != "__"})
+
+
+class TestInsight(test_insight.TestEach):
+    """Each right that they need; all of them are tried in test_redis_user_insight.py."""
+
+    test_of_a_group = test_insight.TestMessage.test_of_a_group_each_participant_is_told
 
 
 def _of(purpose: str) -> str:

@@ -304,6 +304,7 @@ async def test_another_store_that_takes_the_place_of_ours_is_not_written_to(
     assert set(await records_at(other.url)) == {"wamid.9"}
 
 
+@pytest.mark.slow
 def test_services_that_start_together_agree_on_the_id(redis: RedisServer, tmp_path: Path) -> None:
     """On a store that an upgrade from a version without ids has made."""
     redis.command("HSET", SCHEMA, "version", SCHEMA_VERSION, "partitions", 1)

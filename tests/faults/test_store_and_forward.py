@@ -270,6 +270,7 @@ async def test_it_starts_without_redis_and_takes_writes(redis: RedisServer, tmp_
     load.check_stored(await records_at(redis.url))
 
 
+@pytest.mark.slow
 async def test_a_store_that_turns_out_to_be_another_is_not_written_to(
     redis: RedisServer, tmp_path: Path
 ) -> None:

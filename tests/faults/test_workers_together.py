@@ -78,6 +78,7 @@ def _master_of(worker: int) -> int:
 
 
 @pytest.mark.timeout(180)  # it starts six workers
+@pytest.mark.slow
 async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path: Path) -> None:
     need_server()
     port = str(free_port())
@@ -112,7 +113,7 @@ def test_the_trial_mode_says_once_how_to_call_it(tmp_path: Path) -> None:
         assert token not in service.output + service.errors
 
 
-@pytest.mark.parametrize("embedded", [False, True])
+@pytest.mark.parametrize("embedded", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_with_the_outermost_process_everything_ends(
     redis: RedisServer, tmp_path: Path, files: Path, embedded: bool
 ) -> None:

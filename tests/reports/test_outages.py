@@ -181,11 +181,11 @@ LONG = (pytest.mark.slow, pytest.mark.timeout(180))
     ("fault", "lasts_s"),
     [
         (too_few_replicas, 2),
-        (full_memory, 2),
+        pytest.param(full_memory, 2, marks=LONG),
         pytest.param(failing_snapshots, 2, marks=LONG),
         pytest.param(full_disk, 2, marks=LONG),
         pytest.param(replica_of_a_dead_master, 2, marks=LONG),
-        (no_permission_to_write, 2),
+        pytest.param(no_permission_to_write, 2, marks=LONG),
         pytest.param(failing_snapshots, 20, marks=LONG),
         pytest.param(too_few_replicas, 60, marks=LONG),
     ],
@@ -220,6 +220,7 @@ async def test_what_came_while_redis_took_no_writes_is_there_soon_after(
     assert {f"wamid.{number}" for number in reporter.taken} <= records.keys()
 
 
+@pytest.mark.slow
 async def test_outages_on_outages_and_a_restart_within_lose_nothing(
     redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -297,6 +298,7 @@ async def test_many_that_cannot_be_merged_delay_no_others_either(
         assert len(service.events()[before:]) <= A_HANDFUL
 
 
+@pytest.mark.slow
 async def test_another_store_in_the_place_of_ours_is_not_written_to(
     redis: RedisServer, tmp_path: Path
 ) -> None:
