@@ -426,7 +426,6 @@ async def test_requests_behind_an_upgrade_are_not_left_hanging(service: Service,
     assert b"\r\nConnection: close\r\n" in received
 
 
-@pytest.mark.slow
 async def test_answers_that_nobody_reads_are_bounded(start: Start) -> None:
     """A caller looks up a thousand messages with the longest texts, 200 times, and reads nothing.
 

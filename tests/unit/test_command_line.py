@@ -94,6 +94,25 @@ def test_it_says_its_version(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, f"{version('message-tracker')}\n")
 
 
+_IMPORTED = """
+import sys
+from click import Context
+from service.__main__ import main
+for name in main.list_commands(Context(main)):
+    main.get_command(Context(main), name)
+print(*{"aiohttp", "gunicorn"} & sys.modules.keys())
+import service.commands.start
+print(*{"aiohttp", "gunicorn"} & sys.modules.keys())
+"""
+
+
+def test_a_start_imports_only_what_it_needs() -> None:
+    """The commands do without HTTP, and one worker without a master."""
+    command = [sys.executable, "-c", _IMPORTED]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert ended.stdout == "\naiohttp\n"
+
+
 # --check ----------------------------------------------------------------------------------------
 
 
