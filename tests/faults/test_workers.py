@@ -297,7 +297,6 @@ async def test_a_reload_reads_the_settings_again(redis: RedisServer, tmp_path: P
         assert service.stop() == 0
 
 
-@pytest.mark.slow
 def test_who_asks_for_a_reload_during_a_reload_gets_another(crew: Service) -> None:
     """The settings may have been changed once more after the first had read them."""
     until_two(crew)

@@ -102,9 +102,12 @@ async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path
 
 
 def test_the_trial_mode_says_once_how_to_call_it(tmp_path: Path) -> None:
+    """Also after a reload."""
     need_server()
     with Service(tmp_path, *WORKERS) as service:
-        until_two(service)
+        old = until_two(service)
+        service.send_signal(signal.SIGHUP)
+        until_two(service, but=old)
         token = (tmp_path / "data" / "token").read_text()
         assert service.output.count("curl -H") == 1
         assert service.url in service.output
