@@ -12,6 +12,10 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 # order of the files: slow ones come first.
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
+# Empty, which is the same as unset: containers often set it, and then each of some hundred processes
+# of the tests compiles the service anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install run env demo screenshot test test-rest test-all attack lint types docs bench lock vendor codes clean
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import asdict
+from redis.asyncio.cluster import ClusterNode, PipelineCommand
 
 from service.backends.cluster import Cluster
 from service.backends.connect import connect
@@ -90,9 +91,9 @@ class Bench:
         """Everything in the store."""
         found: Contents = {}
         for node in await nodes_of(self.server):
-            for key in await node.execute_command("KEYS", "*"):
-                assert key.decode() not in found, "a key on two nodes"
-                found[key.decode()] = await _held(node, key)
+            for key, (kind, held) in (await dump_of(node)).items():
+                assert key not in found, "a key on two nodes"
+                found[key] = _readable(key, kind, held)
         return found
 
     async def tombs(self) -> Contents:
@@ -166,25 +167,64 @@ async def nodes_of(server: Server) -> list[Any]:
     return [server._client]
 
 
-async def _held(node: Any, key: bytes) -> Any:
-    kind = await node.execute_command("TYPE", key)
-    if kind in {b"string", "string"}:
-        held = await node.execute_command("GET", key)
-        return dict(times_in(held)) if b":times:" in key else held
-    if kind in {b"hash", "hash"}:
-        fields = await node.execute_command("HGETALL", key)
-        known = {name.decode(): value.decode() for name, value in fields.items()}
-        if b":msg:" in key or b":participants:" in key:
+_READ = {
+    "string": ("GET",),
+    "hash": ("HGETALL",),
+    "zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+    "stream": ("XRANGE", "-", "+"),
+}
+"""How a key of each type is read: the command, and what stands behind the key."""
+
+
+async def dump_of(node: Any) -> dict[str, tuple[str, Any]]:
+    """All keys of a server: their types, and what they hold."""
+    keys = await node.execute_command("KEYS", "*")
+    kinds = [_text(kind) for kind in await _all(node, [("TYPE", key) for key in keys])]
+    assert set(kinds) <= _READ.keys()
+    reads = [_READ[kind] for kind in kinds]
+    held = await _all(
+        node, [(name, key, *rest) for key, (name, *rest) in zip(keys, reads, strict=True)]
+    )
+    return dict(zip(map(_text, keys), zip(kinds, held, strict=True), strict=True))
+
+
+async def _all(node: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
+    """The answers to commands that are sent at once, which is ten times quicker than one by one."""
+    if isinstance(node, ClusterNode):
+        pipeline = [
+            PipelineCommand(place, *one, **_options(one)) for place, one in enumerate(commands)
+        ]
+        await node.execute_pipeline(pipeline)
+        return [one.result for one in pipeline]
+    pipeline = node.pipeline(transaction=False)
+    for one in commands:
+        pipeline.execute_command(*one, **_options(one))
+    return list(await pipeline.execute())
+
+
+def _options(command: tuple[Any, ...]) -> dict[str, bool]:
+    """The driver's options: members come with their scores as numbers."""
+    return {"withscores": True} if command[0] == "ZRANGE" else {}
+
+
+def _text(given: bytes | str) -> str:
+    return given.decode() if isinstance(given, bytes) else given
+
+
+def _readable(key: str, kind: str, held: Any) -> Any:
+    """What a key holds as tests compare it."""
+    if kind == "string":
+        return dict(times_in(held)) if ":times:" in key else held
+    if kind == "hash":
+        known = {name.decode(): value.decode() for name, value in held.items()}
+        if ":msg:" in key or ":participants:" in key:
             assert all(known.values()), "an empty text is never stored"
             return known
         return {name: value if name == "id" else int(value) for name, value in known.items()}
-    if kind in {b"stream", "stream"}:
-        entries = await node.execute_command("XRANGE", key, "-", "+")
-        texts = [fields[b"ids"].decode() for _, fields in entries]
+    if kind == "stream":
+        texts = [fields[b"ids"].decode() for _, fields in held]
         return [text[at : at + 22] for text in texts for at in range(0, len(text), 22)]
-    assert kind in {b"zset", "zset"}, (key, kind)
-    entries = await node.execute_command("ZRANGE", key, 0, -1, "WITHSCORES", withscores=True)
-    return {member.decode(): int(score) for member, score in entries}
+    return {member.decode(): int(score) for member, score in held}
 
 
 NAMES = [stored(field) for field in Record._fields]

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from redis import DriverInfo
 from redis import asyncio as driver
 from redis import exceptions as faults
 from redis.asyncio.cluster import ClusterNode
@@ -67,6 +68,7 @@ def _server_of(url: str, settings: config.Redis) -> Server:
             socket_timeout=socket_timeout_s,
             socket_connect_timeout=socket_timeout_s,
             retry=Retry(NoBackoff(), 0),
+            driver_info=DriverInfo(),  # else each connection looks up the driver's version anew
         )
     # The driver raises any of these for a bad option. We hide its text: it may hold the password.
     except (KeyError, TypeError, ValueError, faults.RedisError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from service.domain.dimensions import DIMENSIONS, Dimension, Value
@@ -129,6 +130,7 @@ def _list(items: Iterable[object]) -> str:
     return ", ".join(map(str, items))
 
 
+@cache
 def render(name: str, call: str = "redis.call") -> str:
     """The text of `lua/<name>.lua` as a server gets it, without its `#!lua` line.
 

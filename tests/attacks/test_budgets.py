@@ -57,21 +57,37 @@ def store() -> Iterator[RedisServer]:
 Start = Callable[..., Service]
 
 
+def known_to(store: RedisServer) -> dict[str, str]:
+    """The settings of a service on that Redis that knows Meta's secret."""
+    return {
+        "TRACKER_REDIS__URL": store.url,
+        "TRACKER_AUTH__TOKENS": TOKEN,
+        "TRACKER_META__APP_SECRET": SECRET,
+        "TRACKER_JOURNAL__ENABLED": "false",
+    }
+
+
 @pytest.fixture
 def start(tmp_path: Path, store: RedisServer) -> Iterator[Start]:
-    """Starts services on that Redis that know Meta's secret, with further settings."""
+    """Starts services on that Redis, with further settings."""
     with ExitStack() as stack:
 
         def started(*arguments: str, **settings: str) -> Service:
-            known = {
-                "TRACKER_REDIS__URL": store.url,
-                "TRACKER_AUTH__TOKENS": TOKEN,
-                "TRACKER_META__APP_SECRET": SECRET,
-                "TRACKER_JOURNAL__ENABLED": "false",
-            }
-            return stack.enter_context(Service(tmp_path, *arguments, **(known | settings)))
+            known = known_to(store) | settings
+            return stack.enter_context(Service(tmp_path, *arguments, **known))
 
         yield started
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One for all tests that leave it as it was."""
+    need_server()
+    with (
+        RedisServer() as store,
+        Service(tmp_path_factory.mktemp("service"), **known_to(store)) as service,
+    ):
+        yield service
 
 
 def head(method: str, path: str, *lines: str) -> bytes:
@@ -188,12 +204,11 @@ def rss_mib(service: Service) -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-async def test_probes_with_a_body_keep_no_report_out(start: Start) -> None:
+async def test_probes_with_a_body_keep_no_report_out(service: Service) -> None:
     """A stranger asks `/readyz` on a hundred connections, and each probe announces a body.
 
     A probe is never refused. So it must not count either, or reports that are sent once are.
     """
-    service = start()
     probe = head("GET", "/readyz", "Transfer-Encoding: chunked") + b"0\r\n\r\n"
     async with lines(service, 128) as attackers:
         for attacker in attackers:
@@ -204,10 +219,9 @@ async def test_probes_with_a_body_keep_no_report_out(start: Start) -> None:
 
 @pytest.mark.parametrize("length", ["Content-Length: 5242880", "Transfer-Encoding: chunked"])
 async def test_bodies_that_are_announced_and_never_come_keep_nobody_from_reading(
-    start: Start, length: str
+    service: Service, length: str
 ) -> None:
     """A stranger opens connections to Meta's webhook, announces 5 MiB on each, and sends a byte."""
-    service = start()
     announced = head("POST", WHATSAPP, f"X-Hub-Signature-256: {PLAUSIBLE}", length) + b"1\r\n{"
     async with lines(service, 100) as attackers:
         for attacker in attackers:
@@ -250,9 +264,8 @@ async def test_unsigned_bodies_have_a_small_budget(start: Start) -> None:
 
 @pytest.mark.parametrize("mark", ["x", "sha256=0", "sha1=" + "0" * 40, PLAUSIBLE.upper()])
 async def test_a_signature_that_can_fit_nothing_is_refused_before_the_body(
-    start: Start, mark: str
+    service: Service, mark: str
 ) -> None:
-    service = start()
     line = head("POST", WHATSAPP, f"X-Hub-Signature-256: {mark}", "Content-Length: 5242880")
     assert (await ask(service, line)).status == 403
 
@@ -380,9 +393,8 @@ _SCRIPTS = ("eval", "evalsha", "fcall")
     ("path", "token", "status"), [(STATUS, TOKEN, 413), (STATUS, "", 401), (LOOKUP, TOKEN, 413)]
 )
 async def test_who_asks_first_whether_to_send_a_body_is_not_told_to_send_it_in_vain(
-    start: Start, path: str, token: str, status: int
+    service: Service, path: str, token: str, status: int
 ) -> None:
-    service = start()
     known = [f"X-Webhook-Token: {token}", "Content-Length: 999999999", "Expect: 100-continue"]
     async with lines(service) as [line]:
         answer = await line.ask(head("POST", path, *known))
@@ -391,8 +403,7 @@ async def test_who_asks_first_whether_to_send_a_body_is_not_told_to_send_it_in_v
 
 
 @pytest.mark.parametrize("path", [STATUS, BATCH])
-async def test_who_asks_first_and_is_let_in_is_told_to_send_it(start: Start, path: str) -> None:
-    service = start()
+async def test_who_asks_first_and_is_let_in_is_told_to_send_it(service: Service, path: str) -> None:
     body = json.dumps(status_update(1, "read")).encode() + b"\n"
     kind = "application/x-ndjson" if path == BATCH else "application/json"
     known = [f"X-Webhook-Token: {TOKEN}", f"Content-Length: {len(body)}", f"Content-Type: {kind}"]
@@ -405,9 +416,8 @@ async def test_who_asks_first_and_is_let_in_is_told_to_send_it(start: Start, pat
 
 
 @pytest.mark.parametrize("kind", ["h2c", "websocket", "TLS/1.0"])
-async def test_requests_behind_an_upgrade_are_not_left_hanging(start: Start, kind: str) -> None:
+async def test_requests_behind_an_upgrade_are_not_left_hanging(service: Service, kind: str) -> None:
     """The service speaks nothing but HTTP/1.1: it answers, and closes, so that they come anew."""
-    service = start()
     upgrade = head("GET", "/healthz", "Connection: Upgrade", f"Upgrade: {kind}")
     async with lines(service) as [line]:
         await line.send(upgrade + head("GET", "/healthz") * 2)

@@ -23,7 +23,8 @@ from service.config import Auth, MetaApp, Redis, Settings
 from service.domain.dimensions import LISTED
 from service.models.insight_responses import list_name
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer, need_server
-from tests.process import Service, run
+from tests.in_process import invoke
+from tests.process import Service
 
 API = "/api/webhooks"
 SECRET = "5ecret-of-the-callers"
@@ -447,7 +448,7 @@ def test_all_that_the_service_writes_is_its_owners_alone(tmp_path: Path) -> None
         token = (tmp_path / "data" / "token").read_text()
         head += f"X-Webhook-Token: {token}\r\nConnection: close\r\n\r\n"
         assert statuses(exchange(service, head.encode() + body)) == [200]
-        assert run("export", "file.ndjson", cwd=tmp_path).returncode == 0
+        assert invoke("export", "file.ndjson", cwd=tmp_path).returncode == 0
         found = [*(tmp_path / "data").rglob("*"), tmp_path / "data", tmp_path / "file.ndjson"]
         assert {"token", "journal.db", "redis.sock"} <= {each.name for each in found}
         assert {stat.S_IMODE(each.stat().st_mode) & 0o077 for each in found} == {0}

@@ -17,8 +17,9 @@ import pytest
 
 from tests.conftest import TOKEN, need_server
 from tests.factories import event_send
-from tests.faults.fault_kit import ERASE, SEND
-from tests.process import Service, run
+from tests.faults.fault_kit import ERASE, SEND, eventually, service_on
+from tests.in_process import invoke
+from tests.process import Service
 from tests.servers import RedisServer, wait_until
 
 BATCH = "/api/webhooks/track-send/batch/"
@@ -340,45 +341,56 @@ WAYS = [
 ]
 
 
-def missing(service: Service) -> int:
+Events = Callable[[str], list[dict[str, Any]]]
+"""The events of a name in a log."""
+
+
+def missing(events: Events) -> int:
     """How many reports the log says to be lost, or to be unreadable in the journal."""
     return (
-        sum(int(event["entries"]) for event in service.events("entry_unreadable"))
-        + sum(int(event["reports_lost"]) for event in service.events("journal_set_aside"))
-        + sum(int(event["reports"]) for event in service.events("journal_lost"))
+        sum(int(event["entries"]) for event in events("entry_unreadable"))
+        + sum(int(event["reports_lost"]) for event in events("journal_set_aside"))
+        + sum(int(event["reports"]) for event in events("journal_lost"))
     )
 
 
+def events_in(caplog: pytest.LogCaptureFixture) -> Events:
+    return lambda name: [vars(each) for each in caplog.records if each.getMessage() == name]
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.damage.__name__)
-def test_what_can_be_read_is_merged_and_the_rest_is_said(
-    outage: Outage, tmp_path: Path, way: Way
+async def test_what_can_be_read_is_merged_and_the_rest_is_said(
+    outage: Outage, tmp_path: Path, caplog: pytest.LogCaptureFixture, way: Way
 ) -> None:
     """A flipped bit cost 600 acknowledged reports without a line; garbage kept the service out."""
-    redis, folder = outage.redis, tmp_path / "data"
+    redis, folder, events = outage.redis, tmp_path / "data", events_in(caplog)
     shutil.copytree(outage.folder, folder)
     keys = redis.command("KEYS", "{wa:0}:*")
     assert isinstance(keys, list)
     redis.command("DEL", "none", *(key for key in keys if not key.endswith(":schema")))
     way.damage(folder)
     damaged = (folder / "journal.db").read_bytes() if (folder / "journal.db").is_file() else b""
-    with Service(tmp_path, **settings(redis, folder)) as service:
-        wait_until(
-            lambda: stored(redis) + missing(service) == QUEUED, "all to be merged or said", 30
-        )
+
+    async def merged_or_said(number: int) -> None:
+        await eventually(lambda: stored(redis) + missing(events) == number, "all merged or said")
+
+    async with service_on(redis.url, data_dir=folder) as client:
+        await merged_or_said(QUEUED)
         assert stored(redis) in way.merged
-        events = ("entry_unreadable", "journal_set_aside", "journal_lost")
-        assert [name for name in events if service.events(name)] == [way.said] * bool(way.said)
-        assert Caller(service).post(SEND, event_send(QUEUED))[0] == 200
-        for event in service.events("journal_set_aside"):
+        names = ("entry_unreadable", "journal_set_aside", "journal_lost")
+        assert [name for name in names if events(name)] == [way.said] * bool(way.said)
+        assert (await client.post(SEND, json=event_send(QUEUED))).status == 200
+        for event in events("journal_set_aside"):
             aside = folder / event["file"]
             assert aside.is_dir() or aside.read_bytes() == damaged
             assert aside.is_dir() or stat.S_IMODE(aside.stat().st_mode) == 0o600
         redis.pause()
         try:  # the journal is as good as new
-            queue(service, QUEUED + 1, 2)
+            for number in (1, 2):
+                assert (await client.post(SEND, json=event_send(QUEUED + number))).status == 202
         finally:
             redis.resume()
-        wait_until(lambda: stored(redis) + missing(service) == QUEUED + 3, "these to be merged", 30)
+        await merged_or_said(QUEUED + 3)
 
 
 @pytest.mark.parametrize("damage", [no_file, another_file, nothing_of_it])
@@ -395,9 +407,11 @@ def test_damage_while_the_service_runs_is_said_and_the_journal_goes_on(
         redis_away.resume()
         total = QUEUED + 50
         # Redis may also have had the first of them, before it stood still.
-        wait_until(lambda: stored(redis_away) + missing(service) >= total, "all to be said", 30)
+        wait_until(
+            lambda: stored(redis_away) + missing(service.events) >= total, "all to be said", 30
+        )
         assert stored(redis_away) >= 50
-        assert 0 < missing(service) <= QUEUED
+        assert 0 < missing(service.events) <= QUEUED
         assert len(service.events()) <= 2 * A_HANDFUL
 
 
@@ -418,7 +432,7 @@ def test_what_nobody_can_tell_the_store_of_waits_until_it_is_adopted(
         assert caller.post(SEND, event_send(QUEUED))[0] == 200
         assert caller.journal()["for_other_stores"] == QUEUED
         assert stored(redis) == 1
-        assert run("adopt", cwd=tmp_path, **settings(redis, folder)).returncode == 0
+        assert invoke("adopt", cwd=tmp_path, **settings(redis, folder)).returncode == 0
         wait_until(lambda: stored(redis) == QUEUED + 1, "all to be merged", 30)
 
 
@@ -507,7 +521,7 @@ def test_a_folder_that_others_may_write_to_is_refused(
     folder.mkdir()
     folder.chmod(0o777)
     for arguments in ((), ("--check",)):
-        ended = run(*arguments, cwd=tmp_path, **settings(redis_away, folder))
+        ended = invoke(*arguments, cwd=tmp_path, **settings(redis_away, folder))
         assert ended.returncode == 1
         assert f"data_dir is open to other users: chmod 700 {folder}" in ended.stderr
     assert list(folder.iterdir()) == []
@@ -531,7 +545,7 @@ def test_without_a_folder_to_write_to_the_service_says_so_and_does_not_start(
     with read_only(small_disk) as beyond:
         for folder in (tmp_path / "file", tmp_path / "file" / "data", small_disk, beyond):
             for arguments in ((), ("--check",)):
-                ended = run(*arguments, cwd=tmp_path, **settings(redis_away, folder))
+                ended = invoke(*arguments, cwd=tmp_path, **settings(redis_away, folder))
                 assert ended.returncode == 1
                 assert "data_dir" in ended.stderr
                 assert "Traceback" not in ended.stderr
@@ -541,7 +555,7 @@ def test_a_check_tells_what_will_be_set_aside(redis_away: RedisServer, tmp_path:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     (folder / "journal.db").write_text("not what it should be" * 100)
-    ended = run("--check", cwd=tmp_path, **settings(redis_away, folder))
+    ended = invoke("--check", cwd=tmp_path, **settings(redis_away, folder))
     assert ended.returncode == 0
     assert "warning: " in ended.stdout
     assert "the service will set it aside" in ended.stdout

@@ -22,7 +22,8 @@ from tests.conftest import TOKEN, Client, need_server
 from tests.factories import event_send, status_update
 from tests.faults.fault_kit import LOGS, SEND, STATUS, readiness, service_on
 from tests.http import test_endpoints, test_erase, test_insight
-from tests.process import Service, run
+from tests.in_process import invoke
+from tests.process import Service
 from tests.samples.stored import samples
 from tests.servers import RedisCluster, RedisServer, Replicated, Sentinels, wheel_binary
 from tests.sse_client import SseClient
@@ -31,8 +32,14 @@ USER = "tracker"
 _OF_TESTS = "+flushall +keys +type"
 """What only the tests do, to see whether the store holds what it should."""
 
-for module in (test_endpoints, test_erase, test_insight):
+for module in (test_endpoints, test_erase):
     globals().update({name: each for name, each in vars(module).items() if name[:2] != "__"})
+
+
+class TestInsight(test_insight.TestEach):
+    """Each right that they need; all of them are tried in test_redis_user_insight.py."""
+
+    test_of_a_group = test_insight.TestMessage.test_of_a_group_each_participant_is_told
 
 
 def _of(purpose: str) -> str:
@@ -108,7 +115,7 @@ def test_a_user_who_lacks_a_right_is_told_so_in_a_sentence(tmp_path: Path) -> No
         url = let_in(server, "-hset")
         for arguments in (["--check"], []):
             known = settings(url, TRACKER_JOURNAL__ENABLED="false")
-            ended = run(*arguments, cwd=tmp_path, **known)
+            ended = invoke(*arguments, cwd=tmp_path, **known)
             assert ended.returncode == 1
             assert "the user lacks HSET" in ended.stderr
             assert "Traceback" not in ended.stderr
@@ -120,7 +127,7 @@ def test_a_user_who_lacks_a_right_is_told_so_in_a_sentence(tmp_path: Path) -> No
             server.command("FLUSHALL")
             server.command("SCRIPT", "FLUSH")
             server.command("ACL", "SETUSER", USER, f"-{right}")
-            ended = run("--check", cwd=tmp_path, **settings(url))
+            ended = invoke("--check", cwd=tmp_path, **settings(url))
             server.command("ACL", "SETUSER", USER, f"+{right}")
             assert ended.returncode == 1
             assert right in ended.stderr.lower()
@@ -180,10 +187,10 @@ def test_the_commands_need_some_rights_more(tmp_path: Path) -> None:
     with RedisServer(appendonly=True) as server:
         url = let_in(server, _of("repartition"), _of("recount"), _OF_TESTS)
         fill(Backend(url, partitions=1), histories(50))
-        assert run("export", "all", cwd=tmp_path, **settings(url)).returncode == 0
-        assert run("import", "all", cwd=tmp_path, **settings(url)).returncode == 0
+        assert invoke("export", "all", cwd=tmp_path, **settings(url)).returncode == 0
+        assert invoke("import", "all", cwd=tmp_path, **settings(url)).returncode == 0
         for arguments in (["adopt"], ["recount", "--mend"], ["repartition", "--partitions", "4"]):
-            ended = run(*arguments, cwd=tmp_path, **settings(url))
+            ended = invoke(*arguments, cwd=tmp_path, **settings(url))
             assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -192,5 +199,5 @@ def test_the_upgrade_needs_some_rights_more(tmp_path: Path) -> None:
     with RedisServer(appendonly=True) as server:
         put(server, samples(2)[0])
         url = let_in(server, _of("upgrade"))
-        ended = run("upgrade", cwd=tmp_path, **settings(url))
+        ended = invoke("upgrade", cwd=tmp_path, **settings(url))
         assert (ended.returncode, ended.stderr) == (0, "")

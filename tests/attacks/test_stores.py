@@ -25,6 +25,7 @@ from tests.faults.fault_kit import (
     records_at,
     service_on,
 )
+from tests.in_process import invoke
 from tests.process import Service, run
 from tests.proxy import Proxy
 from tests.servers import RedisServer, wait_until
@@ -137,7 +138,7 @@ async def test_what_waits_for_one_store_is_never_merged_into_another(
         other.resume()
         await eventually(lambda: readyz(service)["journal"]["reports"] == 3, "its own report")
         assert readyz(service)["journal"]["for_other_stores"] == 3
-        checked = run("--check", cwd=tmp_path, **settings(other.url))
+        checked = invoke("--check", cwd=tmp_path, **settings(other.url))
         assert checked.returncode == 0
         assert "warning: Reports for another store wait in the journal" in checked.stdout
         status, answer = await post(service, "/api/webhooks/erase/", {"event_id": "event-1"})
@@ -200,7 +201,7 @@ async def test_a_redis_that_is_emptied_is_noticed_and_held_until_somebody_decide
         [unfit] = service.events("store_unfit")
         assert "no store any more" in unfit["reason"]
         assert "python -m service adopt" in unfit["reason"]
-        adopted = run("adopt", cwd=tmp_path, **settings(redis.url))
+        adopted = invoke("adopt", cwd=tmp_path, **settings(redis.url))
         assert adopted.returncode == 0
         await until_empty(service)
     assert set(await records_at(redis.url)) == {"wamid.2"}
@@ -248,7 +249,7 @@ def test_a_url_that_cannot_be_read_is_a_sentence_without_the_password(
 ) -> None:
     """A bracket that was forgotten was a traceback, at the start and in `--check`."""
     for arguments in ([], ["--check"], ["export", "all"], ["adopt"]):
-        ended = run(*arguments, cwd=tmp_path, **settings(url))
+        ended = invoke(*arguments, cwd=tmp_path, **settings(url))
         assert ended.returncode == 1
         assert ended.stderr.startswith("message-tracker: redis.url must be like")
         assert "hush" not in ended.stderr
@@ -303,11 +304,12 @@ async def test_another_store_that_takes_the_place_of_ours_is_not_written_to(
     assert set(await records_at(other.url)) == {"wamid.9"}
 
 
+@pytest.mark.slow
 def test_services_that_start_together_agree_on_the_id(redis: RedisServer, tmp_path: Path) -> None:
     """On a store that an upgrade from a version without ids has made."""
     redis.command("HSET", SCHEMA, "version", SCHEMA_VERSION, "partitions", 1)
     folders = [tmp_path / name for name in "abcd"]
-    services = [Service(folder, "--workers", "2", **settings(redis.url)) for folder in folders]
+    services = [Service(folder, **settings(redis.url)) for folder in folders]
     for folder in folders:
         folder.mkdir()
     try:
@@ -334,6 +336,6 @@ async def test_a_worker_that_is_replaced_does_not_begin_a_store_that_others_hold
         await eventually(lambda: len(service.events("started")) == 3, "its successor")
         await queue(service, 1)
         assert redis.command("DBSIZE") == 0
-        assert run("adopt", cwd=tmp_path, **settings(redis.url)).returncode == 0
+        assert invoke("adopt", cwd=tmp_path, **settings(redis.url)).returncode == 0
         await until_empty(service)
     assert set(await records_at(redis.url)) == {"wamid.1"}

@@ -24,6 +24,7 @@ from tests.backends import Backend
 from tests.commands.stores import fill, histories, participants_in, records_in, variables
 from tests.conftest import TOKEN, need_server
 from tests.documents import page
+from tests.in_process import invoke
 from tests.process import KILLED, Service, environment, run
 from tests.servers import RedisServer, wait_until
 
@@ -34,7 +35,7 @@ Ended = subprocess.CompletedProcess[str]
 
 def does(folder: Path, backend: Backend, *arguments: str, code: int = 0) -> Ended:
     """Runs a command on a store; it must end with this code."""
-    ended = run(*arguments, cwd=folder, **variables(backend))
+    ended = invoke(*arguments, cwd=folder, **variables(backend))
     assert ended.returncode == code, ended
     return ended
 
@@ -225,7 +226,7 @@ def test_a_file_that_lacks_what_is_needed_is_told_in_a_sentence(
     tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     (tmp_path / "old.csv").write_text(CSV, newline="")
-    ended = run("import", *arguments, cwd=tmp_path, TRACKER_REDIS__URL="redis://127.0.0.1:1")
+    ended = invoke("import", *arguments, cwd=tmp_path, TRACKER_REDIS__URL="redis://127.0.0.1:1")
     assert ended.returncode == 1
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -326,11 +327,12 @@ def test_the_private_server_of_a_running_service_is_shared(tmp_path: Path) -> No
     need_server()
     old = {"wamid": "wamid.old", "status": "read", "read_at": "2026-01-15T10:30:00Z"}
     (tmp_path / "old.ndjson").write_text(json.dumps(old))
-    with Service(tmp_path, TRACKER_AUTH__TOKENS=TOKEN):
-        assert "1 created" in run("import", "old.ndjson", cwd=tmp_path).stdout
-        told = run("export", "-", cwd=tmp_path)
+    with Service(tmp_path, TRACKER_AUTH__TOKENS=TOKEN) as service:
+        assert "1 created" in invoke("import", "old.ndjson", cwd=tmp_path).stdout
+        told = invoke("export", "-", cwd=tmp_path)
         assert json.loads(told.stdout)["wamid"] == "wamid.old"
-    alone = run("export", "-", cwd=tmp_path)
+        assert service.stop() == 0  # and the server with it: one that ends would be shared, too
+    alone = invoke("export", "-", cwd=tmp_path)
     assert json.loads(alone.stdout)["read_at"] == "2026-01-15T10:30:00Z"
 
 

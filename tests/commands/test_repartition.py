@@ -11,6 +11,7 @@ from service.domain.identity import id_of, partition_of
 from service.store.keys import SCHEMA_VERSION, tag_of
 from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
+from tests.in_process import invoke
 from tests.process import KILLED, run
 from tests.servers import RedisCluster, RedisServer
 
@@ -22,7 +23,7 @@ Ended = subprocess.CompletedProcess[str]
 def copies(folder: Path, source: Backend, target: Backend, *options: str, code: int = 0) -> Ended:
     """Runs the command; it must end with this code."""
     to = ["--partitions", str(target.partitions), "--to-url", target.url]
-    ended = run("repartition", *to, *options, cwd=folder, **variables(source))
+    ended = invoke("repartition", *to, *options, cwd=folder, **variables(source))
     assert ended.returncode == code, ended
     assert "Traceback" not in ended.stderr
     return ended
@@ -49,8 +50,11 @@ def gone_of(node: RedisServer) -> list[str]:
 
 
 def test_one_redis_goes_to_a_cluster(tmp_path: Path, one: Backend, cluster: Backend) -> None:
+    """By a process of its own."""
     records = fill(one, histories(300))
-    told = copies(tmp_path, one, cluster)
+    to = ["--partitions", str(cluster.partitions), "--to-url", cluster.url]
+    told = run("repartition", *to, cwd=tmp_path, **variables(one))
+    assert told.returncode == 0
     assert told.stdout.startswith("Copied 300 messages and 0 tombstones in ")
     assert told.stdout.endswith("and redis.partitions to 8.\n")
     assert records_in(cluster) == records
@@ -99,14 +103,14 @@ def test_a_copy_that_was_killed_is_run_again(
     killed = run("repartition", *arguments, cwd=tmp_path, program=KILLED, **variables(one))
     assert killed.returncode == -signal.SIGKILL
     assert messages_in(other_server) == 60
-    checked = run("--check", cwd=tmp_path, TRACKER_AUTH__TOKENS="t", **variables(other))
+    checked = invoke("--check", cwd=tmp_path, TRACKER_AUTH__TOKENS="t", **variables(other))
     assert checked.returncode == 1
     assert "on the way to 3 partitions" in checked.stderr
     otherwise = copies(tmp_path, one, Backend(other.url, partitions=4), code=1)
     assert "has a store with 3 partitions" in otherwise.stderr
     copies(tmp_path, one, other)
     assert records_in(other) == records
-    checked = run("--check", cwd=tmp_path, TRACKER_AUTH__TOKENS="t", **variables(other))
+    checked = invoke("--check", cwd=tmp_path, TRACKER_AUTH__TOKENS="t", **variables(other))
     assert checked.returncode == 0
 
 
@@ -148,7 +152,7 @@ def test_what_can_be_no_target_is_refused(
 
 def moves(folder: Path, store: Backend, partitions: int, code: int = 0) -> Ended:
     """Runs the command on the store itself; it must end with this code."""
-    ended = run("repartition", "--partitions", str(partitions), cwd=folder, **variables(store))
+    ended = invoke("repartition", "--partitions", str(partitions), cwd=folder, **variables(store))
     assert ended.returncode == code, ended
     assert "Traceback" not in ended.stderr
     return ended
@@ -196,7 +200,7 @@ def test_a_move_that_was_killed_is_run_again(
     assert killed.returncode == -signal.SIGKILL
     twice = messages_in(redis_server) - 100
     assert 10 < twice <= 20  # of the last twenty those that have to move
-    checked = run("--check", cwd=tmp_path, TRACKER_AUTH__TOKENS="t", **variables(one))
+    checked = invoke("--check", cwd=tmp_path, TRACKER_AUTH__TOKENS="t", **variables(one))
     assert "on the way to 4 partitions" in checked.stderr
     assert "first take it there" in moves(tmp_path, one, 3, code=1).stderr
     assert moves(tmp_path, one, 4).stdout.startswith("Moved 100 messages")

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from service.store.keys import SCHEMA_VERSION, tag_of
 from tests.backends import Backend
 from tests.commands.stores import records_in
 from tests.conftest import need_server
+from tests.in_process import invoke
 from tests.process import Service, environment, run
 from tests.samples.stored import Sample, samples, writes_of
 from tests.servers import RedisServer, Replicated, Sentinels, wait_until, wheel_binary
+from tests.unwatched import unwatched
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -90,18 +93,22 @@ def settings(url: str) -> dict[str, str]:
             "TRACKER_AUTH__TOKENS": "t", "TRACKER_JOURNAL__ENABLED": "false"}  # fmt: skip
 
 
-def upgrades(
-    folder: Path, url: str, *options: str, code: int = 0, program: str = "tests.unwatched"
-) -> Ended:
+def upgrades(folder: Path, url: str, *options: str, code: int = 0, watched: bool = False) -> Ended:
     """Runs the command; it must end with this code."""
-    ended = run("upgrade", *options, cwd=folder, program=program, **settings(url))
+    with nullcontext() if watched else unwatched():
+        ended = invoke("upgrade", *options, cwd=folder, **settings(url))
     assert ended.returncode == code, ended
     assert "Traceback" not in ended.stderr
     return ended
 
 
-def checks(folder: Path, url: str, program: str = "service") -> Ended:
-    return run("--check", cwd=folder, program=program, **settings(url))
+def checks(folder: Path, url: str) -> Ended:
+    return invoke("--check", cwd=folder, **settings(url))
+
+
+def checks_older(folder: Path, url: str) -> Ended:
+    """What the version before says of the store."""
+    return run("--check", cwd=folder, program="tests.older", **settings(url))
 
 
 def version_in(server: RedisServer) -> object:
@@ -126,7 +133,7 @@ def test_a_store_of_version_2_is_refused_at_start_with_the_way_on(
     for arguments in (["--check"], []):
         for journal in ("false", "true"):
             variables = settings(server.url) | {"TRACKER_JOURNAL__ENABLED": journal}
-            said = run(*arguments, cwd=tmp_path, **variables)
+            said = invoke(*arguments, cwd=tmp_path, **variables)
             assert said.returncode == 1
             assert f"schema version 2; this service has {SCHEMA_VERSION}" in said.stderr
             assert "Stop every service, and run `python -m service upgrade`." in said.stderr
@@ -140,16 +147,16 @@ def test_nobody_starts_in_its_midst_and_the_older_version_not_after_it(
     tmp_path: Path, server: RedisServer
 ) -> None:
     killed(tmp_path, server, is_under_way)
-    for program in ("service", "tests.older"):
-        said = checks(tmp_path, server.url, program)
+    for check in (checks, checks_older):
+        said = check(tmp_path, server.url)
         assert said.returncode == 1
         assert "on the way to schema version" in said.stderr
         assert "run `python -m service upgrade` until it is done" in said.stderr
     for command in (["export", "-"], ["recount"], ["repartition", "--partitions", "3"]):
-        said = run(*command, cwd=tmp_path, **settings(server.url))
+        said = invoke(*command, cwd=tmp_path, **settings(server.url))
         assert (said.returncode, said.stdout) == (1, "")
     upgrades(tmp_path, server.url)
-    said = checks(tmp_path, server.url, "tests.older")
+    said = checks_older(tmp_path, server.url)
     assert f"schema version {SCHEMA_VERSION}; this service has 2" in said.stderr
     assert checks(tmp_path, server.url).returncode == 0
 
@@ -172,7 +179,7 @@ def test_indexes_that_do_not_fit_are_mended_if_that_is_asked_for(
     told = upgrades(tmp_path, server.url, "--mend").stdout
     assert " s; the counts agree. 1 entries and counters were wrong and are mended. " in told
     assert contents_of(server) == whole
-    assert "agree with them" in run("recount", cwd=tmp_path, **settings(server.url)).stdout
+    assert "agree with them" in invoke("recount", cwd=tmp_path, **settings(server.url)).stdout
 
 
 def test_what_an_earlier_version_kept_in_its_journal_is_merged_after_it(
@@ -235,12 +242,13 @@ def test_it_refuses_while_a_service_runs(tmp_path: Path, kind: str) -> None:
         put(server, SAMPLE)
         before = contents_of(server)
         with Service(tmp_path, program="tests.older", **settings(server.url)) as service:
-            said = upgrades(tmp_path, server.url, code=1, program="service").stderr
-            assert "A service uses the store" in said
-            assert "Stop every service" in said
+            said = run("upgrade", cwd=tmp_path, **settings(server.url))
+            assert said.returncode == 1
+            assert "A service uses the store" in said.stderr
+            assert "Stop every service" in said.stderr
             assert service.stop() == 0
         assert contents_of(server) == before
-        upgrades(tmp_path, server.url, program="service")
+        assert run("upgrade", cwd=tmp_path, **settings(server.url)).returncode == 0
         assert version_in(server) == str(SCHEMA_VERSION)
 
 
@@ -280,10 +288,10 @@ def test_a_private_server_that_runs_for_a_service_is_left_alone(tmp_path: Path) 
     with Service(tmp_path, program="tests.older", **variables) as service:
         with redis.Redis.from_url(url_of(str(tmp_path / "data")), decode_responses=True) as client:
             put_by(client, SAMPLE)
-        said = upgrades(tmp_path, "", code=1, program="service").stderr
+        said = upgrades(tmp_path, "", code=1, watched=True).stderr
         assert "A service uses the private server. Stop it" in said
         assert service.stop() == 0
-    told = upgrades(tmp_path, "", program="service").stdout
+    told = upgrades(tmp_path, "", watched=True).stdout
     assert f"{len(SAMPLE.wamids)} messages" in told
 
 
@@ -304,7 +312,7 @@ def test_without_what_it_needs_nothing_is_changed(
         put(server, SAMPLE)
         before = contents_of(server)
         server.command(*command)
-        ended = upgrades(tmp_path, server.url, code=1, program="service")
+        ended = upgrades(tmp_path, server.url, code=1, watched=True)
         assert said in ended.stderr
         assert contents_of(server) == before
 
@@ -377,7 +385,7 @@ def imported(folder: Path, times: int) -> dict[str, object]:
     file = folder / "all.ndjson"
     file.write_text("\n".join(map(json.dumps, [*lines, *again])))
     with RedisServer() as server:
-        ended = run("import", str(file), cwd=folder, **settings(server.url))
+        ended = invoke("import", str(file), cwd=folder, **settings(server.url))
         assert ended.returncode == 0, ended
         return comparable(contents_of(server))
 
@@ -435,5 +443,5 @@ def test_it_goes_by_sentinel(tmp_path: Path) -> None:
     need_server()
     with Replicated() as servers, Sentinels(servers) as sentinels:
         put(servers.master, SAMPLE)
-        upgrades(tmp_path, sentinels.url, program="service")
+        upgrades(tmp_path, sentinels.url, watched=True)
         assert version_in(servers.master) == str(SCHEMA_VERSION)

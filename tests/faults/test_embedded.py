@@ -81,6 +81,7 @@ def _waiting(service: Service) -> int:
     return int(state["journal"]["reports"]) if state["store"] == "up" else 1
 
 
+@pytest.mark.slow
 async def test_kills_of_the_service_of_its_server_and_of_both_lose_nothing(tmp_path: Path) -> None:
     """Each twice, under load, each report on disk before its answer."""
     loads, settings = [], TOKENS | {"TRACKER_REDIS__DURABILITY": "disk"}

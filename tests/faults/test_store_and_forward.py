@@ -142,12 +142,13 @@ async def test_every_way_to_write_is_queued_and_merged_later(
         assert logged(caplog, event) == 1
 
 
+# Of those that are an answer of Redis to a write one is quick.
 FAULTS = [
-    failing_snapshots,
-    full_disk,
+    pytest.param(failing_snapshots, marks=pytest.mark.slow),
+    pytest.param(full_disk, marks=pytest.mark.slow),
     full_memory,
-    too_few_replicas,
-    replica_of_a_dead_master,
+    pytest.param(too_few_replicas, marks=pytest.mark.slow),
+    pytest.param(replica_of_a_dead_master, marks=pytest.mark.slow),
     no_password,
     paused,
 ]
@@ -269,6 +270,7 @@ async def test_it_starts_without_redis_and_takes_writes(redis: RedisServer, tmp_
     load.check_stored(await records_at(redis.url))
 
 
+@pytest.mark.slow
 async def test_a_store_that_turns_out_to_be_another_is_not_written_to(
     redis: RedisServer, tmp_path: Path
 ) -> None:

@@ -92,7 +92,7 @@ async def test_a_killed_worker_comes_back_and_its_counts_stay(crew: Service, fil
 # The stop ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ctrl_c", [False, True])
+@pytest.mark.parametrize("ctrl_c", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_what_was_answered_under_load_is_in_the_store(
     redis: RedisServer, crew: Service, files: Path, ctrl_c: bool
 ) -> None:
@@ -169,7 +169,7 @@ async def test_batches_under_way_are_written(redis: RedisServer, crew: Service) 
     assert len(await records_at(redis.url)) == CALLERS
 
 
-@pytest.mark.parametrize("ctrl_c", [False, True])
+@pytest.mark.parametrize("ctrl_c", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_requests_under_way_are_waited_for_however_often_it_is_told_to_stop(
     redis: RedisServer, crew: Service, ctrl_c: bool
 ) -> None:

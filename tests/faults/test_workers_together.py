@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis as driver
 
+from service.store.keys import SCHEMA_VERSION
 from tests.conftest import TOKEN, need_server
 from tests.faults.fault_kit import Load, eventually, records_at
 from tests.faults.workers_probe import WORKERS, left, until_two
@@ -43,9 +44,7 @@ def test_without_redis_it_ends_with_one_sentence(tmp_path: Path, files: Path) ->
 def test_with_other_partitions_it_ends_with_one_sentence(
     redis: RedisServer, tmp_path: Path
 ) -> None:
-    variables = {"TRACKER_REDIS__URL": redis.url, "TRACKER_AUTH__TOKENS": TOKEN}
-    with Service(tmp_path, *WORKERS, **variables, TRACKER_REDIS__PARTITIONS="4"):
-        pass
+    redis.command("HSET", "{wa:0}:schema", "version", SCHEMA_VERSION, "partitions", 4)
     sentence = _start(tmp_path, TRACKER_REDIS__URL=redis.url, TRACKER_REDIS__PARTITIONS="8")
     assert sentence == "The store has 4 partitions, redis.partitions says 8. Set it to 4."
 
@@ -54,7 +53,7 @@ def test_fakeredis_is_refused(tmp_path: Path) -> None:
     assert "a store of its own" in _start(tmp_path, TRACKER_REDIS__URL="fakeredis://")
 
 
-@pytest.mark.parametrize("embedded", [False, True])
+@pytest.mark.parametrize("embedded", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_port_that_is_taken_is_named(
     redis: RedisServer, tmp_path: Path, crew: Service, embedded: bool
 ) -> None:
@@ -79,6 +78,7 @@ def _master_of(worker: int) -> int:
 
 
 @pytest.mark.timeout(180)  # it starts six workers
+@pytest.mark.slow
 async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path: Path) -> None:
     need_server()
     port = str(free_port())
@@ -102,9 +102,12 @@ async def test_the_private_server_serves_all_workers_and_keeps_its_data(tmp_path
 
 
 def test_the_trial_mode_says_once_how_to_call_it(tmp_path: Path) -> None:
+    """Also after a reload."""
     need_server()
     with Service(tmp_path, *WORKERS) as service:
-        until_two(service)
+        old = until_two(service)
+        service.send_signal(signal.SIGHUP)
+        until_two(service, but=old)
         token = (tmp_path / "data" / "token").read_text()
         assert service.output.count("curl -H") == 1
         assert service.url in service.output
@@ -113,7 +116,7 @@ def test_the_trial_mode_says_once_how_to_call_it(tmp_path: Path) -> None:
         assert token not in service.output + service.errors
 
 
-@pytest.mark.parametrize("embedded", [False, True])
+@pytest.mark.parametrize("embedded", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_with_the_outermost_process_everything_ends(
     redis: RedisServer, tmp_path: Path, files: Path, embedded: bool
 ) -> None:

@@ -20,7 +20,8 @@ from tests.backends import Backend
 from tests.commands.stores import fill, histories, records_in, variables
 from tests.conftest import TOKEN
 from tests.factories import send_report, status_report
-from tests.process import Service, run
+from tests.in_process import invoke
+from tests.process import Service
 from tests.proxy import Cut, Proxy
 from tests.servers import RedisServer
 
@@ -50,7 +51,7 @@ def imports(
         file.write_bytes(table.encode() if isinstance(table, str) else table)
     where = variables(store) if store else {"TRACKER_REDIS__URL": "redis://127.0.0.1:1"}
     dry = () if store else ("--dry-run",)
-    return run("import", str(file), *dry, *options, cwd=folder, **where)
+    return invoke("import", str(file), *dry, *options, cwd=folder, **where)
 
 
 def table_of(*rows: str, header: str = HEADER) -> str:
@@ -138,7 +139,7 @@ def test_a_lost_answer_makes_no_secret_of_what_it_leaves_unsure(
         async with Proxy(redis_server.port, marker=b"wamid.") as proxy:
             proxy.cuts = [Cut(reply=0)]
             where = variables(replace(store, url=proxy.url))
-            ended = await asyncio.to_thread(run, "import", str(table), cwd=tmp_path, **where)
+            ended = await asyncio.to_thread(invoke, "import", str(table), cwd=tmp_path, **where)
             assert not proxy.cuts
             return ended
 
@@ -411,10 +412,10 @@ def test_an_export_that_was_imported_is_exported_as_the_same_bytes(
 ) -> None:
     fill(store, histories(200))
     where = variables(store)
-    assert run("export", name, cwd=tmp_path, **where).returncode == 0
+    assert invoke("export", name, cwd=tmp_path, **where).returncode == 0
     fill(store, [])
-    assert run("import", name, cwd=tmp_path, **where).returncode == 0
-    assert run("export", f"again-{name}", cwd=tmp_path, **where).returncode == 0
+    assert invoke("import", name, cwd=tmp_path, **where).returncode == 0
+    assert invoke("export", f"again-{name}", cwd=tmp_path, **where).returncode == 0
     assert (tmp_path / name).read_bytes() == (tmp_path / f"again-{name}").read_bytes()
 
 
@@ -422,10 +423,10 @@ def test_an_export_replaces_no_file_unless_it_is_told_to(tmp_path: Path, store: 
     fill(store, histories(3))
     file = tmp_path / "all.ndjson"
     file.write_text("old")
-    told = run("export", "all.ndjson", cwd=tmp_path, **variables(store))
+    told = invoke("export", "all.ndjson", cwd=tmp_path, **variables(store))
     assert told.returncode == 1
     assert "--force" in told.stderr
     assert file.read_text() == "old"
-    told = run("export", "all.ndjson", "--force", cwd=tmp_path, **variables(store))
+    told = invoke("export", "all.ndjson", "--force", cwd=tmp_path, **variables(store))
     assert told.returncode == 0
     assert file.read_text().count("\n") == 3

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import need_server
 from tests.documents import PAGES, ROOT, page
-from tests.process import Service, environment, run
+from tests.in_process import invoke
+from tests.process import Service, environment
 
 TOKEN = "s3cret-Tok3n"
 FAKE = {"TRACKER_AUTH__TOKENS": TOKEN, "TRACKER_REDIS__URL": "fakeredis://"}
@@ -56,13 +57,13 @@ def sentence(ended: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_url_with_an_unclosed_bracket_ends_in_a_sentence(tmp_path: Path) -> None:
     """It ended in a traceback that showed the password to whatever collects the log."""
-    said = sentence(run("--check", cwd=tmp_path, **(FAKE | {"TRACKER_REDIS__URL": UNCLOSED})))
+    said = sentence(invoke("--check", cwd=tmp_path, **(FAKE | {"TRACKER_REDIS__URL": UNCLOSED})))
     assert "redis.url must be like redis://host:6379/0" in said
 
 
 def test_so_does_one_to_copy_to(tmp_path: Path) -> None:
     copy = ["repartition", "--partitions", "2", "--to-url", UNCLOSED]
-    assert "--to-url" in sentence(run(*copy, cwd=tmp_path, **FAKE))
+    assert "--to-url" in sentence(invoke(*copy, cwd=tmp_path, **FAKE))
 
 
 def test_a_data_folder_may_be_called_anything(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_data_folder_may_be_called_anything(tmp_path: Path) -> None:
     folder = tmp_path / "50%20 of #1 ?"
     with Service(tmp_path, TRACKER_DATA_DIR=str(folder)) as service:
         assert service.status_of("/readyz") == 200
-        exported = run("export", "-", cwd=tmp_path, TRACKER_DATA_DIR=str(folder))
+        exported = invoke("export", "-", cwd=tmp_path, TRACKER_DATA_DIR=str(folder))
         assert (exported.returncode, exported.stderr) == (0, "Exported 0 messages.\n")
 
 
@@ -82,7 +83,7 @@ def test_all_wrong_settings_are_told_at_once_in_the_services_words(tmp_path: Pat
     """Errors came one at a time, in a library's words: Expected `int`, got `str`."""
     (tmp_path / "config.toml").write_text("[http]\nprot = 1\n[redis]\ntimeout_s = 60\n")
     variables = {"TRACKER_HTTP__PORT": "eighty", "TRACKER_REDIS_URL": f"redis://:{TOKEN}@h"}
-    said = sentence(run("--check", cwd=tmp_path, **(FAKE | variables)))
+    said = sentence(invoke("--check", cwd=tmp_path, **(FAKE | variables)))
     assert "4 settings are wrong." in said
     assert "http.prot in config.toml is no setting (did you mean http.port?" in said
     assert (
@@ -101,9 +102,9 @@ def test_it_runs_in_a_pod_beside_a_service_called_tracker(tmp_path: Path) -> Non
         "TRACKER_PORT": "tcp://10.0.0.7:8080",
         "TRACKER_PORT_8080_TCP_ADDR": "10.0.0.7",
     }
-    assert run("--check", cwd=tmp_path, **FAKE, **injected).returncode == 0
+    assert invoke("--check", cwd=tmp_path, **FAKE, **injected).returncode == 0
     assert "TRACKER_SERVICE_HOTS" in sentence(
-        run("--check", cwd=tmp_path, **FAKE, TRACKER_SERVICE_HOTS="10.0.0.7")
+        invoke("--check", cwd=tmp_path, **FAKE, TRACKER_SERVICE_HOTS="10.0.0.7")
     )
 
 
@@ -115,7 +116,7 @@ USABLE = "The settings and the store are usable."
 def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     """It made a data folder with a token in it, and a server's files."""
     need_server()
-    ended = run("--check", cwd=tmp_path)
+    ended = invoke("--check", cwd=tmp_path)
     *said, usable = ended.stdout.splitlines()
     assert f"A private server keeps the data in {tmp_path / 'data'}." in said
     assert "The private server doesn't run now, so an empty one was checked, not its data." in said
@@ -129,16 +130,16 @@ def test_a_check_looks_at_the_private_server_that_runs(tmp_path: Path) -> None:
     """It waited for ten seconds, and said that another service uses the folder."""
     need_server()
     with Service(tmp_path):
-        ended = run("--check", cwd=tmp_path)
+        ended = invoke("--check", cwd=tmp_path)
         assert "doesn't run now" not in ended.stdout
         assert ended.stdout.endswith(f"{USABLE}\n")
-        other = run("--check", cwd=tmp_path, TRACKER_REDIS__PARTITIONS="2")
+        other = invoke("--check", cwd=tmp_path, TRACKER_REDIS__PARTITIONS="2")
         assert "The store has 1 partitions" in sentence(other)
 
 
 def test_a_check_tells_of_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = sentence(run("--check", cwd=tmp_path, TRACKER_DATA_DIR="file/data"))
+    said = sentence(invoke("--check", cwd=tmp_path, TRACKER_DATA_DIR="file/data"))
     assert f"data_dir can't be made: {tmp_path / 'file'} is not a folder to write to." in said
 
 

@@ -39,6 +39,7 @@ from tests.faults.refusals import (
     replica_of_a_dead_master,
     too_few_replicas,
 )
+from tests.in_process import invoke
 from tests.process import Service, run
 from tests.proxy import Cut, Proxy
 from tests.servers import RedisCluster, RedisServer
@@ -180,11 +181,11 @@ LONG = (pytest.mark.slow, pytest.mark.timeout(180))
     ("fault", "lasts_s"),
     [
         (too_few_replicas, 2),
-        (full_memory, 2),
+        pytest.param(full_memory, 2, marks=LONG),
         pytest.param(failing_snapshots, 2, marks=LONG),
         pytest.param(full_disk, 2, marks=LONG),
         pytest.param(replica_of_a_dead_master, 2, marks=LONG),
-        (no_permission_to_write, 2),
+        pytest.param(no_permission_to_write, 2, marks=LONG),
         pytest.param(failing_snapshots, 20, marks=LONG),
         pytest.param(too_few_replicas, 60, marks=LONG),
     ],
@@ -219,6 +220,7 @@ async def test_what_came_while_redis_took_no_writes_is_there_soon_after(
     assert {f"wamid.{number}" for number in reporter.taken} <= records.keys()
 
 
+@pytest.mark.slow
 async def test_outages_on_outages_and_a_restart_within_lose_nothing(
     redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -296,6 +298,7 @@ async def test_many_that_cannot_be_merged_delay_no_others_either(
         assert len(service.events()[before:]) <= A_HANDFUL
 
 
+@pytest.mark.slow
 async def test_another_store_in_the_place_of_ours_is_not_written_to(
     redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -510,7 +513,7 @@ def test_where_the_settings_switch_it_off_the_service_says_what_that_means(
         assert "refused" in line["reason"]
         assert readyz(service)["journal"] == {"on": False}
     assert not (tmp_path / "data").exists()
-    assert "The journal is off" in run("--check", cwd=tmp_path, **off).stdout
+    assert "The journal is off" in invoke("--check", cwd=tmp_path, **off).stdout
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -524,7 +527,7 @@ def test_where_its_folder_cannot_be_made_the_service_does_not_start(
     sentence = ended.stderr.splitlines()[-1]
     assert "data_dir" in sentence
     assert "journal.enabled" in sentence
-    checked = run("--check", cwd=tmp_path, **given)
+    checked = invoke("--check", cwd=tmp_path, **given)
     assert checked.returncode == 1
     assert "journal.enabled" in checked.stderr
 
@@ -550,8 +553,8 @@ def test_what_is_in_the_way_of_the_journal_is_said(
     """`--check` said that the journal was on, and the service didn't start."""
     (tmp_path / name).parent.mkdir(mode=0o700, exist_ok=True)
     put(tmp_path / name)
-    assert run("--check", cwd=tmp_path, **settings(redis.url)).returncode == 1
-    ended = run(cwd=tmp_path, **settings(redis.url))
+    assert invoke("--check", cwd=tmp_path, **settings(redis.url)).returncode == 1
+    ended = invoke(cwd=tmp_path, **settings(redis.url))
     assert ended.returncode == 1
     assert "journal.enabled" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -560,7 +563,7 @@ def test_what_is_in_the_way_of_the_journal_is_said(
 def test_a_check_says_where_the_journal_will_be_and_leaves_nothing_behind(
     redis: RedisServer, tmp_path: Path
 ) -> None:
-    ended = run("--check", cwd=tmp_path, **settings(redis.url))
+    ended = invoke("--check", cwd=tmp_path, **settings(redis.url))
     assert ended.returncode == 0
     assert f"The journal is on: while Redis is away reports are kept in {tmp_path / 'data'}." in (
         ended.stdout
@@ -635,7 +638,7 @@ async def test_a_lost_answer_is_not_called_a_lost_message(
         proxy.cuts = [Cut(reply=0)]
         given = settings(proxy.url)
         ended = await asyncio.to_thread(
-            run, "repartition", "--partitions", "5", cwd=tmp_path, **given
+            invoke, "repartition", "--partitions", "5", cwd=tmp_path, **given
         )
         assert not proxy.cuts
     assert "the counts agree" in ended.stdout

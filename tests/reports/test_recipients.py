@@ -10,7 +10,7 @@ import pytest
 
 from tests.backends import Backend
 from tests.conftest import Client
-from tests.process import run
+from tests.in_process import invoke
 from tests.recipients import REFUSED, SPOILT, WRITTEN
 
 API = "/api/webhooks"
@@ -222,11 +222,11 @@ class TestMovingIn:
         """Who moved in with numbers that had been copied had people whom nobody found."""
         written = [text for text in WRITTEN if "\n" not in text]
         file = self.table(tmp_path, written)
-        told = run("import", str(file), cwd=tmp_path, **variables)
+        told = invoke("import", str(file), cwd=tmp_path, **variables)
         assert f"{len(written)} created; 0 refused." in told.stdout
         for row, text in enumerate(written):
             assert f"wamid.{row}" in await found(client, WRITTEN[text])
-        run("export", "one.ndjson", "--recipient-id", written[0], cwd=tmp_path, **variables)
+        invoke("export", "one.ndjson", "--recipient-id", written[0], cwd=tmp_path, **variables)
         lines = map(json.loads, (tmp_path / "one.ndjson").read_text().splitlines())
         digits = WRITTEN[written[0]]
         same = {f"wamid.{row}" for row, text in enumerate(written) if WRITTEN[text] == digits}
@@ -238,12 +238,12 @@ class TestMovingIn:
         """`import` took 9.19877E+11 for a number, and wrote all of a column to one person."""
         spoilt = [text for text in SPOILT if not {"\n", "\x00"} & set(text)]
         file = self.table(tmp_path, [*spoilt, "919876540001"])
-        told = run("import", str(file), cwd=tmp_path, **variables)
+        told = invoke("import", str(file), cwd=tmp_path, **variables)
         assert told.returncode == 1
         assert f"1 created; {len(spoilt)} refused." in told.stdout
         assert "line 2: recipient_id is what a spreadsheet makes of a number; " in told.stderr
         assert not any(text.strip() in told.stderr for text in spoilt)
         assert await found(client, "919876540001") == [f"wamid.{len(spoilt)}"]
-        told = run("export", "-", "--recipient-id", "9.19877E+11", cwd=tmp_path, **variables)
+        told = invoke("export", "-", "--recipient-id", "9.19877E+11", cwd=tmp_path, **variables)
         assert (told.returncode, told.stdout) == (2, "")
         assert "is what a spreadsheet makes of a number" in told.stderr

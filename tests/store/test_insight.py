@@ -334,9 +334,9 @@ class TestFailures:
     ) -> None:
         random = Random(5)
         reports: list[Report] = []
-        for number in range(120):
+        for number in range(60):
             wamid = f"wamid.{number}"
-            received_us = BASE_US + random.randrange(30)
+            received_us = BASE_US + random.randrange(15)
             names = {"event_id": random.choice("ab"), "template_name": random.choice("tu")}
             reports.append(send_report(wamid=wamid, received_us=received_us, **names))
             code = random.choice(CODES)

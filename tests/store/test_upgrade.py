@@ -36,6 +36,7 @@ from tests.backends import (
     STRICT_CALL,
     Backend,
     Bench,
+    dump_of,
     hash_of,
     nodes_of,
     open_store,
@@ -68,10 +69,9 @@ class Old(NamedTuple):
 
     async def dump(self) -> dict[str, tuple[str, Any]]:
         """All keys: their types, and what they hold."""
-        found = {}
+        found: dict[str, tuple[str, Any]] = {}
         for node in await nodes_of(self.server):
-            for key in await node.execute_command("KEYS", "*"):
-                found[key.decode()] = await _held(node, key)
+            found |= await dump_of(node)
         return found
 
 
@@ -95,18 +95,6 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema_upgrade, "_check_unused", unused)
     monkeypatch.setattr(schema_upgrade, "_NOTICED_S", 0)
     monkeypatch.setattr("service.commands.common._TIMEOUT_S", 0.0)
-
-
-async def _held(node: Any, key: bytes) -> tuple[str, Any]:
-    kind = await node.execute_command("TYPE", key)
-    kind = kind.decode() if isinstance(kind, bytes) else kind
-    commands: dict[str, tuple[Any, ...]] = {
-        "string": ("GET", key),
-        "hash": ("HGETALL", key),
-        "zset": ("ZRANGE", key, 0, -1, "WITHSCORES"),
-        "stream": ("XRANGE", key, "-", "+"),
-    }
-    return kind, await node.execute_command(*commands[kind])
 
 
 def reports_in(sample: Sample) -> dict[str, list[Report]]:

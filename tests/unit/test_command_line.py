@@ -24,6 +24,7 @@ from service.errors import StartError
 from service.web.acceptor import bind
 from tests.conftest import need_server
 from tests.factories import event_send
+from tests.in_process import invoke
 from tests.process import HASTY, ROOT, Service, environment, run
 from tests.servers import RedisServer, Replicated, free_port
 
@@ -45,7 +46,7 @@ def redis() -> Iterator[RedisServer]:
 
 
 def _check(folder: Path, **variables: str) -> Ended:
-    return run("--check", cwd=folder, **(WITH_TOKEN | variables))
+    return invoke("--check", cwd=folder, **(WITH_TOKEN | variables))
 
 
 def _keeps_secrets(text: str) -> bool:
@@ -91,6 +92,25 @@ def _settings_refused(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables
 def test_it_says_its_version(tmp_path: Path) -> None:
     ended = run("--version", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (0, f"{version('message-tracker')}\n")
+
+
+_IMPORTED = """
+import sys
+from click import Context
+from service.__main__ import main
+for name in main.list_commands(Context(main)):
+    main.get_command(Context(main), name)
+print(*{"aiohttp", "gunicorn"} & sys.modules.keys())
+import service.commands.start
+print(*{"aiohttp", "gunicorn"} & sys.modules.keys())
+"""
+
+
+def test_a_start_imports_only_what_it_needs() -> None:
+    """The commands do without HTTP, and one worker without a master."""
+    command = [sys.executable, "-c", _IMPORTED]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert ended.stdout == "\naiohttp\n"
 
 
 # --check ----------------------------------------------------------------------------------------
