@@ -51,11 +51,11 @@ from service.store.startup import (
 )
 from service.store.store import Observer, Store
 from service.telemetry import CachedProbe, Health, Metrics
+from service.web.abuse_limits import LogLimit
 from service.web.admission import Admission, Strangers
 from service.web.auth import Access
 from service.web.bodies import SETTINGS
 from service.web.middleware import ADMISSION, LOG_LIMIT
-from service.web.refusals import LogLimit
 
 log = logging.getLogger(__name__)
 

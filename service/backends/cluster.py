@@ -14,7 +14,7 @@ from redis import exceptions as faults
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import AbstractConnection
 
-from service.backends.server import PASSING, Server
+from service.backends.server import TRANSIENT, Server
 
 _LOOK_EVERY_S = 0.2
 
@@ -69,7 +69,7 @@ class Cluster(Server):
             raise
         except faults.AskError:
             raise  # the slot still belongs to the same node
-        except PASSING:
+        except TRANSIENT:
             await self._look_around(node)
             raise
 

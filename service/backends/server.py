@@ -32,11 +32,11 @@ _READ_BYTES = 2**16
 HashRead = tuple[tuple[str, ...], str]
 """The fields to read (`()` means all), and the key of the hash, in ASCII characters only."""
 
-HOPELESS = (faults.AuthenticationError, faults.AuthorizationError)
+FATAL = (faults.AuthenticationError, faults.AuthorizationError)
 """Fatal errors: the same command would fail again. To the driver they are ConnectionErrors, so
-they must be caught before `PASSING`."""
+they must be caught before `TRANSIENT`."""
 
-PASSING = (
+TRANSIENT = (
     faults.ConnectionError,
     faults.TimeoutError,
     faults.ReadOnlyError,
@@ -265,12 +265,12 @@ class Server(ABC):
             nonlocal missing
             try:
                 return await _attempt(until_s, send)
-            except HOPELESS:
+            except FATAL:
                 raise
             except NotDurable as error:
                 missing = error
                 raise
-            except PASSING:
+            except TRANSIENT:
                 if missing is None:
                     raise
                 # An earlier try says more than this one, which most often ran out of time.
@@ -314,9 +314,9 @@ class Server(ABC):
         while True:
             try:
                 reply = await attempt()
-            except HOPELESS:
+            except FATAL:
                 raise
-            except PASSING as error:
+            except TRANSIENT as error:
                 self._note_failure(tag, error)
                 if not await _pause(pause_s, until_s):
                     raise

@@ -13,7 +13,7 @@ from redis import exceptions as faults
 from service import config
 from service.backends.embedded import LISTPACK_BYTES, is_private
 from service.backends.permissions import MERGES, OTHERS, CheckedCommand
-from service.backends.server import HOPELESS, Fake, Server
+from service.backends.server import FATAL, Fake, Server
 from service.backends.server_checks import (
     check_age,
     describe_servers,
@@ -287,7 +287,7 @@ def _away() -> Iterator[None]:
         yield
     except _FAULTS as error:
         text = str(error).rstrip(".") or "it doesn't answer"
-        kind = StartError if isinstance(error, HOPELESS) else StoreAway
+        kind = StartError if isinstance(error, FATAL) else StoreAway
         raise kind(f"Redis can't be used: {type(error).__name__}: {text}.") from None
 
 

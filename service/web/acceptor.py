@@ -15,8 +15,8 @@ from aiohttp import web
 
 from service.config import Http
 from service.errors import StartError
+from service.web.abuse_limits import LogLimit
 from service.web.protocol import JsonServer
-from service.web.refusals import LogLimit
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from service.config import Settings
 from service.errors import Forbidden, Unauthorized
-from service.web.refusals import LogLimit
+from service.web.abuse_limits import LogLimit
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from service.errors import (
     Unavailable,
 )
 from service.telemetry import Metrics, request_id
+from service.web.abuse_limits import Address, Brake, LogLimit, Proxies
 from service.web.admission import Admission, Connection, ticket
 from service.web.auth import Access
 from service.web.bodies import SMALL_BYTES
@@ -36,7 +37,6 @@ from service.web.http_responses import (
     set_common_headers,
 )
 from service.web.policies import OPEN, READ, STRANGER, WRITE_MANY, Policies, Policy
-from service.web.refusals import Address, Brake, LogLimit, Proxies
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from aiohttp.web_request import BaseRequest
 
 from service.errors import Overloaded
 from service.telemetry import Metrics
+from service.web.abuse_limits import LogLimit
 from service.web.admission import Admission
 from service.web.http_responses import (
     SANE_ID,
@@ -26,7 +27,6 @@ from service.web.http_responses import (
 )
 from service.web.middleware import Handle
 from service.web.policies import Policies
-from service.web.refusals import LogLimit
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.web import refusals
+from service.web import abuse_limits
 from tests.conftest import TOKEN, Client
 from tests.in_process import invoke
 from tests.process import Service
@@ -170,7 +170,7 @@ async def test_guesses_wait_and_a_right_token_from_the_same_address_does_not(
     async def pause(_: float) -> None:
         await over.wait()
 
-    monkeypatch.setattr(refusals, "sleep", pause)
+    monkeypatch.setattr(abuse_limits, "sleep", pause)
 
     async def status_with(token: str) -> int:
         async with anyone.get(LOGS, headers={"X-Webhook-Token": token}) as response:

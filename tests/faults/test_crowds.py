@@ -24,11 +24,11 @@ from service.config import Auth, Redis, Settings
 from service.errors import Overloaded
 from service.server import announce_started
 from service.telemetry import Metrics
+from service.web.abuse_limits import LogLimit
 from service.web.admission import Admission
 from service.web.middleware import ADMISSION
 from service.web.policies import OPEN, READ, WRITE
 from service.web.protocol import JsonServer, Protocol
-from service.web.refusals import LogLimit
 from tests.conftest import NO_JOURNAL, TOKEN, Client, JsonTestServer
 from tests.factories import event_send
 from tests.faults.fault_kit import SEND, depth_of, eventually

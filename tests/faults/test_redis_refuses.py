@@ -20,7 +20,7 @@ from tests.faults.fault_kit import (
     service_on,
     until_ready,
 )
-from tests.faults.refusals import (
+from tests.faults.redis_refusals import (
     Refusal,
     full_memory,
     no_password,

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import TOKEN
 from tests.factories import event_send
 from tests.faults.fault_kit import LONGEST_S, SEND, Load, eventually, records_at
-from tests.faults.refusals import Refusal, paused, replica_of_a_dead_master
+from tests.faults.redis_refusals import Refusal, paused, replica_of_a_dead_master
 from tests.process import Service
 from tests.servers import RedisServer, free_port, wait_until
 

@@ -31,7 +31,7 @@ from tests.faults.fault_kit import (
     records_at,
     service_on,
 )
-from tests.faults.refusals import (
+from tests.faults.redis_refusals import (
     Refusal,
     failing_snapshots,
     full_disk,

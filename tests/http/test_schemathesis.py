@@ -87,7 +87,7 @@ def items_are_judged(_: CheckContext, response: Response, case: schemathesis.Cas
 @pytest.fixture(autouse=True)
 def no_brake(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong tokens wait for a second otherwise, and here they are many."""
-    monkeypatch.setattr("service.web.refusals._PAUSE_S", 0.0)
+    monkeypatch.setattr("service.web.abuse_limits._PAUSE_S", 0.0)
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from tests.faults.fault_kit import (
     eventually,
     records_at,
 )
-from tests.faults.refusals import (
+from tests.faults.redis_refusals import (
     Refusal,
     failing_snapshots,
     full_disk,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web import refusals
-from service.web.refusals import Brake, LogLimit, Proxies
+from service.web import abuse_limits
+from service.web.abuse_limits import Brake, LogLimit, Proxies
 
 
 class Hand:
@@ -111,7 +111,7 @@ def test_what_a_caller_writes_is_an_address_or_nothing(forwarded: list[str]) -> 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses that nobody waits for the end of."""
-    monkeypatch.setattr(refusals, "_PAUSE_S", 3600.0)
+    monkeypatch.setattr(abuse_limits, "_PAUSE_S", 3600.0)
 
 
 async def waits(brake: Brake, address: str) -> bool:
@@ -147,7 +147,7 @@ async def test_whoever_has_a_block_of_ipv6_has_one_address() -> None:
 
 @pytest.mark.usefixtures("held")
 async def test_only_so_many_wait_and_they_are_told_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "_MOST_WAITING", 3)
+    monkeypatch.setattr(abuse_limits, "_MOST_WAITING", 3)
     brake = Brake(Hand())
     for _ in range(10):
         assert not await waits(brake, "192.0.2.1")
@@ -168,9 +168,9 @@ async def test_only_so_many_wait_and_they_are_told_to_go(monkeypatch: pytest.Mon
 
 async def test_the_oldest_address_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the table has an end, however many addresses somebody has."""
-    monkeypatch.setattr(refusals, "_MOST_ADDRESSES", 3)
-    monkeypatch.setattr(refusals, "_FREE_TRIES", 1)
-    monkeypatch.setattr(refusals, "_PAUSE_S", 3600.0)
+    monkeypatch.setattr(abuse_limits, "_MOST_ADDRESSES", 3)
+    monkeypatch.setattr(abuse_limits, "_FREE_TRIES", 1)
+    monkeypatch.setattr(abuse_limits, "_PAUSE_S", 3600.0)
     brake = Brake(Hand())
     for last in (1, 2, 3):
         assert not await waits(brake, f"192.0.2.{last}")
