@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env demo screenshot test test-rest test-all attack lint types docs bench lock vendor codes clean
+.PHONY: help install run env demo screenshot test test-rest test-all attack lint types docs bench lock vendor codes samples clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -95,6 +95,9 @@ vendor: ## copy the dashboard's libraries from npm, as package-lock.json has the
 
 codes: install ## write the calling codes of countries anew, from the pinned library
 	$(BIN)/python -m scripts.calling_codes
+
+samples: install ## write the sample bodies of /openapi.json anew, as the service answers them
+	$(BIN)/python -m tests.reference.story
 
 clean: ## remove what was made, but not data/
 	rm -rf .venv dist site node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
