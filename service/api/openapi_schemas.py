@@ -15,6 +15,7 @@ Json = dict[str, Any]
 
 _NULL = {"type": "null"}
 _ABOUT = ("description", "examples")
+_RULES = ("if", "then")
 
 
 class Schemas:
@@ -27,8 +28,19 @@ class Schemas:
         """Returns the schema of a model, or of a union of models."""
         models = get_args(model) if isinstance(model, UnionType) else (model,)
         schemas, named = msgspec.json.schema_components(models, ref_template=REF)
-        self.named |= {name: _tidy(schema) for name, schema in named.items()}
-        return _tidy(schemas[0]) if len(schemas) == 1 else {"anyOf": [*map(_tidy, schemas)]}
+        self.named = {name: _tidy(schema) for name, schema in named.items()} | self.named
+        tidied = [*map(_tidy, schemas)]
+        for schema in (*tidied, *self.named.values()):
+            self._move_rules(schema)
+        return tidied[0] if len(tidied) == 1 else {"anyOf": tidied}
+
+    def _move_rules(self, schema: Json) -> None:
+        """Moves the rules beside a reference to the model itself, where generators expect them."""
+        if "$ref" in schema:
+            rules = {key: schema.pop(key) for key in _RULES if key in schema}
+            self.named[schema["$ref"].rpartition("/")[2]].update(rules)
+        for part in schema.get("properties", {}).values():
+            self._move_rules(part.get("items", part))
 
     def item_of(self, model: object) -> Json:
         """Returns the schema of the items in the list that a model holds."""

@@ -371,10 +371,13 @@ Erase = Annotated[
     EraseRequest,
     Meta(
         extra_json_schema={
-            "oneOf": [
-                {"properties": {name: _IS_GIVEN}, "required": [name]}
-                for name in EraseRequest.__struct_fields__
-            ]
+            "if": {"type": "object"},  # always: generators would make a type of each choice
+            "then": {
+                "oneOf": [
+                    {"properties": {name: _IS_GIVEN}, "required": [name]}
+                    for name in EraseRequest.__struct_fields__
+                ]
+            },
         }
     ),
 ]
