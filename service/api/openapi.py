@@ -47,14 +47,24 @@ from service.web.policies import META
 Json = dict[str, Any]
 
 _SCHEMES: Json = {
-    "token": {"type": "apiKey", "in": "header", "name": str(TOKEN)},
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": str(TOKEN),
+        "description": "One of the tokens that the operator has set.",
+    },
     "signature": {
         "type": "apiKey",
         "in": "header",
         "name": str(SIGNATURE),
         "description": "`sha256=` and the hexadecimal HMAC-SHA256 of the body, as Meta signs it.",
     },
-    "handshake": {"type": "apiKey", "in": "query", "name": "hub.verify_token"},
+    "handshake": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "hub.verify_token",
+        "description": "The word that the operator gave Meta together with the address.",
+    },
 }
 _REQUEST_ID = "X-Request-ID"
 _HEADERS: Json = {

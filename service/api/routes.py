@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from service.api import dashboard_files, operator_handlers, query_handlers, report_handlers
+from service.api import operator_handlers, query_handlers, report_handlers
+from service.api.static_files import redirects, static_file, static_files, to_folder
 from service.domain.dimensions import LISTED
 from service.errors import BadRequest, NotFound, RequestError, Unavailable
 from service.models.insight_responses import (
@@ -64,8 +65,6 @@ from service.web.policies import (
 )
 
 WEBHOOKS = "/api/webhooks"
-DASHBOARD = "/dashboard"
-"""The page and its files: for people, so not among the endpoints."""
 
 
 class Tag(StrEnum):
@@ -163,7 +162,7 @@ ROUTES = (
 
 
 def policies(routes: Iterable[Route] = ROUTES) -> Policies:
-    """Returns the admission policy of each route and each page of the dashboard.
+    """Returns the admission policy of each route and each static file.
 
     Raises:
         ValueError: a route has a parameter in its path and another policy than `READ`. Admission
@@ -172,7 +171,7 @@ def policies(routes: Iterable[Route] = ROUTES) -> Policies:
     routes = list(routes)
     if lost := [route.path for route in routes if "{" in route.path and route.policy is not READ]:
         raise ValueError(f"{', '.join(lost)}: a path with a parameter is let in as READ alone.")
-    paths = [DASHBOARD, *(f"{DASHBOARD}/{file}" for file in dashboard_files.pages())]
+    paths = [*static_files(), *redirects()]
     shown = {(method, path): STRANGER for method in ("GET", "HEAD") for path in paths}
     return shown | {
         (method, form): route.policy
@@ -183,7 +182,7 @@ def policies(routes: Iterable[Route] = ROUTES) -> Policies:
 
 
 def add_routes(app: web.Application) -> None:
-    """Gives an application all endpoints and the dashboard; a GET answers HEAD as well."""
+    """Gives an application all endpoints and static files; a GET answers HEAD as well."""
     for route in ROUTES:
         for form in route.forms:
             # A parameter may hold any character; a slash in it comes as %2F.
@@ -194,6 +193,7 @@ def add_routes(app: web.Application) -> None:
                 app.router.add_route(
                     route.method, form, route.handler, expect_handler=check_expectation
                 )
-    app.router.add_get(DASHBOARD, dashboard_files.to_dashboard)
-    app.router.add_get(f"{DASHBOARD}/", dashboard_files.dashboard)
-    app.router.add_get(f"{DASHBOARD}/{{file:.+}}", dashboard_files.dashboard)
+    for path in static_files():
+        app.router.add_get(path, static_file)
+    for path in redirects():
+        app.router.add_get(path, to_folder)

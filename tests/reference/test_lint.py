@@ -1,5 +1,7 @@
-"""The linters of the field find nothing in `/openapi.json`; `redocly.yaml` and `.spectral.yaml` say
-which of their rules don't hold here, and why."""
+"""The linters of the field find nothing in `/openapi.json`.
+
+`redocly.yaml` and `.spectral.yaml` say which of their rules don't hold here, and why.
+"""
 
 import json
 import os
