@@ -5,6 +5,7 @@ They are read once and served from memory.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from aiohttp import ETag, hdrs, web
+from aiohttp import hdrs, web
+
+from service.telemetry import request_id
+from service.web.bodies import SETTINGS
+from service.web.http_responses import set_common_headers
 
 _SERVICE = Path(__file__).parents[1]
 _PACKAGED_DOCS = _SERVICE / "docs"
@@ -25,6 +30,7 @@ FOLDERS = {
 """The folders whose files are served, by the path that they are below."""
 
 _INDEX = "index.html"
+_PIECE_BYTES = 64 * 1024
 _TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -90,26 +96,42 @@ def redirects() -> list[str]:
     return [path[:-1] for path in static_files() if path.endswith("/") and path != "/"]
 
 
-async def static_file(request: web.Request) -> web.Response:
+async def static_file(request: web.Request) -> web.StreamResponse:
     """GET any of the files."""
     file = static_files()[request.path]
+    headers = _HEADERS | {hdrs.ETAG: f'W/"{file.mark}"'}  # weak: the same for both encodings
     if any(known.value in {file.mark, "*"} for known in request.if_none_match or ()):
-        response = web.Response(status=304, headers=_HEADERS)
-    else:
-        response = _whole(file, packed="gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""))
-    response.etag = ETag(file.mark, is_weak=True)  # the same for both encodings
-    return response
+        return web.Response(status=304, headers=headers)
+    headers[hdrs.CONTENT_TYPE] = f"{file.content_type}; charset=utf-8"
+    body = file.body
+    if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        headers[hdrs.CONTENT_ENCODING], body = "gzip", file.packed
+    if len(body) <= _PIECE_BYTES or request.method == hdrs.METH_HEAD:
+        return web.Response(body=body, headers=headers)
+    return await _in_pieces(request, body, headers)
 
 
-def _whole(file: StaticFile, *, packed: bool) -> web.Response:
-    response = web.Response(
-        body=file.packed if packed else file.body,
-        content_type=file.content_type,
-        charset="utf-8",
-        headers=_HEADERS,
-    )
-    if packed:
-        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+async def _in_pieces(
+    request: web.Request, body: bytes, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Sends a large file as fast as its reader reads, so that none waits in the connection.
+
+    Whole it would count for the bytes that strangers hold, and other strangers would give way to a
+    few slow readers.
+    """
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(body)
+    set_common_headers(response, request_id.get())
+    await response.prepare(request)
+    timeout_s = request.app[SETTINGS].http.receive_s
+    try:
+        for start in range(0, len(body), _PIECE_BYTES):
+            async with asyncio.timeout(timeout_s):
+                await response.write(body[start : start + _PIECE_BYTES])
+        await response.write_eof()
+    except (ConnectionError, TimeoutError):
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 

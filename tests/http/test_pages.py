@@ -7,6 +7,7 @@ import pytest
 from yarl import URL
 
 from service.api.static_files import DOCS, static_files
+from service.web.middleware import ADMISSION
 from tests.conftest import Client
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +111,20 @@ async def test_a_file_is_packed_for_those_who_unpack(anyone: Client) -> None:
     plain = {"Accept-Encoding": "identity"}
     async with anyone.get("/dashboard/style.css", headers=plain) as response:
         assert "Content-Encoding" not in response.headers
+
+
+async def test_a_large_file_takes_no_room_from_other_strangers(
+    anyone: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held whole, it would count twice: a few slow readers would take the place of a webhook."""
+    held: list[int] = []
+    strangers = anyone.app[ADMISSION].strangers
+    monkeypatch.setattr(strangers, "hold", lambda _, size_bytes: held.append(size_bytes))
+    for encoding in ("gzip", "identity"):
+        asked = {"Accept-Encoding": encoding}
+        async with anyone.get("/docs/vendor/swagger-ui-bundle.js", headers=asked) as response:
+            assert len(await response.read()) > 1_000_000
+    assert held == []
 
 
 @pytest.mark.parametrize("name", ["dashboard", "docs"])
