@@ -151,8 +151,8 @@ def values_response(dimension: Dimension) -> Any:  # noqa: ANN401  a TypedDict t
     return answer
 
 
-MessageError = TypedDict(
-    "MessageError",
+FailureReason = TypedDict(
+    "FailureReason",
     {
         "code": ErrorCode,
         "message": ErrorMessage,
@@ -164,7 +164,7 @@ MessageError = TypedDict(
         "class": WhenToSendAgain,
     },
 )
-MessageError.__doc__ = "Why a message failed."
+FailureReason.__doc__ = "Why a message failed."
 
 
 class TimelineEntry(TypedDict):
@@ -184,7 +184,7 @@ class MessageParticipant(TypedDict):
     delivered_at: DeliveredAt
     read_at: ReadAt
     failed_at: FailedAt
-    error: Annotated[MessageError | None, meanings.MESSAGE_ERROR]
+    error: Annotated[FailureReason | None, meanings.MESSAGE_ERROR]
 
 
 class Message(MessageLog):
@@ -193,7 +193,7 @@ class Message(MessageLog):
     flow_type: Annotated[str | None, meanings.FLOW_TYPE]
     created_at: Annotated[Moment, meanings.CREATED_AT]
     tracked_at: Annotated[Moment | None, meanings.TRACKED_AT]
-    error: Annotated[MessageError | None, meanings.MESSAGE_ERROR]
+    error: Annotated[FailureReason | None, meanings.MESSAGE_ERROR]
     timeline: Annotated[list[TimelineEntry], meanings.TIMELINE]
     conflicts: Annotated[list[str], meanings.CONFLICTS]
     pricing: Annotated[dict[str, Any] | None, meanings.PRICING]

@@ -185,13 +185,21 @@ class TestDocument:
         assert all("example" in parameter for parameter in parameters)
 
     def test_no_generator_has_to_rename_a_schema(self) -> None:
-        """They make types of operations, too: `EraseResponse` for what `erase` answers."""
+        """They make types of operations and fields, too: `EraseResponse` for what `erase` answers."""
         ids = [operation(*each)["operationId"] for each in OPERATIONS]
         made = {
             f"{name[0].upper()}{name[1:]}{end}".lower()
             for name in ids
             for end in ("Data", "Error", "Errors", "Response", "Responses", "Params", "Body")
         }
+        of_fields = [
+            f"{name}{field.replace('_', '')}".lower()
+            for name, model in SCHEMAS.items()
+            for field, schema in model.get("properties", {}).items()
+            if "$ref" not in schema
+        ]
+        made |= set(of_fields)
+        assert len(set(of_fields)) == len(of_fields)
         names = [name.lower() for name in SCHEMAS]
         assert all(re.fullmatch(r"([A-Z][a-z]+)+", name) for name in SCHEMAS)
         assert len(set(names)) == len(names)
