@@ -170,16 +170,26 @@ class _Bodies:
 
     def request(self, route: Route) -> Json:
         """Returns what a route takes."""
-        return self._content(route.takes, self._samples_of(route, "request"), lines=route.lines)
+        samples = self._samples_of(route, "request")
+        content = self._content(route.takes, samples)
+        if route.lines:
+            schema = {"description": "Of each line."} | self.schemas.item_of(route.takes)
+            lists = [items for sample in samples.values() for items in sample.values()]
+            line = {"line": lists[0][0]} if lists else {}
+            content[NDJSON] = {"schema": schema, "examples": _named(line)}
+        return content
 
     def answer(self, route: Route) -> Json:
-        """Returns what a route answers."""
+        """Returns what a route answers.
+
+        Lines of NDJSON are left out: for most generators an operation has answers of one type.
+        """
         samples = self._samples_of(route, "answer")
         if route.events:
             schema = {**self.schemas.of(route.answers), "description": _OF_EVENTS}
             return {EVENT_STREAM: {"schema": schema, "examples": _named(samples)}}
         file = samples.pop("file", "")
-        content = self._content(route.answers, samples, lines=route.lines)
+        content = self._content(route.answers, samples)
         if route.sheet:
             schema = {"type": "string", "description": _OF_SHEETS}
             content[CSV] = {"schema": schema, "examples": _named({"file": file})}
@@ -189,7 +199,7 @@ class _Bodies:
         """Returns what a route answers when its reports have to wait for the store."""
         samples = self._samples_of(route, "answer")
         waiting = {name: sample | {"queued": True} for name, sample in samples.items()}
-        return self._content(route.answers, waiting, lines=False)
+        return self._content(route.answers, waiting)
 
     def refusal(self, status: int) -> Json:
         """Returns the answer to a request that is refused."""
@@ -200,22 +210,12 @@ class _Bodies:
     def _samples_of(self, route: Route, kind: str) -> Json:
         return dict(self._samples.get(_operation_id(route), {}).get(kind, {}))
 
-    def _content(self, model: object, samples: Json, *, lines: bool) -> Json:
-        """Returns a body by content type; that of a stream describes one line."""
+    def _content(self, model: object, samples: Json) -> Json:
         if model is str:
             schema: Json = {"type": "string"}
             return {"text/plain": {"schema": schema, "examples": _named(samples)}}
         schema = self.schemas.of(model)
-        content = {"application/json": {"schema": schema, "examples": _named(samples)}}
-        if lines:
-            schema = {"description": "Of each line."} | self.schemas.item_of(model)
-            whole = samples.get("sample", {}).values()
-            lists = [value for value in whole if isinstance(value, list)]
-            content[NDJSON] = {
-                "schema": schema,
-                "examples": _named({"line": lists[0][0]} if lists else {}),
-            }
-        return content
+        return {"application/json": {"schema": schema, "examples": _named(samples)}}
 
 
 def _named(samples: Json) -> Json:

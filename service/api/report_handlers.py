@@ -131,7 +131,8 @@ async def track_sends(request: web.Request) -> web.StreamResponse:
 
     Each item is the body of a track-send. A bad item doesn't affect the good ones; the answer has
     one result for each item, in the same order. As NDJSON any number of items may be sent, one a
-    line, and each line is answered with a line while the rest is still coming.
+    line, and each line is answered with a line, which is what `results` has of an item, while the
+    rest is still coming.
     """
     if request.content_type == NDJSON:
         return await _take_stream(request, _SENDS)
@@ -143,7 +144,8 @@ async def update_statuses(request: web.Request) -> web.StreamResponse:
 
     Each item is the body of a message-status. Items are applied in order. A bad item doesn't affect
     the good ones; the answer has one result for each item, in the same order. As NDJSON any number
-    of items may be sent, one a line, and each line is answered with a line.
+    of items may be sent, one a line, and each line is answered with a line, which is what `results`
+    has of an item.
     """
     if request.content_type == NDJSON:
         return await _take_stream(request, _STATUSES)

@@ -32,7 +32,7 @@ async function main() {
   const erased = await eraseMessages({ event_id: event }, options);
   const told = {
     id: sent.status === 200 && "map_id" in sent.data ? sent.data.map_id.length : 0,
-    results: batch.status === 200 && "data" in batch ? batch.data.results.length : 0,
+    results: batch.status === 200 ? batch.data.results.length : 0,
     status: status.status === 200 ? status.data.status : "",
     found: found.status === 200 ? found.data.statuses[`wamid.${event}.1`]?.status : "",
     page: page.status === 200 ? page.data.logs.map((log) => log.wamid) : [],
