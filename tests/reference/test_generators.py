@@ -1,11 +1,8 @@
 """Clients that generators of the field make of `/openapi.json` work against the service."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -15,10 +12,10 @@ import pytest
 from tests.conftest import TOKEN
 from tests.npm_tools import install, tool
 from tests.process import ROOT, Service
+from tests.reference.programs import CLIENTS, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # the first may download the generators
 
-CLIENTS = Path(__file__).parent / "clients"
 ORVAL = {"target": "generated/client.ts", "client": "fetch", "mode": "single"}
 GENERATORS = {
     "openapi-typescript": ["openapi-typescript", "openapi.json", "-o", "generated/schema.ts"],
@@ -27,36 +24,12 @@ GENERATORS = {
 }
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with Service(
-        tmp_path_factory.mktemp("service"),
-        TRACKER_AUTH__TOKENS=TOKEN,
-        TRACKER_REDIS__URL="fakeredis://",
-    ) as running:
-        yield running
-
-
 @pytest.fixture
 def folder(service: Service, tmp_path: Path) -> Path:
     """A folder with the document that the service gives."""
     with urlopen(f"{service.url}/openapi.json") as response:  # noqa: S310  our own
         (tmp_path / "openapi.json").write_bytes(response.read())
     return tmp_path
-
-
-def run(folder: Path, *command: str | Path, **variables: str) -> str:
-    """What a command prints; it must succeed."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def check_told(event: str, printed: str) -> None:
