@@ -89,7 +89,7 @@ lock: install ## pin the newest versions that pyproject.toml allows
 	$(BIN)/$(COMPILE) --upgrade --extra dev --extra install --output-file constraints.txt pyproject.toml
 	$(BIN)/$(COMPILE) --extra install --constraint constraints.txt --output-file constraints-run.txt pyproject.toml
 
-vendor: ## copy the dashboard's libraries from npm, as package-lock.json has them
+vendor: ## copy the pages' libraries from npm, as package-lock.json has them
 	npm ci --ignore-scripts
 	$(PYTHON) scripts/vendor.py
 

@@ -1,6 +1,7 @@
 """Clients that generators of the field make of `/openapi.json` work against the service."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.conftest import TOKEN
+from tests.documents import page
 from tests.npm_tools import install, tool
 from tests.process import ROOT, Service
 from tests.reference.programs import CLIENTS, run
@@ -56,6 +58,17 @@ def test_openapi_python_client(service: Service, folder: Path) -> None:
     run(folder, sys.executable, "-m", "mypy", "--strict", "caller.py")
     variables = {"URL": service.url, "TOKEN": TOKEN, "EVENT": "python"}
     check_told("python", run(folder, sys.executable, "caller.py", **variables))
+
+
+def test_the_documented_lines(service: Service, folder: Path) -> None:
+    [command] = re.findall(r"```sh\nuvx (openapi-python-client) (.+)\n", page("docs/api.md"))
+    [lines] = re.findall(r"```python\n(.+?)```", page("docs/api.md"), re.DOTALL)
+    documented = "http://127.0.0.1:8080"
+    options = command[1].replace(documented, service.url).split()
+    run(folder, sys.executable, "-m", "openapi_python_client", *options)
+    (folder / "caller.py").write_text(lines.replace(documented, service.url))
+    printed = run(folder, sys.executable, "caller.py", TOKEN=TOKEN)
+    assert printed.startswith("TrackSendStandaloneResponse(ok=True, standalone=True, ")
 
 
 @pytest.mark.parametrize("name", GENERATORS)
