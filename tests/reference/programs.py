@@ -8,7 +8,11 @@ CLIENTS = Path(__file__).parent / "clients"
 
 
 def run(folder: Path, *command: str | Path, **variables: str) -> str:
-    """What a command prints; it must succeed."""
+    """What a command prints; it must succeed.
+
+    Raises:
+        TimeoutExpired: it waits for what doesn't come.
+    """
     done = subprocess.run(
         command,
         cwd=folder,
@@ -16,6 +20,7 @@ def run(folder: Path, *command: str | Path, **variables: str) -> str:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
