@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -124,7 +126,7 @@ class _Teller:
 
 async def tell() -> Told:
     """Returns what the service was told in the story, and how it answered."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _own_clock():
         settings = Settings(
             auth=Auth(tokens=[_TOKEN]),
             redis=Redis(url="fakeredis://", partitions=1),
@@ -182,6 +184,16 @@ async def _ask(teller: _Teller) -> None:
     whole = await teller.get("getOpenapi", "/openapi.json")
     cut = {"openapi": whole["openapi"], "info": {"title": whole["info"]["title"]}, "paths": {}}
     teller.told["getOpenapi"]["answer"]["sample"] = cut
+
+
+@contextmanager
+def _own_clock() -> Iterator[None]:
+    """Lets the story set the clock, and sets it right again."""
+    before = clock._wall_ns
+    try:
+        yield
+    finally:
+        clock._wall_ns, clock._last_us = before, 0
 
 
 def _set_clock(text: str) -> None:
