@@ -9,6 +9,7 @@ COPY constraints-run.txt .
 RUN pip wheel --no-cache-dir --no-deps --require-hashes --wheel-dir /wheels -r constraints-run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY lua lua
+COPY docs docs
 COPY service service
 RUN pip wheel --no-cache-dir --no-deps --no-index --find-links /wheels --wheel-dir /wheels . \
  && python -m venv /opt/venv \

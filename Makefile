@@ -17,7 +17,7 @@ SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist 
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env demo screenshot test test-rest test-all attack lint types docs bench lock vendor codes clean
+.PHONY: help install run env demo screenshot test test-rest test-all attack lint types docs bench lock vendor codes samples clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -93,12 +93,15 @@ lock: install ## pin the newest versions that pyproject.toml allows
 	$(BIN)/$(COMPILE) --upgrade --extra dev --extra install --output-file constraints.txt pyproject.toml
 	$(BIN)/$(COMPILE) --extra install --constraint constraints.txt --output-file constraints-run.txt pyproject.toml
 
-vendor: ## copy the dashboard's libraries from npm, as package-lock.json has them
+vendor: ## copy the pages' libraries from npm, as package-lock.json has them
 	npm ci --ignore-scripts
 	$(PYTHON) scripts/vendor.py
 
 codes: install ## write the calling codes of countries anew, from the pinned library
 	$(BIN)/python -m scripts.calling_codes
+
+samples: install ## write the sample bodies of /openapi.json anew, as the service answers them
+	$(BIN)/python -m tests.reference.story
 
 clean: ## remove what was made, but not data/
 	rm -rf .venv dist site node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,30 +1,34 @@
 """The OpenAPI description of the service, generated from the code.
 
 Paths and policies come from the route table; bodies, parameters and answers from the models;
-refusals from the errors; sentences from the docstrings of handlers and errors. Only the rest is
-written here: names of headers, and how security and refusals follow from a route.
+refusals from the errors; sentences from the docstrings of handlers and errors; meanings of fields
+from `models.meanings`; samples from `samples.json`. Only the rest is written here: names of
+headers, and how security and refusals follow from a route.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from types import UnionType
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
-import msgspec
+import orjson
 
 from service.api.batches import NDJSON
 from service.api.event_stream import EVENT_STREAM
 from service.api.failures_csv import CSV
+from service.api.openapi_schemas import Schemas, parameters_of
 from service.api.query_handlers import LAST_EVENT_ID
 from service.api.report_handlers import SIGNATURE
-from service.api.routes import Route
+from service.api.routes import Route, Tag
 from service.errors import (
     BadRequest,
     Forbidden,
+    NotFound,
     Overloaded,
     Packed,
     RequestError,
@@ -37,21 +41,30 @@ from service.errors import (
 from service.models.fields import MAX_WAMID
 from service.models.requests import PLAIN
 from service.models.responses import Refusal
-from service.models.schema import REF
 from service.web.http_responses import TOKEN
 from service.web.policies import META
 
 Json = dict[str, Any]
 
 _SCHEMES: Json = {
-    "token": {"type": "apiKey", "in": "header", "name": str(TOKEN)},
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": str(TOKEN),
+        "description": "One of the tokens that the operator has set.",
+    },
     "signature": {
         "type": "apiKey",
         "in": "header",
         "name": str(SIGNATURE),
         "description": "`sha256=` and the hexadecimal HMAC-SHA256 of the body, as Meta signs it.",
     },
-    "handshake": {"type": "apiKey", "in": "query", "name": "hub.verify_token"},
+    "handshake": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "hub.verify_token",
+        "description": "The word that the operator gave Meta together with the address.",
+    },
 }
 _REQUEST_ID = "X-Request-ID"
 _HEADERS: Json = {
@@ -90,6 +103,7 @@ _RESUMING: Json = {
     "in": "header",
     "required": False,
     "description": "The last `id` that was received, to go on behind it.",
+    "example": "AdXZ6vahNAEA",
     "schema": {"type": "string"},
 }
 _OF_SHEETS = (
@@ -102,7 +116,8 @@ _IN_PATHS: Json = {
         "name": "wamid",
         "in": "path",
         "required": True,
-        "description": "the message's id, percent-encoded",
+        "description": "Meta's id of the message, percent-encoded.",
+        "example": "wamid.HBgLMTk4NzY1NDMyMTA",
         "schema": {"type": "string", "minLength": 1, "maxLength": MAX_WAMID} | PLAIN,
     }
 }
@@ -117,42 +132,94 @@ _ABOUT = (
 )
 
 
-class _Schemas:
-    """Makes JSON Schemas of models, and collects those with a name in `named`."""
+SAMPLES = Path(__file__).with_name("samples.json")
+"""The bodies of requests and answers by operation. `make samples` writes them."""
+
+_OF_TAGS = {
+    Tag.REPORTS: "The sender and the receiver of Meta's webhook report what became of messages.",
+    Tag.WEBHOOK: "Meta's own webhook, for an operator who lets Meta call the service.",
+    Tag.MESSAGES: "What became of messages, and how to remove them.",
+    Tag.STATISTICS: "The numbers of events, templates and so on, and why messages failed.",
+    Tag.OPERATION: "For those who run the service: probes, metrics, and this description.",
+}
+_REFUSAL_SAMPLES: tuple[RequestError, ...] = (
+    BadRequest("limit must be a whole number from 1 to 200.", "limit"),
+    Unauthorized("The header X-Webhook-Token is missing."),
+    Forbidden("The X-Webhook-Token is not one that is let in."),
+    NotFound("No message has this wamid."),
+    TooSlow(),
+    TooLarge(1),
+    Packed(),
+    Overloaded(),
+)
+_REFUSALS: Json = {
+    f"Refused{error.status}": {
+        "value": {"ok": False, "error": error.sentence}
+        | ({"field": error.field} if error.field else {})
+    }
+    for error in _REFUSAL_SAMPLES
+}
+
+
+class _Bodies:
+    """Describes bodies by content type: their schemas, and the samples of an operation."""
 
     def __init__(self) -> None:
-        self.named: dict[str, Json] = {}
+        self.schemas = Schemas()
+        self._samples: Json = orjson.loads(SAMPLES.read_bytes())
 
-    def of(self, model: object) -> Json:
-        """Returns the schema of a model, or of a union of models."""
-        models = get_args(model) if isinstance(model, UnionType) else (model,)
-        schemas, named = msgspec.json.schema_components(models, ref_template=REF)
-        self.named |= named
-        return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
-
-    def item_of(self, model: object) -> Json:
-        """Returns the schema of the items in the list that a model holds."""
-        name = self.of(model)["$ref"].rpartition("/")[2]
-        fields = self.named[name]["properties"].values()
-        return next(field["items"] for field in fields if "items" in field)
-
-    def content(self, model: object, *, lines: bool) -> Json:
-        """Returns the schemas of a body by content type; that of a stream describes one line."""
-        if model is str:
-            return {"text/plain": {"schema": {"type": "string"}}}
-        content = {"application/json": {"schema": self.of(model)}}
-        if lines:
-            content[NDJSON] = {"schema": {"description": "Of each line."} | self.item_of(model)}
+    def request(self, route: Route) -> Json:
+        """Returns what a route takes."""
+        samples = self._samples_of(route, "request")
+        content = self._content(route.takes, samples)
+        if route.lines:
+            schema = {"description": "Of each line."} | self.schemas.item_of(route.takes)
+            lists = [items for sample in samples.values() for items in sample.values()]
+            line = {"line": lists[0][0]} if lists else {}
+            content[NDJSON] = {"schema": schema, "examples": _named(line)}
         return content
 
     def answer(self, route: Route) -> Json:
-        """Returns the schemas of a route's answers by content type."""
+        """Returns what a route answers.
+
+        Lines of NDJSON are left out: for most generators an operation has answers of one type.
+        """
+        samples = self._samples_of(route, "answer")
         if route.events:
-            return {EVENT_STREAM: {"schema": {"description": _OF_EVENTS} | self.of(route.answers)}}
-        content = self.content(route.answers, lines=route.lines)
+            schema = {**self.schemas.of(route.answers), "description": _OF_EVENTS}
+            return {EVENT_STREAM: {"schema": schema, "examples": _named(samples)}}
+        file = samples.pop("file", "")
+        content = self._content(route.answers, samples)
         if route.sheet:
-            content[CSV] = {"schema": {"type": "string", "description": _OF_SHEETS}}
+            schema = {"type": "string", "description": _OF_SHEETS}
+            content[CSV] = {"schema": schema, "examples": _named({"file": file})}
         return content
+
+    def queued(self, route: Route) -> Json:
+        """Returns what a route answers when its reports have to wait for the store."""
+        samples = self._samples_of(route, "answer")
+        waiting = {name: sample | {"queued": True} for name, sample in samples.items()}
+        return self._content(route.answers, waiting)
+
+    def refusal(self, status: int) -> Json:
+        """Returns the answer to a request that is refused."""
+        sample = {"$ref": f"#/components/examples/Refused{status}"}
+        schema = self.schemas.of(Refusal)
+        return {"application/json": {"schema": schema, "examples": {"sample": sample}}}
+
+    def _samples_of(self, route: Route, kind: str) -> Json:
+        return dict(self._samples.get(_operation_id(route), {}).get(kind, {}))
+
+    def _content(self, model: object, samples: Json) -> Json:
+        if model is str:
+            schema: Json = {"type": "string"}
+            return {"text/plain": {"schema": schema, "examples": _named(samples)}}
+        schema = self.schemas.of(model)
+        return {"application/json": {"schema": schema, "examples": _named(samples)}}
+
+
+def _named(samples: Json) -> Json:
+    return {name: {"value": sample} for name, sample in samples.items()}
 
 
 def document(routes: Iterable[Route], version: str) -> Json:
@@ -162,45 +229,64 @@ def document(routes: Iterable[Route], version: str) -> Json:
         routes: all endpoints.
         version: of the service.
     """
-    schemas = _Schemas()
+    bodies = _Bodies()
     paths: dict[str, Json] = defaultdict(dict)
     for route in routes:
-        paths[route.path][route.method.lower()] = _operation(route, schemas)
+        paths[route.path][route.method.lower()] = _operation(route, bodies)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Message tracker", "version": version, "description": _ABOUT},
+        "info": {
+            "title": "Message tracker",
+            "version": version,
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "The service that gives this document."}],
+        "tags": [{"name": tag, "description": _OF_TAGS[tag]} for tag in Tag],
         "paths": dict(paths),
         "components": {
-            "schemas": schemas.named,
+            "schemas": bodies.schemas.named,
             "headers": _HEADERS,
+            "examples": _REFUSALS,
             "securitySchemes": _SCHEMES,
         },
     }
 
 
-def _operation(route: Route, schemas: _Schemas) -> Json:
+def _operation(route: Route, bodies: _Bodies) -> Json:
+    summary, description = _words_of(route.handler)
     operation: Json = {
-        "operationId": route.handler.__name__,
-        "summary": _sentence(route.handler),
+        "operationId": _operation_id(route),
+        "tags": [route.tag],
+        "summary": summary,
+        "description": description,
         "security": _security(route),
     }
     if _has_body(route):
-        content = schemas.content(route.takes, lines=route.lines)
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": True, "content": bodies.request(route)}
     elif parameters := _parameters(route):
         operation["parameters"] = parameters
-    return operation | {"responses": _responses(route, schemas)}
+    return operation | {"responses": _responses(route, bodies)}
+
+
+def _operation_id(route: Route) -> str:
+    """Returns the name of a route's operation: its handler's, in camelCase."""
+    first, *rest = route.handler.__name__.split("_")
+    return first + "".join(map(str.title, rest))
 
 
 def _has_body(route: Route) -> bool:
     return route.takes is not None and route.method != "GET"
 
 
-def _sentence(documented: object) -> str:
-    """Returns the part of a docstring's first line that follows its colon, as a sentence."""
-    first, _, _ = (documented.__doc__ or "").partition("\n")
+def _words_of(documented: object) -> tuple[str, str]:
+    """Returns what a docstring says: its first line, behind the colon, and what follows.
+
+    A summary has no full stop, as is usual in OpenAPI.
+    """
+    first, _, rest = inspect.cleandoc(documented.__doc__ or "").partition("\n")
     text = first.partition(": ")[2]
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:].removesuffix("."), " ".join(rest.split())
 
 
 def _security(route: Route) -> list[Json]:
@@ -215,43 +301,26 @@ def _security(route: Route) -> list[Json]:
 def _parameters(route: Route) -> list[Json]:
     found = [_IN_PATHS[name] for name in re.findall(r"{(\w+)}", route.path)]
     if route.takes is not None:
-        found += _in_query(route.takes)
+        found += parameters_of(route.takes)
     return [*found, _RESUMING] if route.events else found
 
 
-def _in_query(query: object) -> list[Json]:
-    _, named = msgspec.json.schema_components((query,))
-    [model] = named.values()
-    return [
-        _parameter(name, schema, required=name in model["required"])
-        for name, schema in model["properties"].items()
-    ]
-
-
-def _parameter(name: str, schema: Json, *, required: bool) -> Json:
-    if "anyOf" in schema:  # the type or null, but a query can't hold null
-        [schema] = [option for option in schema["anyOf"] if option != {"type": "null"}]
-    plain = {key: value for key, value in schema.items() if key != "description"}
-    described = {"description": schema["description"]} if "description" in schema else {}
-    return {"name": name, "in": "query", "required": required, "schema": plain} | described
-
-
-def _responses(route: Route, schemas: _Schemas) -> Json:
+def _responses(route: Route, bodies: _Bodies) -> Json:
     pages = "cursor" in getattr(route.takes, "__struct_fields__", ())
-    content = schemas.answer(route)
+    content = bodies.answer(route)
     refusals: dict[int, list[str]] = defaultdict(list)
     for refusal in _refusals(route):
-        refusals[refusal.status].append(_sentence(refusal))
+        refusals[refusal.status].append(f"{_words_of(refusal)[0]}.")
     answers = {"200": _response("As asked.", content, *(["Link"] if pages else []))}
     if route.queued:
         answers["202"] = _response(
             "It is on disk and will be merged when Redis is back.",
-            schemas.content(route.answers, lines=False),
+            bodies.queued(route),
         )
     return answers | {
         str(status): _response(
             " Or: ".join(sentences),
-            schemas.content(Refusal, lines=False),
+            bodies.refusal(status),
             *_HEADERS_OF_STATUS.get(status, ()),
         )
         for status, sentences in sorted(refusals.items())

@@ -27,13 +27,20 @@ from service.store.replay import Replay
 from service.web.http_responses import JSON, error_response, json_response
 
 
-async def healthz(_: web.Request) -> web.Response:
-    """GET healthz: the process is alive."""
+async def get_health(_: web.Request) -> web.Response:
+    """GET healthz: learn whether the process is alive.
+
+    This is for probes that restart a process that hangs. It doesn't look at Redis.
+    """
     return json_response({"ok": True})
 
 
-async def readyz(request: web.Request) -> web.Response:
-    """GET readyz: the service can serve requests."""
+async def get_readiness(request: web.Request) -> web.Response:
+    """GET readyz: learn whether the service can serve requests.
+
+    This is for load balancers. With a journal the service is ready even while Redis is away; it
+    then takes reports only.
+    """
     if request.app[HEALTH].draining:
         return error_response(503, "The service is stopping.")
     state, sentence = await request.app[READINESS].seen(request.app[STORE].absent)
@@ -69,12 +76,18 @@ async def _state_of(replay: Replay | None) -> JournalState:
     return state
 
 
-async def metrics(request: web.Request) -> web.Response:
-    """GET metrics: for Prometheus."""
+async def get_metrics(request: web.Request) -> web.Response:
+    """GET metrics: get the metrics for Prometheus.
+
+    They are in the text format of Prometheus.
+    """
     body = request.app[METRICS].exposition()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def openapi(request: web.Request) -> web.Response:
-    """GET openapi.json: the description of the API."""
+async def get_openapi(request: web.Request) -> web.Response:
+    """GET openapi.json: get this description of the API.
+
+    It is OpenAPI 3.1, and made from the code that reads requests and writes answers.
+    """
     return web.Response(body=request.app[OPENAPI], headers=JSON)

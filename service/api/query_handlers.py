@@ -66,7 +66,7 @@ from service.models.selections import (
     selection_to_erase,
     wamids_of,
 )
-from service.store.erasure import erase as erase_messages
+from service.store.erasure import erase
 from service.store.failures import FailedPage, count_failed, failed_page, page_of_class
 from service.web.bodies import MIB, body_of
 from service.web.http_responses import json_response
@@ -92,8 +92,11 @@ _failures = Reader(FailuresQuery)
 LAST_EVENT_ID = istr("Last-Event-ID")
 
 
-async def status_lookup(request: web.Request) -> web.Response:
-    """POST message-status-lookup: the statuses of many messages."""
+async def look_up_statuses(request: web.Request) -> web.Response:
+    """POST message-status-lookup: look up the statuses of given messages.
+
+    The answer leaves out messages that the service has never seen.
+    """
     body = _status_lookup.body(await body_of(request, MIB), request.app[METRICS])
     kind = VERSIONED_STATUS_ROWS if body.versions else STATUS_ROWS
     show = versioned_status if body.versions else message_status
@@ -101,8 +104,13 @@ async def status_lookup(request: web.Request) -> web.Response:
     return json_response({"statuses": {wamid: show(row) for wamid, row in rows.items()}})
 
 
-async def message_logs(request: web.Request) -> web.Response:
-    """GET message-logs: a page of messages, newest first."""
+async def list_message_logs(request: web.Request) -> web.Response:
+    """GET message-logs: list the messages that match filters.
+
+    The newest comes first. A message must match all filters that are given. If more messages
+    follow, the answer has a `Link` header with the address of the next page. A page may be short
+    and still have a next page.
+    """
     query = _message_logs.query(list(request.query.items()))
     selection, after = selection_of(query), decode_position(query.cursor)
     limit = int(query.limit)
@@ -116,16 +124,24 @@ async def message_logs(request: web.Request) -> web.Response:
     return response
 
 
-async def message_logs_latest(request: web.Request) -> web.Response:
-    """GET message-logs/latest: the most recent message of a registration."""
+async def get_latest_message_log(request: web.Request) -> web.Response:
+    """GET message-logs/latest: get the latest message of a registration.
+
+    `log` is null if the registration has no message.
+    """
     query = _latest_log.query(list(request.query.items()))
     record = await request.app[STORE].latest("registration", query.registration_id)
     versions = query.versions == "true"
     return json_response({"log": latest_log(record, versions=versions) if record else None})
 
 
-async def live(request: web.Request) -> web.StreamResponse:
-    """GET live: the changes of messages as they happen, as server-sent events."""
+async def stream_changes(request: web.Request) -> web.StreamResponse:
+    """GET live: stream the changes of messages as they happen.
+
+    The answer is a stream of server-sent events without an end: those of one event, template and
+    so on, or of all messages. Load the page after the event `ready`. To resume, send the last `id`
+    as `Last-Event-ID`, as browsers do by themselves.
+    """
     wanted = filter_of(_live.query(list(request.query.items())))
     if request.method == hdrs.METH_HEAD:
         return web.Response(headers=HEADERS)
@@ -144,8 +160,12 @@ def _add_next(request: web.Request, response: web.Response, cursor: str) -> None
     response.headers["Link"] = f'<{following}>; rel="next"'
 
 
-async def message_details(request: web.Request) -> web.Response:
-    """GET messages: everything known of one message."""
+async def get_message(request: web.Request) -> web.Response:
+    """GET messages: get everything that is known of one message.
+
+    The answer has its timeline, its error with the meaning and the remedy, its pricing, its ids and
+    the reports that contradict each other.
+    """
     wamid = read_wamid(request.match_info["wamid"])
     if request.query:
         raise BadRequest("No parameter is allowed.", next(iter(request.query)))
@@ -159,8 +179,11 @@ async def message_details(request: web.Request) -> web.Response:
     return json_response({"message": message(record, participants)})
 
 
-async def message_stats(request: web.Request) -> web.Response:
-    """GET message-stats: the counts of all messages, or of those of one event, for example."""
+async def get_message_stats(request: web.Request) -> web.Response:
+    """GET message-stats: get the numbers of an event, a template and so on.
+
+    At most one parameter may be given. Without one the numbers are those of all messages.
+    """
     chosen = filter_of(_message_stats.query(list(request.query.items())))
     return json_response(stats_answer(await _stats(request, chosen)))
 
@@ -175,8 +198,13 @@ def lister_of(dimension: Dimension) -> Callable[[web.Request], Awaitable[web.Res
     async def values(request: web.Request) -> web.Response:
         return await _values(request, dimension)
 
-    values.__name__ = name = list_name(dimension)
-    values.__doc__ = f"GET {name}: those that have messages, the one with the latest message first."
+    name = list_name(dimension)
+    words = name.replace("_", " ")
+    values.__name__ = f"list_{name}"
+    values.__doc__ = (
+        f"GET {name}: list the {words} that have messages.\n\n"
+        "Each has the numbers of its messages. The one with the latest message comes first."
+    )
     return values
 
 
@@ -192,8 +220,13 @@ async def _values(request: web.Request, dimension: Dimension) -> web.Response:
     return response
 
 
-async def failures(request: web.Request) -> web.StreamResponse:
-    """GET failures: why messages failed, what to do about it, and who they were for."""
+async def list_failures(request: web.Request) -> web.StreamResponse:
+    """GET failures: list failed messages, with reasons and remedies.
+
+    The answer has every error code with its number of messages, and the recipients in pages, those
+    with the latest message first. At most one of `event_id`, `template_name`, `campaign_id` and
+    `phone_number_id` may be given. As CSV it has all pages in one file.
+    """
     query = _failures.query(list(request.query.items()))
     groups = groups_of((await _stats(request, filter_of(query))).errors)
     selection, after = failed_selection(query, groups), decode_position(query.cursor)
@@ -227,13 +260,17 @@ def _wants_csv(request: web.Request) -> bool:
     return CSV in kinds and "application/json" not in kinds
 
 
-async def erase(request: web.Request) -> web.Response:
-    """POST erase: removes the messages of a person, an event or a campaign, for example."""
+async def erase_messages(request: web.Request) -> web.Response:
+    """POST erase: remove the messages of a person, an event and so on.
+
+    An erasure works for up to 8 s. If `complete` is false, send the same request again to go on.
+    For 30 days the service drops reports for erased messages.
+    """
     body = _erase.body(await body_of(request, MIB), request.app[METRICS])
     selection = selection_to_erase(body)
     replay = request.app.get(REPLAY)
     wiped = replay is None or await replay.wipe()
-    number, complete, ends_alike = await erase_messages(request.app[STORE], selection)
+    number, complete, ends_alike = await erase(request.app[STORE], selection)
     complete = complete and wiped  # the journal may still hold reports of these messages
     [(dimension, _)] = selection.filters
     log.info("messages_erased", extra={"by": dimension, "messages": number, "complete": complete})

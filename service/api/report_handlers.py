@@ -103,28 +103,50 @@ def _written(answer: bytes, merged: Merged) -> web.Response:
 
 
 async def track_send(request: web.Request) -> web.Response:
-    """POST track-send: a template message was sent."""
+    """POST track-send: report a send.
+
+    The sender calls this when Meta has taken a template message. `wa_id` and `template_wamid` are
+    required. A message without `event_id` is a standalone message. A repeated call does no harm: a
+    later one fills and replaces what it names, and erases nothing by leaving it out.
+    """
     report = _read_send(await body_of(request, MIB), request.app[METRICS])
     [merged] = await request.app[STORE].write([report])
     return _written(_send_answer(report, merged), merged)
 
 
-async def status_update(request: web.Request) -> web.Response:
-    """POST message-status: Meta reported a status."""
+async def update_status(request: web.Request) -> web.Response:
+    """POST message-status: report a status.
+
+    Whoever gets Meta's webhook forwards each status here. The answer has the status that the
+    message has now: a late `delivered` of a message that was read is answered `read`. The status is
+    taken even if an optional field can't be used: that field then counts as absent.
+    """
     report = _read_status(await body_of(request, MIB), request.app[METRICS])
     [merged] = await request.app[STORE].write([report])
     return _written(_status_answer(report, merged), merged)
 
 
-async def track_send_batch(request: web.Request) -> web.StreamResponse:
-    """POST track-send/batch: many template messages were sent."""
+async def track_sends(request: web.Request) -> web.StreamResponse:
+    """POST track-send/batch: report many sends.
+
+    Each item is the body of a track-send. A bad item doesn't affect the good ones; the answer has
+    one result for each item, in the same order. As NDJSON any number of items may be sent, one a
+    line, and each line is answered with a line, which is what `results` has of an item, while the
+    rest is still coming.
+    """
     if request.content_type == NDJSON:
         return await _take_stream(request, _SENDS)
     return await _take_many(request, _SENDS, (await _batch(request, _track_sends)).messages)
 
 
-async def status_update_batch(request: web.Request) -> web.StreamResponse:
-    """POST message-status/batch: Meta reported many statuses."""
+async def update_statuses(request: web.Request) -> web.StreamResponse:
+    """POST message-status/batch: report many statuses.
+
+    Each item is the body of a message-status. Items are applied in order. A bad item doesn't affect
+    the good ones; the answer has one result for each item, in the same order. As NDJSON any number
+    of items may be sent, one a line, and each line is answered with a line, which is what `results`
+    has of an item.
+    """
     if request.content_type == NDJSON:
         return await _take_stream(request, _STATUSES)
     return await _take_many(request, _STATUSES, (await _batch(request, _message_statuses)).updates)
@@ -168,8 +190,12 @@ async def _take_stream(request: web.Request, intake: Intake) -> web.StreamRespon
     )
 
 
-async def whatsapp_verify(request: web.Request) -> web.Response:
-    """GET whatsapp: Meta verifies that the address is ours."""
+async def verify_webhook(request: web.Request) -> web.Response:
+    """GET whatsapp: answer Meta's handshake.
+
+    Meta asks this once, to verify that the address of the webhook is the operator's. The answer is
+    the challenge.
+    """
     access = request.app[ACCESS]
     of_ours = access.knows_token(request.headers.get(TOKEN))
     access.check_handshake(request.query.get("hub.verify_token"), of_ours=of_ours)
@@ -181,8 +207,13 @@ async def whatsapp_verify(request: web.Request) -> web.Response:
     return web.Response(text=query.challenge, content_type="text/plain", charset="utf-8")
 
 
-async def whatsapp(request: web.Request) -> web.Response:
-    """POST whatsapp: Meta's webhook, as it comes."""
+async def receive_webhook(request: web.Request) -> web.Response:
+    """POST whatsapp: take Meta's webhook as it comes.
+
+    Meta calls this itself, or the operator's application passes the raw body on. Every status in
+    the body is taken. A body that Meta signed is answered 200 even if the service knows nothing in
+    it. A caller with the token learns what was taken, and gets 400 if nothing in it is known.
+    """
     body, signed = await _webhook_body(request)
     payload = await payload_of(body, clock)
     queued = await write_all(request.app[STORE], payload, clock)

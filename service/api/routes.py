@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from enum import StrEnum
 from typing import NamedTuple
 
 from aiohttp import web
 
-from service.api import dashboard_files, operator_handlers, query_handlers, report_handlers
+from service.api import operator_handlers, query_handlers, report_handlers
+from service.api.static_files import redirects, static_file, static_files, to_folder
 from service.domain.dimensions import LISTED
 from service.errors import BadRequest, NotFound, RequestError, Unavailable
 from service.models.insight_responses import (
@@ -63,8 +65,16 @@ from service.web.policies import (
 )
 
 WEBHOOKS = "/api/webhooks"
-DASHBOARD = "/dashboard"
-"""The page and its files: for people, so not among the endpoints."""
+
+
+class Tag(StrEnum):
+    """What endpoints are about: a chapter of the reference each, in this order."""
+
+    REPORTS = "Reports"
+    WEBHOOK = "Webhook"
+    MESSAGES = "Messages"
+    STATISTICS = "Statistics"
+    OPERATION = "Operation"
 
 
 class Route(NamedTuple):
@@ -73,8 +83,10 @@ class Route(NamedTuple):
     Attributes:
         method: the HTTP method; a GET also answers HEAD.
         path: the path in its canonical form.
-        handler: the handler; its docstring says in a sentence what the endpoint is for.
+        handler: the handler; its docstring says what the endpoint is for, its name is that of the
+            operation.
         policy: how requests are admitted.
+        tag: what the endpoint is about.
         answers: the model of the answer; `str` is plain text.
         takes: the model of a GET's query, or of another method's body.
         sheet: whether it can also answer with CSV.
@@ -88,6 +100,7 @@ class Route(NamedTuple):
     path: str
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     policy: Policy
+    tag: Tag
     answers: object
     takes: object = None
     sheet: bool = False
@@ -105,48 +118,51 @@ class Route(NamedTuple):
 # Two lines a route: where it is, and what goes in and out.
 # fmt: off
 ROUTES = (
-    Route("POST", f"{WEBHOOKS}/track-send/", report_handlers.track_send, WRITE,
+    Route("POST", f"{WEBHOOKS}/track-send/", report_handlers.track_send, WRITE, Tag.REPORTS,
           takes=TrackSend, answers=TrackSendResponse, queued=True),
-    Route("POST", f"{WEBHOOKS}/track-send/batch/", report_handlers.track_send_batch, WRITE_MANY,
-          takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True, queued=True),
-    Route("POST", f"{WEBHOOKS}/message-status/", report_handlers.status_update, WRITE,
-          takes=ForwardedStatusRequest, answers=MessageStatusResponse, queued=True),
-    Route("POST", f"{WEBHOOKS}/message-status/batch/", report_handlers.status_update_batch,
-          WRITE_MANY, takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True,
+    Route("POST", f"{WEBHOOKS}/track-send/batch/", report_handlers.track_sends, WRITE_MANY,
+          Tag.REPORTS, takes=TrackSendBatch, answers=TrackSendBatchResponse, lines=True,
           queued=True),
-    Route("POST", f"{WEBHOOKS}/message-status-lookup/", query_handlers.status_lookup, READ,
-          takes=StatusLookupRequest, answers=StatusLookupResponse),
-    Route("GET", f"{WEBHOOKS}/message-logs/", query_handlers.message_logs, READ,
-          takes=MessageLogsQuery, answers=MessageLogsResponse),
-    Route("GET", f"{WEBHOOKS}/message-logs/latest/", query_handlers.message_logs_latest, READ,
-          takes=LatestLogQuery, answers=LatestLogResponse),
-    Route("GET", f"{WEBHOOKS}/live/", query_handlers.live, LIVE,
-          takes=LiveQuery, answers=MessageLog, events=True),
-    Route("GET", f"{WEBHOOKS}/messages/{{wamid}}/", query_handlers.message_details, READ,
-          answers=MessageResponse, refusals=(NotFound, BadRequest)),
-    Route("GET", f"{WEBHOOKS}/message-stats/", query_handlers.message_stats, READ,
-          takes=MessageStatsQuery, answers=MessageStatsResponse),
-    *(Route("GET", f"{WEBHOOKS}/{list_name(each).replace('_', '-')}/",
-            query_handlers.lister_of(each), READ,
-            takes=ValuesQuery, answers=values_response(each)) for each in LISTED),
-    Route("GET", f"{WEBHOOKS}/failures/", query_handlers.failures, READ,
-          takes=FailuresQuery, answers=FailuresResponse, sheet=True),
-    Route("POST", f"{WEBHOOKS}/erase/", query_handlers.erase, WRITE,
-          takes=Erase, answers=EraseResponse),
-    Route("GET", f"{WEBHOOKS}/whatsapp/", report_handlers.whatsapp_verify, META,
+    Route("POST", f"{WEBHOOKS}/message-status/", report_handlers.update_status, WRITE, Tag.REPORTS,
+          takes=ForwardedStatusRequest, answers=MessageStatusResponse, queued=True),
+    Route("POST", f"{WEBHOOKS}/message-status/batch/", report_handlers.update_statuses, WRITE_MANY,
+          Tag.REPORTS, takes=MessageStatusBatch, answers=MessageStatusBatchResponse, lines=True,
+          queued=True),
+    Route("GET", f"{WEBHOOKS}/whatsapp/", report_handlers.verify_webhook, META, Tag.WEBHOOK,
           takes=HandshakeQuery, answers=str),
-    Route("POST", f"{WEBHOOKS}/whatsapp/", report_handlers.whatsapp, META,
+    Route("POST", f"{WEBHOOKS}/whatsapp/", report_handlers.receive_webhook, META, Tag.WEBHOOK,
           takes=WebhookPayload, answers=PayloadTaken, queued=True),
-    Route("GET", "/healthz", operator_handlers.healthz, OPEN, answers=Done),
-    Route("GET", "/readyz", operator_handlers.readyz, OPEN, answers=Ready, refusals=(Unavailable,)),
-    Route("GET", "/metrics", operator_handlers.metrics, OPEN, answers=str),
-    Route("GET", "/openapi.json", operator_handlers.openapi, STRANGER, answers=Description),
+    Route("POST", f"{WEBHOOKS}/message-status-lookup/", query_handlers.look_up_statuses, READ,
+          Tag.MESSAGES, takes=StatusLookupRequest, answers=StatusLookupResponse),
+    Route("GET", f"{WEBHOOKS}/message-logs/", query_handlers.list_message_logs, READ, Tag.MESSAGES,
+          takes=MessageLogsQuery, answers=MessageLogsResponse),
+    Route("GET", f"{WEBHOOKS}/message-logs/latest/", query_handlers.get_latest_message_log, READ,
+          Tag.MESSAGES, takes=LatestLogQuery, answers=LatestLogResponse),
+    Route("GET", f"{WEBHOOKS}/messages/{{wamid}}/", query_handlers.get_message, READ, Tag.MESSAGES,
+          answers=MessageResponse, refusals=(NotFound, BadRequest)),
+    Route("GET", f"{WEBHOOKS}/live/", query_handlers.stream_changes, LIVE, Tag.MESSAGES,
+          takes=LiveQuery, answers=MessageLog, events=True),
+    Route("POST", f"{WEBHOOKS}/erase/", query_handlers.erase_messages, WRITE, Tag.MESSAGES,
+          takes=Erase, answers=EraseResponse),
+    Route("GET", f"{WEBHOOKS}/message-stats/", query_handlers.get_message_stats, READ,
+          Tag.STATISTICS, takes=MessageStatsQuery, answers=MessageStatsResponse),
+    *(Route("GET", f"{WEBHOOKS}/{list_name(each).replace('_', '-')}/",
+            query_handlers.lister_of(each), READ, Tag.STATISTICS,
+            takes=ValuesQuery, answers=values_response(each)) for each in LISTED),
+    Route("GET", f"{WEBHOOKS}/failures/", query_handlers.list_failures, READ, Tag.STATISTICS,
+          takes=FailuresQuery, answers=FailuresResponse, sheet=True),
+    Route("GET", "/healthz", operator_handlers.get_health, OPEN, Tag.OPERATION, answers=Done),
+    Route("GET", "/readyz", operator_handlers.get_readiness, OPEN, Tag.OPERATION,
+          answers=Ready, refusals=(Unavailable,)),
+    Route("GET", "/metrics", operator_handlers.get_metrics, OPEN, Tag.OPERATION, answers=str),
+    Route("GET", "/openapi.json", operator_handlers.get_openapi, STRANGER, Tag.OPERATION,
+          answers=Description),
 )
 # fmt: on
 
 
 def policies(routes: Iterable[Route] = ROUTES) -> Policies:
-    """Returns the admission policy of each route and each page of the dashboard.
+    """Returns the admission policy of each route and each static file.
 
     Raises:
         ValueError: a route has a parameter in its path and another policy than `READ`. Admission
@@ -155,7 +171,7 @@ def policies(routes: Iterable[Route] = ROUTES) -> Policies:
     routes = list(routes)
     if lost := [route.path for route in routes if "{" in route.path and route.policy is not READ]:
         raise ValueError(f"{', '.join(lost)}: a path with a parameter is let in as READ alone.")
-    paths = [DASHBOARD, *(f"{DASHBOARD}/{file}" for file in dashboard_files.pages())]
+    paths = [*static_files(), *redirects()]
     shown = {(method, path): STRANGER for method in ("GET", "HEAD") for path in paths}
     return shown | {
         (method, form): route.policy
@@ -166,7 +182,7 @@ def policies(routes: Iterable[Route] = ROUTES) -> Policies:
 
 
 def add_routes(app: web.Application) -> None:
-    """Gives an application all endpoints and the dashboard; a GET answers HEAD as well."""
+    """Gives an application all endpoints and static files; a GET answers HEAD as well."""
     for route in ROUTES:
         for form in route.forms:
             # A parameter may hold any character; a slash in it comes as %2F.
@@ -177,6 +193,7 @@ def add_routes(app: web.Application) -> None:
                 app.router.add_route(
                     route.method, form, route.handler, expect_handler=check_expectation
                 )
-    app.router.add_get(DASHBOARD, dashboard_files.to_dashboard)
-    app.router.add_get(f"{DASHBOARD}/", dashboard_files.dashboard)
-    app.router.add_get(f"{DASHBOARD}/{{file:.+}}", dashboard_files.dashboard)
+    for path in static_files():
+        app.router.add_get(path, static_file)
+    for path in redirects():
+        app.router.add_get(path, to_folder)

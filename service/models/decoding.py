@@ -281,12 +281,13 @@ def clean(text: str) -> str:
 
 
 def _metas(hint: object) -> Iterator[Any]:
-    for part in (hint, *get_args(hint)):
-        yield from getattr(part, "__metadata__", ())
+    yield from getattr(hint, "__metadata__", ())
+    for part in get_args(hint):
+        yield from _metas(part)
 
 
 def description(hint: object) -> str:
-    """Returns the description in a type's annotations, `""` for none."""
+    """Returns what a type's annotations say is allowed, `""` for nothing."""
     return next((str(meta.description) for meta in _metas(hint) if meta.description), "")
 
 

@@ -14,51 +14,61 @@ from service.domain.error_codes import Remedy, RemedyClass, groups_of, remedy_of
 from service.domain.record import Participant, Record, receipts_of
 from service.domain.report import Status
 from service.domain.statistics import AGES_S, TOLERANCE_MS, LatencyHistogram, Stats, ValueTotals
+from service.models import meanings
 from service.models.pricing import pricing_of
-from service.models.responses import MessageLog, Moment, iso, message_log
+from service.models.responses import (
+    Count,
+    DeliveredAt,
+    ErrorCode,
+    ErrorMessage,
+    EventId,
+    FailedAt,
+    GuestId,
+    GuestName,
+    MessageLog,
+    MessageWamid,
+    Moment,
+    ReadAt,
+    RecipientId,
+    RegistrationId,
+    SentAt,
+    TemplateName,
+    iso,
+    message_log,
+)
 
-Count = Annotated[int, Meta(ge=0)]
-Part = Annotated[float, Meta(ge=0, le=1, description="of all messages; null where there are none")]
-Seconds = Annotated[
-    int, Meta(ge=0, description="null where it took longer than 30 days, or nothing is known")
-]
-WhenToSendAgain = Annotated[
-    RemedyClass,
-    Meta(description="when to send again: now, later, once something is fixed, never; or unknown"),
-]
+Number = Annotated[Count, meanings.COUNT]
+Share = Annotated[Annotated[float, Meta(ge=0, le=1)] | None, meanings.SHARE]
+Quantile = Annotated[Count | None, meanings.QUANTILE]
+WhenToSendAgain = Annotated[RemedyClass, meanings.REMEDY_CLASS]
+ErrorMeaning = Annotated[str | None, meanings.ERROR_MEANING]
+WhatToDo = Annotated[str | None, meanings.REMEDY]
 
 
 class StatusCounts(TypedDict):
     """How many messages, by status."""
 
-    sent: Count
-    delivered: Count
-    read: Count
-    failed: Count
+    sent: Number
+    delivered: Number
+    read: Number
+    failed: Number
 
 
 class Rates(TypedDict):
     """Which part of all messages reached each status."""
 
-    delivered: Part | None
-    read: Part | None
-    failed: Part | None
+    delivered: Share
+    read: Share
+    failed: Share
 
 
 FailureGroup = TypedDict(
     "FailureGroup",
     {
-        "code": Annotated[
-            str,
-            Meta(
-                description="Meta's, of up to six digits; other: all further ones together; null "
-                "where it gave none"
-            ),
-        ]
-        | None,
-        "count": Count,
-        "meaning": str | None,
-        "remedy": str | None,
+        "code": Annotated[str | None, meanings.GROUP_CODE],
+        "count": Number,
+        "meaning": ErrorMeaning,
+        "remedy": WhatToDo,
         "class": WhenToSendAgain,
     },
 )
@@ -68,69 +78,59 @@ FailureGroup.__doc__ = "Messages that failed for one reason."
 class ListedFailureGroup(FailureGroup):
     """The messages that failed with one code, and how many of them the list has."""
 
-    listed: NotRequired[
-        Annotated[
-            int,
-            Meta(
-                ge=0,
-                description="how many of them this list has, all its pages together; null where "
-                "that takes too long to tell; only with count=true",
-            ),
-        ]
-        | None
-    ]
+    listed: NotRequired[Annotated[Count | None, meanings.LISTED]]
 
 
 class WithinSeconds(TypedDict):
     """How many messages took at most that long; null stands for any time."""
 
-    s: Seconds | None
-    count: Count
+    s: Annotated[Count | None, meanings.WITHIN_S]
+    count: Annotated[Count, meanings.WITHIN_COUNT]
 
 
 class TimeTaken(TypedDict):
     """How long it took from `sent`: 50, 90 and 99 % of the messages took at most that long."""
 
-    count: Annotated[int, Meta(ge=0, description="of messages that it is known of")]
-    p50_s: Seconds | None
-    p90_s: Seconds | None
-    p99_s: Seconds | None
-    within: list[WithinSeconds]
+    count: Annotated[Count, meanings.TIMED]
+    p50_s: Quantile
+    p90_s: Quantile
+    p99_s: Quantile
+    within: Annotated[list[WithinSeconds], meanings.WITHIN]
 
 
 class AwaitingAge(TypedDict):
     """How many messages have an age from the bound before up to this one; null: any age."""
 
-    under_s: Seconds | None
-    count: Count
+    under_s: Annotated[Count | None, meanings.UNDER_S]
+    count: Annotated[Count, meanings.AGE_COUNT]
 
 
 class Awaiting(TypedDict):
     """Messages that were sent and have no later status."""
 
-    total: Count
-    by_age: list[AwaitingAge]
+    total: Annotated[Count, meanings.AWAITING_TOTAL]
+    by_age: Annotated[list[AwaitingAge], meanings.BY_AGE]
 
 
 class MessageStatsResponse(TypedDict):
     """Answer of `message-stats`; `statuses` adds up to `total`, `failures` to those failed."""
 
-    total: Count
-    statuses: Annotated[StatusCounts, Meta(description="where messages stand now")]
-    reached: Annotated[StatusCounts, Meta(description="how many came so far, or farther")]
-    rates: Rates
-    failures: list[FailureGroup]
-    time_to_deliver: TimeTaken
-    time_to_read: TimeTaken
-    awaiting: Awaiting
+    total: Annotated[Count, meanings.TOTAL]
+    statuses: Annotated[StatusCounts, meanings.STATUSES]
+    reached: Annotated[StatusCounts, meanings.REACHED]
+    rates: Annotated[Rates, meanings.RATES]
+    failures: Annotated[list[FailureGroup], meanings.FAILURE_GROUPS]
+    time_to_deliver: Annotated[TimeTaken, meanings.TIME_TO_DELIVER]
+    time_to_read: Annotated[TimeTaken, meanings.TIME_TO_READ]
+    awaiting: Annotated[Awaiting, meanings.AWAITING]
 
 
 class ValueCounts(TypedDict):
     """What a list of values shows of each value beside its name."""
 
-    latest_at: Annotated[Moment, Meta(description="when its latest message was created")]
-    total: Count
-    statuses: StatusCounts
+    latest_at: Annotated[Moment, meanings.LATEST_AT]
+    total: Number
+    statuses: Annotated[StatusCounts, meanings.STATUSES]
 
 
 def list_name(dimension: Dimension) -> str:
@@ -141,107 +141,93 @@ def list_name(dimension: Dimension) -> str:
 def values_response(dimension: Dimension) -> Any:  # noqa: ANN401  a TypedDict that is made here
     """Returns the model of the answer that lists a dimension's values, as `EventsResponse`."""
     word = dimension.name.title().replace("_", "")
-    shown = {dimension.field: str} | get_type_hints(ValueCounts, include_extras=True)
+    value = Annotated[str, meanings.MEANING_OF_FIELD[dimension.field]]
+    shown = {dimension.field: value} | get_type_hints(ValueCounts, include_extras=True)
     counts = TypedDict(f"{word}Counts", shown)  # type: ignore[misc]  # its keys follow the table
     counts.__doc__ = f"A value of `{dimension.field}` that has messages."
-    answer = TypedDict(f"{word}sResponse", {list_name(dimension): list[counts]})  # type: ignore[misc]
+    values = Annotated[list[counts], meanings.VALUES]
+    answer = TypedDict(f"{word}sResponse", {list_name(dimension): values})  # type: ignore[misc]
     answer.__doc__ = f"Answer of `{list_name(dimension)}`."
     return answer
 
 
-MessageError = TypedDict(
-    "MessageError",
+FailureReason = TypedDict(
+    "FailureReason",
     {
-        "code": str | None,
-        "message": str | None,
-        "details": str | None,
-        "href": str | None,
-        "at": Moment,
-        "meaning": str | None,
-        "remedy": str | None,
+        "code": ErrorCode,
+        "message": ErrorMessage,
+        "details": Annotated[str | None, meanings.ERROR_DETAILS],
+        "href": Annotated[str | None, meanings.ERROR_HREF],
+        "at": Annotated[Moment, meanings.ERROR_AT],
+        "meaning": ErrorMeaning,
+        "remedy": WhatToDo,
         "class": WhenToSendAgain,
     },
 )
-MessageError.__doc__ = "Why a message failed."
+FailureReason.__doc__ = "Why a message failed."
 
 
 class TimelineEntry(TypedDict):
     """A reported status: its time, and when the service first received it."""
 
-    status: Status
-    at: Moment
-    received_at: Moment | None
+    status: Annotated[Status, meanings.TIMELINE_STATUS]
+    at: Annotated[Moment, meanings.TIMELINE_AT]
+    received_at: Annotated[Moment | None, meanings.RECEIVED_AT]
 
 
 class MessageParticipant(TypedDict):
     """A member of a group, and how far the message came with them."""
 
-    participant_id: str
-    status: Annotated[Status, Meta(description="null: only their id is known")] | None
-    sent_at: Moment | None
-    delivered_at: Moment | None
-    read_at: Moment | None
-    failed_at: Moment | None
-    error: MessageError | None
+    participant_id: Annotated[str, meanings.PARTICIPANT_ID]
+    status: Annotated[Status | None, meanings.PARTICIPANT_STATUS]
+    sent_at: SentAt
+    delivered_at: DeliveredAt
+    read_at: ReadAt
+    failed_at: FailedAt
+    error: Annotated[FailureReason | None, meanings.MESSAGE_ERROR]
 
 
 class Message(MessageLog):
     """Everything known of a message."""
 
-    flow_type: str | None
-    created_at: Moment
-    tracked_at: Annotated[Moment, Meta(description="of the latest track-send")] | None
-    error: MessageError | None
-    timeline: list[TimelineEntry]
-    conflicts: Annotated[list[str], Meta(description="what was reported that doesn't go together")]
-    pricing: dict[str, Any] | None
-    campaign_id: str | None
-    metas_recipient_id: Annotated[
-        str | None,
-        Meta(description="the recipient as Meta names it, where that is another than recipient_id"),
-    ]
-    phone_number_id: str | None
-    user_id: str | None
-    parent_user_id: str | None
-    callback_data: str | None
-    participants: Annotated[
-        list[MessageParticipant],
-        Meta(
-            description="of a group's message those whom a status has named, by their ids. The "
-            "message's own status is the highest of sent, delivered and read that any of them "
-            "reached; a participant's failure stands here alone"
-        ),
-    ]
+    flow_type: Annotated[str | None, meanings.FLOW_TYPE]
+    created_at: Annotated[Moment, meanings.CREATED_AT]
+    tracked_at: Annotated[Moment | None, meanings.TRACKED_AT]
+    error: Annotated[FailureReason | None, meanings.MESSAGE_ERROR]
+    timeline: Annotated[list[TimelineEntry], meanings.TIMELINE]
+    conflicts: Annotated[list[str], meanings.CONFLICTS]
+    pricing: Annotated[dict[str, Any] | None, meanings.PRICING]
+    campaign_id: Annotated[str | None, meanings.CAMPAIGN_ID]
+    metas_recipient_id: Annotated[str | None, meanings.METAS_RECIPIENT_ID]
+    phone_number_id: Annotated[str | None, meanings.PHONE_NUMBER_ID]
+    user_id: Annotated[str | None, meanings.USER_ID]
+    parent_user_id: Annotated[str | None, meanings.PARENT_USER_ID]
+    callback_data: Annotated[str | None, meanings.CALLBACK_DATA]
+    participants: Annotated[list[MessageParticipant], meanings.PARTICIPANTS]
 
 
 class MessageResponse(TypedDict):
     """Answer of `messages`."""
 
-    message: Message
+    message: Annotated[Message, meanings.MESSAGE]
 
 
 FailedRecipient = TypedDict(
     "FailedRecipient",
     {
-        "recipient_id": str,
-        "guest_name": str | None,
-        "guest_id": str | None,
-        "registration_id": str | None,
-        "event_id": str | None,
-        "template_name": str | None,
-        "wamid": str,
-        "failed_at": Moment | None,
-        "error_code": str | None,
-        "error_message": str | None,
-        "error_details": str | None,
+        "recipient_id": RecipientId,
+        "guest_name": GuestName,
+        "guest_id": GuestId,
+        "registration_id": RegistrationId,
+        "event_id": EventId,
+        "template_name": TemplateName,
+        "wamid": MessageWamid,
+        "failed_at": FailedAt,
+        "error_code": ErrorCode,
+        "error_message": ErrorMessage,
+        "error_details": Annotated[str | None, meanings.ERROR_DETAILS],
         "class": WhenToSendAgain,
-        "sent_since": Annotated[
-            Status | None,
-            Meta(
-                description="where the latest message of the same template and event stands that "
-                "this recipient was sent since; null: none was"
-            ),
-        ],
+        "sent_since": Annotated[Status | None, meanings.SENT_SINCE],
     },
 )
 FailedRecipient.__doc__ = "A failed message and its recipient."
@@ -250,8 +236,8 @@ FailedRecipient.__doc__ = "A failed message and its recipient."
 class FailuresResponse(TypedDict):
     """Answer of `failures`: all groups, and a page of recipients."""
 
-    failures: list[ListedFailureGroup]
-    recipients: list[FailedRecipient]
+    failures: Annotated[list[ListedFailureGroup], meanings.LISTED_GROUPS]
+    recipients: Annotated[list[FailedRecipient], meanings.RECIPIENTS]
 
 
 def message_stats(stats: Stats) -> MessageStatsResponse:

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.domain.report import EARLIEST_S
-from service.models.schema import one_of
+from service.models import meanings
+from service.models.schema import instead, one_of
 
 MAX_ITEMS = 1_000
 """The most items in one request."""
@@ -89,10 +90,7 @@ _SixDigits = Annotated[int, Meta(ge=100_000)]
 
 Wamid = Annotated[
     _TextWamid | _Digits,
-    Meta(
-        description="a text of 1 to 256 characters without control characters",
-        examples=["wamid.HBgLMTk4NzY1NDMyMTA"],
-    ),
+    Meta(description="a text of 1 to 256 characters without control characters"),
 ]
 Id = Annotated[
     _TextId | _Digits,
@@ -100,11 +98,11 @@ Id = Annotated[
 ]
 Recipient = Annotated[
     _TextRecipient | _SixDigits,
-    Meta(description=RECIPIENT, examples=["919876543210"], extra=_controls(Controls.READ)),
+    Meta(description=RECIPIENT, extra=_controls(Controls.READ)),
 ]
 RecipientOrNone = Annotated[
     _TextRecipientOrNone | _SixDigits,
-    Meta(description=RECIPIENT, examples=["919876543210"], extra=_controls(Controls.READ)),
+    Meta(description=RECIPIENT, extra=_controls(Controls.READ)),
 ]
 Word = Annotated[
     str,
@@ -124,21 +122,16 @@ Name = Annotated[
 ]
 Time = Annotated[
     _TextTime | Annotated[int, Meta(extra_json_schema=_SECONDS)],
-    Meta(
-        description=_A_TIME,
-        examples=["2026-01-15T10:30:05.000Z", 1768473005],
-    ),
+    Meta(description=_A_TIME),
 ]
 TimeOrNone = Annotated[
     _TextTimeOrNone | Annotated[int, Meta(extra_json_schema=_SECONDS)],
-    Meta(description=_A_TIME, examples=["2026-01-15T10:30:05.000Z", 1768473005]),
+    Meta(description=_A_TIME),
 ]
 Errors = Annotated[
     msgspec.Raw,
-    Meta(
-        description="Meta's errors as they came; looked at for a failed message only",
-        examples=[[{"code": 131026, "title": "Message undeliverable"}]],
-    ),
+    Meta(description="Meta's errors as they came; looked at for a failed message only"),
+    meanings.ERRORS,
 ]
 ReportedStatus = Annotated[
     Literal["sent", "delivered", "read", "failed", "played"],
@@ -178,8 +171,9 @@ FilterRecipient = Annotated[
         extra=_controls(Controls.READ),
     ),
 ]
-Flag = Annotated[Literal["true", "false"], Meta(description="true or false")]
-Versions = Annotated[Flag, Meta(description="true: each message has its version; or false")]
+Flag = Annotated[
+    Literal["true", "false"], Meta(description="true or false"), instead({"type": "boolean"})
+]
 ListedStatus = Annotated[
     Literal["sent", "delivered", "read", "failed"],
     Meta(description="one of sent, delivered, read, failed"),
@@ -190,6 +184,8 @@ Limit = Annotated[
         pattern=r"^([1-9][0-9]?|1[0-9][0-9]|200)(?![\s\S])",
         description="a whole number from 1 to 200",
     ),
+    instead({"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
+    meanings.LIMIT,
 ]
 Cursor = Annotated[
     str,
@@ -197,15 +193,15 @@ Cursor = Annotated[
         pattern=r"^[0-9]{1,16}\.[A-Za-z0-9_-]{22}(?![\s\S])",
         description="taken from the Link header of the page before",
     ),
+    meanings.CURSOR,
 ]
-
-
 ValueCursor = Annotated[
     str,
     Meta(
         pattern=rf"^[0-9]{{1,16}}\.[^{CONTROL}]{{1,512}}(?![\s\S])",
         description="taken from the Link header of the page before",
     ),
+    meanings.VALUE_CURSOR,
 ]
 FilterCode = Annotated[
     str,
@@ -214,46 +210,49 @@ FilterCode = Annotated[
         description="an error code of up to six digits, none: failed without one, or other: failed "
         "with a code that has no group of its own",
     ),
+    meanings.CODE,
 ]
 FilterClass = Annotated[
     Literal["now", "later", "fix", "never", "unknown"],
     Meta(description="one of now, later, fix, never, unknown"),
+    meanings.CLASS,
 ]
 SheetFormat = Annotated[
     Literal["json", "csv"],
-    Meta(description="json, or csv for all recipients in one file; so does Accept: text/csv"),
+    Meta(description="json or csv"),
+    meanings.FORMAT,
 ]
 
 
 class TrackSendRequest(msgspec.Struct, frozen=True, gc=False):
     """A template message was sent: body of `track-send`."""
 
-    wa_id: Recipient
-    template_wamid: Wamid
-    event_id: Id | None = None
-    event_registration_id: Id | None = None
-    guest_id: Id | None = None
-    template_name: Name | None = None
-    flow_type: Word | None = None
-    message_type: Word | None = None
-    guest_name: Name | None = None
-    sent_at: TimeOrNone | None = None
-    campaign_id: Id | None = None
-    phone_number_id: Id | None = None
+    wa_id: Annotated[Recipient, meanings.WA_ID]
+    template_wamid: Annotated[Wamid, meanings.WAMID]
+    event_id: Annotated[Id | None, meanings.EVENT_ID] = None
+    event_registration_id: Annotated[Id | None, meanings.REGISTRATION_ID] = None
+    guest_id: Annotated[Id | None, meanings.GUEST_ID] = None
+    template_name: Annotated[Name | None, meanings.TEMPLATE_NAME] = None
+    flow_type: Annotated[Word | None, meanings.FLOW_TYPE] = None
+    message_type: Annotated[Word | None, meanings.MESSAGE_TYPE] = None
+    guest_name: Annotated[Name | None, meanings.GUEST_NAME] = None
+    sent_at: Annotated[TimeOrNone | None, meanings.SENT_AT_REPORTED] = None
+    campaign_id: Annotated[Id | None, meanings.CAMPAIGN_ID] = None
+    phone_number_id: Annotated[Id | None, meanings.PHONE_NUMBER_ID] = None
 
 
 class StatusRequired(msgspec.Struct, frozen=True, gc=False):
     """The required fields of a status that Meta reported."""
 
-    wamid: Wamid
-    status: ReportedStatus
-    timestamp: Time
+    wamid: Annotated[Wamid, meanings.WAMID]
+    status: Annotated[ReportedStatus, meanings.REPORTED_STATUS]
+    timestamp: Annotated[Time, meanings.TIMESTAMP]
 
 
 class MessageStatusRequest(StatusRequired, frozen=True, gc=False):
     """Meta reported a status: the body of `message-status` as the guide has it."""
 
-    recipient_id: RecipientOrNone | None = None
+    recipient_id: Annotated[RecipientOrNone | None, meanings.RECIPIENT_ID] = None
     errors: Errors | UnsetType = UNSET
 
 
@@ -261,15 +260,18 @@ MetasRecipient = Annotated[
     msgspec.Raw,
     Meta(
         description=f"{RECIPIENT}; anything else counts as absent",
-        examples=["919876543210", None],
     ),
+    meanings.RECIPIENT_ID,
 ]
 MetasId = Annotated[
     msgspec.Raw,
     Meta(description=f"an id of up to {MAX_METAS_ID} characters; anything else counts as absent"),
 ]
+MetasUserId = Annotated[MetasId, meanings.USER_ID]
+MetasParentUserId = Annotated[MetasId, meanings.PARENT_USER_ID]
+MetasParticipantId = Annotated[MetasId, meanings.PARTICIPANT_ID]
 MetasPart = Annotated[msgspec.Raw, Meta(description="kept as Meta's status has it")]
-NotStored = Annotated[msgspec.Raw, Meta(description="known from Meta's status, and not kept")]
+NotStored = Annotated[msgspec.Raw, meanings.NOT_STORED]
 
 
 class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
@@ -280,17 +282,17 @@ class ForwardedStatusRequest(StatusRequired, frozen=True, gc=False):
 
     recipient_id: MetasRecipient | UnsetType = UNSET
     errors: Errors | UnsetType = UNSET
-    recipient_user_id: MetasId | UnsetType = UNSET
-    user_id: MetasId | UnsetType = UNSET
-    recipient_parent_user_id: MetasId | UnsetType = UNSET
-    parent_recipient_user_id: MetasId | UnsetType = UNSET
-    parent_user_id: MetasId | UnsetType = UNSET
-    recipient_participant_id: MetasId | UnsetType = UNSET
-    participant_recipient_id: MetasId | UnsetType = UNSET
-    recipient_participant_user_id: MetasId | UnsetType = UNSET
-    recipient_participant_parent_user_id: MetasId | UnsetType = UNSET
-    biz_opaque_callback_data: MetasPart | UnsetType = UNSET
-    pricing: MetasPart | UnsetType = UNSET
+    recipient_user_id: MetasUserId | UnsetType = UNSET
+    user_id: MetasUserId | UnsetType = UNSET
+    recipient_parent_user_id: MetasParentUserId | UnsetType = UNSET
+    parent_recipient_user_id: MetasParentUserId | UnsetType = UNSET
+    parent_user_id: MetasParentUserId | UnsetType = UNSET
+    recipient_participant_id: MetasParticipantId | UnsetType = UNSET
+    participant_recipient_id: MetasParticipantId | UnsetType = UNSET
+    recipient_participant_user_id: MetasParticipantId | UnsetType = UNSET
+    recipient_participant_parent_user_id: MetasParticipantId | UnsetType = UNSET
+    biz_opaque_callback_data: Annotated[MetasPart, meanings.CALLBACK_DATA] | UnsetType = UNSET
+    pricing: Annotated[MetasPart, meanings.PRICING] | UnsetType = UNSET
     id: NotStored | UnsetType = UNSET
     recipient_type: NotStored | UnsetType = UNSET
     type: NotStored | UnsetType = UNSET
@@ -320,13 +322,13 @@ RawMessageStatus = Annotated[msgspec.Raw, one_of(ForwardedStatusRequest)]
 class TrackSendBatch(msgspec.Struct, frozen=True, gc=False):
     """Body of `track-send/batch`; each message is read by itself, so that none fails the others."""
 
-    messages: Annotated[list[RawTrackSend], _MANY]
+    messages: Annotated[list[RawTrackSend], _MANY, meanings.MESSAGES_TO_TRACK]
 
 
 class MessageStatusBatch(msgspec.Struct, frozen=True, gc=False):
     """Body of `message-status/batch`; each update is read by itself."""
 
-    updates: Annotated[list[RawMessageStatus], _MANY]
+    updates: Annotated[list[RawMessageStatus], _MANY, meanings.UPDATES]
 
 
 WebhookPayload = Annotated[
@@ -341,15 +343,15 @@ WebhookPayload = Annotated[
 class HandshakeQuery(msgspec.Struct, frozen=True, rename="hub.{}".format):
     """Parameters of Meta's handshake, beside its `hub.verify_token`."""
 
-    mode: Literal["subscribe"]
-    challenge: Annotated[str, Meta(min_length=1, description="is answered")]
+    mode: Annotated[Literal["subscribe"], meanings.HUB_MODE]
+    challenge: Annotated[str, Meta(min_length=1), meanings.HUB_CHALLENGE]
 
 
 class StatusLookupRequest(msgspec.Struct, frozen=True, gc=False):
     """Body of `message-status-lookup`."""
 
-    wamids: Wamids
-    versions: Annotated[bool, Meta(description="true: each message has its version")] | None = None
+    wamids: Annotated[Wamids, meanings.WAMIDS]
+    versions: Annotated[bool | None, meanings.VERSIONS] = None
 
 
 class EraseRequest(msgspec.Struct, frozen=True, gc=False):
@@ -358,22 +360,25 @@ class EraseRequest(msgspec.Struct, frozen=True, gc=False):
     Give the recipient's whole number or id: a number that only ends alike is another person's.
     """
 
-    recipient_id: RecipientOrNone | None = None
-    guest_id: Id | None = None
-    event_id: Id | None = None
-    template_name: Name | None = None
-    campaign_id: Id | None = None
-    phone_number_id: Id | None = None
+    recipient_id: Annotated[RecipientOrNone | None, meanings.RECIPIENT_ID] = None
+    guest_id: Annotated[Id | None, meanings.GUEST_ID] = None
+    event_id: Annotated[Id | None, meanings.EVENT_ID] = None
+    template_name: Annotated[Name | None, meanings.TEMPLATE_NAME] = None
+    campaign_id: Annotated[Id | None, meanings.CAMPAIGN_ID] = None
+    phone_number_id: Annotated[Id | None, meanings.PHONE_NUMBER_ID] = None
 
 
 Erase = Annotated[
     EraseRequest,
     Meta(
         extra_json_schema={
-            "oneOf": [
-                {"properties": {name: _IS_GIVEN}, "required": [name]}
-                for name in EraseRequest.__struct_fields__
-            ]
+            "if": {"type": "object"},  # always: generators would make a type of each choice
+            "then": {
+                "oneOf": [
+                    {"properties": {name: _IS_GIVEN}, "required": [name]}
+                    for name in EraseRequest.__struct_fields__
+                ]
+            },
         }
     ),
 ]
@@ -382,21 +387,21 @@ Erase = Annotated[
 class CountedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of every query of messages: those by which they are counted."""
 
-    event_id: FilterId | None = None
-    template_name: FilterName | None = None
-    campaign_id: FilterId | None = None
-    phone_number_id: FilterId | None = None
+    event_id: Annotated[FilterId | None, meanings.EVENT_ID] = None
+    template_name: Annotated[FilterName | None, meanings.TEMPLATE_NAME] = None
+    campaign_id: Annotated[FilterId | None, meanings.CAMPAIGN_ID] = None
+    phone_number_id: Annotated[FilterId | None, meanings.PHONE_NUMBER_ID] = None
 
 
 class MessageLogsQuery(CountedQuery, frozen=True, forbid_unknown_fields=True):
     """Parameters of `message-logs`; a filter that is not given lets everything through."""
 
-    registration_id: FilterId | None = None
-    guest_id: FilterId | None = None
-    recipient_id: FilterRecipient | None = None
-    standalone: Flag | None = None
-    status: ListedStatus | None = None
-    versions: Versions | None = None
+    registration_id: Annotated[FilterId | None, meanings.REGISTRATION_ID] = None
+    guest_id: Annotated[FilterId | None, meanings.GUEST_ID] = None
+    recipient_id: Annotated[FilterRecipient | None, meanings.RECIPIENT_ID] = None
+    standalone: Annotated[Flag | None, meanings.STANDALONE_ONLY] = None
+    status: Annotated[ListedStatus | None, meanings.STATUS_NOW] = None
+    versions: Annotated[Flag | None, meanings.VERSIONS] = None
     limit: Limit = "50"
     cursor: Cursor | None = None
 
@@ -419,8 +424,8 @@ class FailuresQuery(
 
     code: FilterCode | None = None
     remedy_class: FilterClass | None = None
-    sent_since: Flag | None = None
-    count: Flag | None = None
+    sent_since: Annotated[Flag | None, meanings.SENT_SINCE_FILTER] = None
+    count: Annotated[Flag | None, meanings.WITH_COUNT] = None
     limit: Limit = "50"
     cursor: Cursor | None = None
     format: SheetFormat | None = None
@@ -429,11 +434,11 @@ class FailuresQuery(
 class LiveQuery(CountedQuery, frozen=True, forbid_unknown_fields=True):
     """Parameters of `live`: one of them at the most; without any it tells of all messages."""
 
-    registration_id: FilterId | None = None
+    registration_id: Annotated[FilterId | None, meanings.REGISTRATION_ID] = None
 
 
 class LatestLogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters of `message-logs/latest`."""
 
-    registration_id: FilterId
-    versions: Versions | None = None
+    registration_id: Annotated[FilterId, meanings.REGISTRATION_ID_REQUIRED]
+    versions: Annotated[Flag | None, meanings.VERSIONS] = None

@@ -17,10 +17,12 @@ from service.domain.identity import uuid_of
 from service.domain.record import Record
 from service.domain.report import Status
 from service.domain.rows import Kind, Texts, texts_of
+from service.models import meanings
 from service.models.schema import one_of
 
 Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
 No = Annotated[bool, Meta(extra_json_schema={"const": False})]
+Count = Annotated[int, Meta(ge=0)]
 Moment = Annotated[
     str,
     Meta(
@@ -28,132 +30,123 @@ Moment = Annotated[
         extra_json_schema={"format": "date-time"},
     ),
 ]
-Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
-
-
-Version = Annotated[
-    int,
-    Meta(
-        ge=1,
-        description="grows with each change of the message, so the answer or event with the "
-        "greater one is newer; compare those of one message only",
-    ),
-]
+MessageId = Annotated[str, Meta(extra_json_schema={"format": "uuid"}), meanings.ID]
+MessageWamid = Annotated[str, meanings.WAMID]
+MessageState = Annotated[Status, meanings.STATUS]
+SentAt = Annotated[Moment | None, meanings.SENT_AT]
+DeliveredAt = Annotated[Moment | None, meanings.DELIVERED_AT]
+ReadAt = Annotated[Moment | None, meanings.READ_AT]
+FailedAt = Annotated[Moment | None, meanings.FAILED_AT]
+ErrorCode = Annotated[str | None, meanings.ERROR_CODE]
+ErrorMessage = Annotated[str | None, meanings.ERROR_MESSAGE]
+RecipientId = Annotated[str, meanings.RECIPIENT_ID]
+TemplateName = Annotated[str | None, meanings.TEMPLATE_NAME]
+EventId = Annotated[str | None, meanings.EVENT_ID]
+RegistrationId = Annotated[str | None, meanings.REGISTRATION_ID]
+GuestId = Annotated[str | None, meanings.GUEST_ID]
+GuestName = Annotated[str | None, meanings.GUEST_NAME]
+Version = Annotated[int, Meta(ge=1), meanings.VERSION]
 
 
 class MessageStatus(TypedDict):
     """A message in the answer of `message-status-lookup`."""
 
-    status: Status
-    sent_at: Moment | None
-    delivered_at: Moment | None
-    read_at: Moment | None
-    error_code: str | None
-    error: str | None
+    status: MessageState
+    sent_at: SentAt
+    delivered_at: DeliveredAt
+    read_at: ReadAt
+    error_code: ErrorCode
+    error: ErrorMessage
     version: NotRequired[Version]
 
 
 class LatestLog(TypedDict):
     """A message in the answer of `message-logs/latest`."""
 
-    id: Uuid
-    wamid: str
-    recipient_id: str
-    status: Status
-    message_type: str
-    template_name: str | None
-    sent_at: Moment | None
-    delivered_at: Moment | None
-    read_at: Moment | None
-    error_code: str | None
-    error_message: str | None
+    id: MessageId
+    wamid: MessageWamid
+    recipient_id: RecipientId
+    status: MessageState
+    message_type: Annotated[str, meanings.MESSAGE_TYPE]
+    template_name: TemplateName
+    sent_at: SentAt
+    delivered_at: DeliveredAt
+    read_at: ReadAt
+    error_code: ErrorCode
+    error_message: ErrorMessage
     version: NotRequired[Version]
 
 
 class MessageLog(LatestLog):
     """A message in the answer of `message-logs`."""
 
-    event_id: str | None
-    registration_id: str | None
-    guest_id: str | None
-    guest_name: str | None
-    failed_at: Moment | None
+    event_id: EventId
+    registration_id: RegistrationId
+    guest_id: GuestId
+    guest_name: GuestName
+    failed_at: FailedAt
 
 
 class Refusal(TypedDict):
     """Why a request, or an item of one, was not fulfilled."""
 
-    ok: No
-    error: Annotated[str, Meta(description="a sentence: what is wrong and what is allowed")]
-    field: NotRequired[Annotated[str, Meta(description="the field or parameter at fault")]]
+    ok: Annotated[No, meanings.NOT_OK]
+    error: Annotated[str, meanings.ERROR]
+    field: NotRequired[Annotated[str, meanings.FIELD]]
 
 
-Queued = Annotated[
-    bool, Meta(description="true: it is on disk and will be merged when Redis is back")
-]
+Queued = Annotated[Yes, meanings.QUEUED]
 
 
 class Done(TypedDict):
     """All is well."""
 
-    ok: Yes
+    ok: Annotated[Yes, meanings.OK]
 
 
 class PayloadTaken(TypedDict):
     """Everything usable is kept. A caller with a token also gets the counts."""
 
-    ok: Yes
-    taken: NotRequired[Annotated[int, Meta(ge=0, description="how many statuses")]]
-    passed_over: NotRequired[
-        Annotated[dict[str, int], Meta(description="how many other items, by their kind")]
-    ]
+    ok: Annotated[Yes, meanings.OK]
+    taken: NotRequired[Annotated[Count, meanings.TAKEN]]
+    passed_over: NotRequired[Annotated[dict[str, Count], meanings.PASSED_OVER]]
     queued: NotRequired[Queued]
 
 
 class JournalState(TypedDict):
     """Whether reports are kept on disk while the store is away, and how many wait there."""
 
-    on: bool
-    reports: NotRequired[int]
-    age_s: NotRequired[Annotated[float, Meta(description="how long the first of them has waited")]]
-    for_other_stores: NotRequired[
-        Annotated[int, Meta(description="how many of them wait for another store than this one")]
-    ]
-    fault: NotRequired[Annotated[str, Meta(description="why it takes no reports")]]
+    on: Annotated[bool, meanings.JOURNAL_ON]
+    reports: NotRequired[Annotated[Count, meanings.JOURNAL_REPORTS]]
+    age_s: NotRequired[Annotated[float, meanings.JOURNAL_AGE_S]]
+    for_other_stores: NotRequired[Annotated[Count, meanings.JOURNAL_FOREIGN]]
+    fault: NotRequired[Annotated[str, meanings.JOURNAL_FAULT]]
 
 
 class Ready(TypedDict):
     """Requests are served; while the store is away only those that write."""
 
-    ok: Yes
-    store: Literal["up", "away"]
-    reason: NotRequired[Annotated[str, Meta(description="why the store is away")]]
-    journal: JournalState
-    clock_ahead_s: NotRequired[
-        Annotated[
-            int,
-            Meta(
-                description="by how many seconds this machine's clock is ahead of that of Redis, "
-                "less than 0: behind it; only where that is more than a minute"
-            ),
-        ]
-    ]
+    ok: Annotated[Yes, meanings.OK]
+    store: Annotated[Literal["up", "away"], meanings.STORE]
+    reason: NotRequired[Annotated[str, meanings.REASON]]
+    journal: Annotated[JournalState, meanings.JOURNAL]
+    clock_ahead_s: NotRequired[Annotated[int, meanings.CLOCK_AHEAD_S]]
 
 
 class TrackSendEventResponse(TypedDict):
     """A send that belongs to an event is kept."""
 
-    ok: Yes
-    map_id: Uuid
+    ok: Annotated[Yes, meanings.OK]
+    map_id: MessageId
     queued: NotRequired[Queued]
 
 
 class TrackSendStandaloneResponse(TypedDict):
     """A send without an event is kept."""
 
-    ok: Yes
-    standalone: Yes
-    wamid: str
+    ok: Annotated[Yes, meanings.OK]
+    standalone: Annotated[Yes, meanings.STANDALONE]
+    wamid: MessageWamid
     queued: NotRequired[Queued]
 
 
@@ -163,67 +156,57 @@ TrackSendResponse = TrackSendEventResponse | TrackSendStandaloneResponse
 class MessageStatusResponse(TypedDict):
     """A status is kept; `status` is the message's status after it."""
 
-    ok: Yes
-    status: Status
+    ok: Annotated[Yes, meanings.OK]
+    status: MessageState
     queued: NotRequired[Queued]
 
 
-_Whether = Annotated[bool, Meta(description="whether every item was taken")]
-_IN_ORDER = Meta(description="an answer for each item, in their order")
+AllTaken = Annotated[bool, meanings.ALL_TAKEN]
 
 
 class TrackSendBatchResponse(TypedDict):
     """Answer of `track-send/batch`."""
 
-    ok: _Whether
-    results: Annotated[list[Annotated[Any, one_of(TrackSendResponse | Refusal)]], _IN_ORDER]
+    ok: AllTaken
+    results: Annotated[list[Annotated[Any, one_of(TrackSendResponse | Refusal)]], meanings.RESULTS]
     queued: NotRequired[Queued]
 
 
 class MessageStatusBatchResponse(TypedDict):
     """Answer of `message-status/batch`."""
 
-    ok: _Whether
-    results: Annotated[list[Annotated[Any, one_of(MessageStatusResponse | Refusal)]], _IN_ORDER]
+    ok: AllTaken
+    results: Annotated[
+        list[Annotated[Any, one_of(MessageStatusResponse | Refusal)]], meanings.RESULTS
+    ]
     queued: NotRequired[Queued]
 
 
 class StatusLookupResponse(TypedDict):
     """Answer of `message-status-lookup`: what is known, by wamid."""
 
-    statuses: dict[str, MessageStatus]
+    statuses: Annotated[dict[str, MessageStatus], meanings.STATUSES_BY_WAMID]
 
 
 class MessageLogsResponse(TypedDict):
     """Answer of `message-logs`."""
 
-    logs: list[MessageLog]
+    logs: Annotated[list[MessageLog], meanings.LOGS]
 
 
 class LatestLogResponse(TypedDict):
     """Answer of `message-logs/latest`; null where there is no message."""
 
-    log: LatestLog | None
+    log: Annotated[LatestLog | None, meanings.LATEST]
 
 
 class EraseResponse(TypedDict):
     """Answer of `erase`."""
 
-    ok: Yes
-    erased: Annotated[int, Meta(ge=0, description="how many messages were there, and are gone")]
-    complete: Annotated[
-        bool, Meta(description="whether those were all; if not, ask again to go on")
-    ]
-    ends_alike: NotRequired[
-        Annotated[
-            int,
-            Meta(
-                ge=0,
-                description="only when a recipient is erased: how many messages stay because "
-                "their recipient's number only ends alike; if complete is false, those met so far",
-            ),
-        ]
-    ]
+    ok: Annotated[Yes, meanings.OK]
+    erased: Annotated[Count, meanings.ERASED]
+    complete: Annotated[bool, meanings.COMPLETE]
+    ends_alike: NotRequired[Annotated[Count, meanings.ENDS_ALIKE]]
 
 
 Description = Annotated[dict[str, Any], Meta(description="an OpenAPI document")]

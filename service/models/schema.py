@@ -18,3 +18,15 @@ def one_of(models: type | UnionType) -> Meta:
     """
     refs = [{"$ref": REF.format(name=model.__name__)} for model in get_args(models) or (models,)]
     return Meta(extra_json_schema=refs[0] if len(refs) == 1 else {"anyOf": refs})
+
+
+INSTEAD = "instead"
+"""The key under which a schema has another one, which the document shows instead of it."""
+
+
+def instead(schema: dict[str, object]) -> Meta:
+    """Returns an annotation that says: the document describes this text by another schema.
+
+    All parameters of a query come as texts. Its integers and booleans are described as such.
+    """
+    return Meta(extra_json_schema={INSTEAD: schema})

@@ -158,7 +158,7 @@ class TestRequests:
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await send(client, *range(2 * MAX_ERASED + 1), event_id="e")
-        monkeypatch.setattr("service.api.query_handlers.erase_messages", partial(erase, most_s=0.0))
+        monkeypatch.setattr("service.api.query_handlers.erase", partial(erase, most_s=0.0))
         answers = [await post(client, ERASE, {"event_id": "e"})]
         while not answers[-1]["complete"]:
             answers.append(await post(client, ERASE, {"event_id": "e"}))

@@ -426,6 +426,7 @@ class TestMessage:
         assert len(log) == 16
         rest = {name: found[name] for name in set(found) - set(log)}
         assert {name: found[name] for name in log} == log
+        assert rest.pop("version") == 2
         sent, failed = rest["timeline"]
         assert sent.pop("received_at") == rest["created_at"]
         assert failed.pop("received_at") > rest["created_at"]
@@ -467,7 +468,7 @@ class TestMessage:
                 "received_at": created_at,
             }
         ]
-        known = {"id", "wamid", "recipient_id", "status", "message_type", "delivered_at"}
+        known = {"id", "wamid", "recipient_id", "status", "message_type", "delivered_at", "version"}
         lists = {"conflicts", "participants"}
         assert {name for name, value in found.items() if value is not None} == known | lists
         assert found["conflicts"] == found["participants"] == []

@@ -72,7 +72,7 @@ async def test_what_it_is_told_is_what_the_logs_say(client: Client) -> None:
         await send(client, 1)
         await update(client, 1, status="failed")
         await ear.hears(("wamid.1", "failed"))
-        async with client.get(LOGS) as response:
+        async with client.get(LOGS, params={"versions": "true"}) as response:
             assert (await response.json())["logs"] == [ear.events[-1].data]
 
 

@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 
 from service.api.app_keys import HEALTH
 from service.api.event_stream import EVENT_STREAM
-from service.api.openapi import document
-from service.api.routes import DASHBOARD, ROUTES
+from service.api.openapi import SAMPLES, document
+from service.api.routes import ROUTES
+from service.api.static_files import redirects, static_files
 from service.app import create_app
 from service.config import Http, MetaApp, Settings
 from service.errors import BadRequest, RequestError, TooManyParts
@@ -45,6 +46,7 @@ from service.telemetry import Metrics
 from tests.backends import Backend, open_store
 from tests.conftest import TOKEN, Client, JsonTestServer, settings_of
 from tests.factories import event_send, status_update
+from tests.reference.story import tell
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "tests/guide/guide.md").read_text()
@@ -67,6 +69,32 @@ FREE = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
 def operation(method: str, path: str) -> Json:
     found: Json = DOCUMENT["paths"][path][method.lower()]
+    return found
+
+
+SCHEMAS: Json = DOCUMENT["components"]["schemas"]
+LISTS_ALIKE = {"operationId": 0, "summary": 0, "description": 3}
+"""How many operations say the same as another: the lists of values do the same work."""
+
+
+def is_sentence(described: Json) -> bool:
+    return re.fullmatch(r"[A-Z`].+\.", described.get("description", ""), re.DOTALL) is not None
+
+
+def lacks_example(schema: Json) -> bool:
+    """Whether a field lacks an example: one of its own, or those of the schema it refers to."""
+    refers = "$ref" in json.dumps(schema)
+    is_skipped = "doesn't store" in schema["description"]
+    return not refers and not is_skipped and "examples" not in schema
+
+
+def resolved(part: Json) -> Json:
+    """A part of the document, or what it refers to."""
+    found: Json = DOCUMENT
+    if "$ref" not in part:
+        return part
+    for name in part["$ref"].split("/")[1:]:
+        found = found[name]
     return found
 
 
@@ -96,7 +124,11 @@ CLOSED = closed(DOCUMENT["components"]["schemas"])
 
 @cache
 def answer_validator(method: str, path: str, status: str, kind: str) -> jsonschema_rs.Validator:
-    schema = operation(method, path)["responses"][status]["content"][kind]["schema"]
+    content = operation(method, path)["responses"][status]["content"]
+    if kind == NDJSON:  # each line is what the other answer has of an item
+        whole = resolved(content[JSON]["schema"])
+        return validator_of(closed(whole["properties"]["results"]["items"]), CLOSED)
+    schema = content[kind]["schema"]
     return validator_of(closed(schema), CLOSED)
 
 
@@ -131,18 +163,61 @@ class TestDocument:
             for name in reference.split("/"):
                 found = found[name]
 
-    def test_every_operation_has_a_name_of_its_own_and_a_sentence(self) -> None:
+    def test_every_operation_has_a_name_a_chapter_and_words_of_its_own(self) -> None:
         operations = [operation(*each) for each in OPERATIONS]
-        assert len({each["operationId"] for each in operations}) == len(OPERATIONS)
+        for own in ("operationId", "summary", "description"):
+            assert len({each[own] for each in operations}) >= len(OPERATIONS) - LISTS_ALIKE[own]
+        chapters = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
+        assert {tag for each in operations for tag in each["tags"]} == chapters
         for each in operations:
-            assert re.fullmatch(r"[A-Z].+\.", each["summary"])
+            assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", each["operationId"])
+            assert re.fullmatch(r"[A-Z].+[^.]", each["summary"])
+            assert is_sentence(each)
+
+    def test_every_field_parameter_and_header_says_what_it_is(self) -> None:
+        fields = {
+            f"{name}.{field}": schema
+            for name, model in SCHEMAS.items()
+            for field, schema in model.get("properties", {}).items()
+        }
+        assert [name for name, model in SCHEMAS.items() if "description" not in model] == []
+        assert [name for name, schema in fields.items() if not is_sentence(schema)] == []
+        assert [name for name, schema in fields.items() if lacks_example(schema)] == []
+        headers = DOCUMENT["components"]["headers"].values()
+        parameters = [p for each in OPERATIONS for p in operation(*each).get("parameters", [])]
+        assert all(map(is_sentence, [*headers, *parameters]))
+        assert all("example" in parameter for parameter in parameters)
+
+    def test_no_generator_has_to_rename_a_schema(self) -> None:
+        """They make types of operations and fields, too, as `EraseResponse` of `erase`."""
+        ids = [operation(*each)["operationId"] for each in OPERATIONS]
+        made = {
+            f"{name[0].upper()}{name[1:]}{end}".lower()
+            for name in ids
+            for end in ("Data", "Error", "Errors", "Response", "Responses", "Params", "Body")
+        }
+        of_fields = [
+            f"{name}{field.replace('_', '')}".lower()
+            for name, model in SCHEMAS.items()
+            for field, schema in model.get("properties", {}).items()
+            if "$ref" not in schema
+        ]
+        made |= set(of_fields)
+        assert len(set(of_fields)) == len(of_fields)
+        names = [name.lower() for name in SCHEMAS]
+        assert all(re.fullmatch(r"([A-Z][a-z]+)+", name) for name in SCHEMAS)
+        assert len(set(names)) == len(names)
+        assert made.isdisjoint(names)
+
+    def test_nothing_defaults_to_null(self) -> None:
+        assert '"default": null' not in json.dumps(DOCUMENT)
 
     @pytest.mark.parametrize("backend", ["fake"], indirect=True)
     def test_it_has_the_endpoints_of_the_router_and_no_others(self, backend: Backend) -> None:
         routed = {
             (route.method, route.resource.canonical)
             for route in create_app(settings_of(backend)).router.routes()
-            if route.resource and not route.resource.canonical.startswith(DASHBOARD)
+            if route.resource and route.resource.canonical not in {*static_files(), *redirects()}
         }
         documented = {
             (method, form)
@@ -207,11 +282,19 @@ def guide_examples() -> list[tuple[str, str]]:
     return found
 
 
+def typed(text: str, parameter: Json) -> object:
+    """The value of a parameter that comes as this text."""
+    kind = parameter.get("schema", {}).get("type")
+    is_typed = {"integer": r"0|[1-9][0-9]*", "boolean": "true|false"}.get(kind)
+    return json.loads(text) if is_typed and re.fullmatch(is_typed, text) else text
+
+
 def query_is_valid(address: str) -> bool:
     """Whether the parameters of a GET are those that are documented, in their form."""
     parts = urlsplit(address)
     described = {p["name"]: p for p in operation("GET", parts.path)["parameters"]}
-    given = dict(parse_qsl(parts.query, strict_parsing=True, keep_blank_values=True))
+    texts = dict(parse_qsl(parts.query, strict_parsing=True, keep_blank_values=True))
+    given = {name: typed(text, described.get(name, {})) for name, text in texts.items()}
     return {name for name, p in described.items() if p["required"]} <= set(given) and all(
         name in described and validator_of(described[name]["schema"]).is_valid(value)
         for name, value in given.items()
@@ -229,6 +312,24 @@ class TestExamples:
     def test_there_are_as_many_as_expected(self) -> None:
         assert len(guide_examples()) == GUIDE.count("await fetch(") == 13
 
+    async def test_the_bodies_are_what_the_service_takes_and_answers(self) -> None:
+        assert json.loads(SAMPLES.read_text()) == await tell()
+
+    @pytest.mark.parametrize(("method", "path"), OPERATIONS)
+    def test_of_every_body(self, method: str, path: str) -> None:
+        described = operation(method, path)
+        bodies = [described["requestBody"]] if "requestBody" in described else []
+        for body in [*bodies, *described["responses"].values()]:
+            for content in body["content"].values():
+                assert content["examples"]
+                for sample in map(resolved, content["examples"].values()):
+                    validator_of(content["schema"]).validate(sample["value"])
+
+    @pytest.mark.parametrize(("method", "path"), OPERATIONS)
+    def test_of_every_parameter(self, method: str, path: str) -> None:
+        for parameter in operation(method, path).get("parameters", []):
+            validator_of(parameter["schema"]).validate(parameter["example"])
+
     def test_of_the_document_itself(self) -> None:
         named = DOCUMENT["components"]["schemas"].values()
         fields = [field for schema in named for field in schema.get("properties", {}).values()]
@@ -238,7 +339,7 @@ class TestExamples:
                 for value in part.get("examples", []):
                     validator_of(part).validate(value)
                     shown += 1
-        assert shown > 5
+        assert shown > 100
 
 
 TEXTS = (
