@@ -1,0 +1,109 @@
+const MOST_ITEMS = 1_000;
+// The service takes 5 MiB, and a UTF-16 unit becomes at most 3 bytes of UTF-8.
+const MOST_UNITS = 1_700_000;
+const LONGEST_WAIT_MS = 1_000;
+
+const LATE = Symbol('late');
+
+/** Returns the items in parts that fit into one request. */
+export function* partsOf<Item>(items: Iterable<Item>): Generator<Item[]> {
+  let part: Item[] = [];
+  for (const item of items) {
+    part.push(item);
+    if (part.length === MOST_ITEMS) {
+      yield part;
+      part = [];
+    }
+  }
+  if (part.length) yield part;
+}
+
+/**
+ * Turns items into JSON, in batches that fit into one request. A batch that isn't full goes out a
+ * second after its first item came, so that a slow source doesn't hold it back. If the source
+ * fails, what came before goes out first.
+ */
+export async function* batchesOf(
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+  signal?: AbortSignal,
+): AsyncGenerator<string[]> {
+  const source = iteratorOf(items);
+  const batch = new Batch();
+  let pending: ReturnType<typeof source.next> | undefined;
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      pending ??= source.next();
+      const next = 'then' in pending ? await earliest(pending, batch.dueMs, signal) : pending;
+      if (next !== LATE) pending = undefined;
+      const json = next === LATE || next.done ? undefined : (JSON.stringify(next.value) ?? 'null');
+      if (json === undefined || !batch.fits(json)) yield* batch.take();
+      if (json !== undefined) batch.add(json);
+      else if (next !== LATE) return;
+    }
+  } catch (error) {
+    if (!signal?.aborted) yield* batch.take();
+    throw error;
+  } finally {
+    const closed = Promise.resolve(source.return?.()).catch(() => {});
+    // A source that still owes an item closes after it, and nobody waits for that.
+    if (!pending) await closed;
+  }
+}
+
+/** The items that wait for the next request. */
+class Batch {
+  #items: string[] = [];
+  #units = 0;
+  #addedMs = 0;
+
+  /** How long the batch may still wait, in milliseconds; undefined if it is empty. */
+  get dueMs(): number | undefined {
+    return this.#items.length ? this.#addedMs + LONGEST_WAIT_MS - Date.now() : undefined;
+  }
+
+  fits(json: string): boolean {
+    return this.#items.length < MOST_ITEMS && this.#units + json.length <= MOST_UNITS;
+  }
+
+  add(json: string): void {
+    if (!this.#items.length) this.#addedMs = Date.now();
+    this.#items.push(json);
+    this.#units += json.length;
+  }
+
+  /** Yields the items, unless there are none, and begins anew. */
+  *take(): Generator<string[]> {
+    const items = this.#items;
+    this.#items = [];
+    this.#units = 0;
+    if (items.length) yield items;
+  }
+}
+
+function iteratorOf<Item>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+): Iterator<Item> | AsyncIterator<Item> {
+  return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+}
+
+/** Returns what a promise resolves to, or LATE after the given time if it is given. */
+async function earliest<Result>(
+  pending: Promise<Result>,
+  ms: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Result | typeof LATE> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let abort = () => {};
+  const late = new Promise<typeof LATE>((resolve, reject) => {
+    if (ms !== undefined) timer = setTimeout(resolve, ms, LATE);
+    abort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', abort);
+  });
+  try {
+    return await Promise.race([pending, late]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+  }
+}

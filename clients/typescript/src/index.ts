@@ -1,0 +1,14 @@
+/**
+ * The client of the message tracker. It needs `fetch` and Web Crypto, and nothing else.
+ *
+ * @packageDocumentation
+ */
+export { createTracker } from './tracker.js';
+export type { ListOptions, LiveOptions, Many, Tracker } from './tracker.js';
+export type { TrackerOptions } from './settings.js';
+export type { CallOptions } from './transport.js';
+export type { Items, PagedItems } from './items.js';
+export { TrackerError } from './errors.js';
+export type { TrackerErrorCode } from './errors.js';
+export type { Log, LogEntry } from './log.js';
+export type * from './types.js';
