@@ -25,6 +25,8 @@ export interface Call extends CallOptions {
   /** The body; without it the request is a GET. */
   body?: string | Uint8Array<ArrayBuffer>;
   headers?: Record<string, string>;
+  /** Whether the signal ends the body too: it is a stream, which nobody has read by then. */
+  lasting?: boolean;
 }
 
 /** The JSON of an answer, and its headers. */
@@ -49,11 +51,7 @@ export function send<Json>(settings: Settings, call: Call): Promise<Answer<Json>
 
 /** Makes a call and returns the response once it begins. The signal still ends its body. */
 export function open(settings: Settings, call: Call): Promise<Response> {
-  return repeat(settings, call, untouched);
-}
-
-async function untouched(response: Response): Promise<Response> {
-  return response;
+  return repeat(settings, { ...call, lasting: true }, async (response) => response);
 }
 
 /** Makes tries until one succeeds, or another one has no use. */
@@ -118,21 +116,18 @@ async function attemptOnce<Result>(
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof TrackerError) throw error;
-    throw controller.signal.aborted
-      ? new TrackerError('The service did not answer in time.', {
-          code: 'timeout',
-          operation,
-          requestId,
-        })
-      : new TrackerError("The service can't be reached, or the connection broke.", {
-          code: 'network',
-          operation,
-          requestId,
-          cause: error,
-        });
+    const details = { operation, requestId };
+    if (controller.signal.aborted) {
+      throw new TrackerError('The service did not answer in time.', {
+        code: 'timeout',
+        ...details,
+      });
+    }
+    const sentence = "The service can't be reached, or the connection broke.";
+    throw new TrackerError(sentence, { code: 'network', ...details, cause: error });
   } finally {
     clearTimeout(timer);
-    if (read !== (untouched as unknown)) signal?.removeEventListener('abort', abort);
+    if (!call.lasting) signal?.removeEventListener('abort', abort);
   }
 }
 
