@@ -1,6 +1,7 @@
 /**
- * The types of the service's OpenAPI description. Made by `npm run types`: don't edit it.
- * @module
+ * The types of the service's OpenAPI description. `npm run types` made this file: don't edit it.
+ *
+ * @packageDocumentation
  */
 export interface paths {
     "/api/webhooks/track-send/": {
