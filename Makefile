@@ -17,7 +17,7 @@ SPREAD := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist 
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env demo screenshot test test-rest test-all attack lint types docs bench lock vendor codes samples clean
+.PHONY: help install run env demo screenshot test test-rest test-all client attack lint types docs bench lock vendor codes samples clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ test-rest: install ## what make test leaves out: slow tests, and properties with
 test-all: install ## every test in one run, with coverage
 	$(BIN)/python -m pytest --cov $(SPREAD)
 
+client: $(RUNNABLE) ## build the npm package in clients/typescript and run its tests; needs Node and npm
+	cd clients/typescript && npm ci && PYTHON=$(abspath $(BIN))/python npm test
+
 attack: install ## send 350,000 hostile requests to a service of its own; ARGS=--help tells more
 	$(BIN)/python -m tests.attacks.attack $(ARGS)
 
@@ -105,4 +108,5 @@ samples: install ## write the sample bodies of /openapi.json anew, as the servic
 
 clean: ## remove what was made, but not data/
 	rm -rf .venv dist site node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf clients/*/build clients/*/dist clients/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

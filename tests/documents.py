@@ -5,8 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-"""README.md and its like, and all of docs/."""
+PAGES = sorted(
+    page for glob in ("*.md", "docs/*.md", "clients/*/*.md") for page in ROOT.glob(glob)
+)
+"""README.md and its like, all of docs/, and those of the clients."""
 
 
 def page(name: str) -> str:

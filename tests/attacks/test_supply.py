@@ -41,7 +41,7 @@ def test_no_container_runs_as_root() -> None:
     assert COMPOSE["services"]["redis"]["user"] == "redis"
 
 
-@pytest.mark.parametrize("folder", ["", "tests/guide"])
+@pytest.mark.parametrize("folder", ["", "tests/guide", "clients/typescript"])
 def test_a_lock_file_has_nothing_that_nobody_asks_for(folder: str) -> None:
     """A package was left there that no other needed, and `npm ci` went on installing it."""
     packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
