@@ -5,9 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-PAGES = sorted(
-    page for glob in ("*.md", "docs/*.md", "clients/*/*.md") for page in ROOT.glob(glob)
-)
+PAGES = sorted(page for glob in ("*.md", "docs/*.md", "clients/*/*.md") for page in ROOT.glob(glob))
 """README.md and its like, all of docs/, and those of the clients."""
 
 

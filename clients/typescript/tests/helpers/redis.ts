@@ -19,7 +19,7 @@ export class Redis {
   }
 
   static async start(): Promise<Redis> {
-    const folder = await mkdtemp(path.join(tmpdir(), 'redis-'));
+    const folder = await mkdtemp(path.join(tmpdir(), 'client-redis-'));
     const port = await freePort();
     const settings = ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''];
     const child = spawn(binary(), settings, { stdio: 'ignore' });

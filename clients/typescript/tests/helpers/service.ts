@@ -31,7 +31,7 @@ export class Service {
 
   /** Starts a service and waits until it answers. */
   static async start(settings: Record<string, string> = {}): Promise<Service> {
-    const folder = await mkdtemp(path.join(tmpdir(), 'tracker-'));
+    const folder = await mkdtemp(path.join(tmpdir(), 'client-service-'));
     const log = await open(path.join(folder, 'log'), 'w');
     const child = spawn(python(), ['-m', 'service'], {
       cwd: folder,
