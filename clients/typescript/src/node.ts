@@ -8,6 +8,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 
+const ANY_HOST = 'http://localhost'; // a URL needs one, and routes don't look at it
+
 /** Handlers of one address, by method, such as `webhookRoute` and `liveRoute` return. */
 export interface Routes {
   GET?: (request: Request) => Promise<Response>;
@@ -54,15 +56,17 @@ async function answerTo(
     return new Response(null, { status: 405, headers: { Allow: Object.keys(routes).join(', ') } });
   }
   const left = new AbortController();
-  response.once('close', () => left.abort());
-  return handle(
-    new Request(new URL(request.originalUrl ?? request.url ?? '/', 'http://localhost'), {
-      method,
-      headers: headersOf(request),
-      signal: left.signal,
-      ...(method === 'POST' && { body: bodyOf(request), duplex: 'half' }),
-    }),
-  );
+  const asked = new Request(new URL(request.originalUrl ?? request.url ?? '/', ANY_HOST), {
+    method,
+    headers: headersOf(request),
+    signal: left.signal,
+    ...(method === 'POST' && { body: bodyOf(request), duplex: 'half' }),
+  });
+  response.once('close', () => {
+    // A request that nothing holds isn't told that its caller left, so this holds it.
+    if (!asked.signal.aborted) left.abort();
+  });
+  return handle(asked);
 }
 
 function headersOf(request: NodeRequest): Headers {

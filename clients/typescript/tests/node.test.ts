@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import express from 'express';
 import { createTracker, liveRoute, type Tracker, webhookRoute } from 'message-tracker';
 import { nodeHandler } from 'message-tracker/node';
@@ -42,6 +44,12 @@ const changes = liveRoute({
   },
   tracker: { live: (...given) => tracker.live(...given) },
 });
+
+/** Frees what nothing holds any more. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
 
 async function served(listener: http.RequestListener): Promise<string> {
   const server = http.createServer(listener);
@@ -107,6 +115,7 @@ test('changes reach a page through Express, until it leaves', async () => {
   await tracker.trackSend({ wa_id: '919876543210', template_wamid: 'w', event_id: 'e-node' });
   assert.equal(JSON.parse((await events.next())?.['data'] ?? '').wamid, 'w');
   assert.equal(live?.signal.aborted, false);
+  collectGarbage();
   await events.leave();
   await until(() => live?.signal.aborted === true, 'the route to learn that the page left');
 });
