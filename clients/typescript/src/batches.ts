@@ -1,11 +1,9 @@
 const MOST_ITEMS = 1_000;
-// The service takes 5 MiB, and a UTF-16 unit becomes at most 3 bytes of UTF-8.
-const MOST_UNITS = 1_700_000;
 const LONGEST_WAIT_MS = 1_000;
 
 const LATE = Symbol('late');
 
-/** Returns the items in parts that fit into one request. */
+/** Returns the items in parts of as many as a request may have. */
 export function* partsOf<Item>(items: Iterable<Item>): Generator<Item[]> {
   let part: Item[] = [];
   for (const item of items) {
@@ -19,9 +17,9 @@ export function* partsOf<Item>(items: Iterable<Item>): Generator<Item[]> {
 }
 
 /**
- * Turns items into JSON, in batches that fit into one request. A batch that isn't full goes out a
- * second after its first item came, so that a slow source doesn't hold it back. If the source
- * fails, what came before goes out first.
+ * Turns items into JSON, in batches of as many as a request may have. A batch that isn't full goes
+ * out a second after its first item came, so that a slow source doesn't hold it back. If the
+ * source fails, what came before goes out first.
  */
 export async function* batchesOf(
   items: Iterable<unknown> | AsyncIterable<unknown>,
@@ -37,7 +35,7 @@ export async function* batchesOf(
       const next = 'then' in pending ? await earliest(pending, batch.dueMs, signal) : pending;
       if (next !== LATE) pending = undefined;
       const json = next === LATE || next.done ? undefined : (JSON.stringify(next.value) ?? 'null');
-      if (json === undefined || !batch.fits(json)) yield* batch.take();
+      if (json === undefined || batch.isFull) yield* batch.take();
       if (json !== undefined) batch.add(json);
       else if (next !== LATE) return;
     }
@@ -54,7 +52,6 @@ export async function* batchesOf(
 /** The items that wait for the next request. */
 class Batch {
   #items: string[] = [];
-  #units = 0;
   #addedMs = 0;
 
   /** How long the batch may still wait, in milliseconds; undefined if it is empty. */
@@ -62,21 +59,19 @@ class Batch {
     return this.#items.length ? this.#addedMs + LONGEST_WAIT_MS - Date.now() : undefined;
   }
 
-  fits(json: string): boolean {
-    return this.#items.length < MOST_ITEMS && this.#units + json.length <= MOST_UNITS;
+  get isFull(): boolean {
+    return this.#items.length === MOST_ITEMS;
   }
 
   add(json: string): void {
     if (!this.#items.length) this.#addedMs = Date.now();
     this.#items.push(json);
-    this.#units += json.length;
   }
 
   /** Yields the items, unless there are none, and begins anew. */
   *take(): Generator<string[]> {
     const items = this.#items;
     this.#items = [];
-    this.#units = 0;
     if (items.length) yield items;
   }
 }

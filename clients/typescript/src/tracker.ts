@@ -275,7 +275,7 @@ export class Tracker {
       const { results } = await this.#post<Answers>(operation, path, body, options);
       return results.map((result) => (result.ok ? kept(result) : result));
     } catch (error) {
-      // Even a batch of small items may have more parts than the service reads at once.
+      // Large items, or small ones with many commas, may be too much together.
       if (!(error instanceof TrackerError) || error.code !== 'too_large') throw error;
       if (batch.length === 1) return [{ ok: false, error: error.message }];
       const middle = batch.length >> 1;

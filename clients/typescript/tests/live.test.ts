@@ -85,7 +85,11 @@ test('a page that connects again misses nothing', async () => {
   const lastId = (await first.next())?.['id'];
   assert.ok(lastId);
   await first.leave();
+  const onlooker = new Events(await asked('?event=e-3'));
+  await onlooker.next('ready');
   await track('wamid.meanwhile', 'e-3');
+  await onlooker.next();
+  await onlooker.leave();
   const headers = { 'Last-Event-ID': lastId };
   const second = new Events(await asked('?event=e-3', { headers }));
   assert.equal(JSON.parse((await second.next())?.['data'] ?? '').wamid, 'wamid.meanwhile');

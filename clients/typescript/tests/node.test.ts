@@ -16,7 +16,7 @@ let service: Service;
 let tracker: Tracker;
 let servers: http.Server[] = [];
 let messages: string[] = [];
-let live: { signal: AbortSignal } | undefined;
+let live: { signal: AbortSignal; path: string } | undefined;
 
 before(async () => {
   service = await Service.start();
@@ -38,8 +38,8 @@ const webhook = webhookRoute({
   onLog: () => {},
 });
 const changes = liveRoute({
-  allow: ({ signal }) => {
-    live = { signal };
+  allow: ({ signal, url }) => {
+    live = { signal, path: new URL(url).pathname };
     return { event_id: 'e-node' };
   },
   tracker: { live: (...given) => tracker.live(...given) },
@@ -114,6 +114,7 @@ test('changes reach a page through Express, until it leaves', async () => {
   assert.ok(await events.next('ready'));
   await tracker.trackSend({ wa_id: '919876543210', template_wamid: 'w', event_id: 'e-node' });
   assert.equal(JSON.parse((await events.next())?.['data'] ?? '').wamid, 'w');
+  assert.equal(live?.path, '/api/live');
   assert.equal(live?.signal.aborted, false);
   collectGarbage();
   await events.leave();
