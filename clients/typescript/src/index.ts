@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { createTracker } from './tracker.js';
-export type { ListOptions, LiveOptions, Many, Tracker } from './tracker.js';
+export type { ListOptions, LiveOptions, Many, Tracker, VersionOptions } from './tracker.js';
 export type { TrackerOptions } from './settings.js';
 export type { CallOptions } from './transport.js';
 export type { Items, PagedItems } from './items.js';

@@ -579,6 +579,8 @@ export interface components {
         StatusLookupRequest: {
             /** @description a list of up to 1,000 message ids; null is passed over */
             wamids: ((string | number) | null)[];
+            /** @default null */
+            versions?: boolean | null;
         };
         /**
          * StatusLookupResponse
@@ -600,6 +602,8 @@ export interface components {
             read_at: string | null;
             sent_at: string | null;
             status: components["schemas"]["Status"];
+            /** @description grows with each change of the message, so the answer or event with the greater one is newer; compare those of one message only */
+            version?: number;
         };
         /**
          * MessageLogsResponse
@@ -629,6 +633,8 @@ export interface components {
             sent_at: string | null;
             status: components["schemas"]["Status"];
             template_name: string | null;
+            /** @description grows with each change of the message, so the answer or event with the greater one is newer; compare those of one message only */
+            version?: number;
             wamid: string;
         };
         /**
@@ -654,6 +660,8 @@ export interface components {
             sent_at: string | null;
             status: components["schemas"]["Status"];
             template_name: string | null;
+            /** @description grows with each change of the message, so the answer or event with the greater one is newer; compare those of one message only */
+            version?: number;
             wamid: string;
         };
         /**
@@ -705,6 +713,8 @@ export interface components {
             timeline: components["schemas"]["TimelineEntry"][];
             tracked_at: string | null;
             user_id: string | null;
+            /** @description grows with each change of the message, so the answer or event with the greater one is newer; compare those of one message only */
+            version?: number;
             wamid: string;
         };
         /**
@@ -1629,6 +1639,8 @@ export interface operations {
                 standalone?: "false" | "true";
                 /** @description one of sent, delivered, read, failed */
                 status?: "delivered" | "failed" | "read" | "sent";
+                /** @description true: each message has its version; or false */
+                versions?: "false" | "true";
                 /** @description a whole number from 1 to 200 */
                 limit?: string;
                 /** @description taken from the Link header of the page before */
@@ -1700,6 +1712,8 @@ export interface operations {
             query: {
                 /** @description a text of 1 to 128 characters without control characters */
                 registration_id: string;
+                /** @description true: each message has its version; or false */
+                versions?: "false" | "true";
             };
             header?: never;
             path?: never;

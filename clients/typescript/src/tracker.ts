@@ -52,6 +52,12 @@ export interface ListOptions extends CallOptions {
   pageSize?: number | undefined;
 }
 
+/** Options of a call that may ask for versions. */
+export interface VersionOptions extends CallOptions {
+  /** Each message with its version: of two answers the one with the greater version is newer. */
+  versions?: boolean | undefined;
+}
+
 /** Options of a live stream. */
 export interface LiveOptions extends CallOptions {
   /** The last `id` that was received, to go on behind it. */
@@ -112,15 +118,16 @@ export class Tracker {
    */
   async lookup(
     wamids: string | Iterable<string>,
-    options?: CallOptions,
+    options: VersionOptions = {},
   ): Promise<Map<string, MessageStatus>> {
+    const { versions = null, ...limits } = options;
     const found = new Map<string, MessageStatus>();
     for (const part of partsOf(typeof wamids === 'string' ? [wamids] : wamids)) {
       const { statuses } = await this.#post<{ statuses: Record<string, MessageStatus> }>(
         'lookup',
         'message-status-lookup/',
-        { wamids: part },
-        options,
+        { wamids: part, versions },
+        limits,
       );
       for (const [wamid, status] of Object.entries(statuses)) found.set(wamid, status);
     }
@@ -136,9 +143,11 @@ export class Tracker {
   }
 
   /** Returns the latest message of a registration; null if it has none. */
-  async latest(registrationId: string, options?: CallOptions): Promise<LatestLog | null> {
-    const path = `message-logs/latest/${queryOf({ registration_id: registrationId })}`;
-    return (await this.#get<{ log: LatestLog | null }>('latest', path, options)).log;
+  async latest(registrationId: string, options: VersionOptions = {}): Promise<LatestLog | null> {
+    const { versions, ...limits } = options;
+    const query = queryOf({ registration_id: registrationId, ...(versions && { versions }) });
+    const path = `message-logs/latest/${query}`;
+    return (await this.#get<{ log: LatestLog | null }>('latest', path, limits)).log;
   }
 
   /**

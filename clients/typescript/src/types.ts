@@ -52,9 +52,14 @@ export type CampaignCounts = Schemas['CampaignCounts'];
 export type PhoneNumberCounts = Schemas['PhoneNumberCounts'];
 
 /** Which messages to list. A message must match all filters; without any, all are listed. */
-export type LogFilter = Omit<Query<'message_logs'>, 'standalone' | 'limit' | 'cursor'> & {
+export type LogFilter = Omit<
+  Query<'message_logs'>,
+  'standalone' | 'versions' | 'limit' | 'cursor'
+> & {
   /** Only messages without an event. */
   standalone?: boolean;
+  /** Each message with its version. */
+  versions?: boolean;
 };
 /** Whose numbers to ask for: one of these at the most; without any, those of all messages. */
 export type StatsFilter = Query<'message_stats'>;

@@ -194,6 +194,18 @@ test('latest returns the latest message of a registration, or null', async () =>
   assert.equal(await tracker.latest('r-2'), null);
 });
 
+test('versions come with what is asked for with them', async () => {
+  const wamid = 'wamid.versions.0';
+  await tracker.trackSend({ ...sends('versions', 1)[0]!, event_registration_id: 'r-versions' });
+  await tracker.reportStatus({ wamid, status: 'read', timestamp: 1768473065 });
+  const versions = true;
+  assert.equal((await tracker.logs({ event_id: 'versions', versions }))[0]?.version, 2);
+  assert.equal((await tracker.latest('r-versions', { versions }))?.version, 2);
+  assert.equal((await tracker.lookup(wamid, { versions })).get(wamid)?.version, 2);
+  assert.equal((await tracker.lookup(wamid)).get(wamid)?.version, undefined);
+  assert.equal((await tracker.latest('r-versions'))?.version, undefined);
+});
+
 test('message returns everything about a message, whatever its id', async () => {
   const wamid = 'wamid/with ?odd=#chars&%';
   await tracker.trackSend({ wa_id: PHONE, template_wamid: wamid, campaign_id: 'c-1' });
