@@ -1,10 +1,10 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { python, ROOT } from './service.js';
+import { launch, python, ROOT } from './launch.js';
 
 /** A Redis of the test's own, which can be paused: it takes connections and answers nothing. */
 export class Redis {
@@ -22,8 +22,7 @@ export class Redis {
     const folder = await mkdtemp(path.join(tmpdir(), 'client-redis-'));
     const port = await freePort();
     const settings = ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''];
-    const child = spawn(binary(), settings, { stdio: 'ignore' });
-    process.once('exit', () => child.kill('SIGKILL'));
+    const child = launch([binary(), ...settings], 'SIGKILL', { stdio: 'ignore' });
     return new Redis(`redis://127.0.0.1:${port}`, folder, child);
   }
 

@@ -1,22 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { launch, python, ROOT } from './launch.js';
 import { until } from './until.js';
 
-/** The root of the repository. */
-export const ROOT = path.resolve(import.meta.dirname, '../../../../..');
 export const TOKEN = 'token-of-the-client-tests';
 export const APP_SECRET = 'app-secret-of-the-client-tests';
 export const VERIFY_TOKEN = 'verify-token-of-the-client-tests';
-
-/** The Python that has the service's libraries. */
-export function python(): string {
-  const found = process.env['PYTHON'] ?? path.join(ROOT, '.venv/bin/python');
-  if (!existsSync(found)) throw new Error(`${found} is missing: run \`make install\` first.`);
-  return found;
-}
 
 /** A service of the test's own with a private Redis, on a free port of the loopback interface. */
 export class Service {
@@ -33,14 +24,13 @@ export class Service {
   static async start(settings: Record<string, string> = {}): Promise<Service> {
     const folder = await mkdtemp(path.join(tmpdir(), 'client-service-'));
     const log = await open(path.join(folder, 'log'), 'w');
-    const child = spawn(python(), ['-m', 'service'], {
+    const child = launch([python(), '-m', 'service'], 'SIGTERM', {
       cwd: folder,
       env: { ...environment(), ...settings },
       stdio: ['ignore', 'ignore', log.fd],
     });
     await log.close();
     const service = new Service(folder, child);
-    process.once('exit', () => child.kill());
     await until(async () => service.#isReady(), 'the service to be ready');
     return service;
   }
