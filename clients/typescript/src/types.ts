@@ -53,7 +53,7 @@ export type PhoneNumberCounts = Schemas['PhoneNumberCounts'];
 
 /** Which messages to list. A message must match all filters; without any, all are listed. */
 export type LogFilter = Omit<
-  Query<'message_logs'>,
+  Query<'listMessageLogs'>,
   'standalone' | 'versions' | 'limit' | 'cursor'
 > & {
   /** Only messages without an event. */
@@ -62,14 +62,14 @@ export type LogFilter = Omit<
   versions?: boolean;
 };
 /** Whose numbers to ask for: one of these at the most; without any, those of all messages. */
-export type StatsFilter = Query<'message_stats'>;
+export type StatsFilter = Query<'getMessageStats'>;
 /** Which failed messages to list. */
-export type FailureFilter = Pick<Query<'failures'>, keyof StatsFilter | 'code' | 'class'> & {
+export type FailureFilter = Pick<Query<'listFailures'>, keyof StatsFilter | 'code' | 'class'> & {
   /** Only those with a later message of the same send to the same person, or only those without. */
   sent_since?: boolean;
 };
 /** Whose changes to follow: one of these at the most; without any, those of all messages. */
-export type LiveFilter = Query<'live'>;
+export type LiveFilter = Query<'streamChanges'>;
 /** Which messages to erase: exactly one of these. */
 export type EraseFilter = Schemas['EraseRequest'];
 /** What `erase` removed. */
