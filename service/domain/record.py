@@ -31,11 +31,11 @@ class Record(NamedTuple):
             `recipient_id`; the smallest of several.
         created_us: `received_us` of the report that was merged first; it never changes.
         tracked_us: `received_us` of the latest track-send, `""` if there was none.
-        version: grows by 1 with each change of the record; `""` for 1, as it was created.
         sent_ms: the earliest time reported for `sent`, `""` for none.
         delivered_ms: the earliest time reported for `delivered`, `""` for none.
         read_ms: the earliest time reported for `read`, `""` for none.
         failed_ms: the earliest time reported for `failed`, `""` for none.
+        version: grows by 1 with each change of the record; `""` for 1, as it was created.
         sent_received_ms: when the service first received a report of `sent`.
         delivered_received_ms: when the service first received a report of `delivered`.
         read_received_ms: when the service first received a report of `read`.
@@ -76,11 +76,11 @@ class Record(NamedTuple):
     message_type: str = ""
     created_us: str = ""
     tracked_us: str = ""
-    version: str = ""
     sent_ms: str = ""
     delivered_ms: str = ""
     read_ms: str = ""
     failed_ms: str = ""
+    version: str = ""
     sent_received_ms: str = ""
     delivered_received_ms: str = ""
     read_received_ms: str = ""
