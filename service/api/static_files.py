@@ -116,8 +116,8 @@ async def _in_pieces(
 ) -> web.StreamResponse:
     """Sends a large file as fast as its reader reads, so that none waits in the connection.
 
-    Whole it would count for the bytes that strangers hold, and other strangers would give way to a
-    few slow readers.
+    A large file sent at once would count among the bytes that strangers hold. A few slow readers of
+    it would then crowd out the other strangers.
     """
     response = web.StreamResponse(headers=headers)
     response.content_length = len(body)

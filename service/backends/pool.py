@@ -36,7 +36,7 @@ class Pool(driver.ConnectionPool):
         await self._wait()
         connection: AbstractConnection = self.get_available_connection()  # type: ignore[no-untyped-call]  # the driver's
         try:
-            if _is_closed(connection):
+            if _is_spent(connection):
                 await connection.disconnect(nowait=True)
             if not connection.is_connected:  # to ask the driver to connect takes 4 µs
                 await connection.connect()
@@ -63,7 +63,10 @@ class Pool(driver.ConnectionPool):
         self._free.release()
 
 
-def _is_closed(connection: AbstractConnection) -> bool:
-    """Returns whether the server has closed the connection, as it does when it stops."""
+def _is_spent(connection: AbstractConnection) -> bool:
+    """Returns whether the server has closed the connection, or a reply in it was never read.
+
+    The next caller would take that reply for its own.
+    """
     stream: Any = connection._reader  # noqa: SLF001  see tests/unit/test_borrowed.py
-    return stream is not None and stream.at_eof()
+    return stream is not None and (bool(stream._buffer) or stream.at_eof())  # noqa: SLF001

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -39,6 +40,21 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_connected_again(
         assert again is connection
         await again.send_command("ECHO", "here")
         assert await again.read_response() == b"here"
+        await pool.release(again)
+
+
+async def test_a_reply_that_nobody_read_is_not_taken_for_that_of_another(
+    redis: RedisServer,
+) -> None:
+    async with _pool(redis, 1) as pool:
+        connection = await pool.get_connection()
+        await connection.send_command("ECHO", "of the one before")
+        stream: Any = connection._reader
+        await eventually(lambda: bool(stream._buffer), "the reply is there")
+        await pool.release(connection)
+        again = await pool.get_connection()
+        await again.send_command("ECHO", "of this one")
+        assert await again.read_response() == b"of this one"
         await pool.release(again)
 
 
